@@ -1,0 +1,145 @@
+"""The two ends of a connection, without any I/O.
+
+Both have the same three-part interface: bytes from the socket go into
+``receive_data``, what they mean comes out of it, and ``data_to_send`` holds what must
+be written. Anything that can move bytes can drive them: blocking sockets, asyncio,
+or a test.
+"""
+
+from itertools import count
+from typing import Any
+
+from queuectl_protocol import messages
+from queuectl_protocol.errors import ErrorCode, FrameTooLargeError, ProtocolError
+from queuectl_protocol.frames import HEADER, FrameDecoder
+from queuectl_protocol.limits import MAX_FRAME
+from queuectl_protocol.messages import (
+    BadMessageError,
+    Failure,
+    Greeting,
+    Reply,
+    Request,
+    StreamEvent,
+)
+
+FromServer = Greeting | Reply | Failure | StreamEvent
+"""What a client can receive."""
+
+
+class _Connection:
+    """What both ends share: a decoder for what comes, a buffer for what goes.
+
+    Attributes:
+        outgoing_size: bytes that ``data_to_send`` would return.
+    """
+
+    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        self._max_frame = max_frame
+        self._decoder = FrameDecoder(max_frame)
+        self._outgoing: list[bytes] = []
+        self.outgoing_size = 0
+
+    def _send(self, message: messages.Message) -> None:
+        self._queue(messages.encode(message))
+
+    def _queue(self, frame: bytes) -> None:
+        self._outgoing.append(frame)
+        self.outgoing_size += len(frame)
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to write, and forget them."""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        self.outgoing_size = 0
+        return data
+
+
+class ClientConnection(_Connection):
+    """The client's end.
+
+    Attributes:
+        greeting: the server's greeting, once it has come.
+    """
+
+    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        super().__init__(max_frame)
+        self._ids = count(1)
+        self.greeting: dict[str, Any] | None = None
+
+    def send_request(self, method: str, params: dict[str, Any]) -> int:
+        """Queue a request; return the id that its reply will carry."""
+        request_id = next(self._ids)
+        self._send(Request(request_id, method, params))
+        return request_id
+
+    def receive_data(self, data: bytes) -> list[FromServer]:
+        """Take bytes from the server; return the messages they complete.
+
+        Raises:
+            ProtocolError: the server broke the protocol.
+        """
+        received: list[FromServer] = []
+        for payload in self._decoder.receive_data(data):
+            message = messages.decode(payload)
+            if isinstance(message, Request):
+                raise ProtocolError("the server sent a request")
+            if isinstance(message, Greeting):
+                self.greeting = message.body
+            received.append(message)
+        return received
+
+
+class ServerConnection(_Connection):
+    """The server's end."""
+
+    def send_greeting(self, body: dict[str, Any]) -> None:
+        """Queue the greeting: ``body`` must have the key ``server``."""
+        self._send(Greeting(body))
+
+    def send_reply(self, request_id: int | str, result: Any) -> None:
+        """Queue the good end of a request.
+
+        Raises:
+            FrameTooLargeError: the client would refuse it; nothing was queued.
+        """
+        frame = messages.encode(Reply(request_id, result))
+        length = len(frame) - HEADER.size
+        if length > self._max_frame:
+            raise FrameTooLargeError(length, self._max_frame)
+        self._queue(frame)
+
+    def send_failure(
+        self,
+        request_id: int | str | None,
+        code: ErrorCode,
+        message: str,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Queue the bad end of a request."""
+        self._send(messages.failure(request_id, code, message, data))
+
+    def send_event(self, sub: int | str, seq: int, body: dict[str, Any]) -> None:
+        """Queue an event of the stream that request ``sub`` opened."""
+        self._send(StreamEvent(sub, seq, body))
+
+    def receive_data(self, data: bytes) -> list[Request | BadMessageError]:
+        """Take bytes from the client; return requests and unreadable messages.
+
+        A message that is no request comes back as the error that says so, in its
+        place among the others: the connection can go on after it.
+
+        Raises:
+            FrameTooLargeError: the connection must be closed.
+        """
+        received: list[Request | BadMessageError] = []
+        for payload in self._decoder.receive_data(data):
+            try:
+                message = messages.decode(payload)
+            except BadMessageError as error:
+                received.append(error)
+                continue
+            if isinstance(message, Request):
+                received.append(message)
+            else:
+                received.append(BadMessageError("a client sends requests only"))
+        return received

@@ -1,0 +1,27 @@
+"""Limits of the wire format that both sides must know.
+
+Each is a default that the daemon's configuration can lower or raise; the frame
+limit in force is told in the greeting.
+"""
+
+MAX_FRAME = 8 * 1024 * 1024
+"""Bytes in one frame, its four bytes of length not counted."""
+
+MAX_BATCH = 10_000
+"""Jobs in one ``enqueue_many``."""
+
+MAX_PAGE = 1_000
+"""Rows in one page of ``list``."""
+
+MAX_COMMAND = 131_071
+"""Bytes in one argument of exec: the kernel's MAX_ARG_STRLEN (128 KiB) less its
+terminating NUL. See execve(2)."""
+
+MAX_ID = 128
+"""Characters in a job's id."""
+
+MAX_LABEL = 256
+"""Bytes of UTF-8 in a job's label."""
+
+MAX_LOG_CHUNK = 1024 * 1024
+"""Bytes of output in one ``logs.read`` reply."""

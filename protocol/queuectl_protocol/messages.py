@@ -1,0 +1,232 @@
+"""Messages: the msgpack maps inside frames, checked on the way in.
+
+A message is one of five shapes. Which one it is shows in its keys, looked for in
+this order: ``server`` is the greeting, ``sub`` an event of a stream, ``method`` a
+request, ``error`` a failure, ``result`` a reply. Unknown keys are ignored, so keys can
+be added.
+
+Strings that name files, commands, arguments or variables are Unix byte strings:
+bytes that are not UTF-8 travel as they are inside a msgpack str and appear in
+Python as surrogate escapes (PEP 383).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from queuectl_protocol.errors import RETRYABLE, ErrorCode, ProtocolError
+from queuectl_protocol.frames import encode_frame
+
+MAX_REQUEST_ID = 64
+"""Characters in a request's id, when it is a string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The server's first message on every connection.
+
+    Attributes:
+        body: the whole map: ``server``, ``version``, ``api``, ``min_api``,
+            ``instance``, ``max_frame``, ``features``, ``uid``, ``you``.
+    """
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call: ``id`` returns in the reply, ``params`` are named."""
+
+    id: int | str
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The good end of a request."""
+
+    id: int | str
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The bad end of a request; ``id`` is None when the request had none to read."""
+
+    id: int | str | None
+    code: str
+    message: str
+    data: dict[str, Any] | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One event of a stream; ``sub`` is the id of the request that opened it.
+
+    Attributes:
+        sub: the id of the request.
+        seq: 1, 2, 3 ... within the stream.
+        body: the event's own keys.
+    """
+
+    sub: int | str
+    seq: int
+    body: dict[str, Any]
+
+
+Message = Greeting | Request | Reply | Failure | StreamEvent
+
+
+class BadMessageError(ProtocolError):
+    """A frame held no message of ours; the frames after it are still readable.
+
+    Attributes:
+        id: the id of the request in it, when that much could be read.
+    """
+
+    def __init__(self, reason: str, request_id: int | str | None = None) -> None:
+        super().__init__(reason)
+        self.id = request_id
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of a message."""
+    return encode_frame(pack(_to_map(message)))
+
+
+def pack(value: Any) -> bytes:
+    """Return ``value`` in msgpack, with surrogate escapes as the bytes they were."""
+    packed: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
+    return packed
+
+
+def unpack(payload: bytes) -> Any:
+    """Return the one msgpack value in ``payload``.
+
+    Raises:
+        BadMessageError: it is not exactly one value, nests too deeply, has a map
+            key that is neither a string nor binary, or an extension type other than
+            msgpack's own timestamp (which no field takes).
+    """
+    try:
+        return msgpack.unpackb(
+            payload,
+            unicode_errors="surrogateescape",
+            strict_map_key=True,
+            ext_hook=_refuse_extension,
+        )
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        reason = str(error) or type(error).__name__
+        raise BadMessageError(f"not a msgpack value: {reason}") from None
+
+
+def decode(payload: bytes) -> Message:
+    """Return the message in a frame's payload.
+
+    Raises:
+        BadMessageError: the payload is no message; its text says why.
+    """
+    body = unpack(payload)
+    if not isinstance(body, dict):
+        raise BadMessageError(f"a message is a map, not {type(body).__name__}")
+    if "server" in body:
+        return Greeting(body)
+    if "sub" in body:
+        return _decode_event(body)
+    request_id = _decode_id(body.get("id"))
+    if "method" in body:
+        return _decode_request(request_id, body)
+    if "error" in body:
+        return _decode_failure(request_id, body["error"])
+    if "result" in body and request_id is not None:
+        return Reply(request_id, body["result"])
+    raise BadMessageError(
+        "a message has one of the keys method, result, error, sub, server", request_id
+    )
+
+
+def _refuse_extension(code: int, _data: bytes) -> Any:
+    raise ValueError(f"extension type {code} is not used here")
+
+
+def _to_map(message: Message) -> dict[str, Any]:
+    match message:
+        case Reply():
+            return {"id": message.id, "result": message.result}
+        case Request():
+            return {
+                "id": message.id,
+                "method": message.method,
+                "params": message.params,
+            }
+        case StreamEvent():
+            return {"sub": message.sub, "seq": message.seq, **message.body}
+        case Failure():
+            error = {
+                "code": message.code,
+                "message": message.message,
+                "data": message.data,
+                "retryable": message.retryable,
+            }
+            return {"id": message.id, "error": error}
+        case Greeting():
+            return message.body
+
+
+def _decode_id(value: Any) -> int | str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise BadMessageError("id is a whole number or a string")
+    if isinstance(value, str) and len(value) > MAX_REQUEST_ID:
+        raise BadMessageError(f"id has at most {MAX_REQUEST_ID} characters")
+    return value
+
+
+def _decode_request(request_id: int | str | None, body: dict[str, Any]) -> Request:
+    if request_id is None:
+        raise BadMessageError("a request has an id")
+    method, params = body["method"], body.get("params")
+    if not isinstance(method, str):
+        raise BadMessageError("method is a string", request_id)
+    if params is None:
+        params = {}
+    if not isinstance(params, dict) or not all(type(k) is str for k in params):
+        raise BadMessageError("params is a map with strings as keys", request_id)
+    return Request(request_id, method, params)
+
+
+def _decode_failure(request_id: int | str | None, error: Any) -> Failure:
+    if not isinstance(error, dict):
+        raise BadMessageError("error is a map", request_id)
+    code, message = error.get("code"), error.get("message")
+    if not isinstance(code, str) or not isinstance(message, str):
+        raise BadMessageError("error has a code and a message", request_id)
+    data = error.get("data")
+    return Failure(
+        request_id,
+        code,
+        message,
+        data if isinstance(data, dict) else None,
+        retryable=error.get("retryable") is True,
+    )
+
+
+def _decode_event(body: dict[str, Any]) -> StreamEvent:
+    sub, seq = _decode_id(body.pop("sub")), body.pop("seq", None)
+    if sub is None or type(seq) is not int:
+        raise BadMessageError("an event has sub and seq")
+    return StreamEvent(sub, seq, body)
+
+
+def failure(
+    request_id: int | str | None,
+    code: ErrorCode,
+    message: str,
+    data: dict[str, Any] | None = None,
+) -> Failure:
+    """Return a failure whose ``retryable`` follows from its code."""
+    return Failure(request_id, code.value, message, data, retryable=code in RETRYABLE)

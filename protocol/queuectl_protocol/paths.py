@@ -1,0 +1,51 @@
+"""Where the daemon and its clients meet: one rule, so that they cannot disagree.
+
+Pure: the environment and the uid are arguments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+SOCKET_NAME = "queuectl.sock"
+
+SUN_PATH_MAX = 107
+"""Bytes in the path of a Unix socket: sun_path less its NUL. See unix(7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The places of one daemon.
+
+    Attributes:
+        state_dir: database, output, spool and log. Survives a reboot.
+        runtime_dir: socket and workers' records. Survives a restart of the daemon.
+        socket: where the daemon listens.
+    """
+
+    state_dir: str
+    runtime_dir: str
+    socket: str
+
+
+def resolve(environ: Mapping[str, str], home: str) -> Paths:
+    """Return the places that this environment means.
+
+    ``QUEUECTL_HOME`` puts everything under one directory. Else the state is in
+    ``$XDG_STATE_HOME/queuectl`` and the socket in ``$XDG_RUNTIME_DIR/queuectl``, or
+    beside the state where there is no runtime directory. ``QUEUECTL_SOCKET`` moves
+    the socket alone.
+
+    Args:
+        environ: the process's environment.
+        home: the user's home directory.
+    """
+    if own := environ.get("QUEUECTL_HOME"):
+        state = runtime = PurePath(own)
+    else:
+        base = environ.get("XDG_STATE_HOME") or PurePath(home, ".local", "state")
+        state = PurePath(base, "queuectl")
+        given = environ.get("XDG_RUNTIME_DIR")
+        runtime = PurePath(given, "queuectl") if given else state / "run"
+    socket = environ.get("QUEUECTL_SOCKET") or runtime / SOCKET_NAME
+    return Paths(str(state), str(runtime), str(socket))

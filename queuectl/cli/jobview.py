@@ -1,0 +1,196 @@
+"""How a job looks to a person. Pure: jobs off the wire in, text out, nothing sent."""
+
+import shlex
+from collections.abc import Mapping
+from signal import Signals
+from typing import Any
+
+from queuectl.cli import times
+from queuectl.cli.table import Cell, Column, Row
+from queuectl_protocol.units import format_duration, format_size
+
+Fields = Mapping[str, Any]
+"""A job or an attempt in its JSON form."""
+
+COLUMNS = (
+    Column("ID"),
+    Column("STATE"),
+    Column("RUNS", spare=2),
+    Column("PRIORITY", right=True, spare=4),
+    Column("AGE", right=True, spare=3),
+    Column("RESULT", spare=1),
+    Column("LABEL", flexible=True, spare=5, least=8),
+    Column("COMMAND", flexible=True, least=16),
+)
+
+ATTEMPT_COLUMNS = (
+    Column("RUN", right=True),
+    Column("STARTED"),
+    Column("TOOK", right=True),
+    Column("RESULT"),
+    Column("WORKER", right=True, spare=1),
+    Column("CPU", right=True, spare=4),
+    Column("MEMORY", right=True, spare=3),
+    Column("STDOUT", right=True, spare=2),
+    Column("STDERR", right=True, spare=2),
+    Column("MESSAGE", flexible=True, spare=5),
+)
+
+
+def row(job: Fields, *, now: float, style: str | None = None) -> Row:
+    """Return a job's row under ``COLUMNS``."""
+    return (
+        job["id"],
+        Cell(job["state"], style),
+        f"{job['attempts']}/{job['max_retries'] + 1}",
+        str(job["priority"]) if job["priority"] else "",
+        times.age(job["created_at"], now),
+        detail(job, now),
+        job["label"] or "",
+        command(job["command"]),
+    )
+
+
+def attempt_row(attempt: Fields, *, now: float) -> Row:
+    """Return an attempt's row under ``ATTEMPT_COLUMNS``."""
+    ended = attempt["reason"] is not None
+    started = attempt["started_at"]
+    running = f"running {_since(started, now)}".rstrip()
+    return (
+        str(attempt["run"]),
+        times.local(started),
+        times.between(started, attempt["finished_at"]),
+        outcome(attempt) if ended else running,
+        _text(attempt["worker"]),
+        _cpu(attempt),
+        _size(attempt["max_rss"]),
+        _size(attempt["stdout_bytes"]),
+        _size(attempt["stderr_bytes"]),
+        attempt["message"] or "",
+    )
+
+
+def command(value: str | list[str]) -> str:
+    """Return a command as a shell would take it."""
+    return value if isinstance(value, str) else shlex.join(value)
+
+
+def outcome(fields: Fields) -> str:
+    """Return how a run ended: ``exit 7``, ``SIGKILL``, ``timeout``, ``lost`` ..."""
+    match fields["reason"]:
+        case None:
+            return ""
+        case "exit":
+            return f"exit {fields['exit_code']}"
+        case "signal":
+            return signal_name(fields["signal"])
+        case reason:
+            return str(reason).replace("_", " ")
+
+
+def signal_name(number: int | None) -> str:
+    """Return ``SIGKILL`` for 9."""
+    try:
+        return Signals(number or 0).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def verdict(job: Fields) -> str:
+    """Return a job's state in words, with the reason where it is no success."""
+    if job["state"] == "completed" or job["reason"] in {None, job["state"]}:
+        return str(job["state"])
+    return f"{job['state']} ({outcome(job)})"
+
+
+def detail(job: Fields, now: float) -> str:
+    """Return what is worth knowing of a job in its state, in a few words."""
+    match job["state"]:
+        case "processing":
+            ending = ", cancelling" if job.get("cancel_requested") else ""
+            return f"running {_since(job['started_at'], now)}{ending}"
+        case "pending":
+            return _until(job["run_at"], now, "in")
+        case "failed":
+            again = _until(job["run_at"], now, "again in") or "again now"
+            return f"{outcome(job)}, {again}"
+        case "completed":
+            return f"took {times.between(job['started_at'], job['finished_at'])}"
+        case "dead":
+            return outcome(job)
+        case _:
+            return ""
+
+
+def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
+    """Return titles and values of everything worth showing of one job."""
+    return [
+        ("Command", command(job["command"])),
+        ("Label", job["label"] or ""),
+        ("Result", _result(job)),
+        ("Message", job["message"] or ""),
+        ("Runs", f"{job['attempts']} of at most {job['max_retries'] + 1}"),
+        ("Priority", str(job["priority"])),
+        ("Created", _moment(job["created_at"], now)),
+        ("Not before", _moment(job["run_at"], now)),
+        ("Started", _moment(job["started_at"], now)),
+        ("Finished", _moment(job["finished_at"], now)),
+        ("Timeout", _limit(job["timeout"], format_duration)),
+        ("Backoff", _backoff(job)),
+        ("Output limit", _limit(job["output_limit"], format_size)),
+        ("Directory", job["cwd"] or ""),
+        ("Umask", job["umask"] or ""),
+        ("Worker", _text(job["worker"])),
+        ("Submitter", _submitter(job["submitter"])),
+    ]
+
+
+def _result(job: Fields) -> str:
+    return outcome(job) if job["finished_at"] is not None else ""
+
+
+def _backoff(job: Fields) -> str:
+    return (
+        f"{job['backoff_base']:g} ** attempts seconds, "
+        f"at most {format_duration(job['backoff_max'])}"
+    )
+
+
+def _submitter(uid: int | None) -> str:
+    return "" if uid is None else f"uid {uid}"
+
+
+def _limit(value: float, written: Any) -> str:
+    return str(written(value)) if value else "none"
+
+
+def _moment(time: str | None, now: float) -> str:
+    if time is None:
+        return ""
+    if times.seconds(time) > now:
+        return f"{times.local(time)} ({_until(time, now, 'in')})"
+    return f"{times.local(time)} ({times.age(time, now)} ago)"
+
+
+def _since(time: str | None, now: float) -> str:
+    return "" if time is None else times.age(time, now)
+
+
+def _until(time: str | None, now: float, word: str) -> str:
+    if time is None or times.seconds(time) <= now:
+        return ""
+    return f"{word} {format_duration(times.seconds(time) - now)}"
+
+
+def _cpu(attempt: Fields) -> str:
+    if attempt["user_ms"] is None:
+        return ""
+    return format_duration((attempt["user_ms"] + (attempt["system_ms"] or 0)) / 1000)
+
+
+def _size(size: int | None) -> str:
+    return "" if size is None else format_size(size)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,136 @@
+"""What goes to stdout and what to stderr, and what the terminal can take.
+
+Data goes to stdout, notes for people to stderr. No text of others goes out by any way
+but these functions, which escape it; a job's own output is bytes and goes through
+``copy``.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
+
+from queuectl.cli import table, text
+from queuectl.cli.table import Column, Row
+
+
+def prepare() -> None:
+    """Make both streams write what their encoding lacks as escapes, never fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether a person looks at this stream."""
+    return stream.isatty()
+
+
+def colour(stream: TextIO) -> bool:
+    """Tell whether colours are wanted there: https://no-color.org."""
+    return (
+        is_terminal(stream)
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def width(stream: TextIO) -> int | None:
+    """Return the columns of the terminal; None where nothing need fit."""
+    return shutil.get_terminal_size().columns if is_terminal(stream) else None
+
+
+def line(content: str = "") -> None:
+    """Write a line of data, which the caller has escaped, to stdout."""
+    sys.stdout.write(content + "\n")
+
+
+def lines(contents: Iterable[str]) -> None:
+    """Write lines of data to stdout."""
+    for content in contents:
+        line(content)
+
+
+def note(content: str) -> None:
+    """Write a note for people to stderr, after the data written so far."""
+    sys.stdout.flush()
+    sys.stderr.write(text.escape(content) + "\n")
+    sys.stderr.flush()
+
+
+def state(word: str) -> str:
+    """Return a state in its colour, for stdout."""
+    return text.styled(word, STATE_STYLES[word] if colour(sys.stdout) else None)
+
+
+def heading(content: str) -> str:
+    """Return a heading as stdout can show it."""
+    return text.styled(content, "bold" if colour(sys.stdout) else None)
+
+
+def rows(columns: Sequence[Column], content: Sequence[Row]) -> None:
+    """Write a table to stdout, as wide as the terminal."""
+    out = sys.stdout
+    lines(table.render(columns, content, width=width(out), colour=colour(out)))
+
+
+def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
+    """Write titles and values to stdout, the values aligned; empty ones are left out."""
+    content = [(title, value) for title, value in content if value]
+    columns = max((text.width(title) for title, _ in content), default=0)
+    for title, value in content:
+        line(f"{indent}{title:{columns}}  {text.escape(value)}")
+
+
+def document(value: Any) -> None:
+    """Write one JSON document to stdout.
+
+    It is ASCII: what could act on a terminal is escaped, and bytes that are not UTF-8
+    are lone surrogates (``\\udc80`` to ``\\udcff``), as they are in Python.
+    """
+    line(json.dumps(value, indent=2, default=_as_text))
+
+
+def json_line(value: Any) -> None:
+    """Write a JSON value as one line, and send it on at once."""
+    line(json.dumps(value, default=_as_text))
+    sys.stdout.flush()
+
+
+def array(values: Iterable[Any]) -> None:
+    """Write a JSON array to stdout, an element a line, as the elements come."""
+    sys.stdout.writelines(_array(values))
+
+
+def _array(values: Iterable[Any]) -> Iterator[str]:
+    before = "[\n"
+    for value in values:
+        yield before + json.dumps(value, default=_as_text)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def copy(stream: TextIO, data: bytes) -> None:
+    """Write a job's output as it is to one of our streams, at once."""
+    stream.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
+
+
+STATE_STYLES = {
+    "pending": "yellow",
+    "processing": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "dead": "red",
+    "cancelled": "dim",
+}
+"""The colour of each state."""

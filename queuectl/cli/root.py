@@ -1,0 +1,132 @@
+"""The root command and the way out: every error becomes a message and a status here."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from queuectl.cli import output
+from queuectl.cli.exits import Status, of_error
+from queuectl.cli.lazy import LazyGroup
+from queuectl.cli.session import Session
+from queuectl.errors import QueuectlError
+from queuectl_protocol import __version__
+
+SECTIONS = {
+    "Jobs": {
+        "enqueue": "queuectl.cli.enqueue:enqueue",
+        "run": "queuectl.cli.run:run",
+        "list": "queuectl.cli.jobs:list_jobs",
+        "show": "queuectl.cli.jobs:show",
+        "logs": "queuectl.cli.logs:logs",
+        "wait": "queuectl.cli.waiting:wait",
+        "cancel": "queuectl.cli.change:cancel",
+        "retry": "queuectl.cli.change:retry",
+        "dlq": "queuectl.cli.dlq:dlq",
+        "prune": "queuectl.cli.change:prune",
+    },
+    "Queue": {
+        "status": "queuectl.cli.status:status",
+        "stats": "queuectl.cli.stats:stats",
+        "config": "queuectl.cli.config:config",
+    },
+    "Workers and daemon": {
+        "worker": "queuectl.cli.workers:worker",
+        "daemon": "queuectl.cli.daemon:daemon",
+        "doctor": "queuectl.cli.doctor:doctor",
+    },
+    "Tools": {
+        "completion": "queuectl.cli.completion:completion",
+        "rpc": "queuectl.cli.rpc:rpc",
+    },
+}
+
+EPILOG = """\
+\b
+Exit status:
+    0  done
+    1  the operation failed: no such job, bad JSON, refused
+    2  a mistake in the command line: bad option, state name, key or value
+    3  no daemon is running, and none could be started
+  `run`, `wait` and `enqueue --wait` end with the job's own exit code, and
+  124  --timeout ran out        128+n  the job died of signal n
+  127  it could not be started    130  it was cancelled
+
+\b
+Environment:
+  QUEUECTL_HOME         one directory for everything: database, socket, logs
+  QUEUECTL_SOCKET       the daemon's socket (as --socket)
+  QUEUECTL_AUTOSTART=0  start no daemon (as --no-autostart)
+  NO_COLOR              no colours
+"""
+
+
+@click.command(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--socket",
+    envvar="QUEUECTL_SOCKET",
+    metavar="PATH",
+    help="The daemon's socket.",
+)
+@click.option(
+    "--autostart/--no-autostart",
+    envvar="QUEUECTL_AUTOSTART",
+    default=True,
+    help="Start the daemon when none answers.  [default: autostart]",
+)
+@click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
+@click.pass_context
+def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
+    r"""A durable job queue for shell commands.
+
+    \b
+      queuectl worker start --count 2     two workers, until you stop them
+      queuectl enqueue 'make test'        a job; its id is printed
+      queuectl logs --follow 1            its output, as it comes
+      queuectl run -- make -j4            all of it in one, like running it here
+    """
+    ctx.obj = Session(socket, autostart)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    # Ctrl-C kills queuectl as it kills cp or grep: the daemon cleans up after a
+    # client, and a shell loop stops only if its command died of the signal. Commands
+    # that have something to end (run, worker start --foreground) handle it themselves.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    output.prepare()
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return Status.FAILED
+    except QueuectlError as error:
+        output.note(f"queuectl: {error}")
+        return of_error(error)
+    except OSError as error:
+        output.note(f"queuectl: {error}")
+        return Status.FAILED
+    return status if isinstance(status, int) else Status.OK
+
+
+def die_of(number: signal.Signals) -> None:
+    """End this process by a signal, as its parent expects after it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

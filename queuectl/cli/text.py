@@ -1,0 +1,69 @@
+"""Text as a terminal shows it: escaped, measured and cut. Pure.
+
+Labels, commands and messages are other people's text: none of it reaches a terminal
+before ``escape`` has made control characters visible.
+"""
+
+from unicodedata import combining, east_asian_width
+
+ELLIPSIS = "…"
+
+SGR = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+"""Styles by name: the numbers of Select Graphic Rendition (ECMA-48)."""
+
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def escape(text: str) -> str:
+    r"""Return ``text`` with everything that does not print as ``\x1b`` or ``\u202e``.
+
+    That is control characters (C0, DEL, C1), characters that change the direction or
+    are invisible, line separators, and bytes that are not UTF-8 (surrogate escapes,
+    shown as the byte they were).
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape_one(c) for c in text)
+
+
+def _escape_one(character: str) -> str:
+    if named := _NAMED.get(character):
+        return named
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: a byte that is not UTF-8
+        code -= 0xDC00
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def width(text: str) -> int:
+    """Return the columns that escaped text takes: wide characters take two."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in {"W", "F"} else 1
+
+
+def cut(text: str, most: int) -> str:
+    """Return ``text`` in at most ``most`` columns, its end an ellipsis if cut."""
+    if width(text) <= most:
+        return text
+    kept: list[str] = []
+    room = most - 1
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + ELLIPSIS if most > 0 else ""
+
+
+def styled(text: str, style: str | None) -> str:
+    """Return ``text`` in the colour or weight that ``style`` names in ``SGR``."""
+    return f"\x1b[{SGR[style]}m{text}\x1b[0m" if style and text else text

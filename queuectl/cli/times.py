@@ -1,0 +1,84 @@
+"""Points in time as people write and read them. Pure: the present is an argument."""
+
+import re
+from datetime import datetime, timedelta, tzinfo
+
+from queuectl_protocol import units
+
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
+_CLOCK = re.compile(r"\d\d?:\d\d(:\d\d)?")
+
+
+def parse_at(text: str, *, now: float, zone: tzinfo | None = None) -> int:
+    """Return the milliseconds since 1970 that ``text`` means.
+
+    RFC 3339 (``2026-12-01T10:00:00Z``), a local date and time (``2026-12-01 10:00``,
+    seconds optional), or a local time of day (``10:00``): its next occurrence.
+
+    Args:
+        text: what was written.
+        now: seconds since 1970.
+        zone: where it is local; None for the system's time zone.
+
+    Raises:
+        ValueError: it is none of these, or a time that the clocks skip.
+    """
+    text = text.strip()
+    if _CLOCK.fullmatch(text):
+        return _next_occurrence(text, now, zone)
+    if _LOCAL.fullmatch(text):
+        return _milliseconds(datetime.fromisoformat(text), zone)
+    try:
+        return units.parse_time(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time; write 2026-12-01T10:00:00Z, "
+            "'2026-12-01 10:00' (local) or 10:00 (the next)"
+        ) from None
+
+
+def _next_occurrence(text: str, now: float, zone: tzinfo | None) -> int:
+    hour, minute, second = (*map(int, text.split(":")), 0)[:3]
+    present = datetime.fromtimestamp(now, zone).replace(tzinfo=None)
+    moment = present.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    if moment <= present:
+        moment += timedelta(days=1)
+    return _milliseconds(moment, zone)
+
+
+def _milliseconds(local: datetime, zone: tzinfo | None) -> int:
+    seconds = local.replace(tzinfo=zone).timestamp()
+    # A time that does not exist, in the hour that summer time skips, comes back as
+    # another one.
+    if datetime.fromtimestamp(seconds, zone).replace(tzinfo=None) != local:
+        raise ValueError(f"{local} does not exist here: the clocks are put forward")
+    return round(seconds * 1000)
+
+
+def local(text: str | None) -> str:
+    """Return a time off the wire as a local one for people: to the second."""
+    if text is None:
+        return ""
+    moment = datetime.fromtimestamp(units.parse_time(text) / 1000)
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def seconds(text: str) -> float:
+    """Return the seconds since 1970 of a time off the wire."""
+    return units.parse_time(text) / 1000
+
+
+def between(start: str | None, end: str | None) -> str:
+    """Return how long from one time off the wire to another, for people."""
+    if start is None or end is None:
+        return ""
+    return units.format_duration(max(0.0, seconds(end) - seconds(start)))
+
+
+def age(text: str, now: float) -> str:
+    """Return how long ago a time off the wire was: one unit, ``3m``."""
+    passed = max(0, int(now - seconds(text)))
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if passed >= size:
+            return f"{passed // size}{unit}"
+    return f"{passed}s"

@@ -1,0 +1,1 @@
+"""queuectld: the supervisor that owns the store, the workers and the socket."""

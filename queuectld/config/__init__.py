@@ -1,0 +1,24 @@
+"""The daemon's own configuration: one table of options, four places to say them.
+
+Job settings (``queuectl config``) are another kind: see ``queuectld.core.settings``.
+"""
+
+from queuectld.config.load import load
+from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
+from queuectld.config.options import OPTIONS, Applies, Kind, Option
+from queuectld.config.reload import Change, Reload, reload
+
+__all__ = [
+    "OPTIONS",
+    "Applies",
+    "Change",
+    "ConfigError",
+    "DaemonConfig",
+    "Kind",
+    "Option",
+    "Problem",
+    "Reload",
+    "Sources",
+    "load",
+    "reload",
+]

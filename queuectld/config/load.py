@@ -1,0 +1,208 @@
+"""Makes a configuration: flags over environment over file over defaults.
+
+Every mistake in any of them is found and told at once. Reads one file; writes nothing.
+"""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from queuectl_protocol import paths
+from queuectld.config import document
+from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
+from queuectld.config.options import OPTIONS, Kind, nearest
+
+FILE_NAME = "queuectld.toml"
+LOG_NAME = "queuectld.log"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as somebody gave it.
+
+    Attributes:
+        origin: a flag, a variable, ``file:line`` or ``default``.
+        base: the directory that a relative path starts from.
+        subject: what a complaint begins with, where the origin does not name the key.
+    """
+
+    value: Any
+    origin: str
+    base: str
+    subject: str = ""
+
+
+_Layer = dict[str, _Given]
+
+
+def load(sources: Sources) -> DaemonConfig:
+    """Return the configuration that these sources make.
+
+    Raises:
+        ConfigError: with every mistake in them.
+    """
+    return _Loading(sources).run()
+
+
+@dataclass(slots=True)
+class _Loading:
+    """One load: the sources, and the mistakes found so far."""
+
+    sources: Sources
+    problems: list[Problem] = field(default_factory=list)
+
+    def run(self) -> DaemonConfig:
+        defaults = self._checked(_defaults(self.sources))
+        said: _Layer = {}
+        for layer in (_places, _variables, _flags):
+            said |= self._checked(layer(self.sources))
+        file = self._find((defaults | said)["state_dir"].value)
+        values = defaults | self._checked(self._read(file)) | said
+        values.setdefault("socket", _beside_records(values["runtime_dir"]))
+        self._check_length(values["socket"])
+        if self.problems:
+            raise ConfigError(self.problems)
+        return _build(values, self.sources, file if file.exists() else None)
+
+    def _checked(self, layer: _Layer) -> _Layer:
+        """Return the layer's sound values, each in its option's own type."""
+        sound: _Layer = {}
+        for key, given in layer.items():
+            option = OPTIONS[key]
+            try:
+                value: Any = option.check(given.value)
+            except ValueError as error:
+                self._complain(given.origin, f"{given.subject}{error}")
+                continue
+            if option.kind is Kind.PATH:
+                value = _absolute(value, given.base, self.sources.home)
+            sound[key] = replace(given, value=value)
+        return sound
+
+    def _find(self, state_dir: Path) -> Path:
+        if self.sources.config_file is None:
+            return state_dir / FILE_NAME
+        asked = self.sources.config_file
+        return _absolute(asked, self.sources.cwd, self.sources.home)
+
+    def _read(self, file: Path) -> _Layer:
+        """Return what the file says; a missing one says nothing unless asked for."""
+        try:
+            entries = document.parse(file.read_bytes())
+        except FileNotFoundError:
+            if self.sources.config_file is not None:
+                self._complain(str(file), "there is no such file")
+            return {}
+        except OSError as error:
+            self._complain(str(file), f"cannot be read: {error.strerror}")
+            return {}
+        except document.SyntaxProblemError as error:
+            self._complain(f"{file}:{error.line}", str(error))
+            return {}
+        return self._known(file, entries)
+
+    def _known(self, file: Path, entries: dict[str, document.Entry]) -> _Layer:
+        layer: _Layer = {}
+        for key, entry in entries.items():
+            origin = f"{file}:{entry.line}"
+            if key in OPTIONS:
+                base = str(file.parent)
+                layer[key] = _Given(entry.value, origin, base, f"{key}: ")
+            else:
+                self._complain(origin, _unknown(key))
+        return layer
+
+    def _check_length(self, socket: _Given) -> None:
+        size = len(os.fsencode(socket.value))
+        if size > paths.SUN_PATH_MAX:
+            self._complain(
+                socket.origin,
+                f"the socket {socket.value} has a path of {size} bytes, and the "
+                f"kernel's limit is {paths.SUN_PATH_MAX}; choose a shorter one with "
+                f"{OPTIONS['socket'].flag} or QUEUECTL_SOCKET",
+            )
+
+    def _complain(self, origin: str, message: str) -> None:
+        self.problems.append(Problem(origin, message))
+
+
+def _defaults(sources: Sources) -> _Layer:
+    found = paths.resolve(sources.environ, sources.home)
+    values = {
+        key: option.default
+        for key, option in OPTIONS.items()
+        if option.default is not None
+    }
+    values |= {"state_dir": found.state_dir, "runtime_dir": found.runtime_dir}
+    return {key: _Given(value, "default", sources.cwd) for key, value in values.items()}
+
+
+def _places(sources: Sources) -> _Layer:
+    """Return what QUEUECTL_HOME and QUEUECTL_SOCKET say, to clients as well as to us.
+
+    XDG's variables say where defaults are, so they are among the defaults.
+    """
+    found = paths.resolve(sources.environ, sources.home)
+    origins: dict[str, str] = {}
+    if sources.environ.get("QUEUECTL_HOME"):
+        origins = dict.fromkeys(("state_dir", "runtime_dir", "socket"), "QUEUECTL_HOME")
+    if sources.environ.get("QUEUECTL_SOCKET"):
+        origins["socket"] = "QUEUECTL_SOCKET"
+    return {
+        key: _Given(getattr(found, key), origin, sources.cwd)
+        for key, origin in origins.items()
+    }
+
+
+def _variables(sources: Sources) -> _Layer:
+    """Return what QUEUECTLD_* variables say; an empty one says nothing.
+
+    Unknown ones are left alone: container managers make names of that form up from
+    the name of a service (QUEUECTLD_PORT).
+    """
+    return {
+        key: _Given(value, option.variable, sources.cwd)
+        for key, option in OPTIONS.items()
+        if (value := sources.environ.get(option.variable))
+    }
+
+
+def _flags(sources: Sources) -> _Layer:
+    return {
+        key: _Given(value, OPTIONS[key].flag, sources.cwd)
+        for key, value in sources.flags.items()
+    }
+
+
+def _beside_records(runtime_dir: _Given) -> _Given:
+    return replace(runtime_dir, value=runtime_dir.value / paths.SOCKET_NAME)
+
+
+def _absolute(path: str, base: str, home: str) -> Path:
+    """Return the absolute path; no shell has expanded the ~ of a file or a variable."""
+    if path == "~" or path.startswith("~/"):
+        return Path(home, path[2:])
+    return Path(base, path)
+
+
+def _unknown(key: str) -> str:
+    """Return a message that names the option that was meant, if one can tell."""
+    if likely := nearest(key):
+        return f"there is no option {key!r}; did you mean {likely.key}?"
+    return (
+        f"there is no option {key!r}; the options are: {', '.join(OPTIONS)} "
+        "(settings of jobs are set with queuectl config set)"
+    )
+
+
+def _build(values: _Layer, sources: Sources, config_file: Path | None) -> DaemonConfig:
+    checked: dict[str, Any] = {key: given.value for key, given in values.items()}
+    log_file = checked["state_dir"] / LOG_NAME if sources.detached else None
+    return DaemonConfig(
+        **checked,
+        log_file=log_file,
+        config_file=config_file,
+        origins={key: values[key].origin for key in OPTIONS},
+        sources=sources,
+    )

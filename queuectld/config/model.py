@@ -1,0 +1,117 @@
+"""The daemon's configuration as one value, and what is wrong with one that is not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from queuectld.config.options import OPTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake.
+
+    Attributes:
+        origin: where it was made: a flag, a variable, or ``file:line``.
+    """
+
+    origin: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}"
+
+
+class ConfigError(Exception):
+    """The configuration has mistakes: all of them, in ``problems``."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All that a configuration is made from, so that it can be made again.
+
+    Attributes:
+        flags: option key -> what was written on the command line.
+        environ: the process's environment.
+        config_file: the file asked for by ``--config``; it must exist.
+        home: the user's home directory.
+        cwd: what relative paths of flags and environment start from.
+        detached: no terminal and no journal, so the log goes to a file.
+    """
+
+    flags: Mapping[str, str] = MappingProxyType({})
+    environ: Mapping[str, str] = MappingProxyType({})
+    config_file: str | None = None
+    home: str = "/"
+    cwd: str = "/"
+    detached: bool = False
+
+
+def _default(key: str) -> Any:
+    return OPTIONS[key].default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """What the daemon is told, checked. Every path is absolute.
+
+    Attributes:
+        state_dir: database, output, spool and log.
+        runtime_dir: socket and workers' records.
+        socket: where the daemon listens; short enough for the kernel.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        log_format: ``text`` or ``json``.
+        log_file: None for stderr.
+        shutdown_grace: seconds.
+        max_frame: bytes.
+        config_file: the file that was read; None if there was none.
+        origins: option key -> where its value comes from, for people.
+        sources: what ``reload`` starts from.
+    """
+
+    state_dir: Path
+    runtime_dir: Path
+    socket: Path
+    log_level: str = _default("log_level")
+    log_format: str = _default("log_format")
+    log_file: Path | None = None
+    shutdown_grace: float = _default("shutdown_grace")
+    max_frame: int = _default("max_frame")
+    max_batch: int = _default("max_batch")
+    max_connections: int = _default("max_connections")
+    max_inflight: int = _default("max_inflight")
+    max_page: int = _default("max_page")
+    config_file: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    sources: Sources = field(default=Sources(), compare=False, repr=False)
+
+    @property
+    def database(self) -> Path:
+        """The store's file."""
+        return self.state_dir / "queuectl.db"
+
+    @property
+    def output_dir(self) -> Path:
+        """What jobs wrote."""
+        return self.state_dir / "output"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Results of workers that lost their daemon."""
+        return self.state_dir / "spool"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one daemon of the state directory."""
+        return self.state_dir / "lock"
+
+    @property
+    def workers_dir(self) -> Path:
+        """The workers' records."""
+        return self.runtime_dir / "workers"

@@ -1,0 +1,272 @@
+"""The daemon's options as data: flags, file keys, variables and docs come from here.
+
+It knows one value at a time; where values come from is ``queuectld.config.load``.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from queuectl_protocol import limits
+from queuectl_protocol.units import format_duration, parse_duration, parse_size
+
+Value = str | int | float
+
+
+class Kind(StrEnum):
+    """How a value is written."""
+
+    PATH = "path"
+    CHOICE = "choice"
+    COUNT = "whole number"
+    DURATION = "duration"
+    SIZE = "size"
+
+
+class Applies(StrEnum):
+    """When a changed value is in force."""
+
+    RELOAD = "on reload"
+    RESTART = "after a restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option: its type, range, default and meaning.
+
+    Attributes:
+        default: in the type of ``check``; None where it depends on the environment.
+        fallback: what stands in for a default of None, for the docs.
+        choices: the words that a choice may be.
+    """
+
+    key: str
+    kind: Kind
+    doc: str
+    applies: Applies
+    default: Value | None = None
+    fallback: str = ""
+    minimum: int = 0
+    maximum: int = 0
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return "QUEUECTLD_" + self.key.upper()
+
+    @property
+    def range(self) -> str:
+        """What is allowed, for the docs and for who wrote something else."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.kind is Kind.PATH:
+            return ""
+        return f"{self.write(self.minimum)} to {self.write(self.maximum)}"
+
+    def check(self, value: object) -> Value:
+        """Return the value in its own type, from TOML or from its written form.
+
+        Shapes: str for a path or a choice, int for a count or a size (bytes), a
+        number of seconds for a duration.
+
+        Raises:
+            ValueError: it is not of this kind, or out of range.
+        """
+        if self.kind is Kind.PATH:
+            return _path(value)
+        if self.kind is Kind.CHOICE:
+            return self._choice(value)
+        number = self._number(value)
+        if not self.minimum <= number <= self.maximum:
+            raise ValueError(f"{value} is out of range ({self.range})")
+        return number
+
+    def write(self, value: Value | Path) -> str:
+        """Return the value as a person writes it: ``30s``, ``8MiB``, ``text``."""
+        match value:
+            case int() | float() if self.kind is Kind.DURATION:
+                return format_duration(value)
+            case int() if self.kind is Kind.SIZE:
+                return _size(value)
+        return str(value)
+
+    def toml(self, value: Value | Path) -> str:
+        """Return the line of the file that says this value."""
+        text = self.write(value)
+        quoted = text if self.kind is Kind.COUNT else json.dumps(text)
+        return f"{self.key} = {quoted}"
+
+    def _choice(self, value: object) -> str:
+        if value not in self.choices:
+            raise ValueError(f"{_show(value)} is none of {self.range}")
+        return str(value)
+
+    def _number(self, value: object) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"{_show(value)} is no {self.kind}")
+        if isinstance(value, str):
+            return self._parse(value)
+        if isinstance(value, float) and self.kind is not Kind.DURATION:
+            raise ValueError(f"{value} is no {self.kind}")
+        return value
+
+    def _parse(self, text: str) -> int | float:
+        try:
+            return _PARSERS[self.kind](text)
+        except OverflowError:
+            raise ValueError(f"{text!r} is out of range ({self.range})") from None
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{_show(value)} is no path; put it in quotes")
+    if not value or "\0" in value:
+        raise ValueError(f"{value!r} is no path")
+    return value
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no whole number") from None
+
+
+def _size(size: int) -> str:
+    for exponent, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if size and size % 1024**exponent == 0:
+            return f"{size // 1024**exponent}{unit}"
+    return str(size)
+
+
+def _show(value: object) -> str:
+    """Return the value as TOML would have it, near enough."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a table"
+    return "a list" if isinstance(value, list) else repr(value)
+
+
+_PARSERS: Mapping[Kind, Callable[[str], int | float]] = MappingProxyType(
+    {Kind.COUNT: _count, Kind.DURATION: parse_duration, Kind.SIZE: parse_size}
+)
+
+_MIB = 1024 * 1024
+
+OPTIONS: Mapping[str, Option] = MappingProxyType(
+    {
+        option.key: option
+        for option in (
+            Option(
+                key="state_dir",
+                kind=Kind.PATH,
+                fallback="$XDG_STATE_HOME/queuectl",
+                applies=Applies.RESTART,
+                doc="database, output, spool and log: what must survive a reboot",
+            ),
+            Option(
+                key="runtime_dir",
+                kind=Kind.PATH,
+                fallback="$XDG_RUNTIME_DIR/queuectl",
+                applies=Applies.RESTART,
+                doc="socket and workers' records: what must survive a restart of the "
+                "daemon",
+            ),
+            Option(
+                key="socket",
+                kind=Kind.PATH,
+                fallback="queuectl.sock in runtime_dir",
+                applies=Applies.RESTART,
+                doc="where clients connect",
+            ),
+            Option(
+                key="log_level",
+                kind=Kind.CHOICE,
+                choices=("debug", "info", "warning", "error"),
+                default="info",
+                applies=Applies.RELOAD,
+                doc="the least serious records that are logged",
+            ),
+            Option(
+                key="log_format",
+                kind=Kind.CHOICE,
+                choices=("text", "json"),
+                default="text",
+                applies=Applies.RELOAD,
+                doc="text for people, json for collectors; one line a record in both",
+            ),
+            Option(
+                key="shutdown_grace",
+                kind=Kind.DURATION,
+                default=30,
+                maximum=86_400,
+                applies=Applies.RELOAD,
+                doc="how long running jobs may go on after a request to stop, before "
+                "they are interrupted",
+            ),
+            Option(
+                key="max_frame",
+                kind=Kind.SIZE,
+                default=limits.MAX_FRAME,
+                minimum=4 * _MIB,  # holds any job with its environment, any log chunk
+                maximum=256 * _MIB,
+                applies=Applies.RESTART,
+                doc="bytes in one message on the socket",
+            ),
+            Option(
+                key="max_batch",
+                kind=Kind.COUNT,
+                default=limits.MAX_BATCH,
+                minimum=1,
+                maximum=1_000_000,
+                applies=Applies.RELOAD,
+                doc="jobs in one enqueue_many",
+            ),
+            Option(
+                key="max_connections",
+                kind=Kind.COUNT,
+                default=1000,
+                minimum=1,
+                maximum=100_000,
+                applies=Applies.RELOAD,
+                doc="clients connected at the same time",
+            ),
+            Option(
+                key="max_inflight",
+                kind=Kind.COUNT,
+                default=1000,
+                minimum=1,
+                maximum=100_000,
+                applies=Applies.RELOAD,
+                doc="unanswered requests of one connection",
+            ),
+            Option(
+                key="max_page",
+                kind=Kind.COUNT,
+                default=limits.MAX_PAGE,
+                minimum=1,
+                maximum=10_000,
+                applies=Applies.RELOAD,
+                doc="jobs in one page of a listing",
+            ),
+        )
+    }
+)
+
+
+def nearest(key: str) -> Option | None:
+    """Return the option whose key is most like this one, if any is."""
+    wanted = key.replace("-", "_").lower()
+    found = difflib.get_close_matches(wanted, OPTIONS, n=1)
+    return OPTIONS[found[0]] if found else None

@@ -1,0 +1,61 @@
+"""What a changed configuration means for a daemon that runs: SIGHUP.
+
+It compares; putting values into force is the daemon's.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from queuectld.config.load import load
+from queuectld.config.model import DaemonConfig
+from queuectld.config.options import OPTIONS, Applies
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An option whose value is another one now, as people write it."""
+
+    key: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The outcome of a reload.
+
+    Attributes:
+        config: the running configuration with the values that apply at once.
+        applied: what is different in ``config``.
+        pending: what changed and needs a restart; ``config`` has the old values.
+    """
+
+    config: DaemonConfig
+    applied: tuple[Change, ...]
+    pending: tuple[Change, ...]
+
+
+def reload(running: DaemonConfig) -> Reload:
+    """Read the sources of the running configuration again.
+
+    Raises:
+        ConfigError: there are mistakes; the running configuration stays as it is.
+    """
+    wanted = load(running.sources)
+    changed = [key for key in OPTIONS if getattr(wanted, key) != getattr(running, key)]
+    at_once = [key for key in changed if OPTIONS[key].applies is Applies.RELOAD]
+    values: dict[str, Any] = {key: getattr(wanted, key) for key in at_once}
+    origins = dict(running.origins) | {key: wanted.origins[key] for key in at_once}
+    config = replace(running, **values, config_file=wanted.config_file, origins=origins)
+    return Reload(
+        config,
+        applied=tuple(_change(key, running, wanted) for key in at_once),
+        pending=tuple(
+            _change(key, running, wanted) for key in changed if key not in at_once
+        ),
+    )
+
+
+def _change(key: str, running: DaemonConfig, wanted: DaemonConfig) -> Change:
+    write = OPTIONS[key].write
+    return Change(key, write(getattr(running, key)), write(getattr(wanted, key)))

@@ -1,0 +1,1 @@
+"""What a job is and how it may change. No I/O, no clock, no randomness."""

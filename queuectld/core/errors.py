@@ -1,0 +1,127 @@
+"""What the queue refuses, and why.
+
+QueueError
+├── InvalidJobError      a field of a submission is wrong
+├── InvalidSettingError  no such setting, or a value out of its range
+├── JobNotFoundError
+├── JobExistsError       the id is taken
+├── JobConflictError     the id is taken by a different job
+├── JobStateError        not possible in the state the job is in
+└── QueueFullError
+"""
+
+from typing import Any
+
+
+class QueueError(Exception):
+    """The request cannot be carried out; the message says what to do instead."""
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """What a program can read besides the message."""
+        return None
+
+
+class InvalidJobError(QueueError):
+    """A field of a submission is unknown or has a bad value.
+
+    Attributes:
+        field: its name.
+        index: which job of a batch, from 0.
+    """
+
+    def __init__(self, field: str, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.index = index
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The field, and the job's place in its batch."""
+        place = {} if self.index is None else {"index": self.index}
+        return {"field": self.field, **place}
+
+
+class InvalidSettingError(QueueError):
+    """There is no such setting, or the value is not in its range."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The setting's name."""
+        return {"key": self.key}
+
+
+class JobNotFoundError(QueueError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job has the id {job_id!r}")
+        self.job_id = job_id
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The id asked for."""
+        return {"id": self.job_id}
+
+
+class JobExistsError(QueueError):
+    """The id is taken; nothing was enqueued."""
+
+    def __init__(self, job_id: str, index: int | None = None) -> None:
+        super().__init__(
+            f"a job with the id {job_id!r} exists; choose another id, "
+            "or pass if_exists=return to get that one",
+        )
+        self.job_id = job_id
+        self.index = index
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The id, and the job's place in its batch."""
+        place = {} if self.index is None else {"index": self.index}
+        return {"id": self.job_id, **place}
+
+
+class JobConflictError(JobExistsError):
+    """The id is taken by a job that asks for something else."""
+
+    def __init__(self, job_id: str, field: str, index: int | None = None) -> None:
+        super().__init__(job_id, index)
+        message = (
+            f"a job with the id {job_id!r} exists and its {field} is different; "
+            "nothing was enqueued"
+        )
+        self.args = (message,)
+
+
+class JobStateError(QueueError):
+    """The job is in a state in which this cannot happen.
+
+    Attributes:
+        state: the state it is in.
+    """
+
+    def __init__(self, job_id: str, state: str, message: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.state = state
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The id and the state it is in."""
+        return {"id": self.job_id, "state": self.state}
+
+
+class QueueFullError(QueueError):
+    """As many jobs wait as ``max_queued`` allows."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the queue is full: max_queued is {limit}; wait for jobs to finish, "
+            "or raise it: queuectl config set max_queued N"
+        )
+        self.limit = limit

@@ -1,0 +1,161 @@
+"""Jobs and attempts as data. Nothing here decides: see ``lifecycle``.
+
+Points in time are milliseconds since 1970 (UTC), durations are seconds, sizes are
+bytes.
+"""
+
+from dataclasses import dataclass
+
+from queuectl_protocol.vocabulary import JobState, Reason
+
+Command = str | tuple[str, ...]
+"""A command line for ``/bin/sh -c``, or an exact argument vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job as somebody asked for it: None is "not said", the settings decide.
+
+    Attributes:
+        id: the id the submitter wants, never digits alone; None for a generated one.
+        env: the job's whole environment; None for a minimal one.
+        submitter: uid of the process that asked.
+    """
+
+    command: Command
+    id: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    max_retries: int | None = None
+    timeout: float | None = None
+    backoff_base: float | None = None
+    backoff_max: float | None = None
+    backoff_jitter: float | None = None
+    output_limit: int | None = None
+    run_at: int | None = None
+    cwd: str | None = None
+    umask: int | None = None
+    env: dict[str, str] | None = None
+    label: str | None = None
+    submitter: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands.
+
+    Attributes:
+        seq: the sequence number: order among equals, and the id when none was given.
+        name: the id the submitter gave.
+        env_key: which stored environment it runs with; None for a minimal one.
+        attempts: retry budget used: runs that count, since the last manual retry.
+        runs: runs ever started; numbers the attempts and is never reset.
+        losses: attempts lost in a row (``lifecycle`` retries the first at once).
+        lease: fencing token of the running attempt; None when none runs.
+        worker: number of the worker that runs it, or ran it last.
+        cancel_requested: it was cancelled while running; its end will say so.
+        due: True: ready to be claimed; False: waits for ``run_at``; None: not waiting.
+        run_at: not to be started before.
+        started_at: start of the running or the last attempt.
+        finished_at: end of the last attempt.
+    """
+
+    seq: int
+    name: str | None
+    queue: str
+    command: Command
+    cwd: str | None
+    umask: int | None
+    env_key: bytes | None
+    label: str | None
+    submitter: int | None
+    priority: int
+    max_retries: int
+    timeout: float
+    backoff_base: float
+    backoff_max: float
+    backoff_jitter: float
+    output_limit: int
+    state: JobState
+    attempts: int
+    runs: int
+    losses: int
+    lease: int | None
+    worker: int | None
+    cancel_requested: bool
+    due: bool | None
+    created_at: int
+    updated_at: int
+    run_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    exit_code: int | None
+    signal: int | None
+    reason: Reason | None
+    message: str | None
+
+    @property
+    def id(self) -> str:
+        """The id on the wire: the given one, or the sequence number as a string."""
+        return self.name if self.name is not None else str(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How a run ended, as its worker (or whoever buried the worker) tells it.
+
+    Attributes:
+        lease: the fencing token under which it ran.
+        message: for people: what went wrong, where the codes do not say it.
+        max_rss: largest resident set of one process of the job, in bytes.
+        user_ms, system_ms: CPU time of the job's main process and what it reaped.
+    """
+
+    lease: int
+    started_at: int | None
+    finished_at: int
+    reason: Reason
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str | None = None
+    max_rss: int | None = None
+    user_ms: int | None = None
+    system_ms: int | None = None
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A run on record.
+
+    Attributes:
+        run: 1, 2, 3 ... within the job, over all manual retries.
+        end: None while it runs.
+    """
+
+    run: int
+    lease: int
+    worker: int | None
+    started_at: int | None
+    end: AttemptEnd | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A claimed job on its way to a worker: all that is needed to run it.
+
+    Attributes:
+        env: the variables the job starts with; None for a minimal environment.
+        env_key: names the content of ``env``, so that it need not be sent twice.
+    """
+
+    job: Job
+    env: dict[str, str] | None
+    env_key: bytes | None
+
+    @property
+    def lease(self) -> int:
+        """The fencing token of this run."""
+        assert self.job.lease is not None
+        return self.job.lease

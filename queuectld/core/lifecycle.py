@@ -1,0 +1,280 @@
+"""The life of a job: the one place that decides a job's state.
+
+``TRANSITIONS`` is the whole of it: for a state and an event, the guarded targets, of
+which the first whose guard holds is taken. A pair that is not in the table cannot
+happen, and asking for it raises. Everything else here computes the fields that go
+with a transition.
+
+docs/lifecycle.md is generated from this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
+from queuectld.core import backoff
+from queuectld.core.errors import JobStateError
+from queuectld.core.job import AttemptEnd, Job, Submission
+from queuectld.core.settings import Settings
+
+T = TypeVar("T")
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    ENQUEUE = "enqueue"
+    CLAIM = "claim"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    LOSE = "lose"
+    INTERRUPT = "interrupt"
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+class Guard(StrEnum):
+    """A condition on the job under which a target is taken."""
+
+    CANCEL_REQUESTED = "cancel requested"
+    RETRIES_LEFT = "retries left"
+    OTHERWISE = "otherwise"
+
+
+Targets = tuple[tuple[Guard, JobState], ...]
+
+_P, _R, _C = JobState.PENDING, JobState.PROCESSING, JobState.COMPLETED
+_F, _D, _X = JobState.FAILED, JobState.DEAD, JobState.CANCELLED
+_ends_in_failure: Targets = (
+    (Guard.CANCEL_REQUESTED, _X),
+    (Guard.RETRIES_LEFT, _F),
+    (Guard.OTHERWISE, _D),
+)
+
+TRANSITIONS: Mapping[tuple[JobState | None, Event], Targets] = MappingProxyType(
+    {
+        (None, Event.ENQUEUE): ((Guard.OTHERWISE, _P),),
+        (_P, Event.CLAIM): ((Guard.OTHERWISE, _R),),
+        (_F, Event.CLAIM): ((Guard.OTHERWISE, _R),),
+        (_R, Event.SUCCEED): ((Guard.CANCEL_REQUESTED, _X), (Guard.OTHERWISE, _C)),
+        (_R, Event.FAIL): _ends_in_failure,
+        (_R, Event.LOSE): _ends_in_failure,
+        (_R, Event.INTERRUPT): ((Guard.CANCEL_REQUESTED, _X), (Guard.OTHERWISE, _P)),
+        (_P, Event.CANCEL): ((Guard.OTHERWISE, _X),),
+        (_F, Event.CANCEL): ((Guard.OTHERWISE, _X),),
+        # The job goes on until its processes are gone; its end leads to cancelled.
+        (_R, Event.CANCEL): ((Guard.OTHERWISE, _R),),
+        (_D, Event.RETRY): ((Guard.OTHERWISE, _P),),
+        (_X, Event.RETRY): ((Guard.OTHERWISE, _P),),
+        (_C, Event.RETRY): ((Guard.OTHERWISE, _P),),
+        (_F, Event.RETRY): ((Guard.OTHERWISE, _P),),
+    }
+)
+
+END_EVENT: Mapping[Reason, Event] = MappingProxyType(
+    {
+        Reason.SIGNAL: Event.FAIL,
+        Reason.TIMEOUT: Event.FAIL,
+        Reason.SPAWN_ERROR: Event.FAIL,
+        Reason.OUTPUT_LIMIT: Event.FAIL,
+        Reason.LOST: Event.LOSE,
+        Reason.CANCELLED: Event.INTERRUPT,
+        Reason.INTERRUPTED: Event.INTERRUPT,
+    }
+)
+"""The event that an attempt's end is; ``exit`` depends on its code."""
+
+
+def target(job: Job, event: Event) -> JobState:
+    """Return the state that ``event`` leads to.
+
+    Raises:
+        JobStateError: it cannot happen to a job in this state.
+    """
+    for guard, state in TRANSITIONS.get((job.state, event), ()):
+        if _holds(guard, job):
+            return state
+    raise JobStateError(job.id, job.state.value, _refusal(job, event))
+
+
+def enqueue(
+    submission: Submission,
+    settings: Settings,
+    *,
+    now: int,
+    seq: int,
+    env_key: bytes | None,
+) -> Job:
+    """A job begins: what the submission leaves out comes from the settings."""
+    ((_, state),) = TRANSITIONS[None, Event.ENQUEUE]
+    run_at = submission.run_at
+    return Job(
+        seq=seq,
+        name=submission.id,
+        queue=submission.queue,
+        command=submission.command,
+        cwd=submission.cwd,
+        umask=submission.umask,
+        env_key=env_key,
+        label=submission.label,
+        submitter=submission.submitter,
+        priority=submission.priority,
+        max_retries=_or(submission.max_retries, settings.max_retries),
+        timeout=_or(submission.timeout, settings.timeout),
+        backoff_base=_or(submission.backoff_base, settings.backoff_base),
+        backoff_max=_or(submission.backoff_max, settings.backoff_max),
+        backoff_jitter=_or(submission.backoff_jitter, settings.backoff_jitter),
+        output_limit=_or(submission.output_limit, settings.output_limit),
+        state=state,
+        attempts=0,
+        runs=0,
+        losses=0,
+        lease=None,
+        worker=None,
+        cancel_requested=False,
+        due=run_at is None or run_at <= now,
+        created_at=now,
+        updated_at=now,
+        run_at=run_at,
+        started_at=None,
+        finished_at=None,
+        exit_code=None,
+        signal=None,
+        reason=None,
+        message=None,
+    )
+
+
+def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
+    """A worker takes the job: one more run, under a new lease."""
+    return replace(
+        job,
+        state=target(job, Event.CLAIM),
+        attempts=job.attempts + 1,
+        runs=job.runs + 1,
+        lease=lease,
+        worker=worker,
+        due=None,
+        updated_at=now,
+        started_at=now,
+        finished_at=None,
+        exit_code=None,
+        signal=None,
+        reason=None,
+        message=None,
+    )
+
+
+def event_of(end: AttemptEnd) -> Event:
+    """Return the event that this end of an attempt is."""
+    if end.reason is Reason.EXIT:
+        return Event.SUCCEED if end.exit_code == 0 else Event.FAIL
+    return END_EVENT[end.reason]
+
+
+def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
+    """The running attempt ended. The caller has compared the lease.
+
+    Args:
+        job: the job, in ``processing``.
+        end: how it ended; its reason decides which event this is.
+        now: the present.
+        random: from 0 up to 1, for the jitter of a retry.
+    """
+    event = event_of(end)
+    # An attempt that an operator ended, or that never began, does not count.
+    attempts = job.attempts - (event is Event.INTERRUPT)
+    losses = job.losses + 1 if event is Event.LOSE else 0
+    state = target(job, event)
+    waits = state not in FINAL_STATES
+    run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
+    return replace(
+        job,
+        state=state,
+        attempts=attempts,
+        losses=losses,
+        lease=None,
+        cancel_requested=False,
+        due=run_at is None or run_at <= now if waits else None,
+        run_at=run_at,
+        updated_at=now,
+        started_at=end.started_at or job.started_at,
+        finished_at=end.finished_at,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        reason=Reason.CANCELLED if state is JobState.CANCELLED else end.reason,
+        message=end.message,
+    )
+
+
+def cancel(job: Job, *, now: int) -> Job:
+    """Somebody does not want the job any more.
+
+    A waiting job is cancelled at once; a running one is marked, and whoever called
+    this must end its processes after the mark is committed.
+    """
+    state = target(job, Event.CANCEL)
+    if state is JobState.PROCESSING:
+        return replace(job, state=state, cancel_requested=True, updated_at=now)
+    return replace(
+        job,
+        state=state,
+        due=None,
+        updated_at=now,
+        finished_at=now,
+        reason=Reason.CANCELLED,
+    )
+
+
+def retry(job: Job, *, now: int) -> Job:
+    """Somebody wants the job to run again, with its whole retry budget, now."""
+    return replace(
+        job,
+        state=target(job, Event.RETRY),
+        attempts=0,
+        losses=0,
+        due=True,
+        run_at=now,
+        updated_at=now,
+    )
+
+
+def _holds(guard: Guard, job: Job) -> bool:
+    if guard is Guard.CANCEL_REQUESTED:
+        return job.cancel_requested
+    if guard is Guard.RETRIES_LEFT:
+        # max_retries counts the runs after the first one.
+        return job.attempts <= job.max_retries
+    return True
+
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given
+
+
+def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:
+    if event is Event.INTERRUPT:
+        return now
+    if event is Event.LOSE and job.losses == 0:
+        # One loss says more about the machine or the worker than about the job.
+        return now
+    seconds = backoff.delay(
+        job.attempts,
+        base=job.backoff_base,
+        maximum=job.backoff_max,
+        jitter=job.backoff_jitter,
+        random=random,
+    )
+    return now + round(seconds * 1000)
+
+
+def _refusal(job: Job, event: Event) -> str:
+    if event is Event.RETRY and job.state in {JobState.PENDING, JobState.PROCESSING}:
+        waiting = "is running" if job.state is JobState.PROCESSING else "is queued"
+        return f"job {job.id} {waiting} already; there is nothing to retry"
+    if event is Event.CANCEL:
+        return f"job {job.id} is {job.state} already; there is nothing to cancel"
+    return f"job {job.id} is {job.state}; {event} is not possible in that state"

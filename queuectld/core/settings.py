@@ -1,0 +1,179 @@
+"""The job settings: what ``queuectl config set`` knows, with types and ranges.
+
+They live in the store. The daemon's own settings are another kind, in
+``queuectld.config``; no key is in both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from queuectl_protocol.units import parse_duration, parse_size
+from queuectld.core.errors import InvalidSettingError
+
+Value = int | float
+
+
+class Kind(StrEnum):
+    """How a setting's value is written."""
+
+    COUNT = "whole number"
+    NUMBER = "number"
+    DURATION = "duration"
+    SIZE = "size"
+
+
+class Applies(StrEnum):
+    """Which jobs a new value touches."""
+
+    NEW_JOBS = "jobs enqueued from now on; jobs already queued keep their value"
+    AT_ONCE = "at once, to all jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its type, range, default and meaning."""
+
+    key: str
+    kind: Kind
+    default: Value
+    minimum: Value
+    maximum: Value
+    applies: Applies
+    doc: str
+
+    def check(self, value: Any) -> Value:
+        """Return the value in its own type, from a number or its written form.
+
+        Raises:
+            InvalidSettingError: it is not of this kind, or out of range.
+        """
+        try:
+            number = self._number(value)
+        except (ValueError, OverflowError) as error:
+            raise InvalidSettingError(
+                self.key, f"{self.key} is a {self.kind}: {error}"
+            ) from None
+        if not self.minimum <= number <= self.maximum:
+            raise InvalidSettingError(
+                self.key,
+                f"{self.key} must be from {self.minimum:,} to {self.maximum:,}",
+            )
+        return number
+
+    def _number(self, value: Any) -> Value:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"{value!r} is none")
+        if isinstance(value, str):
+            return self._parse(value)
+        if self.kind in {Kind.COUNT, Kind.SIZE}:
+            if value != int(value):
+                raise ValueError(f"{value!r} is none")
+            return int(value)
+        return value
+
+    def _parse(self, text: str) -> Value:
+        try:
+            match self.kind:
+                case Kind.COUNT:
+                    return int(text)
+                case Kind.NUMBER:
+                    return float(text)
+                case Kind.SIZE:
+                    return parse_size(text)
+                case Kind.DURATION:
+                    return parse_duration(text)
+        except ValueError as error:
+            if self.kind in {Kind.SIZE, Kind.DURATION}:
+                raise
+            raise ValueError(f"{text!r} is none") from error
+
+
+_YEAR = 366 * 86_400
+_NEW, _NOW = Applies.NEW_JOBS, Applies.AT_ONCE
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        setting.key: setting
+        for setting in (
+            Setting(
+                "max_retries", Kind.COUNT, 3, 0, 1_000_000, _NEW,
+                "runs after the first one before a job is dead",
+            ),
+            Setting(
+                "timeout", Kind.DURATION, 300, 0, _YEAR, _NEW,
+                "a run is ended after this long; 0 means never",
+            ),
+            Setting(
+                "backoff_base", Kind.NUMBER, 2, 1, 1000, _NEW,
+                "the delay before retry n is backoff_base ** n seconds",
+            ),
+            Setting(
+                "backoff_max", Kind.DURATION, 3600, 0, _YEAR, _NEW,
+                "the longest delay before a retry, jitter not counted",
+            ),
+            Setting(
+                "backoff_jitter", Kind.NUMBER, 0.1, 0, 1, _NEW,
+                "up to this share of the delay is added at random",
+            ),
+            Setting(
+                "output_limit", Kind.SIZE, 1024**3, 0, 1024**5, _NEW,
+                "a run whose output grows over this is ended; 0 means no limit",
+            ),
+            Setting(
+                "kill_grace", Kind.DURATION, 5, 0, 3600, _NOW,
+                "time between SIGTERM and SIGKILL",
+            ),
+            Setting(
+                "retention", Kind.DURATION, 30 * 86_400, 0, 100 * _YEAR, _NOW,
+                "completed and cancelled jobs are pruned after this; 0 means never",
+            ),
+            Setting(
+                "max_queued", Kind.COUNT, 10_000_000, 1, 10**12, _NOW,
+                "enqueue answers queue_full when this many jobs wait",
+            ),
+        )
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force."""
+
+    max_retries: int
+    timeout: float
+    backoff_base: float
+    backoff_max: float
+    backoff_jitter: float
+    output_limit: int
+    kill_grace: float
+    retention: float
+    max_queued: int
+
+
+def in_force(stored: Mapping[str, Value]) -> Settings:
+    """Return the stored values over the defaults.
+
+    A stored key that this version does not know is left alone.
+    """
+    values: dict[str, Any] = {
+        key: stored.get(key, setting.default) for key, setting in SETTINGS.items()
+    }
+    return Settings(**values)
+
+
+def find(key: str) -> Setting:
+    """Return the setting of that name, hyphens or underscores.
+
+    Raises:
+        InvalidSettingError: there is none.
+    """
+    try:
+        return SETTINGS[key.replace("-", "_")]
+    except KeyError:
+        raise InvalidSettingError(
+            key, f"there is no setting {key!r}; the settings are: {', '.join(SETTINGS)}"
+        ) from None

@@ -1,0 +1,33 @@
+"""What the daemon lends to the server: everything a handler can reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from queuectld.broker import Broker
+from queuectld.clock import Clock
+from queuectld.config import DaemonConfig
+from queuectld.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The parts of one running daemon.
+
+    Attributes:
+        store_facts: returns what the store says of itself.
+        instance: random, new at each start: the same word means the same process.
+        started_at: milliseconds since 1970.
+        stop: begins the end, as SIGTERM does; with True, as a second signal does.
+        restart: ends this process and leaves the workers to the next one.
+    """
+
+    broker: Broker
+    scheduler: Scheduler
+    store_facts: Callable[[], dict[str, Any]]
+    config: DaemonConfig
+    clock: Clock
+    instance: str
+    started_at: int
+    stop: Callable[[bool], None]
+    restart: Callable[[], None]

@@ -1,0 +1,84 @@
+"""From an exception to what the client is told: the one table of it.
+
+What is not in the table is a mistake of ours: it is logged whole, and the client
+learns nothing of our insides.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from queuectl_protocol.errors import ErrorCode
+from queuectld.core import errors as core
+from queuectld.server.params import InvalidParamsError, nearest, shown
+from queuectld.store import api as store
+
+MAX_MESSAGE = 1000
+"""Characters: a message may quote the client, and the client can send megabytes."""
+
+
+class UnknownMethodError(Exception):
+    """There is no such method."""
+
+    def __init__(self, method: str, known: Mapping[str, Any]) -> None:
+        advice = nearest(method, known) or "describe tells them all"
+        super().__init__(f"there is no method {shown(method)}; {advice}")
+
+
+class AttemptNotFoundError(Exception):
+    """The job has no attempt of that number."""
+
+
+class TooManyRequestsError(Exception):
+    """As many requests as one connection may have are waiting for something."""
+
+
+class ShuttingDownError(Exception):
+    """The daemon is stopping; ask the next one."""
+
+
+CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
+    {
+        UnknownMethodError: ErrorCode.UNKNOWN_METHOD,
+        InvalidParamsError: ErrorCode.INVALID_PARAMS,
+        core.InvalidJobError: ErrorCode.INVALID_PARAMS,
+        core.InvalidSettingError: ErrorCode.INVALID_PARAMS,
+        core.JobNotFoundError: ErrorCode.NOT_FOUND,
+        AttemptNotFoundError: ErrorCode.NOT_FOUND,
+        core.JobExistsError: ErrorCode.ALREADY_EXISTS,
+        core.JobConflictError: ErrorCode.CONFLICT,
+        core.JobStateError: ErrorCode.INVALID_STATE,
+        core.QueueFullError: ErrorCode.QUEUE_FULL,
+        store.StoreFullError: ErrorCode.STORAGE_FULL,
+        store.StoreError: ErrorCode.STORAGE_ERROR,
+        TooManyRequestsError: ErrorCode.TOO_MANY_REQUESTS,
+        ShuttingDownError: ErrorCode.SHUTTING_DOWN,
+    }
+)
+
+
+class Refusal(NamedTuple):
+    """What travels in a failure."""
+
+    code: ErrorCode
+    message: str
+    data: dict[str, Any] | None
+
+
+def refusal(error: BaseException) -> Refusal:
+    """Return what the client is told; an error without a code is ``internal``."""
+    for kind in type(error).__mro__:
+        if code := CODES.get(kind):
+            message = str(error) or (type(error).__doc__ or "").strip()
+            data = getattr(error, "data", None)
+            return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
+    return Refusal(
+        ErrorCode.INTERNAL, "the daemon made a mistake; its log has the details", None
+    )
+
+
+def _short(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value[:MAX_MESSAGE] if isinstance(value, str) else value
+        for key, value in data.items()
+    }

@@ -1,0 +1,273 @@
+"""What a method takes, as data, and the one check of what came against it.
+
+A handler gets every parameter it declares, checked and with defaults filled in, and
+never one it does not. What a value means is the handler's affair.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from queuectl_protocol.limits import MAX_ID
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+MAX_SECONDS = 100 * 366 * 86_400
+"""A century: so that milliseconds and deadlines stay in range everywhere."""
+
+_MAX_INT = 2**63 - 1
+_SHOWN = 64
+"""Characters of a stranger's word that an error message repeats."""
+
+
+class InvalidParamsError(Exception):
+    """A parameter is unknown, missing, of the wrong type or out of range.
+
+    Attributes:
+        param: its name, as it came.
+    """
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The parameter's name."""
+        return {"param": self.param[:_SHOWN]}
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of a method.
+
+    Attributes:
+        type: for people and ``describe``, range included.
+        doc: a phrase that says what it is, and what its absence means.
+        check: returns the value as the handler wants it, or raises a ValueError whose
+            text completes "<name> ...".
+        required: whether it must be there; null counts as absent.
+        default: what the handler gets when it is absent.
+    """
+
+    name: str
+    type: str
+    doc: str
+    check: Callable[[Any], Any]
+    required: bool = False
+    default: Any = None
+
+
+def checked(declared: Sequence[Param], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every declared parameter.
+
+    Raises:
+        InvalidParamsError: names the first parameter that is wrong.
+    """
+    values: dict[str, Any] = {}
+    present = 0
+    for param in declared:
+        value = given.get(param.name)
+        present += param.name in given
+        if value is not None:
+            values[param.name] = _value(param, value)
+        elif param.required:
+            raise InvalidParamsError(
+                param.name, f"{param.name} is missing: {param.doc}"
+            )
+        else:
+            values[param.name] = param.default
+    if present != len(given):
+        raise _unknown(declared, given)
+    return values
+
+
+def _value(param: Param, value: Any) -> Any:
+    try:
+        return param.check(value)
+    except ValueError as error:
+        raise InvalidParamsError(param.name, f"{param.name} {error}") from None
+
+
+def _unknown(
+    declared: Sequence[Param], given: Mapping[str, Any]
+) -> InvalidParamsError:
+    known = [param.name for param in declared]
+    name = next(name for name in given if name not in known)
+    advice = nearest(name, known) or (
+        f"it takes: {', '.join(known)}" if known else "it takes none"
+    )
+    return InvalidParamsError(name, f"there is no parameter {shown(name)}; {advice}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return a question about the known name most like ``name``, if one is."""
+    close = difflib.get_close_matches(name[:_SHOWN], known, n=1)
+    return f"did you mean {close[0]}?" if close else None
+
+
+def shown(text: str) -> str:
+    """Return a stranger's word in quotes, and no more of it than a message bears."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def flag(name: str, doc: str, *, default: bool = False) -> Param:
+    """Declare a boolean."""
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError("is true or false")  # noqa: TRY004
+        return value
+
+    return Param(name, "bool", doc, check, default=default)
+
+
+def whole(
+    name: str,
+    doc: str,
+    *,
+    minimum: int = 0,
+    maximum: int = _MAX_INT,
+    default: int | None = None,
+) -> Param:
+    """Declare a whole number in a range, both ends in it."""
+
+    def check(value: Any) -> int:
+        return _whole(value, minimum, maximum)
+
+    bounds = f"{minimum}.." if maximum == _MAX_INT else f"{minimum}..{maximum}"
+    return Param(name, f"int {bounds}", doc, check, default=default)
+
+
+def _whole(value: Any, minimum: int, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("is a whole number")
+    if not minimum <= value <= maximum:
+        most = "on" if maximum == _MAX_INT else f"to {maximum}"
+        raise ValueError(f"is {value}, and must be from {minimum} {most}")
+    return value
+
+
+def wholes(name: str, doc: str, *, most: int) -> Param:
+    """Declare a list of whole numbers from 0 on."""
+
+    def check(value: Any) -> list[int]:
+        return [_whole(item, 0, _MAX_INT) for item in _list(value, most)]
+
+    return Param(name, "[int]", doc, check)
+
+
+def seconds(name: str, doc: str, *, default: float | None = None) -> Param:
+    """Declare a duration, in seconds, from 0 on."""
+
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("is a number of seconds")
+        if not 0 <= value <= MAX_SECONDS:
+            raise ValueError(f"is {value}, and must be from 0 to {MAX_SECONDS} seconds")
+        return float(value)
+
+    return Param(name, "seconds", doc, check, default=default)
+
+
+def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> Param:
+    """Declare a string of 1 to ``most`` characters."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("is a string")  # noqa: TRY004
+        if not 0 < len(value) <= most:
+            raise ValueError(f"has from 1 to {most} characters")
+        return value
+
+    return Param(name, "str", doc, check, required)
+
+
+def choice(
+    name: str,
+    doc: str,
+    options: type[Choice],
+    *,
+    required: bool = False,
+    default: Choice | None = None,
+) -> Param:
+    """Declare one of some words."""
+
+    def check(value: Any) -> Choice:
+        return _choice(value, options)
+
+    return Param(name, " | ".join(options), doc, check, required, default)
+
+
+def choices(
+    name: str, doc: str, options: type[Choice], *, default: Sequence[Choice]
+) -> Param:
+    """Declare a list of some words, not empty."""
+
+    def check(value: Any) -> list[Choice]:
+        words = _list(value, len(options))
+        if not words:
+            raise ValueError("is an empty list; leave it out for the default")
+        return [_choice(word, options) for word in words]
+
+    kind = f"[{' | '.join(options)}]"
+    return Param(name, kind, doc, check, default=tuple(default))
+
+
+def _choice(value: Any, options: type[Choice]) -> Choice:
+    try:
+        return options(value)
+    except ValueError:
+        raise ValueError(f"is one of: {', '.join(options)}") from None
+
+
+def fields(name: str, doc: str, *, required: bool = False) -> Param:
+    """Declare a map of a job's fields; what is in it is checked where jobs are."""
+    return Param(name, "map", doc, _map, required)
+
+
+def batch(name: str, doc: str) -> Param:
+    """Declare a list of maps of jobs' fields; its length is the handler's affair."""
+
+    def check(value: Any) -> list[dict[str, Any]]:
+        return [_map(item) for item in _list(value, _MAX_INT)]
+
+    return Param(name, "[map]", doc, check, required=True)
+
+
+def _map(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("is a map with strings as keys")  # noqa: TRY004
+    return value
+
+
+def _list(value: Any, most: int) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("is a list")  # noqa: TRY004
+    if len(value) > most:
+        raise ValueError(f"has {len(value)} items, and the limit is {most}")
+    return value
+
+
+def request_id(name: str, doc: str) -> Param:
+    """Declare the id of another request of the same connection."""
+
+    def check(value: Any) -> int | str:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError("is the id of a request: a whole number or a string")
+        return value
+
+    return Param(name, "int | str", doc, check, required=True)
+
+
+def setting_value(name: str, doc: str) -> Param:
+    """Declare a setting's value: its own table checks the range."""
+
+    def check(value: Any) -> float | str:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("is a number, or its written form such as 90s or 1GiB")
+        return value
+
+    return Param(name, "number | str", doc, check, required=True)

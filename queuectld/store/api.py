@@ -1,0 +1,229 @@
+"""What a store must do, whatever is behind it.
+
+A unit of work is a plain function ``work(tx) -> result``. The store runs many units
+in one durable transaction, each so that it can fail alone; a unit must therefore do
+nothing but call its ``Transaction``, and may be run again when the first try of its
+batch did not commit.
+
+A store keeps state and never chooses it: jobs come here as ``lifecycle`` made them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from queuectl_protocol.vocabulary import JobState
+from queuectld.core.job import Attempt, AttemptEnd, Job, Submission
+from queuectld.core.settings import Settings, Value
+
+T = TypeVar("T")
+
+
+class StoreError(Exception):
+    """The store could not do it; nothing of the unit of work remains."""
+
+
+class StoreFullError(StoreError):
+    """There is no room: on the disk, or in the quota."""
+
+
+class StoreOpenError(StoreError):
+    """The store cannot be opened; the message says what to do. Nothing was touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a listing, newest first.
+
+    Attributes:
+        cursor: pass it as ``before`` for the next page; None on the last one.
+    """
+
+    jobs: list[Job]
+    cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something that happened at one moment, for the statistics.
+
+    Attributes:
+        metric: ``completed``, ``dead``, ``cancelled``, ``failed``, ``retried``,
+            ``lost``, ``run`` (duration of an attempt) or ``wait`` (from when a job
+            could have started to when it did).
+        at: when, in milliseconds.
+        ms: the duration, where the metric is one.
+    """
+
+    metric: str
+    at: int
+    ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Durations of one metric, added up over some minutes.
+
+    Attributes:
+        counts: how many fell into each bucket of ``core.histogram``.
+        total_ms: their sum.
+    """
+
+    counts: Mapping[int, int]
+    total_ms: int
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
+
+
+class Reader(Protocol):
+    """What can be asked. All within one snapshot."""
+
+    def job(self, job_id: str) -> Job | None:
+        """Return the job with that id."""
+        ...
+
+    def job_by_seq(self, seq: int) -> Job | None:
+        """Return the job with that sequence number."""
+        ...
+
+    def attempts(self, seq: int) -> list[Attempt]:
+        """Return a job's attempts on record, oldest first; not the running one."""
+        ...
+
+    def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
+        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
+        ...
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state. Costs the same for any number."""
+        ...
+
+    def running(self) -> list[Job]:
+        """Return the jobs in ``processing``."""
+        ...
+
+    def in_state(self, state: JobState, limit: int) -> list[Job]:
+        """Return up to ``limit`` jobs in a state, oldest first."""
+        ...
+
+    def environment(self, key: bytes) -> dict[str, str]:
+        """Return a stored environment."""
+        ...
+
+    def settings(self) -> dict[str, Value]:
+        """Return the settings that were set."""
+        ...
+
+    def meta(self, key: str) -> str | None:
+        """Return a small value of the daemon's own, such as ``workers_wanted``."""
+        ...
+
+    def rollup(self, since: int) -> dict[str, Histogram]:
+        """Return each metric's durations and counts from the minute of ``since`` on.
+
+        Metrics without durations count in bucket 0.
+        """
+        ...
+
+    def next_run_at(self) -> int | None:
+        """Return the earliest ``run_at`` among jobs that wait for theirs."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """What a unit of work can do. It sees its own writes."""
+
+    def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
+        """Add a job with what the submission leaves out taken from the settings."""
+        ...
+
+    def update(self, old: Job, new: Job) -> bool:
+        """Write ``new`` if the job still has ``old``'s state and lease.
+
+        Return whether it did. Keeps the counters.
+        """
+        ...
+
+    def next_lease(self) -> int:
+        """Return a number that no attempt ever had."""
+        ...
+
+    def next_worker(self) -> int:
+        """Return a number that no worker ever had."""
+        ...
+
+    def ready(self, limit: int) -> list[Job]:
+        """Return the jobs to be claimed next: priority, then first in first out."""
+        ...
+
+    def promote(self, now: int, limit: int) -> int:
+        """Make up to ``limit`` jobs ready whose ``run_at`` came; return how many."""
+        ...
+
+    def insert_attempt(self, job: Job, end: AttemptEnd) -> None:
+        """Put the attempt that ran under ``end.lease`` on record.
+
+        ``job`` is the job as it was while the attempt ran.
+        """
+        ...
+
+    def measure(self, measures: Iterable[Measure]) -> None:
+        """Add to the statistics."""
+        ...
+
+    def set_setting(self, key: str, value: Value | None) -> None:
+        """Store a setting; None goes back to the default."""
+        ...
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a small value of the daemon's own."""
+        ...
+
+    def prunable(
+        self, states: Sequence[JobState], finished_before: int, limit: int
+    ) -> list[Job]:
+        """Return up to ``limit`` finished jobs, those that finished first."""
+        ...
+
+    def delete(self, jobs: Sequence[Job]) -> int:
+        """Forget jobs that are still as given, their attempts and unused environments.
+
+        Return how many jobs went. Their generated ids are never used again.
+        """
+        ...
+
+    def thin_statistics(self, now: int, hours: int) -> bool:
+        """Merge old statistics, up to ``hours`` hours of them; return if more is left."""
+        ...
+
+
+class Store(Protocol):
+    """A store at work: any number of units waiting, one transaction at a time."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run a unit of work; return its result once it is durable.
+
+        Raises:
+            StoreFullError, StoreError: nothing of it remains.
+            whatever ``work`` raised: nothing of it remains.
+        """
+        ...
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Run a query in a snapshot that has every acknowledged write."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Move what the log holds into the database, as far as readers allow."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``doctor`` shows: path, versions, sizes."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, then close."""
+        ...

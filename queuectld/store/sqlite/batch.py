@@ -1,0 +1,84 @@
+"""Group commit: many units of work in one transaction, each able to fail alone.
+
+    BEGIN IMMEDIATE
+      SAVEPOINT unit; work(tx); RELEASE unit      for each, ROLLBACK TO when it raises
+    COMMIT                                        once, synced
+    answers                                       only then
+
+When SQLite itself gives up (a full disk rolls the whole transaction back, savepoints
+and all), the batch is run again one unit at a time, so that one that does not fit
+does not take the others with it.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite.transaction import SqliteTransaction
+
+Batch = list[Callable[[Any], Any]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a unit of work came to: a result, or the error it ended with."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+def run_batch(
+    connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
+) -> list[Outcome]:
+    """Run and commit the batch; return an outcome for each unit, in order."""
+    try:
+        return _commit_together(connection, tx, batch)
+    except sqlite3.Error as error:
+        _roll_back(connection, tx)
+        if len(batch) == 1:
+            return [Outcome(error=database.translate(error))]
+    return [run_batch(connection, tx, [work])[0] for work in batch]
+
+
+def _commit_together(
+    connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
+) -> list[Outcome]:
+    connection.execute("BEGIN IMMEDIATE")
+    outcomes = [_run_unit(connection, tx, work) for work in batch]
+    tx.flush()
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        # A commit that reports an error may have happened all the same: look.
+        _roll_back(connection, tx)
+        if tx.committed_batch() != tx.batch:
+            raise
+    return outcomes
+
+
+def _run_unit(
+    connection: sqlite3.Connection, tx: SqliteTransaction, work: Callable[[Any], Any]
+) -> Outcome:
+    connection.execute("SAVEPOINT unit")
+    try:
+        result = work(tx)
+    except sqlite3.Error:
+        # Whether the transaction is still there depends on the error; run_batch
+        # starts over either way.
+        raise
+    except Exception as error:  # noqa: BLE001  # it is the caller's, and goes there
+        tx.drop_unit()
+        connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        return Outcome(error=error)
+    connection.execute("RELEASE unit")
+    tx.keep_unit()
+    return Outcome(result)
+
+
+def _roll_back(connection: sqlite3.Connection, tx: SqliteTransaction) -> None:
+    tx.drop_batch()
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

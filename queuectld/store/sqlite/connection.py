@@ -1,0 +1,122 @@
+"""Opens the database: pragmas, identity, migrations, and what is refused.
+
+Nothing is ever created over, repaired or replaced here: a file that is not ours, or
+not readable, or newer than this program is left as it is, with an error that says so.
+"""
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from queuectld.store.api import StoreError, StoreFullError, StoreOpenError
+
+APPLICATION_ID = 0x71756374
+"""'quct', in the database's header: tells our files from other SQLite files."""
+
+WRITER_CACHE_KIB = 8192
+READER_CACHE_KIB = 2048
+
+AUTOCHECKPOINT_PAGES = 4000
+"""About 16 MB of log. Checkpoints between bursts come from the daemon's timer."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open, or create, and migrate; return the one connection that writes.
+
+    Raises:
+        StoreOpenError: the file cannot be used; it was not changed.
+    """
+    try:
+        connection = _connect(path)
+        try:
+            _identify(connection, path)
+            _configure(connection)
+            migrate(connection)
+            connection.execute("PRAGMA optimize = 0x10002")
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise StoreOpenError(
+            f"cannot open the database {path}: {error}. It was left as it is; "
+            "if it is damaged, restore a backup in its place"
+        ) from error
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that cannot write, to a database that is open already."""
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = 1")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    return connection
+
+
+def schema_version() -> int:
+    """Return the version that this program writes."""
+    return len(_migrations())
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to this program's version, a transaction for each step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, script in enumerate(_migrations()[version:], version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};\nCOMMIT;"
+        )
+
+
+def translate(error: sqlite3.Error) -> StoreError:
+    """Return the store's error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return StoreFullError(
+            "there is no room left for the database; free some space and try again"
+        )
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StoreError(f"the database answered {name}: {error}")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        return
+    if application != APPLICATION_ID:
+        raise StoreOpenError(
+            f"{path} is a SQLite database of another program; it was left as it is. "
+            "Move it away, or choose another state directory"
+        )
+    if version > schema_version():
+        raise StoreOpenError(
+            f"{path} has schema version {version}, and this queuectld knows up to "
+            f"{schema_version()}; it was left as it is. Install the newer queuectld"
+        )
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreOpenError(
+            "the file system does not support SQLite's WAL (a network file system?); "
+            "choose a state directory on a local disk"
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
+
+
+def _migrations() -> list[str]:
+    folder = resources.files(__package__).joinpath("migrations")
+    files = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
+    return [folder.joinpath(name).read_text("utf-8") for name in files]

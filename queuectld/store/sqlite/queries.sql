@@ -1,0 +1,170 @@
+-- Every statement the store runs, by name. They select and compare-and-set; which
+-- state a job gets is decided before they are called.
+
+-- name: insert_job
+-- Add a job.
+INSERT INTO jobs (
+    seq, name, queue, command, cwd, umask, env_key, label, submitter, priority,
+    max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
+    state, attempts, runs, losses, lease, worker, cancel_requested, due, created_at,
+    updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message
+) VALUES (
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?
+);
+
+-- name: update_job
+-- Write what can change of a job, if nobody changed its state or lease meanwhile.
+UPDATE jobs SET
+    state = ?, attempts = ?, runs = ?, losses = ?, lease = ?, worker = ?,
+    cancel_requested = ?, due = ?, updated_at = ?, run_at = ?, started_at = ?,
+    finished_at = ?, exit_code = ?, signal = ?, reason = ?, message = ?
+WHERE seq = ? AND state = ? AND lease IS ?;
+
+-- name: job_by_seq
+-- The job with this sequence number.
+SELECT * FROM jobs WHERE seq = ?;
+
+-- name: job_by_name
+-- The job with this given id.
+SELECT * FROM jobs WHERE name = ?;
+
+-- name: ready_jobs
+-- The jobs to be claimed next.
+SELECT * FROM jobs INDEXED BY jobs_ready
+WHERE due = 1 ORDER BY priority DESC, seq LIMIT ?;
+
+-- name: promote_jobs
+-- Make jobs ready whose time came, the longest waiting first.
+UPDATE jobs SET due = 1 WHERE seq IN (
+    SELECT seq FROM jobs INDEXED BY jobs_future
+    WHERE due = 0 AND run_at <= ? ORDER BY run_at LIMIT ?
+);
+
+-- name: next_run_at
+-- The earliest time that a waiting job waits for.
+SELECT min(run_at) FROM jobs INDEXED BY jobs_future WHERE due = 0;
+
+-- name: jobs_before
+-- A page of all jobs, newest first.
+SELECT * FROM jobs WHERE seq < ? ORDER BY seq DESC LIMIT ?;
+
+-- name: jobs_in_state_before
+-- A page of the jobs in one state, newest first.
+SELECT * FROM jobs INDEXED BY jobs_state
+WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
+
+-- name: jobs_in_state
+-- The jobs in one state, oldest first.
+SELECT * FROM jobs INDEXED BY jobs_state WHERE state = ? ORDER BY seq LIMIT ?;
+
+-- name: prunable_jobs
+-- The jobs in one state that finished before a time, the first to finish first.
+SELECT * FROM jobs INDEXED BY jobs_finished
+WHERE due IS NULL AND lease IS NULL AND state = ? AND finished_at < ?
+ORDER BY finished_at LIMIT ?;
+
+-- name: delete_job
+-- Forget a job, if it is still as it was when it was chosen.
+DELETE FROM jobs WHERE seq = ? AND state = ? AND runs = ?;
+
+-- name: delete_attempts
+-- Forget a job's attempts.
+DELETE FROM attempts WHERE job = ?;
+
+-- name: delete_unused_environment
+-- Forget an environment that no job runs with.
+DELETE FROM environments
+WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE env_key = ?1);
+
+-- name: insert_environment
+-- Keep an environment, once.
+INSERT INTO environments (key, variables) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- name: environment
+-- The variables of an environment.
+SELECT variables FROM environments WHERE key = ?;
+
+-- name: insert_attempt
+-- Put an attempt that ended on record.
+INSERT INTO attempts (
+    job, run, lease, worker, started_at, finished_at, reason, exit_code, signal,
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: attempts
+-- A job's attempts on record, oldest first.
+SELECT run, lease, worker, started_at, finished_at, reason, exit_code, signal,
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
+FROM attempts WHERE job = ? ORDER BY run;
+
+-- name: counts
+-- How many jobs are in each state.
+SELECT state, sum(jobs) FROM counts GROUP BY state;
+
+-- name: add_count
+-- Change how many jobs are in a state.
+INSERT INTO counts (queue, state, jobs) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs;
+
+-- name: add_rollup
+-- Add to the statistics of a minute.
+INSERT INTO rollup (minute, queue, metric, bucket, events, total_ms)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    events = events + excluded.events, total_ms = total_ms + excluded.total_ms;
+
+-- name: rollup_since
+-- The statistics from a minute on, added up.
+SELECT metric, bucket, sum(events), sum(total_ms) FROM rollup
+WHERE minute >= ? GROUP BY metric, bucket;
+
+-- name: oldest_rollup
+-- The oldest minute in the statistics, from a minute on.
+SELECT min(minute) FROM rollup WHERE minute >= ?;
+
+-- name: merge_rollup
+-- Add the minutes of an hour to its first one.
+INSERT INTO rollup (minute, queue, metric, bucket, events, total_ms)
+SELECT ?1, queue, metric, bucket, sum(events), sum(total_ms) FROM rollup
+WHERE minute > ?1 AND minute < ?1 + 60 GROUP BY queue, metric, bucket
+ON CONFLICT DO UPDATE SET
+    events = events + excluded.events, total_ms = total_ms + excluded.total_ms;
+
+-- name: delete_merged_rollup
+-- Drop the minutes of an hour that were added to its first one.
+DELETE FROM rollup WHERE minute > ?1 AND minute < ?1 + 60;
+
+-- name: delete_old_rollup
+-- Drop statistics from before a minute.
+DELETE FROM rollup WHERE minute < ?;
+
+-- name: settings
+-- The settings that were set.
+SELECT key, value FROM settings;
+
+-- name: set_setting
+-- Store a setting.
+INSERT INTO settings (key, value) VALUES (?, ?)
+ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: unset_setting
+-- Go back to a setting's default.
+DELETE FROM settings WHERE key = ?;
+
+-- name: meta
+-- A value of the daemon's own.
+SELECT value FROM meta WHERE key = ?;
+
+-- name: set_meta
+-- Store a value of the daemon's own.
+INSERT INTO meta (key, value) VALUES (?, ?)
+ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: numbers
+-- The numbers that only grow.
+SELECT seq, lease, worker, batch FROM numbers;
+
+-- name: set_numbers
+-- Store the numbers; part of every commit.
+UPDATE numbers SET seq = ?, lease = ?, worker = ?, batch = ?;

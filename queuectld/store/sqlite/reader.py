@@ -1,0 +1,105 @@
+"""What can be asked of the database, on any connection."""
+
+import json
+import sqlite3
+from typing import Any
+
+from queuectl_protocol.vocabulary import JobState
+from queuectld.core.job import Attempt, Job
+from queuectld.core.settings import Value
+from queuectld.store.api import Histogram, Page
+from queuectld.store.sqlite import queries, rows
+
+_LAST = 2**63 - 1
+
+
+class SqliteReader:
+    """Queries within whatever transaction the connection is in."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._sql = queries.load()
+
+    def job(self, job_id: str) -> Job | None:
+        """Return the job with that id."""
+        if job_id.isascii() and job_id.isdigit():
+            seq = int(job_id) if len(job_id) < 19 else 0
+            found = self.job_by_seq(seq)
+            # "007" is not "7", and a job with a given id does not answer to its number.
+            return found if found is not None and found.id == job_id else None
+        return self._one(self._sql.job_by_name, job_id)
+
+    def job_by_seq(self, seq: int) -> Job | None:
+        """Return the job with that sequence number."""
+        return self._one(self._sql.job_by_seq, seq)
+
+    def attempts(self, seq: int) -> list[Attempt]:
+        """Return a job's attempts on record, oldest first; not the running one."""
+        return [rows.attempt(r) for r in self._all(self._sql.attempts, seq)]
+
+    def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
+        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
+        end = _LAST if before is None else before
+        if state is None:
+            jobs = self._jobs(self._sql.jobs_before, end, limit + 1)
+        else:
+            jobs = self._jobs(self._sql.jobs_in_state_before, state, end, limit + 1)
+        more = len(jobs) > limit
+        del jobs[limit:]
+        return Page(jobs, jobs[-1].seq if more else None)
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state. Costs the same for any number."""
+        counted = dict.fromkeys(JobState, 0)
+        counted.update((JobState(s), n) for s, n in self._all(self._sql.counts))
+        return counted
+
+    def running(self) -> list[Job]:
+        """Return the jobs in ``processing``."""
+        return self.in_state(JobState.PROCESSING, _LAST)
+
+    def in_state(self, state: JobState, limit: int) -> list[Job]:
+        """Return up to ``limit`` jobs in a state, oldest first."""
+        return self._jobs(self._sql.jobs_in_state, state, limit)
+
+    def environment(self, key: bytes) -> dict[str, str]:
+        """Return a stored environment."""
+        ((text,),) = self._all(self._sql.environment, key)
+        variables: dict[str, str] = json.loads(text)
+        return variables
+
+    def settings(self) -> dict[str, Value]:
+        """Return the settings that were set."""
+        return {key: json.loads(value) for key, value in self._all(self._sql.settings)}
+
+    def meta(self, key: str) -> str | None:
+        """Return a small value of the daemon's own."""
+        for (value,) in self._all(self._sql.meta, key):
+            return str(value)
+        return None
+
+    def rollup(self, since: int) -> dict[str, Histogram]:
+        """Return each metric's durations and counts from the minute of ``since`` on."""
+        counts: dict[str, dict[int, int]] = {}
+        totals: dict[str, int] = {}
+        for metric, bucket, events, ms in self._all(
+            self._sql.rollup_since, since // 60_000
+        ):
+            counts.setdefault(metric, {})[bucket] = events
+            totals[metric] = totals.get(metric, 0) + ms
+        return {m: Histogram(counts[m], totals[m]) for m in counts}
+
+    def next_run_at(self) -> int | None:
+        """Return the earliest ``run_at`` among jobs that wait for theirs."""
+        ((earliest,),) = self._all(self._sql.next_run_at)
+        return None if earliest is None else int(earliest)
+
+    def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def _jobs(self, sql: str, *values: Any) -> list[Job]:
+        return [rows.job(row) for row in self._connection.execute(sql, values)]
+
+    def _one(self, sql: str, value: str | int) -> Job | None:
+        row = self._connection.execute(sql, (value,)).fetchone()
+        return None if row is None else rows.job(row)

@@ -1,0 +1,212 @@
+"""What a unit of work can do to the database.
+
+Counters and statistics are added up in memory while a batch runs and written once,
+by ``flush``, in the same transaction: a batch of a hundred finishes costs a handful
+of counter updates.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from queuectl_protocol.vocabulary import JobState
+from queuectld.core import histogram, lifecycle
+from queuectld.core.job import AttemptEnd, Job, Submission
+from queuectld.core.settings import Settings, Value
+from queuectld.store.api import Measure
+from queuectld.store.sqlite import rows
+from queuectld.store.sqlite.reader import SqliteReader
+
+MINUTES_KEPT = 48 * 60
+"""Statistics older than this are kept per hour."""
+
+ROLLUP_KEPT = 400 * 24 * 60
+"""Minutes after which statistics go: a year and a bit to compare with."""
+
+_THINNED = "rollup_thinned_until"
+
+
+class SqliteTransaction(SqliteReader):
+    """The writing side. One object serves all batches of a connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        numbers: tuple[int, ...] = connection.execute(self._sql.numbers).fetchone()
+        self._seq, self._lease, self._worker, self.batch = numbers
+        # What the batch adds up, and what the unit at work would add to that.
+        self._counts: Counter[tuple[str, JobState]] = Counter()
+        self._rollup: dict[tuple[int, str, str, int], list[int]] = {}
+        self._unit_counts: list[tuple[str, JobState, int]] = []
+        self._unit_measures: list[Measure] = []
+
+    # The batch's frame, called by the store thread.
+
+    def keep_unit(self) -> None:
+        """The unit went well: what it counted belongs to the batch."""
+        for queue, state, change in self._unit_counts:
+            self._counts[queue, state] += change
+        for measure in self._unit_measures:
+            self._add(measure)
+        self.drop_unit()
+
+    def drop_unit(self) -> None:
+        """The unit failed: forget what it counted."""
+        self._unit_counts.clear()
+        self._unit_measures.clear()
+
+    def drop_batch(self) -> None:
+        """The batch did not commit. The numbers stay: they may skip, never repeat."""
+        self.drop_unit()
+        self._counts.clear()
+        self._rollup.clear()
+
+    def flush(self) -> None:
+        """Write what the batch added up, and its number."""
+        execute = self._connection.execute
+        for (queue, state), change in self._counts.items():
+            if change:
+                execute(self._sql.add_count, (queue, state, change))
+        for key, (events, ms) in self._rollup.items():
+            execute(self._sql.add_rollup, (*key, events, ms))
+        self.batch += 1
+        numbers = (self._seq, self._lease, self._worker, self.batch)
+        execute(self._sql.set_numbers, numbers)
+        self.drop_batch()
+
+    def committed_batch(self) -> int:
+        """Return the number of the last batch that the database holds."""
+        return int(self._connection.execute(self._sql.numbers).fetchone()[3])
+
+    # What units of work call.
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state, with what is not written yet."""
+        counted = super().counts()
+        for (_, state), change in self._counts.items():
+            counted[state] += change
+        for _, state, change in self._unit_counts:
+            counted[state] += change
+        return counted
+
+    def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
+        """Add a job with what the submission leaves out taken from the settings."""
+        self._seq += 1
+        job = lifecycle.enqueue(
+            submission,
+            settings,
+            now=now,
+            seq=self._seq,
+            env_key=self._keep(submission.env),
+        )
+        self._connection.execute(self._sql.insert_job, rows.insert_values(job))
+        self._unit_counts.append((job.queue, job.state, 1))
+        return job
+
+    def update(self, old: Job, new: Job) -> bool:
+        """Write ``new`` if the job still has ``old``'s state and lease."""
+        values = rows.update_values(old, new)
+        if self._connection.execute(self._sql.update_job, values).rowcount != 1:
+            return False
+        if old.state is not new.state:
+            self._unit_counts.append((old.queue, old.state, -1))
+            self._unit_counts.append((new.queue, new.state, 1))
+        return True
+
+    def next_lease(self) -> int:
+        """Return a number that no attempt ever had."""
+        self._lease += 1
+        return self._lease
+
+    def next_worker(self) -> int:
+        """Return a number that no worker ever had."""
+        self._worker += 1
+        return self._worker
+
+    def ready(self, limit: int) -> list[Job]:
+        """Return the jobs to be claimed next: priority, then first in first out."""
+        return self._jobs(self._sql.ready_jobs, limit)
+
+    def promote(self, now: int, limit: int) -> int:
+        """Make up to ``limit`` jobs ready whose ``run_at`` came; return how many."""
+        return self._connection.execute(self._sql.promote_jobs, (now, limit)).rowcount
+
+    def insert_attempt(self, job: Job, end: AttemptEnd) -> None:
+        """Put the attempt that ran under ``end.lease`` on record."""
+        self._connection.execute(
+            self._sql.insert_attempt, rows.attempt_values(job, end)
+        )
+
+    def measure(self, measures: Iterable[Measure]) -> None:
+        """Add to the statistics."""
+        self._unit_measures.extend(measures)
+
+    def set_setting(self, key: str, value: Value | None) -> None:
+        """Store a setting; None goes back to the default."""
+        if value is None:
+            self._connection.execute(self._sql.unset_setting, (key,))
+        else:
+            self._connection.execute(self._sql.set_setting, (key, json.dumps(value)))
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a small value of the daemon's own."""
+        self._connection.execute(self._sql.set_meta, (key, value))
+
+    def prunable(
+        self, states: Sequence[JobState], finished_before: int, limit: int
+    ) -> list[Job]:
+        """Return up to ``limit`` finished jobs of each state, first finished first."""
+        return [
+            job
+            for state in states
+            for job in self._jobs(
+                self._sql.prunable_jobs, state, finished_before, limit
+            )
+        ][:limit]
+
+    def delete(self, jobs: Sequence[Job]) -> int:
+        """Forget jobs that are still as given, and their attempts; return how many."""
+        execute = self._connection.execute
+        gone = 0
+        for job in jobs:
+            if execute(self._sql.delete_job, (job.seq, job.state, job.runs)).rowcount:
+                execute(self._sql.delete_attempts, (job.seq,))
+                self._unit_counts.append((job.queue, job.state, -1))
+                gone += 1
+        for key in {job.env_key for job in jobs} - {None}:
+            execute(self._sql.delete_unused_environment, (key,))
+        return gone
+
+    def thin_statistics(self, now: int, hours: int) -> bool:
+        """Merge up to ``hours`` hours of old minutes; return whether more are left."""
+        execute = self._connection.execute
+        horizon = now // 60_000 - MINUTES_KEPT
+        execute(self._sql.delete_old_rollup, (now // 60_000 - ROLLUP_KEPT,))
+        done = int(self.meta(_THINNED) or 0)
+        for _ in range(hours):
+            ((oldest,),) = self._all(self._sql.oldest_rollup, done)
+            if oldest is None or oldest - oldest % 60 + 60 > horizon:
+                self.set_meta(_THINNED, str(done))
+                return False
+            hour = oldest - oldest % 60
+            execute(self._sql.merge_rollup, (hour,))
+            execute(self._sql.delete_merged_rollup, (hour,))
+            done = hour + 60
+        self.set_meta(_THINNED, str(done))
+        return True
+
+    def _keep(self, env: dict[str, str] | None) -> bytes | None:
+        if env is None:
+            return None
+        key, text = rows.environment(env)
+        self._connection.execute(self._sql.insert_environment, (key, text))
+        return key
+
+    def _add(self, measure: Measure) -> None:
+        ms = measure.ms
+        bucket = 0 if ms is None else histogram.bucket(ms)
+        key = (measure.at // 60_000, "default", measure.metric, bucket)
+        entry = self._rollup.setdefault(key, [0, 0])
+        entry[0] += 1
+        entry[1] += ms or 0
+

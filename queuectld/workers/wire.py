@@ -1,0 +1,216 @@
+"""The messages between the daemon and a worker, as both sides see them.
+
+The same frames as on the public socket, on a socket pair that only these two hold.
+Owns names and shapes; does no I/O. Unknown keys are ignored, so keys can be added; a
+change of meaning is a new ``VERSION``. That matters after an upgrade: a daemon that
+still runs the old code spawns workers of the new.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from queuectl_protocol import frames, messages
+from queuectl_protocol.errors import ProtocolError
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core.job import AttemptEnd, Command
+
+VERSION = 1
+
+FD = 3
+"""The worker's end of the socket pair."""
+
+MAX_FRAME = 256 * 1024 * 1024
+"""Bytes. The peer is trusted; this only catches a stream that lost its place. Well
+over any frame limit of the public socket, through which every job came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Daemon: the first message. Who the worker is and where its files go.
+
+    Attributes:
+        worker: its number.
+        store: uuid of the store, the first half of every job's marker.
+        record: path of its record file (``records``).
+        socket: path of the public socket, for the job's environment.
+    """
+
+    worker: int
+    store: str
+    output_dir: str
+    spool_dir: str
+    record: str
+    socket: str
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Daemon: run this job. Also acknowledges the result before it.
+
+    Attributes:
+        seq: the job's sequence number, which names its output files.
+        run: which run of the job this is, from 1.
+        id: the job's id as its owner knows it.
+        cwd: absolute; None for ``/``.
+        umask: None for 0022.
+        env: the job's environment; None: the same as in the previous ``Run``.
+        timeout: seconds; 0 means none.
+        kill_grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
+        output_limit: bytes on stdout and stderr together; 0 means no limit.
+    """
+
+    lease: int
+    seq: int
+    run: int
+    id: str
+    command: Command
+    cwd: str | None
+    umask: int | None
+    env: dict[str, str] | None
+    timeout: float
+    kill_grace: float
+    output_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Daemon: end that run. A second one with a smaller grace speeds it up.
+
+    Attributes:
+        reason: ``cancelled`` or ``interrupted``.
+        grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
+    """
+
+    lease: int
+    reason: Reason
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Daemon: the result of that run is committed."""
+
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Daemon: exit when idle; else when the running job's result is acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Worker: the hello was handled; jobs can come."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Worker: the job's main process runs.
+
+    Attributes:
+        pid: the main process, which leads the job's session.
+        started_at: milliseconds since 1970 (UTC).
+    """
+
+    lease: int
+    pid: int
+    started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Worker: the run ended and none of its processes is left."""
+
+    end: AttemptEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Worker: something the operator should read in the daemon's log.
+
+    Attributes:
+        lease: the run it is about; None when it is about the worker.
+    """
+
+    lease: int | None
+    message: str
+
+
+ToWorker = Hello | Run | End | Ack | Stop
+ToDaemon = Ready | Started | Finished | Trouble
+Message = ToWorker | ToDaemon
+
+_TYPES: dict[str, type[Any]] = {
+    "hello": Hello,
+    "run": Run,
+    "end": End,
+    "ack": Ack,
+    "stop": Stop,
+    "ready": Ready,
+    "started": Started,
+    "finished": AttemptEnd,
+    "trouble": Trouble,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+_FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}
+
+
+class WireError(ProtocolError):
+    """The peer sent something that is no message of this link."""
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of a message."""
+    body = message.end if isinstance(message, Finished) else message
+    kind = type(body)
+    values = {name: getattr(body, name) for name in _FIELDS[kind]}
+    values["type"] = _NAMES[kind]
+    return frames.encode_frame(messages.pack(values))
+
+
+class Decoder:
+    """Cuts the bytes of the link, however split, into messages."""
+
+    def __init__(self) -> None:
+        self._frames = frames.FrameDecoder(MAX_FRAME)
+
+    def receive_data(self, data: bytes) -> list[Message]:
+        """Take bytes off the wire; return the messages they complete, in order.
+
+        Raises:
+            ProtocolError: they are no messages of this link.
+        """
+        return [decode(payload) for payload in self._frames.receive_data(data)]
+
+
+def decode(payload: bytes) -> Message:
+    """Return the message in a frame's payload.
+
+    Raises:
+        ProtocolError: it is none of this link.
+    """
+    body = messages.unpack(payload)
+    try:
+        kind = _TYPES[body["type"]]
+        values = {name: body[name] for name in _FIELDS[kind] if name in body}
+        for name, read in _READ:
+            if name in values:
+                values[name] = read(values[name])
+        message = kind(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireError(f"not a message of the worker link: {error!r}") from None
+    return Finished(message) if kind is AttemptEnd else message
+
+
+def _command(value: Any) -> Command:
+    return value if isinstance(value, str) else tuple(value)
+
+
+_READ: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("reason", Reason),
+    ("command", _command),
+)
