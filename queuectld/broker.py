@@ -74,7 +74,13 @@ class Finished:
 
 
 class Broker:
-    """The queue's operations. All are durable when they return."""
+    """The queue's operations. All are durable when they return.
+
+    Attributes:
+        store_id: the store's own uuid.
+        on_waiting: called when a job waits: with None for a worker, or with the time
+            (milliseconds) before which it must not be started.
+    """
 
     def __init__(self, store: Store, clock: Clock, random: Callable[[], float]) -> None:
         self._store = store
@@ -84,6 +90,7 @@ class Broker:
         self._watchers: dict[int, set[asyncio.Event]] = {}
         self._environments: OrderedDict[bytes, dict[str, str]] = OrderedDict()
         self.store_id = ""
+        self.on_waiting: Callable[[int | None], None] = lambda _: None
         self._born = 0
 
     async def open(self) -> None:
@@ -105,9 +112,12 @@ class Broker:
             JobExistsError, JobConflictError, QueueFullError: nothing was added.
         """
         in_force, now = self._settings, self._clock.wall()
-        return await self._store.write(
+        done = await self._store.write(
             lambda tx: _enqueue(tx, submissions, in_force, if_exists, now)
         )
+        for enqueued in done:
+            self._announce(enqueued.job)
+        return done
 
     async def view(self, job_id: str, *, env: bool = False) -> JobView:
         """Return a job with its attempts.
@@ -319,6 +329,8 @@ class Broker:
         return self._environments[key]
 
     def _announce(self, job: Job) -> None:
+        if job.due is not None:
+            self.on_waiting(None if job.due else job.run_at)
         for changed in self._watchers.get(job.seq, ()):
             changed.set()
 

@@ -10,57 +10,51 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from queuectl_protocol.units import format_time
 
-ROOT = "queuectld"
-
 FILE_SIZE = 10 * 1024 * 1024
 FILES = 3
-"""A log file and its two predecessors, of FILE_SIZE bytes each at most."""
+"""The log file and its two predecessors, of FILE_SIZE bytes each at most."""
 
 VALUE_MAX = 8_000
-"""Characters of one value. journald cuts lines after 48 KiB (LineMax=)."""
+"""Characters of one value, before escapes: journald cuts lines at 48 KiB (LineMax=)."""
 
-_PRIORITIES = (
-    (logging.ERROR, 3),
-    (logging.WARNING, 4),
-    (logging.INFO, 6),
-    (logging.DEBUG, 7),
-)
-"""Level -> syslog's priority, most serious first. See sd-daemon(3)."""
+_NAME = "queuectld"
+_PRIORITIES = {
+    logging.ERROR: "<3>",
+    logging.WARNING: "<4>",
+    logging.INFO: "<6>",
+    logging.DEBUG: "<7>",
+}
+"""What sd-daemon(3) has before a line, for its priority in the journal."""
 
 _RESERVED = frozenset({"time", "level", "logger", "event"})
-
-
-class Form(StrEnum):
-    """How a record is written."""
-
-    TEXT = "text"
-    JSON = "json"
+_SPECIAL = re.compile(r'[\s"=\\]')
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
 class EventLogger:
-    """Logs events of one part of the daemon.
+    """Logs the events of one part of the daemon.
 
-    An event's name is a promise to who searches the log; what varies goes into
-    fields. Values may be anything: what is no number, boolean or None is logged as
-    its ``str``.
+    An event's name is a promise to whoever searches the log; what varies goes into
+    fields. What is no number, boolean, list or None is logged as its ``str``.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
     def debug(self, event: str, /, **fields: Any) -> None:
-        """Log what only a developer asks for."""
+        """Log what only somebody who looks for a fault wants to see."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, /, **fields: Any) -> None:
@@ -76,9 +70,209 @@ class EventLogger:
         self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, error: BaseException, /, **fields: Any) -> None:
-        """Log an exception that should not have come, with its traceback."""
-        self._log(logging.ERROR, event, fields | _told(error))
+        """Log an exception that nobody expected, its traceback in one field."""
+        self._log(logging.ERROR, event, fields | _account(error))
 
-    def _log(self, level: int, event: str, fields: Mapping[str, Any]) -> None:
-        # As args a mapping would be taken for %-arguments, hence extra.
+    def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
         self._logger.log(level, "%s", event, extra={"fields": fields})
+
+
+def get(name: str) -> EventLogger:
+    """Return the logger of a part, such as ``scheduler``."""
+    return EventLogger(logging.getLogger(f"{_NAME}.{name}"))
+
+
+def start(
+    *, level: str, log_format: str, file: Path | None = None, journal: bool = False
+) -> None:
+    """Send the records of the whole process to one place, and no longer to another.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        log_format: ``text`` or ``json``.
+        file: where to write, rotated; None for stderr. Opened at the first record, so
+            that a daemon which may not start leaves the file of another alone.
+        journal: stderr leads to systemd's journal, which has its own times.
+    """
+    stop()
+    handler: logging.Handler = _LogFile(file) if file else logging.StreamHandler()
+    handler.set_name(_NAME)
+    handler.setFormatter(LineFormatter(journal=journal))
+    logging.getLogger().addHandler(handler)
+    adjust(level=level, log_format=log_format)
+    # A full disk or a closed stderr must not end the daemon, nor print a traceback.
+    logging.raiseExceptions = False
+
+
+def adjust(*, level: str, log_format: str) -> None:
+    """Change what is logged and how, from the next record on."""
+    kind = JsonFormatter if log_format == "json" else TextFormatter
+    for handler in _handlers():
+        journal = getattr(handler.formatter, "journal", False)
+        handler.setFormatter(kind(journal=journal))
+    logging.getLogger().setLevel(level.upper())
+
+
+def stop() -> None:
+    """Undo ``start``."""
+    for handler in _handlers():
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def _handlers() -> list[logging.Handler]:
+    handlers = logging.getLogger().handlers
+    return [handler for handler in handlers if handler.get_name() == _NAME]
+
+
+def catch_stray_errors() -> None:
+    """Log what Python would print with a traceback: errors that nobody could catch."""
+    events = get("python")
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        thread = args.thread.name if args.thread else None
+        if args.exc_value is not None:
+            events.exception("thread_failed", args.exc_value, thread=thread)
+
+    def unraisable(args: Any) -> None:
+        if args.exc_value is not None:
+            events.exception("error_ignored", args.exc_value, source=args.object)
+
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+
+
+class LineFormatter(logging.Formatter):
+    """Turns a record into one line.
+
+    Attributes:
+        journal: begin with a priority instead of the time.
+    """
+
+    def __init__(self, *, journal: bool = False) -> None:
+        super().__init__()
+        self.journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, without its end."""
+        line = self.line(record, *_parts(record))
+        return _PRIORITIES.get(record.levelno, "<6>") + line if self.journal else line
+
+    def line(
+        self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
+    ) -> str:
+        """Return the line of an event, less its priority."""
+        raise NotImplementedError
+
+
+class TextFormatter(LineFormatter):
+    """A line for people: time, level, event, fields."""
+
+    def line(
+        self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
+    ) -> str:
+        """Return the line; the journal has the time already."""
+        words = [] if self.journal else [_time(record)]
+        words += [record.levelname, _word(event)]
+        words += [f"{key}={_word(_plain(value))}" for key, value in fields.items()]
+        return " ".join(words)
+
+
+class JsonFormatter(LineFormatter):
+    """A line for collectors: a flat JSON object.
+
+    Its first keys are time, level, logger and event; a field of such a name gets an
+    underscore at its end.
+    """
+
+    def line(
+        self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
+    ) -> str:
+        """Return the object."""
+        told: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": event,
+        }
+        for key, value in fields.items():
+            told[f"{key}_" if key in _RESERVED else key] = _plain(value)
+        # DEL is the one control character that JSON leaves alone.
+        return json.dumps(told).replace("\x7f", "\\u007f")
+
+
+class _LogFile(RotatingFileHandler):
+    """The rotated log, for its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            maxBytes=FILE_SIZE,
+            backupCount=FILES - 1,
+            encoding="utf-8",
+            delay=True,
+        )
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=_open_private)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _parts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
+    """Return event and fields; a library's record is an event of the library's name."""
+    fields = getattr(record, "fields", None)
+    if fields is not None:
+        return record.getMessage(), fields
+    error = record.exc_info[1] if record.exc_info else None
+    account = _account(error) if error else {}
+    return record.name, {"message": record.getMessage()} | account
+
+
+def _account(error: BaseException) -> dict[str, Any]:
+    return {
+        "error": f"{type(error).__name__}: {error}",
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def _time(record: logging.LogRecord) -> str:
+    return format_time(int(record.created * 1000))
+
+
+def _plain(value: Any) -> Any:
+    """Return the value in JSON's types, cut to VALUE_MAX characters."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    text = str(value)
+    if len(text) <= VALUE_MAX:
+        return text
+    half = VALUE_MAX // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
+def _word(value: Any) -> str:
+    """Return a plain value as one word, in quotes if it needs them."""
+    if isinstance(value, list):
+        return ",".join(_word(item) for item in value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    if text and text.isprintable() and not _SPECIAL.search(text):
+        return text
+    return '"' + "".join(_ESCAPES.get(char) or _visible(char) for char in text) + '"'
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -36,11 +36,17 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call: ``id`` returns in the reply, ``params`` are named."""
+    """A call: ``id`` returns in the reply, ``params`` are named.
+
+    Attributes:
+        size: bytes that it came in, so that who holds requests can tell how much that
+            is; 0 for one that was not received.
+    """
 
     id: int | str
     method: str
     params: dict[str, Any] = field(default_factory=dict)
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ def decode(payload: bytes) -> Message:
         return _decode_event(body)
     request_id = _decode_id(body.get("id"))
     if "method" in body:
-        return _decode_request(request_id, body)
+        return _decode_request(request_id, body, len(payload))
     if "error" in body:
         return _decode_failure(request_id, body["error"])
     if "result" in body and request_id is not None:
@@ -186,7 +192,9 @@ def _decode_id(value: Any) -> int | str | None:
     return value
 
 
-def _decode_request(request_id: int | str | None, body: dict[str, Any]) -> Request:
+def _decode_request(
+    request_id: int | str | None, body: dict[str, Any], size: int
+) -> Request:
     if request_id is None:
         raise BadMessageError("a request has an id")
     method, params = body["method"], body.get("params")
@@ -196,7 +204,7 @@ def _decode_request(request_id: int | str | None, body: dict[str, Any]) -> Reque
         params = {}
     if not isinstance(params, dict) or not all(type(k) is str for k in params):
         raise BadMessageError("params is a map with strings as keys", request_id)
-    return Request(request_id, method, params)
+    return Request(request_id, method, params, size)
 
 
 def _decode_failure(request_id: int | str | None, error: Any) -> Failure:

@@ -3,9 +3,11 @@
 The one table of its kind; ``queuectl --help`` and the README tell the same.
 """
 
+import os
+import signal
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from queuectl.errors import DaemonNotRunningError, QueuectlError
 
@@ -55,3 +57,10 @@ def of_job(job: Mapping[str, Any]) -> int:
 def first_failure(statuses: Iterable[int]) -> int:
     """Return the first status that is no success, else success."""
     return next((status for status in statuses if status), Status.OK)
+
+
+def die_of(number: signal.Signals) -> NoReturn:
+    """End this process by a signal, as its parent expects after one."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise SystemExit(Status.SIGNALLED + number)  # somebody has blocked the signal

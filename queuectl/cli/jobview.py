@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from signal import Signals
 from typing import Any
 
-from queuectl.cli import times
+from queuectl.cli import text, times
 from queuectl.cli.table import Cell, Column, Row
 from queuectl_protocol.units import format_duration, format_size
 
@@ -101,6 +101,11 @@ def verdict(job: Fields) -> str:
     if job["state"] == "completed" or job["reason"] in {None, job["state"]}:
         return str(job["state"])
     return f"{job['state']} ({outcome(job)})"
+
+
+def sentence(job: Fields) -> str:
+    """Return a job's id and ``verdict`` as one line."""
+    return text.escape(f"{job['id']}: {verdict(job)}")
 
 
 def detail(job: Fields, now: float) -> str:

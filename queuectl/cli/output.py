@@ -23,6 +23,11 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def abandon() -> None:
+    """Drop what stdout still holds, so that the interpreter's end does not stumble."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Tell whether a person looks at this stream."""
     return stream.isatty()
@@ -53,11 +58,23 @@ def lines(contents: Iterable[str]) -> None:
         line(content)
 
 
+def flush() -> None:
+    """Send on what was written to stdout so far."""
+    sys.stdout.flush()
+
+
 def note(content: str) -> None:
     """Write a note for people to stderr, after the data written so far."""
     sys.stdout.flush()
     sys.stderr.write(text.escape(content) + "\n")
     sys.stderr.flush()
+
+
+def clipped(content: str) -> None:
+    """Write somebody else's text to stdout as one line that fits the terminal."""
+    content = text.escape(content)
+    columns = width(sys.stdout)
+    line(content if columns is None else text.cut(content, columns))
 
 
 def state(word: str) -> str:

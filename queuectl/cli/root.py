@@ -1,6 +1,5 @@
 """The root command and the way out: every error becomes a message and a status here."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -8,9 +7,9 @@ from collections.abc import Sequence
 import click
 
 from queuectl.cli import output
-from queuectl.cli.exits import Status, of_error
+from queuectl.cli.exits import Status, die_of, of_error
 from queuectl.cli.lazy import LazyGroup
-from queuectl.cli.session import Session
+from queuectl.cli.connector import Connector
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
 
@@ -71,7 +70,6 @@ Environment:
 )
 @click.option(
     "--socket",
-    envvar="QUEUECTL_SOCKET",
     metavar="PATH",
     help="The daemon's socket.",
 )
@@ -92,7 +90,7 @@ def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
       queuectl logs --follow 1            its output, as it comes
       queuectl run -- make -j4            all of it in one, like running it here
     """
-    ctx.obj = Session(socket, autostart)
+    ctx.obj = Connector(socket, autostart)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,16 +101,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     output.prepare()
-    sys.exit(_run(arguments))
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
+    except OSError as error:
+        output.abandon()
+        output.note(f"queuectl: cannot write: {error.strerror}")
+        status = Status.FAILED
+    sys.exit(status)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        die_of(signal.SIGPIPE)
     except click.ClickException as error:
+        sys.stdout.flush()
         error.show()
         return error.exit_code
     except click.Abort:
@@ -120,13 +125,5 @@ def _run(arguments: Sequence[str] | None) -> int:
     except QueuectlError as error:
         output.note(f"queuectl: {error}")
         return of_error(error)
-    except OSError as error:
-        output.note(f"queuectl: {error}")
-        return Status.FAILED
     return status if isinstance(status, int) else Status.OK
 
-
-def die_of(number: signal.Signals) -> None:
-    """End this process by a signal, as its parent expects after it."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

@@ -41,7 +41,7 @@ def parse(content: bytes) -> dict[str, Entry]:
     text = _decode(content).replace("\r\n", "\n")
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise _problem(error, text) from None
     lines = dict(reversed(list(_keys(text))))
     return {key: Entry(value, lines[key]) for key, value in document.items()}
@@ -55,7 +55,7 @@ def _decode(content: bytes) -> str:
         raise SyntaxProblemError("not UTF-8", line) from None
 
 
-def _problem(error: tomllib.TOMLDecodeError, text: str) -> SyntaxProblemError:
+def _problem(error: Exception, text: str) -> SyntaxProblemError:
     """Take apart the message, the only place where Python 3.11 tells the line."""
     match = _POSITION.fullmatch(str(error))
     if match is None:

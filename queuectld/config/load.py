@@ -69,7 +69,10 @@ class _Loading:
         """Return the layer's sound values, each in its option's own type."""
         sound: _Layer = {}
         for key, given in layer.items():
-            option = OPTIONS[key]
+            option = OPTIONS.get(key)
+            if option is None:
+                self._complain(given.origin, _unknown(key))
+                continue
             try:
                 value: Any = option.check(given.value)
             except ValueError as error:
@@ -100,18 +103,11 @@ class _Loading:
         except document.SyntaxProblemError as error:
             self._complain(f"{file}:{error.line}", str(error))
             return {}
-        return self._known(file, entries)
-
-    def _known(self, file: Path, entries: dict[str, document.Entry]) -> _Layer:
-        layer: _Layer = {}
-        for key, entry in entries.items():
-            origin = f"{file}:{entry.line}"
-            if key in OPTIONS:
-                base = str(file.parent)
-                layer[key] = _Given(entry.value, origin, base, f"{key}: ")
-            else:
-                self._complain(origin, _unknown(key))
-        return layer
+        base = str(file.parent)
+        return {
+            key: _Given(entry.value, f"{file}:{entry.line}", base, f"{key}: ")
+            for key, entry in entries.items()
+        }
 
     def _check_length(self, socket: _Given) -> None:
         size = len(os.fsencode(socket.value))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from queuectld.config.options import OPTIONS
@@ -45,8 +44,8 @@ class Sources:
         detached: no terminal and no journal, so the log goes to a file.
     """
 
-    flags: Mapping[str, str] = MappingProxyType({})
-    environ: Mapping[str, str] = MappingProxyType({})
+    flags: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
     config_file: str | None = None
     home: str = "/"
     cwd: str = "/"
@@ -89,7 +88,7 @@ class DaemonConfig:
     max_page: int = _default("max_page")
     config_file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    sources: Sources = field(default=Sources(), compare=False, repr=False)
+    sources: Sources = field(default_factory=Sources, compare=False, repr=False)
 
     @property
     def database(self) -> Path:

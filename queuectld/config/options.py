@@ -73,6 +73,11 @@ class Option:
             return ""
         return f"{self.write(self.minimum)} to {self.write(self.maximum)}"
 
+    @property
+    def default_text(self) -> str:
+        """The default as a person writes it, or where it comes from."""
+        return self.fallback if self.default is None else self.write(self.default)
+
     def check(self, value: object) -> Value:
         """Return the value in its own type, from TOML or from its written form.
 
@@ -95,7 +100,7 @@ class Option:
         """Return the value as a person writes it: ``30s``, ``8MiB``, ``text``."""
         match value:
             case int() | float() if self.kind is Kind.DURATION:
-                return format_duration(value)
+                return _duration(value)
             case int() if self.kind is Kind.SIZE:
                 return _size(value)
         return str(value)
@@ -115,16 +120,10 @@ class Option:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"{_show(value)} is no {self.kind}")
         if isinstance(value, str):
-            return self._parse(value)
+            return _PARSERS[self.kind](value)
         if isinstance(value, float) and self.kind is not Kind.DURATION:
             raise ValueError(f"{value} is no {self.kind}")
         return value
-
-    def _parse(self, text: str) -> int | float:
-        try:
-            return _PARSERS[self.kind](text)
-        except OverflowError:
-            raise ValueError(f"{text!r} is out of range ({self.range})") from None
 
 
 def _path(value: object) -> str:
@@ -140,6 +139,11 @@ def _count(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is no whole number") from None
+
+
+def _duration(seconds: float) -> str:
+    short = format_duration(seconds)
+    return short if parse_duration(short) == seconds else f"{seconds}s"
 
 
 def _size(size: int) -> str:

@@ -125,3 +125,21 @@ class QueueFullError(QueueError):
             "or raise it: queuectl config set max_queued N"
         )
         self.limit = limit
+
+
+class TooManyWorkersError(QueueError):
+    """There would be more workers than a daemon runs."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a daemon runs at most {limit} workers; nothing was started")
+        self.limit = limit
+
+
+class WorkersNotReadyError(QueueError):
+    """Workers were started and do not come up."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the workers were not ready within {seconds:.0f} s; "
+            "the daemon's log says why: queuectl daemon logs"
+        )

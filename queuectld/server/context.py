@@ -16,16 +16,17 @@ class Context:
 
     Attributes:
         store_facts: returns what the store says of itself.
+        config: returns the configuration in force: a reload replaces it.
         instance: random, new at each start: the same word means the same process.
         started_at: milliseconds since 1970.
-        stop: begins the end, as SIGTERM does; with True, as a second signal does.
+        stop: begins the end as SIGTERM does; with True, as a second signal does.
         restart: ends this process and leaves the workers to the next one.
     """
 
     broker: Broker
     scheduler: Scheduler
     store_facts: Callable[[], dict[str, Any]]
-    config: DaemonConfig
+    config: Callable[[], DaemonConfig]
     clock: Clock
     instance: str
     started_at: int

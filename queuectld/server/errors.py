@@ -4,11 +4,11 @@ What is not in the table is a mistake of ours: it is logged whole, and the clien
 learns nothing of our insides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectld.core import errors as core
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
@@ -26,7 +26,16 @@ class UnknownMethodError(Exception):
 
 
 class AttemptNotFoundError(Exception):
-    """The job has no attempt of that number."""
+    """The job has no attempt of that number.
+
+    Attributes:
+        data: the job's id and the number asked for.
+    """
+
+    def __init__(self, job_id: str, run: int, runs: Sequence[int]) -> None:
+        has = f"its last one is {runs[-1]}" if runs else "it has not run yet"
+        super().__init__(f"job {job_id} has no attempt {run}; {has}")
+        self.data = {"id": job_id, "run": run}
 
 
 class TooManyRequestsError(Exception):
@@ -49,8 +58,12 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.JobConflictError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
+        core.TooManyWorkersError: ErrorCode.INVALID_PARAMS,
+        # The message is for the operator; the cause is in the log.
+        core.WorkersNotReadyError: ErrorCode.INTERNAL,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
+        FrameTooLargeError: ErrorCode.FRAME_TOO_LARGE,
         TooManyRequestsError: ErrorCode.TOO_MANY_REQUESTS,
         ShuttingDownError: ErrorCode.SHUTTING_DOWN,
     }

@@ -150,7 +150,7 @@ def _whole(value: Any, minimum: int, maximum: int) -> int:
     return value
 
 
-def wholes(name: str, doc: str, *, most: int) -> Param:
+def wholes(name: str, doc: str, *, most: int = 1000) -> Param:
     """Declare a list of whole numbers from 0 on."""
 
     def check(value: Any) -> list[int]:
@@ -188,7 +188,7 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
 def choice(
     name: str,
     doc: str,
-    options: type[Choice],
+    options: Sequence[Choice],
     *,
     required: bool = False,
     default: Choice | None = None,
@@ -202,7 +202,7 @@ def choice(
 
 
 def choices(
-    name: str, doc: str, options: type[Choice], *, default: Sequence[Choice]
+    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice]
 ) -> Param:
     """Declare a list of some words, not empty."""
 
@@ -216,11 +216,11 @@ def choices(
     return Param(name, kind, doc, check, default=tuple(default))
 
 
-def _choice(value: Any, options: type[Choice]) -> Choice:
-    try:
-        return options(value)
-    except ValueError:
-        raise ValueError(f"is one of: {', '.join(options)}") from None
+def _choice(value: Any, options: Sequence[Choice]) -> Choice:
+    for option in options:
+        if option == value:
+            return option
+    raise ValueError(f"is one of: {', '.join(options)}")
 
 
 def fields(name: str, doc: str, *, required: bool = False) -> Param:

@@ -128,3 +128,24 @@ def test_the_greeting_is_remembered() -> None:
     server.send_greeting({"server": "queuectld", "max_frame": 100})
     client.receive_data(server.data_to_send())
     assert client.greeting == {"server": "queuectld", "max_frame": 100}
+
+
+def test_a_reply_over_the_limit_is_not_queued() -> None:
+    """The server learns that its reply is too large before the client does."""
+    server = ServerConnection(max_frame=64)
+    with pytest.raises(FrameTooLargeError):
+        server.send_reply(1, {"data": bytes(64)})
+    assert server.data_to_send() == b""
+    server.send_reply(1, {})
+    assert ClientConnection(64).receive_data(server.data_to_send()) == [Reply(1, {})]
+
+
+def test_the_bytes_that_wait_are_counted() -> None:
+    """``outgoing_size`` is what ``data_to_send`` would return, until it did."""
+    server = ServerConnection()
+    assert server.outgoing_size == 0
+    server.send_reply(1, {})
+    server.send_event(2, 1, {"type": "data"})
+    size = server.outgoing_size
+    assert size == len(server.data_to_send())
+    assert server.outgoing_size == 0

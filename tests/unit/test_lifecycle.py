@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from helpers.jobs import NOW, a_job, an_end
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import lifecycle
+from queuectld.core import lifecycle, settings
 from queuectld.core.errors import JobStateError
-from queuectld.core.job import AttemptEnd, Job
+from queuectld.core.job import AttemptEnd, Job, Submission
 from queuectld.core.lifecycle import Event, Guard
 
 WRITTEN = """
@@ -39,6 +39,14 @@ EXPECTED: dict[tuple[JobState, Event], tuple[JobState, JobState, JobState]] = {
     (JobState(state), Event(event)): (JobState(a), JobState(b), JobState(c))
     for state, event, a, b, c in map(str.split, WRITTEN.splitlines()[3:])
 }
+SETTINGS_OF_A_JOB = (
+    "max_retries",
+    "timeout",
+    "backoff_base",
+    "backoff_max",
+    "backoff_jitter",
+    "output_limit",
+)
 WAITING = (JobState.PENDING, JobState.FAILED)
 ENDS = [
     *((reason, None) for reason in Reason if reason is not Reason.EXIT),
@@ -96,19 +104,12 @@ def test_the_table_holds_what_is_written_and_nothing_else() -> None:
     assert set(lifecycle.TRANSITIONS) == written
 
 
-@pytest.mark.parametrize(
-    "pair", [*lifecycle.TRANSITIONS], ids=lambda p: f"{p[0]}-{p[1]}"
-)
-def test_every_pair_has_an_answer_for_every_job(pair: tuple[Any, Event]) -> None:
+def test_every_pair_has_an_answer_for_every_job() -> None:
     """The last target of a pair has no condition, and no guard stands twice."""
-    guards = [guard for guard, _ in lifecycle.TRANSITIONS[pair]]
-    assert guards[-1] is Guard.OTHERWISE
-    assert len(set(guards)) == len(guards)
-
-
-def test_a_job_begins_pending() -> None:
-    """An enqueued job is pending."""
-    assert lifecycle.initial_state() is JobState.PENDING
+    for targets in lifecycle.TRANSITIONS.values():
+        guards = [guard for guard, _ in targets]
+        assert guards[-1] is Guard.OTHERWISE
+        assert len(set(guards)) == len(guards)
 
 
 def test_every_state_is_reached_and_left() -> None:
@@ -168,6 +169,51 @@ def test_the_reason_decides_the_event(
 def test_every_reason_has_an_event() -> None:
     """No reason a worker can report is without a meaning."""
     assert {*lifecycle.END_EVENT, Reason.EXIT} == set(Reason)
+
+
+# Enqueue
+
+DEFAULTS = settings.in_force({})
+
+
+def enqueue(submission: Submission) -> Job:
+    """Return ``lifecycle.enqueue`` of job 7, now, with the default settings."""
+    return lifecycle.enqueue(submission, DEFAULTS, now=NOW, seq=7, env_key=b"key")
+
+
+def test_a_job_begins_pending_and_ready() -> None:
+    """A new job is pending and due, has no history, and the settings fill it up."""
+    job = enqueue(Submission("true"))
+    assert (job.state, job.due, job.run_at) == (JobState.PENDING, True, None)
+    assert (job.attempts, job.runs, job.losses, job.lease) == (0, 0, 0, None)
+    assert (job.created_at, job.updated_at) == (NOW, NOW)
+    assert (job.id, job.env_key) == ("7", b"key")
+    for key in SETTINGS_OF_A_JOB:
+        assert getattr(job, key) == getattr(DEFAULTS, key)
+
+
+def test_what_the_submitter_said_stands() -> None:
+    """Every field of a submission is in the job, zeros included."""
+    said: dict[str, Any] = {
+        **dict.fromkeys(SETTINGS_OF_A_JOB, 0),
+        "command": ("make", "all"),
+        "id": "build",
+        "priority": -5,
+        "cwd": "/srv",
+        "umask": 0,
+        "label": "",
+        "submitter": 0,
+    }
+    job = enqueue(Submission(**said))
+    assert {key: getattr(job, key) for key in said} == said
+
+
+@pytest.mark.parametrize(("ahead", "due"), [(-1, True), (0, True), (1, False)])
+def test_a_job_for_later_is_not_due(ahead: int, due: bool) -> None:
+    """A job is due from its ``run_at`` on, to the millisecond."""
+    job = enqueue(Submission("true", run_at=NOW + ahead))
+    assert (job.state, job.due) == (JobState.PENDING, due)
+    assert job.run_at == NOW + ahead
 
 
 # Claim

@@ -1,4 +1,4 @@
-"""What every command shares: how to reach the daemon."""
+"""How every command reaches the daemon: what the root options say of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RECONNECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Connector:
     """The root options.
 
     Attributes:
@@ -54,4 +54,4 @@ class Session:
             return read(client)
 
 
-pass_session = click.make_pass_decorator(Session)
+pass_connector = click.make_pass_decorator(Connector)

@@ -1,0 +1,138 @@
+"""``cancel``, ``retry`` and ``prune``: commands that change jobs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from queuectl.cli import exits, jobview, output
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.client import Client
+from queuectl.errors import RequestError
+from queuectl_protocol.vocabulary import FINAL_STATES
+
+PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
+
+
+@click.command()
+@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
+@pass_connector
+def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
+    r"""Cancel jobs that wait or run.
+
+    Returns when they are gone: what a running job started gets SIGTERM, and SIGKILL
+    if it is still there after the setting kill_grace.
+
+    \b
+      queuectl cancel 12
+      queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
+    """
+    with connector.connect() as client:
+        return change_each(
+            job_ids, lambda job_id: _cancel(client, job_id), as_json=as_json
+        )
+
+
+@click.command()
+@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
+@pass_connector
+def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
+    r"""Run jobs again that have ended, or fail and wait.
+
+    Their retries count from zero again; earlier attempts and their output are kept.
+
+    \b
+      queuectl retry 12
+      queuectl dlq retry --all            all that are dead
+    """
+    with connector.connect() as client:
+        return change_each(
+            job_ids, lambda job_id: _retry(client, job_id), as_json=as_json
+        )
+
+
+@click.command()
+@click.option(
+    "-s",
+    "--state",
+    "states",
+    type=PRUNABLE,
+    multiple=True,
+    help="Jobs in this state; may be repeated.  [default: completed, cancelled]",
+)
+@click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
+@click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
+@pass_connector
+def prune(
+    connector: Connector,
+    *,
+    states: tuple[str, ...],
+    older_than: float | None,
+    as_json: bool,
+) -> None:
+    r"""Delete jobs that have ended, with their output.
+
+    Statistics keep counting them. The setting retention does the same by itself.
+
+    \b
+      queuectl prune --older-than 7d
+      queuectl prune --state cancelled
+    """
+    with connector.connect() as client:
+        prune_states(client, states, older_than, as_json=as_json)
+
+
+def prune_states(
+    client: Client, states: Sequence[str], older_than: float | None, *, as_json: bool
+) -> None:
+    """Delete jobs and tell how many."""
+    params: dict[str, Any] = {"older_than": older_than or 0}
+    if states:
+        params["states"] = list(states)
+    result = client.call("prune", params)
+    if as_json:
+        output.document(result)
+    else:
+        output.line(f"{counted(result['pruned'], 'job')} deleted")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 job`` or ``2 jobs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def change_each(
+    job_ids: Sequence[str],
+    change: Callable[[str], dict[str, Any]],
+    *,
+    as_json: bool,
+) -> int:
+    """Change each job, whatever becomes of the others; return the exit status."""
+    jobs: list[dict[str, Any]] = []
+    failed = False
+    for job_id in dict.fromkeys(job_ids):
+        try:
+            job = change(job_id)
+        except RequestError as error:
+            output.note(f"queuectl: {error}")
+            failed = True
+            continue
+        jobs.append(job)
+        if not as_json:
+            output.line(jobview.sentence(job))
+    if as_json:
+        output.array(jobs)
+    return exits.Status.FAILED if failed else exits.Status.OK
+
+
+def _cancel(client: Client, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = client.call("cancel", {"id": job_id, "wait": True})["job"]
+    return job
+
+
+def _retry(client: Client, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = client.call("retry", {"id": job_id})["job"]
+    return job

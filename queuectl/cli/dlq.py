@@ -1,0 +1,120 @@
+"""``dlq``: the dead letter queue, where jobs are that have used up their retries."""
+
+import sys
+from typing import Any
+
+import click
+
+from queuectl.cli import change, exits, jobs, output
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.lazy import SuggestingGroup
+from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.client import Client
+
+DEAD = "dead"
+
+
+@click.group(cls=SuggestingGroup)
+def dlq() -> None:
+    r"""The dead letter queue: jobs that failed for good.
+
+    \b
+      queuectl dlq list
+      queuectl dlq retry 12
+      queuectl dlq retry --all
+      queuectl dlq purge --older-than 30d
+    """
+
+
+@dlq.command("list")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"At most so many, the newest.  [default: {jobs.DEFAULT_LIMIT}]",
+)
+@click.option("--output", "with_output", is_flag=True, help="Also their last output.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
+@pass_connector
+def list_dead(
+    connector: Connector, *, limit: int | None, with_output: bool, as_json: bool
+) -> None:
+    """List dead jobs, newest first."""
+    with connector.connect() as client:
+        jobs.show_list(client, DEAD, limit, with_output=with_output, as_json=as_json)
+
+
+@dlq.command("show")
+@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
+@pass_connector
+def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
+    """Show a dead job with all its attempts."""
+    with connector.connect() as client:
+        view = client.call("get", {"id": job_id})
+    state = view["job"]["state"]
+    if state != DEAD:
+        raise click.ClickException(
+            f"job {job_id!r} is {state}, not dead; see: queuectl show {job_id}"
+        )
+    if as_json:
+        output.document(view)
+    else:
+        jobs.show_view(view)
+
+
+@dlq.command("retry")
+@click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead jobs.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: the jobs, or their number.")
+@pass_connector
+def retry_dead(
+    connector: Connector, *, job_ids: tuple[str, ...], everything: bool, as_json: bool
+) -> int:
+    """Give dead jobs all their retries again."""
+    if bool(job_ids) == everything:
+        raise click.UsageError("give the ids of jobs, or --all")
+    with connector.connect() as client:
+        if everything:
+            return _retry_all(client, as_json=as_json)
+        return change.change_each(
+            job_ids, lambda job_id: _retry(client, job_id), as_json=as_json
+        )
+
+
+@dlq.command()
+@click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
+@pass_connector
+def purge(
+    connector: Connector, *, older_than: float | None, yes: bool, as_json: bool
+) -> None:
+    """Delete dead jobs, with their output. On a terminal it asks first."""
+    with connector.connect() as client:
+        if not yes and sys.stdin.isatty():
+            _confirm(client.call("status")[DEAD], older_than)
+        change.prune_states(client, [DEAD], older_than, as_json=as_json)
+
+
+def _confirm(count: int, older_than: float | None) -> None:
+    which = "those of them that are old enough" if older_than else "all of them"
+    question = f"{change.counted(count, 'job')} dead. Delete {which} for good?"
+    if not click.confirm(question, err=True):
+        raise click.ClickException("nothing was deleted")
+
+
+def _retry(client: Client, job_id: str) -> dict[str, Any]:
+    params = {"id": job_id, "if_state": DEAD}
+    job: dict[str, Any] = client.call("retry", params)["job"]
+    return job
+
+
+def _retry_all(client: Client, *, as_json: bool) -> int:
+    result = client.call("retry_all", {"state": DEAD})
+    if as_json:
+        output.document(result)
+    else:
+        output.line(f"{change.counted(result['retried'], 'job')} pending again")
+    return exits.Status.OK

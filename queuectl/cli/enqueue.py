@@ -1,0 +1,141 @@
+"""``enqueue``: one job, or a file of them."""
+
+from typing import Any
+
+import click
+
+from queuectl.cli import exits, joboptions, output, waiting
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.joboptions import CommandLine, JobOptions, job_options
+from queuectl.cli.params import DURATION, MOMENT
+from queuectl.cli.status import NO_WORKERS
+
+
+@click.command(cls=CommandLine)
+@click.argument("words", metavar="[COMMAND | JSON | -- PROGRAM ARG...]", nargs=-1)
+@click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
+@click.option(
+    "-f",
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A job a line, in JSON; - is stdin.",
+)
+@click.option("--lines", is_flag=True, help="With --file: a shell command a line.")
+@click.option("--id", metavar="ID", help="Not digits alone.  [default: a number]")
+@click.option(
+    "--max-retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Runs after the first.  [default: setting max_retries]",
+)
+@click.option("--delay", type=DURATION, help="Not before this much time has passed.")
+@click.option(
+    "--at",
+    "run_at",
+    type=MOMENT,
+    help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
+)
+@job_options
+@click.option(
+    "--if-exists",
+    type=click.Choice(["error", "return"]),
+    default="error",
+    help="If the id is taken: fail, or print it when that job is the same one.",
+)
+@click.option("--wait", "await_it", is_flag=True, help="End with the job's exit code.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job, not its id.")
+@pass_connector
+def enqueue(
+    connector: Connector,
+    *,
+    words: tuple[str, ...],
+    line: str | None,
+    path: str | None,
+    lines: bool,
+    if_exists: str,
+    await_it: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    r"""Put a job into the queue and print its id.
+
+    One argument is a command line for /bin/sh, or a job in JSON when it begins
+    with {. Several are a program and its exact arguments, without a shell.
+
+    \b
+      queuectl enqueue 'sleep 2 && echo hi | wc -c'
+      queuectl enqueue -- rsync -a "my dir" host:/tmp
+      queuectl enqueue -c '{ make; } 2>&1' -p 5 --timeout 10m --at 22:00
+      queuectl enqueue '{"command": "sleep 2", "max_retries": 1}'
+      id=$(queuectl enqueue make) && queuectl wait "$id"
+
+    Many at once: batches of 1,000 lines are stored whole or not at all, and an id
+    a line is printed. Options give what a line leaves out.
+
+    \b
+      queuectl enqueue --file jobs.jsonl
+      ls *.wav | sed 's/.*/lame "&"/' | queuectl enqueue --file - --lines
+
+    The job runs here, with this environment and umask. (If the daemon belongs to
+    another user: in / with a minimal environment; see --cwd and --env.)
+    """
+    wanted = joboptions.from_options(**options)
+    if path is not None:
+        _check_file_options(words, line, options["id"], await_it, as_json)
+        from queuectl.cli import fromfile  # noqa: PLC0415 - one job does not need it
+
+        return fromfile.enqueue_file(
+            connector, path, wanted, shell=lines, if_exists=if_exists
+        )
+    if lines:
+        raise click.UsageError("--lines goes with --file")
+    job = wanted.added_to(joboptions.read_command(line, words))
+    job = enqueue_one(connector, job, wanted, if_exists)
+    if as_json and not await_it:
+        output.document(job)
+    if not as_json:
+        output.line(job["id"])
+    return _await(connector, job, as_json=as_json) if await_it else exits.Status.OK
+
+
+def enqueue_one(
+    connector: Connector, job: dict[str, Any], wanted: JobOptions, if_exists: str
+) -> dict[str, Any]:
+    """Enqueue a job with what it inherits; return it as it was stored."""
+    with connector.connect() as client:
+        job = {**wanted.inherited(client.greeting), **job}
+        reply = client.call("enqueue", {"job": job, "if_exists": if_exists})
+    stored: dict[str, Any] = reply["job"]
+    if not reply["created"]:
+        output.note(f"job {stored['id']} exists already: {stored['state']}")
+    elif not reply["workers"]:
+        output.note(NO_WORKERS)
+    return stored
+
+
+def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
+    output.flush()
+    job = waiting.final(connector, job["id"])
+    if as_json:
+        output.document(job)
+    return exits.of_job(job)
+
+
+def _check_file_options(
+    words: tuple[str, ...],
+    line: str | None,
+    job_id: str | None,
+    await_it: bool,
+    as_json: bool,
+) -> None:
+    given = {
+        "a command": words or line is not None,
+        "--id": job_id is not None,
+        "--wait": await_it,
+        "--json": as_json,
+    }
+    for name, present in given.items():
+        if present:
+            raise click.UsageError(f"--file does not go with {name}")

@@ -1,0 +1,73 @@
+"""A job's output as it comes, every byte once, also across restarts of the daemon."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from queuectl.cli.connector import Connector
+from queuectl.client import Client
+
+Write = Callable[[str, bytes], None]
+"""Takes ``stdout`` or ``stderr``, and bytes of it."""
+
+
+class Follower:
+    """Follows one job to its end.
+
+    Args:
+        job_id: the job.
+        write: where its output goes.
+        run: follow this attempt alone; None: the last one, and those after it.
+        tail: begin with so many lines of what is there; None: with all of it.
+        streams: which of stdout and stderr.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        write: Write,
+        *,
+        run: int | None = None,
+        tail: int | None = None,
+        streams: Sequence[str] = ("stdout", "stderr"),
+    ) -> None:
+        self._job_id = job_id
+        self._write = write
+        self._run = run
+        self._tail = tail
+        self._streams = list(streams)
+        self._seen: dict[tuple[int, str], int] = {}
+
+    def follow(self, connector: Connector) -> dict[str, Any]:
+        """Return the job at the end of what was to be followed."""
+        return connector.persist(self._resume)
+
+    def _resume(self, client: Client) -> dict[str, Any]:
+        """Follow; on a new connection begin with the attempt the old one was lost in.
+
+        What was written already is sent again and dropped here by its offset.
+        """
+        if self._seen and self._run is None:
+            run = max(run for run, _ in self._seen)
+            while self._stream(client, run)["runs"] > run:
+                run += 1
+        return self._stream(client, self._run)
+
+    def _stream(self, client: Client, run: int | None) -> dict[str, Any]:
+        params: dict[str, Any] = {"id": self._job_id, "streams": self._streams}
+        if run is not None:
+            params["run"] = run
+        if self._tail is not None and not self._seen:
+            params["tail"] = self._tail
+        with client.stream("logs.follow", params) as events:
+            for event in events:
+                if event["type"] == "data":
+                    self._take(event["run"], event["stream"], event)
+            job: dict[str, Any] = events.result["job"]
+        return job
+
+    def _take(self, run: int, stream: str, event: dict[str, Any]) -> None:
+        start, data = event["offset"], event["data"]
+        seen = self._seen.get((run, stream), start)
+        if new := data[max(0, seen - start) :]:
+            self._write(stream, new)
+        self._seen[run, stream] = max(seen, start + len(data))

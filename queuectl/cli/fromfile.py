@@ -1,0 +1,92 @@
+"""``enqueue --file``: what a person sees of it, and how it ends."""
+
+import os
+import signal
+import stat
+import sys
+
+from queuectl.cli import jobinput, lines, output, progress
+from queuectl.cli.bulk import Bulk
+from queuectl.cli.connector import Connector
+from queuectl.cli.exits import Status, die_of
+from queuectl.cli.joboptions import JobOptions
+from queuectl.cli.lines import BadLineError, Source
+from queuectl.cli.status import NO_WORKERS
+from queuectl.errors import QueuectlError
+
+
+def enqueue_file(
+    connector: Connector, path: str, wanted: JobOptions, *, shell: bool, if_exists: str
+) -> int:
+    """Enqueue a job for each line; print the ids; return the status."""
+    source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
+    with connector.connect() as client:
+        defaults = {**wanted.inherited(client.greeting), **wanted.fields}
+        bulk = Bulk(client, source, defaults=defaults, if_exists=if_exists)
+        signal.signal(signal.SIGINT, lambda *_: _interrupt(bulk))
+        try:
+            workers = _print_ids(bulk, source)
+        except BadLineError as error:
+            _explain(path, bulk.stored, error)
+            return Status.FAILED
+        except QueuectlError:
+            output.note(_so_far(bulk.stored))
+            raise
+    if bulk.stopping:
+        output.note(f"interrupted: {_so_far(bulk.stored)}")
+        die_of(signal.SIGINT)
+    if workers == 0:
+        output.note(NO_WORKERS)
+    return Status.OK
+
+
+def _open(path: str) -> int:
+    if path != "-":
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if sys.stdin.isatty():
+        output.note("a job a line, please; Ctrl-D ends")
+    return sys.stdin.fileno()
+
+
+def _print_ids(bulk: Bulk, source: Source) -> int | None:
+    count, workers = 0, None
+    with progress.Progress(_size(source.fd), shown=progress.wanted()) as shown:
+        for stored in bulk.run():
+            output.lines(stored.ids)
+            output.flush()
+            count += len(stored.ids)
+            workers = stored.workers
+            shown.update(count, stored.position)
+    return workers
+
+
+def _size(fd: int) -> int | None:
+    found = os.fstat(fd)
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _interrupt(bulk: Bulk) -> None:
+    """End after the batch that is under way, so that its ids are known; or at once."""
+    if bulk.waiting or bulk.stopping:
+        output.note(f"interrupted: {_so_far(bulk.stored)}")
+        die_of(signal.SIGINT)
+    bulk.stop()
+
+
+def _so_far(stored: int) -> str:
+    if not stored:
+        return "no line is known to be enqueued"
+    return f"lines 1 to {stored} are enqueued"
+
+
+def _explain(path: str, stored: int, error: BadLineError) -> None:
+    name = "stdin" if path == "-" else path
+    output.note(f"queuectl: {name}, line {error.line}: {error}")
+    if not stored:
+        output.note("nothing was enqueued")
+        return
+    again = "" if path == "-" else f": tail -n +{stored + 1} {name}"
+    output.note(
+        f"lines 1 to {stored} are enqueued, nothing after them is; "
+        f"mend line {error.line} and go on from line {stored + 1}{again}"
+    )

@@ -1,0 +1,63 @@
+"""Jobs as people write them: JSON objects, command lines, words. Pure."""
+
+import json
+from typing import Any
+
+MAX_DEPTH = 4
+"""Nested lists and maps in a job; no field of one needs more than two."""
+
+_INT64 = range(-(2**63), 2**64)
+"""Whole numbers that msgpack can carry."""
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object in ``text``.
+
+    Raises:
+        ValueError: it is no JSON object, or one that cannot travel.
+    """
+    try:
+        job = json.loads(text, parse_int=_integer, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"bad JSON: {error.msg} at character {error.pos + 1}") from None
+    except UnicodeDecodeError:
+        raise ValueError("bad JSON: not UTF-8") from None
+    except RecursionError:
+        raise ValueError("bad JSON: nested too deeply") from None
+    if not isinstance(job, dict):
+        raise ValueError("a job is a JSON object such as {\"command\": \"sleep 2\"}")  # noqa: TRY004
+    _check_depth(job, MAX_DEPTH)
+    return job
+
+
+def command(arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the job that words on the command line mean.
+
+    One word is a shell command line, or a job in JSON when it begins with ``{``;
+    several are an exact argument vector.
+    """
+    if len(arguments) > 1:
+        return {"command": list(arguments)}
+    (line,) = arguments
+    return parse_json(line) if line.startswith("{") else {"command": line}
+
+
+def _integer(digits: str) -> int:
+    # int() of a very long string is slow, and refused by Python from 4,300 digits on.
+    value = int(digits) if len(digits) <= 20 else _INT64.stop
+    if value not in _INT64:
+        raise ValueError(f"bad JSON: {digits[:20]}... is too large a number")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"bad JSON: {constant} is no number")
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if not left:
+        raise ValueError("bad JSON: nested too deeply")
+    for inner in value.values() if isinstance(value, dict) else value:
+        _check_depth(inner, left - 1)

@@ -1,0 +1,153 @@
+"""The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from queuectl import inherit
+from queuectl.cli import jobinput
+from queuectl.cli.params import DURATION, VARIABLE
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BARE = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+"""What ``--clean-env --env A=1`` keeps beside A: few programs start without these.
+With no variables given the daemon's own minimal environment is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What the options say.
+
+    Attributes:
+        fields: of the job, by their names on the wire.
+        variables: to be set in its environment.
+        clean_env: whether it starts without this environment.
+    """
+
+    fields: dict[str, Any]
+    variables: dict[str, str]
+    clean_env: bool
+
+    def inherited(self, greeting: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a job of this daemon gets from here: cwd, umask, env.
+
+        Args:
+            greeting: the daemon's: from another user a job inherits nothing.
+
+        Raises:
+            CurrentDirectoryError: the current directory was removed.
+        """
+        found = inherit.for_daemon(greeting)
+        if self.clean_env:
+            found.pop("env", None)
+        if self.variables:
+            found["env"] = {**found.get("env", _bare()), **self.variables}
+        return found
+
+    def added_to(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the job with the fields that the options set.
+
+        Raises:
+            click.UsageError: the job sets one of them too.
+        """
+        fields = {*self.fields, *(["env"] if self.variables else [])}
+        if twice := sorted(fields & job.keys()):
+            raise click.UsageError(
+                f"{', '.join(twice)}: given in the JSON and by an option; choose one"
+            )
+        return {**job, **self.fields}
+
+
+def _bare() -> dict[str, str]:
+    return {name: os.environ[name] for name in BARE if name in os.environ}
+
+
+def from_options(
+    *,
+    env: tuple[tuple[str, str], ...],
+    clean_env: bool,
+    cwd: str | None,
+    **fields: Any,
+) -> JobOptions:
+    """Return what the options of ``job_options`` say; one not given is None."""
+    if cwd is not None:
+        fields["cwd"] = os.path.abspath(cwd)  # noqa: PTH100 - resolves no symlinks
+    given = {name: value for name, value in fields.items() if value is not None}
+    return JobOptions(given, dict(env), clean_env)
+
+
+def job_options(function: F) -> F:
+    """Add the options that ``enqueue`` and ``run`` have in common."""
+    options = (
+        click.option(
+            "-p",
+            "--priority",
+            type=int,
+            metavar="N",
+            help="Higher runs first.  [default: 0]",
+        ),
+        click.option(
+            "--timeout",
+            type=DURATION,
+            help="End a run after this long; 0: never.  [default: setting timeout]",
+        ),
+        click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
+        click.option(
+            "-e",
+            "--env",
+            type=VARIABLE,
+            metavar="NAME[=VALUE]",
+            multiple=True,
+            help="Set a variable; NAME alone: to its value here.",
+        ),
+        click.option(
+            "--clean-env",
+            is_flag=True,
+            help="Start with a minimal environment, not this one.",
+        ),
+        click.option("--label", metavar="TEXT", help="A name for people."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+class CommandLine(click.Command):
+    """A command whose arguments are another command: explains where ``--`` goes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an option that is not ours may be meant for the job."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            error.message += (
+                " Options of the job's own program go after --, as in: "
+                f"{ctx.command_path} -- rsync -a here there."
+            )
+            raise
+
+
+def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
+    """Return the job that ``-c LINE`` or the arguments mean.
+
+    Raises:
+        click.UsageError: there is no command, or two.
+        click.ClickException: it is bad JSON.
+    """
+    if line is not None and words:
+        raise click.UsageError("give the command by -c or as arguments, not both")
+    if line is not None:
+        return {"command": line}
+    if not words:
+        raise click.UsageError(
+            "there is no command; give it in quotes ('sleep 2 && echo hi') "
+            "or after -- (-- sleep 2)"
+        )
+    try:
+        return jobinput.command(words)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None

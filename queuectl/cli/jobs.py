@@ -1,0 +1,196 @@
+"""``list`` and ``show``: jobs as they stand."""
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import click
+
+from queuectl.cli import jobview, output, text
+from queuectl.cli.params import JOB_ID, STATE
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.table import Row, Table
+from queuectl.client import Client
+from queuectl_protocol.limits import MAX_PAGE
+
+DEFAULT_LIMIT = 100
+OUTPUT_LINES = 5
+"""Lines of each stream that ``list --output`` shows."""
+
+Job = dict[str, Any]
+
+
+@click.command("list")
+@click.option("-s", "--state", type=STATE, help="Only jobs in this state.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"At most so many, the newest; no maximum.  [default: {DEFAULT_LIMIT}]",
+)
+@click.option(
+    "--output",
+    "with_output",
+    is_flag=True,
+    help=f"Also the last {OUTPUT_LINES} lines of each job's output.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
+@pass_connector
+def list_jobs(
+    connector: Connector,
+    *,
+    state: str | None,
+    limit: int | None,
+    with_output: bool,
+    as_json: bool,
+) -> None:
+    r"""List jobs, newest first.
+
+    \b
+      queuectl list --state failed        what waits for its next retry
+      queuectl list --limit 5 --output    with the end of their output
+      queuectl list --json | jq -r '.[].id'
+    """
+    with connector.connect() as client:
+        show_list(client, state, limit, with_output=with_output, as_json=as_json)
+
+
+def show_list(
+    client: Client,
+    state: str | None,
+    limit: int | None,
+    *,
+    with_output: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Write the list to stdout, and to stderr that there is more, unless asked."""
+    listing = Listing(client, state, limit or DEFAULT_LIMIT)
+    if as_json:
+        output.array(_with_output(client, listing) if with_output else listing)
+    else:
+        _write_table(client, listing, with_output=with_output)
+    if limit is None and listing.more:
+        output.note(f"the newest {DEFAULT_LIMIT} are shown; for more: --limit N")
+
+
+class Listing:
+    """The jobs of a list, fetched page by page as they are taken.
+
+    Attributes:
+        more: after the end: whether there are jobs beyond the limit.
+    """
+
+    def __init__(self, client: Client, state: str | None, limit: int) -> None:
+        self._client = client
+        self._params: Job = {} if state is None else {"state": state}
+        self._limit = limit
+        self.more = False
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield jobs, newest first."""
+        return chain.from_iterable(self.pages())
+
+    def pages(self) -> Iterator[list[Job]]:
+        """Yield pages of jobs, newest first."""
+        left, cursor = self._limit, None
+        while left:
+            params = {**self._params, "limit": min(left, MAX_PAGE)}
+            if cursor is not None:
+                params["before"] = cursor
+            page = self._client.call("list", params)
+            left -= len(page["jobs"])
+            cursor = page["next"]
+            self.more = cursor is not None
+            yield page["jobs"]
+            if cursor is None:
+                return
+
+
+def _with_output(client: Client, jobs: Listing) -> Iterator[Job]:
+    for job in jobs:
+        tails = {
+            stream: data.decode("utf-8", "surrogateescape")
+            for stream, data in _tails(client, job)
+        }
+        yield {**job, "output": tails}
+
+
+def _tails(client: Client, job: Job) -> Iterator[tuple[str, bytes]]:
+    for stream in ("stdout", "stderr"):
+        params = {"id": job["id"], "stream": stream, "tail": OUTPUT_LINES}
+        yield stream, client.call("logs.read", params)["data"] if job["runs"] else b""
+
+
+def _write_table(client: Client, listing: Listing, *, with_output: bool) -> None:
+    out, layout, now = sys.stdout, None, time.time()
+    for page in listing.pages():
+        rows = [_row(job, now) for job in page]
+        if layout is None:
+            layout = _layout(rows, several_pages=listing.more)
+            output.line(layout.header())
+        for job, row in zip(page, rows, strict=True):
+            output.line(layout.line(row))
+            if with_output:
+                _write_tails(client, job)
+        out.flush()
+
+
+def _layout(rows: list[Row], *, several_pages: bool) -> Table:
+    return Table(
+        jobview.COLUMNS,
+        rows,
+        width=output.width(sys.stdout),
+        keep_empty=several_pages,
+        colour=output.colour(sys.stdout),
+    )
+
+
+def _row(job: Job, now: float) -> Row:
+    return jobview.row(job, now=now, style=output.STATE_STYLES[job["state"]])
+
+
+def _write_tails(client: Client, job: Job) -> None:
+    marks = {"stdout": "|", "stderr": "!"}
+    for stream, data in _tails(client, job):
+        lines = data.decode("utf-8", "surrogateescape").removesuffix("\n")
+        for line in lines.split("\n") if lines else ():
+            output.clipped(f"    {marks[stream]} {line}")
+
+
+@click.command()
+@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.option("--env", is_flag=True, help="Also the job's environment.")
+@click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
+@pass_connector
+def show(connector: Connector, *, job_id: str, env: bool, as_json: bool) -> None:
+    r"""Show a job with all its attempts.
+
+    \b
+      queuectl show 12
+      queuectl show 12 --json | jq .job.state
+    """
+    with connector.connect() as client:
+        view = client.call("get", {"id": job_id, "env": env})
+    if as_json:
+        output.document(view)
+    else:
+        show_view(view)
+
+
+def show_view(view: Job) -> None:
+    """Write a job and its attempts for people."""
+    job, attempts, now = view["job"], view["attempts"], time.time()
+    name = output.heading(f"Job {text.escape(job['id'])}")
+    ending = " (cancelling)" if job["cancel_requested"] else ""
+    output.line(f"{name}  {output.state(job['state'])}{ending}")
+    output.pairs(jobview.facts(job, now=now), indent="  ")
+    if env := job.get("env"):
+        output.line(output.heading("Environment"))
+        output.pairs(sorted(env.items()), indent="  ")
+    if attempts:
+        output.line(output.heading("Attempts"))
+        rows = [jobview.attempt_row(attempt, now=now) for attempt in attempts]
+        output.rows(jobview.ATTEMPT_COLUMNS, rows)

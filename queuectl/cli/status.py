@@ -1,0 +1,40 @@
+"""``status``: how many jobs are in each state."""
+
+import click
+
+from queuectl.cli import output
+from queuectl.cli.connector import Connector, pass_connector
+
+TITLES = {
+    "pending": "Pending",
+    "processing": "Processing",
+    "completed": "Completed",
+    "failed": "Failed",
+    "dead": "Dead (DLQ)",
+    "cancelled": "Cancelled",
+}
+
+NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
+@pass_connector
+def status(connector: Connector, *, as_json: bool) -> None:
+    r"""Count the jobs in each state, and the workers.
+
+    \b
+      queuectl status
+      queuectl status --json | jq .pending
+    """
+    with connector.connect() as client:
+        counts = client.call("status", {})
+    workers = counts["workers"]
+    if as_json:
+        output.document({**{key: counts[key] for key in TITLES}, "workers": workers})
+        return
+    content = [(title, counts[key]) for key, title in TITLES.items()]
+    for title, count in [*content, ("Active Workers", workers["active"])]:
+        output.line(f"{title + ':':16}{count}")
+    if counts["pending"] and not workers["active"]:
+        output.note(NO_WORKERS)

@@ -1,0 +1,71 @@
+"""What a job inherits from the process that enqueues it: cwd, umask, environment.
+
+Only reads this process. Variables of a job's own are left out: the daemon sets them
+anew, and a job that enqueues another is not that job.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from queuectl.errors import CurrentDirectoryError
+
+PRIVATE = frozenset(
+    {
+        "_",
+        "OLDPWD",
+        "SHLVL",
+        "QUEUECTL_JOB_ID",
+        "QUEUECTL_ATTEMPT",
+        "QUEUECTL_LEASE",
+    }
+)
+"""Variables that describe this process, or the job it belongs to, and no other."""
+
+
+def for_daemon(greeting: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the job fields to lend to a job of this daemon.
+
+    Nothing when the daemon runs as somebody else: a directory may be closed to that
+    user, and an environment is not everybody's to read.
+
+    Args:
+        greeting: as the daemon sent it; ``uid`` is the user it runs as.
+
+    Raises:
+        CurrentDirectoryError: the current directory was removed.
+    """
+    return capture() if greeting.get("uid") == os.geteuid() else {}
+
+
+def capture() -> dict[str, Any]:
+    """Return ``cwd``, ``umask`` and ``env`` of this process as fields of a job.
+
+    Raises:
+        CurrentDirectoryError: the current directory was removed.
+    """
+    return {"cwd": _cwd(), "umask": f"{_umask():04o}", "env": environment()}
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without what is private to it."""
+    return {name: value for name, value in os.environ.items() if name not in PRIVATE}
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - pathlib is slow to import
+    except FileNotFoundError:
+        raise CurrentDirectoryError from None
+
+
+def _umask() -> int:
+    # umask(2) can only be read by changing it, which races with other threads that
+    # create files; the kernel tells it here since 4.7. See proc_pid_status(5).
+    with open("/proc/self/status", "rb") as status:  # noqa: PTH123 - as above
+        for line in status:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,217 @@
+"""What came for whom: the replies and events of one connection, by request.
+
+No I/O. Both clients are shells around this: they move its bytes and wait; which
+reply belongs to which request, and what the end of a connection means, is decided
+here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from queuectl import errors
+from queuectl.errors import QueuectlError
+from queuectl_protocol.connection import ClientConnection
+from queuectl_protocol.errors import ProtocolError
+from queuectl_protocol.frames import HEADER
+from queuectl_protocol.limits import MAX_FRAME
+from queuectl_protocol.messages import Failure, Greeting, Reply, StreamEvent
+
+API = 1
+"""The version of the protocol that this client speaks."""
+
+MAX_REPLY = 256 * 1024 * 1024
+"""Bytes in one frame from the daemon: the most that its ``max_frame`` can be set to."""
+
+_WAITS_FOR_OTHERS = frozenset(
+    {"cancel", "workers.start", "workers.ensure", "workers.stop", "logs.follow"}
+)
+"""Methods answered when jobs or workers have done something: no timeout fits them."""
+
+
+_Id = int | str
+_End = Callable[[str], QueuectlError]
+"""Makes what to raise for a connection's end, from what that end cut short."""
+
+
+class _Open(NamedTuple):
+    method: str
+    limit: float | None
+
+
+class Mailbox:
+    """One connection, from its greeting to its end.
+
+    Args:
+        timeout: seconds that the daemon may take for one reply; None: any time.
+
+    Attributes:
+        greeting: the daemon's greeting, once a compatible one has come.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self.greeting: dict[str, Any] | None = None
+        self._connection = ClientConnection(MAX_REPLY)
+        self._timeout = timeout
+        self._open: dict[_Id, _Open] = {}
+        self._replies: dict[_Id, Reply | Failure] = {}
+        self._events: dict[_Id, deque[dict[str, Any]]] = {}
+        self._end: _End | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is open, other than those of streams."""
+        return self._open.keys() <= self._events.keys()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._end is not None
+
+    def request(
+        self, method: str, params: Mapping[str, Any], *, stream: bool = False
+    ) -> tuple[int, bytes]:
+        """Open a request; return its id and the bytes to write.
+
+        Raises:
+            FrameTooLargeError: the daemon would not take it; the connection is whole.
+            QueuectlError: the connection has ended.
+        """
+        if self._end:
+            raise self._end(f"{method} was not sent")
+        request_id = self._connection.send_request(method, dict(params))
+        data = self._connection.data_to_send()
+        limit = (self.greeting or {}).get("max_frame", MAX_FRAME)
+        if len(data) - HEADER.size > limit:
+            raise errors.FrameTooLargeError(
+                f"{method} takes {len(data)} bytes and the daemon accepts {limit}; "
+                "split it, or raise max_frame in queuectld.toml"
+            )
+        self._open[request_id] = _Open(method, self._patience(method, params))
+        if stream:
+            self._events[request_id] = deque()
+        return request_id, data
+
+    def receive_data(self, data: bytes) -> list[_Id]:
+        """Take bytes from the daemon; return the requests that something came for."""
+        try:
+            messages = self._connection.receive_data(data)
+        except ProtocolError as error:
+            self._end = _violation(error)
+            return []
+        return [found for message in messages if (found := self._file(message))]
+
+    def receive_eof(self) -> None:
+        """Take note that the daemon closed the connection."""
+        # A reason given before closing says more than the closing.
+        self._end = self._end or errors.ConnectionLostError
+
+    def limit(self, request_id: int) -> float | None:
+        """Return the seconds that the reply of a request may take; None: any time."""
+        return self._find(request_id).limit
+
+    def answered(self, request_id: int) -> bool:
+        """Whether ``take`` has something to return or to raise."""
+        return request_id in self._replies or self.ended
+
+    def take(self, request_id: int) -> Any:
+        """Close a request and return its result.
+
+        Raises:
+            RequestError: the daemon refused.
+            QueuectlError: the connection ended before it answered.
+        """
+        method, _ = self._find(request_id)
+        reply = self._replies.get(request_id)
+        self.forget(request_id)
+        if isinstance(reply, Reply):
+            return reply.result
+        if isinstance(reply, Failure):
+            raise errors.from_failure(reply)
+        raise self.why(method)
+
+    def event(self, request_id: int) -> dict[str, Any] | None:
+        """Return the next event of a stream, or None when none is here."""
+        events = self._events.get(request_id)
+        return events.popleft() if events else None
+
+    def forget(self, request_id: int) -> None:
+        """Close a request: what came for it, or will come, is dropped."""
+        self._open.pop(request_id, None)
+        self._replies.pop(request_id, None)
+        self._events.pop(request_id, None)
+
+    def expire(self, request_id: int) -> errors.RequestTimeoutError:
+        """Close a request whose time is up, and return what to raise."""
+        method, _ = self._find(request_id)
+        self.forget(request_id)
+        return errors.RequestTimeoutError(
+            f"the daemon did not answer {method} in time; it may still carry it out"
+        )
+
+    def why(self, method: str | None = None) -> QueuectlError:
+        """Return what to raise for the end of the connection.
+
+        Args:
+            method: what was asked and not answered; None: nothing was.
+        """
+        end = self._end or errors.ConnectionLostError
+        if method is None:
+            return end("the daemon closed the connection without a greeting")
+        return end(
+            f"the daemon closed the connection before it answered {method}: "
+            "whether it was carried out is unknown"
+        )
+
+    def _find(self, request_id: int) -> _Open:
+        try:
+            return self._open[request_id]
+        except KeyError:
+            raise LookupError(f"no request {request_id} waits for a reply") from None
+
+    def _patience(self, method: str, params: Mapping[str, Any]) -> float | None:
+        if self._timeout is None or method in _WAITS_FOR_OTHERS:
+            return None
+        if method == "wait":
+            wanted = params.get("timeout")
+            return None if wanted is None else self._timeout + wanted
+        return self._timeout
+
+    def _file(self, message: Greeting | Reply | Failure | StreamEvent) -> _Id | None:
+        match message:
+            case Greeting():
+                self._greet(message.body)
+            case Failure(id=None):
+                # Said of the connection as a whole, just before it is closed.
+                self._end = _farewell(message)
+            case StreamEvent() if message.sub in self._events:
+                self._events[message.sub].append(message.body)
+                return message.sub
+            case Reply(id=key) | Failure(id=key) if key in self._open:
+                self._replies[key] = message
+                return key
+        return None
+
+    def _greet(self, body: dict[str, Any]) -> None:
+        newest, oldest = body.get("api", API), body.get("min_api", API)
+        if oldest <= API <= newest:
+            self.greeting = body
+        else:
+            self._end = _incompatible(
+                f"the daemon (version {body.get('version')}) speaks versions {oldest} "
+                f"to {newest} of the protocol, and this client {API}: "
+                "install the same queuectl for both"
+            )
+
+
+def _farewell(failure: Failure) -> _End:
+    return lambda _context: errors.from_failure(failure)
+
+
+def _violation(error: ProtocolError) -> _End:
+    message = f"what answers on the socket does not speak queuectl's protocol: {error}"
+    return lambda _context: errors.ProtocolViolationError(message)
+
+
+def _incompatible(message: str) -> _End:
+    return lambda _context: errors.IncompatibleDaemonError(message)

@@ -1,0 +1,321 @@
+"""What the daemon tells, as typed values. Each is built from its map on the wire.
+
+Keys that this version does not know are left out, and words it does not know (a new
+state, a new reason) stay the strings they are: a newer daemon can be listened to.
+Points in time are aware datetimes in UTC, durations are seconds, sizes are bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Self
+
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
+
+
+def _word(words: type[StrEnum]) -> Callable[[str], str]:
+    known = {word.value: word for word in words}
+    return lambda value: known.get(value, value)
+
+
+def _command(value: str | list[str]) -> str | tuple[str, ...]:
+    return value if isinstance(value, str) else tuple(value)
+
+
+_COMMAND = MappingProxyType({"read": _command})
+_STATE = MappingProxyType({"read": _word(JobState)})
+_REASON = MappingProxyType({"read": _word(Reason)})
+_TIME = MappingProxyType({"read": datetime.fromisoformat})
+
+
+@cache
+def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any] | None]:
+    return {field.name: field.metadata.get("read") for field in fields(kind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something told by the daemon."""
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
+        """Return the value of a map on the wire.
+
+        Raises:
+            TypeError: a key is missing, or holds something of another type.
+            ValueError: what should be a time is none.
+        """
+        values = {}
+        for name, read in _readers(cls).items():
+            if name in wire:
+                value = wire[name]
+                values[name] = value if value is None or not read else read(value)
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Model):
+    """A job as it stood when the daemon answered.
+
+    Attributes:
+        command: a line for ``/bin/sh -c``, or an exact argument vector.
+        attempts: retry budget used: runs that count, since the last manual retry.
+        runs: runs ever started; the number of the last one.
+        run_at: not to be started before.
+        umask: octal, as ``"0022"``; None for the daemon's.
+        exit_code, signal, reason, message: how the last run ended.
+        worker: the number of the worker that runs it, or ran it last.
+        submitter: uid of who enqueued it.
+        cancel_requested: it was cancelled while running, and its end will say so.
+        env: its environment, where that was asked for.
+    """
+
+    id: str
+    command: str | tuple[str, ...] = field(metadata=_COMMAND)
+    state: JobState | str = field(metadata=_STATE)
+    attempts: int
+    max_retries: int
+    created_at: datetime = field(metadata=_TIME)
+    updated_at: datetime = field(metadata=_TIME)
+    priority: int
+    timeout: float
+    queue: str
+    runs: int
+    run_at: datetime | None = field(default=None, metadata=_TIME)
+    backoff_base: float | None = None
+    backoff_max: float | None = None
+    backoff_jitter: float | None = None
+    output_limit: int | None = None
+    cwd: str | None = None
+    umask: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: Reason | str | None = field(default=None, metadata=_REASON)
+    message: str | None = None
+    worker: int | None = None
+    started_at: datetime | None = field(default=None, metadata=_TIME)
+    finished_at: datetime | None = field(default=None, metadata=_TIME)
+    label: str | None = None
+    submitter: int | None = None
+    cancel_requested: bool = False
+    env: Mapping[str, str] | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays as it is unless somebody asks for a retry."""
+        return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Model):
+    """One run of a job.
+
+    Attributes:
+        run: 1, 2, 3 ... within the job, over all manual retries.
+        reason: why it ended; None while it runs.
+        max_rss: largest resident set of one process of the job, in bytes.
+        user_ms, system_ms: CPU time of its main process, in milliseconds.
+    """
+
+    run: int
+    lease: int
+    worker: int | None = None
+    started_at: datetime | None = field(default=None, metadata=_TIME)
+    finished_at: datetime | None = field(default=None, metadata=_TIME)
+    reason: Reason | str | None = field(default=None, metadata=_REASON)
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str | None = None
+    max_rss: int | None = None
+    user_ms: int | None = None
+    system_ms: int | None = None
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCounts(Model):
+    """How many workers there are; ``wanted`` only where the daemon itself is asked."""
+
+    active: int
+    busy: int
+    wanted: int | None = None
+
+
+_COUNTS = MappingProxyType({"read": WorkerCounts.from_wire})
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Model):
+    """How many jobs are in each state."""
+
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    dead: int
+    cancelled: int
+    workers: WorkerCounts = field(metadata=_COUNTS)
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Model):
+    """How long something took, in seconds, over ``count`` times."""
+
+    count: int
+    average: float
+    p50: float
+    p95: float
+    p99: float
+
+
+_SPREAD = MappingProxyType({"read": Spread.from_wire})
+
+
+@dataclass(frozen=True, slots=True)
+class Stats(Model):
+    """What happened since a point in time.
+
+    Attributes:
+        since: None: since the beginning.
+        success_rate: completed / (completed + dead); None when there was neither.
+        run: from the start of a run to its end; None when none ended.
+        wait: from when a job could run to its start.
+        per_minute: jobs that ended, per minute.
+    """
+
+    since: datetime | None = field(metadata=_TIME)
+    minutes: float
+    completed: int
+    dead: int
+    cancelled: int
+    failed_attempts: int
+    retries: int
+    lost: int
+    success_rate: float | None
+    per_minute: float
+    run: Spread | None = field(default=None, metadata=_SPREAD)
+    wait: Spread | None = field(default=None, metadata=_SPREAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Model):
+    """A job setting.
+
+    Attributes:
+        kind: how its value is written: a whole number, number, duration or size.
+        applies: which jobs a new value touches, in words.
+    """
+
+    key: str
+    value: float
+    default: float
+    is_default: bool
+    kind: str
+    minimum: float
+    maximum: float
+    applies: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worker(Model):
+    """A worker process.
+
+    Attributes:
+        worker: its number.
+        state: starting, idle, busy or stopping.
+        job: the id of the job it runs.
+        adopted: an earlier daemon started it; it ends after its job.
+        bound: it belongs to a connection, and ends with it.
+    """
+
+    worker: int
+    pid: int
+    state: str
+    job: str | None = None
+    run: int | None = None
+    started_at: datetime | None = field(default=None, metadata=_TIME)
+    adopted: bool = False
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Model):
+    """How many workers were stopped, and how many of their jobs interrupted."""
+
+    stopped: int
+    interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus(Model):
+    """The daemon itself.
+
+    Attributes:
+        uptime: seconds.
+        instance: another word after each start.
+        rss: bytes.
+    """
+
+    pid: int
+    version: str
+    uptime: float
+    socket: str
+    state_dir: str
+    started_at: datetime = field(metadata=_TIME)
+    instance: str
+    draining: bool
+    workers: WorkerCounts = field(metadata=_COUNTS)
+    connections: int
+    rss: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Model):
+    """What ``doctor`` found: ``level`` is ok, warning or error."""
+
+    name: str
+    level: str
+    detail: str
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(Model):
+    """An event of ``follow``: what comes next is the output of this run."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Model):
+    """An event of ``follow``: a piece of output.
+
+    Attributes:
+        stream: stdout or stderr.
+        offset: of ``data`` in that run's stream. Where it is not the end of the piece
+            before, the daemon left out what this client was too slow to take.
+    """
+
+    run: int
+    stream: str
+    offset: int
+    data: bytes
+
+
+FollowEvent = AttemptStarted | Output
+
+
+def follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
+    """Return an event of ``follow``; None for one of a newer daemon."""
+    match body.get("type"):
+        case "attempt":
+            return AttemptStarted.from_wire(body)
+        case "data":
+            return Output.from_wire(body)
+    return None

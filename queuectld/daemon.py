@@ -1,0 +1,215 @@
+"""The composition root: makes every part of the daemon, and ends them in order.
+
+It knows every part; no part knows it. What it decides by itself is the order of
+things: the lock before the database, what the last daemon left before new promises,
+the socket before READY, and at the end the same backwards.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+from collections.abc import Callable
+from enum import Enum
+
+from queuectl_protocol import __version__
+from queuectld import config, logs, statedir, systemd
+from queuectld.broker import Broker
+from queuectld.clock import SystemClock
+from queuectld.config import ConfigError, DaemonConfig
+from queuectld.scheduler import Scheduler
+from queuectld.server.context import Context
+from queuectld.server.listener import Listener, ListenError
+from queuectld.statedir import StartError, StateDirectory
+from queuectld.store.api import StoreOpenError
+from queuectld.store.sqlite import SqliteStore
+from queuectld.workers import subreaper
+from queuectld.workers.pool import Places
+
+__all__ = ["StartError", "run"]
+
+log = logs.get("daemon")
+
+
+class Ending(Enum):
+    """How the daemon has been asked to end; a later one overrides an earlier one."""
+
+    STOP = "stop"
+    NOW = "now"
+    RESTART = "restart"
+
+
+def run(settings: DaemonConfig, *, ready: Callable[[], None]) -> int:
+    """Run the daemon until it is asked to end; return the exit status.
+
+    Args:
+        settings: the configuration in force at the start.
+        ready: called once, when the socket answers.
+
+    Raises:
+        StartError: it could not start; the message is for a person.
+    """
+    os.umask(0o077)
+    os.chdir("/")
+    with statedir.take(settings) as state:
+        return asyncio.run(Daemon(settings, state).run(ready))
+
+
+class Daemon:
+    """One run of the daemon, from the open database to the closed one."""
+
+    def __init__(self, settings: DaemonConfig, state: StateDirectory) -> None:
+        self._config = settings
+        self._state = state
+        self._clock = SystemClock()
+        self._started_at = self._clock.wall()
+        self._notifier = systemd.Notifier.take(os.environ)
+        self._watchdog = systemd.take_watchdog(os.environ, os.getpid())
+        self._ending: Ending | None = None
+        self._asked = asyncio.Event()
+
+    async def run(self, ready: Callable[[], None]) -> int:
+        """Open everything, serve, close everything."""
+        subreaper.become()
+        try:
+            self._store = SqliteStore(self._config.database)
+        except StoreOpenError as error:
+            raise StartError(str(error)) from None
+        try:
+            await self._open()
+            await self._serve(ready)
+        finally:
+            await self._store.close()
+        log.info("daemon_stopped", how=self._ending and self._ending.value)
+        return 0
+
+    async def _open(self) -> None:
+        settings = self._config
+        self._broker = Broker(self._store, self._clock, random.random)
+        await self._broker.open()
+        places = Places(
+            store_id=self._broker.store_id,
+            output=settings.output_dir,
+            spool=settings.spool_dir,
+            records=settings.workers_dir,
+            socket=settings.socket,
+        )
+        self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
+        self._listen_to_signals()
+        await self._scheduler.open()
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        listener = await self._listen()
+        scheduling = asyncio.create_task(self._scheduler.run())
+        scheduling.add_done_callback(self._scheduler_ended)
+        watching = asyncio.create_task(self._keep_watchdog())
+        log.info(
+            "daemon_ready",
+            version=__version__,
+            pid=os.getpid(),
+            socket=self._config.socket,
+            state_dir=self._config.state_dir,
+        )
+        self._notifier.ready("ready")
+        ready()
+        await self._end()
+        watching.cancel()
+        await listener.close()
+        scheduling.cancel()
+        await self._scheduler.close()
+        await asyncio.wait([scheduling, watching])
+        if not scheduling.cancelled() and (error := scheduling.exception()):
+            raise error
+
+    async def _listen(self) -> Listener:
+        context = Context(
+            broker=self._broker,
+            scheduler=self._scheduler,
+            store_facts=self._store.facts,
+            config=lambda: self._config,
+            clock=self._clock,
+            instance=secrets.token_hex(8),
+            started_at=self._started_at,
+            stop=lambda now: self._ask(Ending.NOW if now else Ending.STOP),
+            restart=lambda: self._ask(Ending.RESTART),
+        )
+        try:
+            passed = systemd.take_listeners(os.environ, os.getpid())
+            return await Listener.open(context, [p.socket for p in passed])
+        except (systemd.ActivationError, ListenError) as error:
+            raise StartError(str(error)) from None
+
+    # -- ending -------------------------------------------------------------------
+
+    async def _end(self) -> None:
+        """Wait to be asked, then let jobs end as the way of asking says."""
+        await self._asked.wait()
+        if self._restarts():
+            self._notifier.stopping("restarting: running jobs go on")
+            return
+        log.info("daemon_draining", grace=self._config.shutdown_grace)
+        self._notifier.stopping("waiting for running jobs")
+        draining = asyncio.create_task(
+            self._scheduler.drain(self._config.shutdown_grace)
+        )
+        while not draining.done() and not self._restarts():
+            if self._ending is Ending.NOW:
+                self._scheduler.end_now()
+            self._asked.clear()
+            again = asyncio.create_task(self._asked.wait())
+            await asyncio.wait([draining, again], return_when="FIRST_COMPLETED")
+            again.cancel()
+        draining.cancel()
+
+    def _restarts(self) -> bool:
+        return self._ending is Ending.RESTART
+
+    def _ask(self, ending: Ending) -> None:
+        """Be asked to end; being asked to stop twice means: at once."""
+        if ending is Ending.STOP and self._ending is not None:
+            ending = Ending.NOW
+        self._ending = ending
+        self._asked.set()
+
+    def _scheduler_ended(self, task: asyncio.Task[None]) -> None:
+        """A scheduler that fails must not leave a daemon that only looks alive."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.exception("scheduler_failed", error)
+            self._ask(Ending.RESTART)
+
+    # -- signals ------------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ask, Ending.STOP)
+        loop.add_signal_handler(signal.SIGUSR1, self._ask, Ending.RESTART)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGCHLD, self._scheduler.pool.reap)
+
+    def _reload(self) -> None:
+        self._notifier.reloading(self._clock.monotonic())
+        try:
+            reloaded = config.reload(self._config)
+        except ConfigError as error:
+            log.error("reload_refused", problems=str(error))
+        else:
+            self._config = reloaded.config
+            logs.adjust(
+                level=self._config.log_level, log_format=self._config.log_format
+            )
+            for change in reloaded.applied:
+                log.info("option_changed", key=change.key, value=change.new)
+            for change in reloaded.pending:
+                log.warning("option_needs_restart", key=change.key, value=change.new)
+        self._notifier.ready("ready")
+
+    async def _keep_watchdog(self) -> None:
+        """Tell the service manager that loop and store are alive, while they are."""
+        if self._watchdog is None:
+            return
+        while True:
+            await self._broker.counts()
+            self._notifier.watchdog()
+            await asyncio.sleep(self._watchdog)

@@ -1,0 +1,66 @@
+"""What the daemon does when nobody asks: prune, thin statistics, checkpoint.
+
+Armed by writes alone, so that an idle daemon stays idle.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from queuectl_protocol.vocabulary import JobState
+from queuectld import logs
+from queuectld.broker import Broker, JobView
+from queuectld.clock import Clock
+from queuectld.workers import outputs
+
+log = logs.get("housekeeping")
+
+EXPIRING = (JobState.COMPLETED, JobState.CANCELLED)
+"""What ``retention`` applies to. The dead letter queue waits for somebody to decide."""
+
+
+class Housekeeping:
+    """Forgets finished jobs together with their output."""
+
+    def __init__(self, broker: Broker, output_dir: str, clock: Clock) -> None:
+        self._broker = broker
+        self._output_dir = output_dir
+        self._clock = clock
+
+    async def expire(self) -> int:
+        """Prune what is older than ``retention``; return how many jobs went."""
+        retention = self._broker.settings.retention
+        if not retention:
+            return 0
+        pruned = await self.prune(EXPIRING, retention)
+        while await self._broker.thin_statistics():
+            pass
+        if pruned:
+            log.info("jobs_expired", count=pruned)
+        return pruned
+
+    async def prune(self, states: Sequence[JobState], older_than: float) -> int:
+        """Forget jobs in final states that ended ``older_than`` seconds ago.
+
+        In bounded steps, so that others' writes go on in between.
+        """
+        before = self._clock.wall() - round(older_than * 1000) + 1
+        pruned = 0
+        while found := await self._broker.prunable(states, before):
+            # Files first: a crash in between leaves jobs without output, which the
+            # next round forgets, and never output that no job knows.
+            await asyncio.to_thread(self._remove_output, found)
+            gone = await self._broker.delete([view.job for view in found])
+            pruned += gone
+            if not gone:
+                break  # all of them were retried in this moment
+        return pruned
+
+    def _remove_output(self, views: Sequence[JobView]) -> None:
+        for view in views:
+            for attempt in view.attempts:
+                try:
+                    outputs.remove(
+                        self._output_dir, view.job.seq, attempt.run, attempt.lease
+                    )
+                except OSError as error:
+                    log.warning("output_not_removed", job=view.job.id, error=str(error))

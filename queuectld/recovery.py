@@ -1,0 +1,187 @@
+"""What becomes of attempts whose worker cannot tell: found, ended, recorded once.
+
+The order matters: a worker is *seen dead* before its spool file is read, what is left
+of its job is ended before the job can be queued again, and a spool file goes only
+after its result is committed.
+"""
+
+import asyncio
+import os
+import select
+from dataclasses import replace
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld import logs
+from queuectld.broker import Broker
+from queuectld.clock import Clock
+from queuectld.core.job import AttemptEnd, Job
+from queuectld.workers import ending, outputs, procfs, records, spool
+from queuectld.workers.pool import Places, Pool
+from queuectld.workers.procfs import ProcessId
+from queuectld.workers.records import WorkerRecord
+from queuectld.workers.handle import Run, Worker
+
+log = logs.get("recovery")
+
+KILL_WITHIN = 10.0
+"""Seconds for processes to go after SIGKILL: only ones stuck in the kernel need more."""
+
+_MESSAGES = {
+    Reason.LOST: "the worker or the machine died while the command ran",
+    Reason.TIMEOUT: "the worker did not end the command in time and was killed with it",
+}
+
+
+class Recovery:
+    """Buries workers: one at a time while the daemon runs, all of them at its start."""
+
+    def __init__(self, broker: Broker, places: Places, clock: Clock) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._store_id = places.store_id
+        self._output = str(places.output)
+        self._spool = str(places.spool)
+        self._records = str(places.records)
+
+    async def adopt_or_settle(self, pool: Pool) -> None:
+        """At the start: take in the workers that live, settle what the others left."""
+        running = {job.lease: job for job in await self._broker.running()}
+        dead: dict[int | None, WorkerRecord] = {}
+        for record in records.read_all(self._records):
+            if record.store != self._store_id:
+                continue
+            pidfd = _open(record)
+            if pidfd is None:
+                dead[record.lease] = record
+                continue
+            job = running.pop(record.lease, None)
+            pool.adopt(record, pidfd, None if job is None else self._run_on(pool, job))
+        for job in running.values():
+            await self.settle(_run(job), dead.get(job.lease))
+        await asyncio.to_thread(self._sweep, dead)
+
+    async def bury(self, worker: Worker) -> None:
+        """A worker is gone: settle the run it had, and remove its record."""
+        file = records.file_of(self._records, worker.number)
+        if worker.run is not None and not worker.run.reported:
+            await self.settle(worker.run, await asyncio.to_thread(records.read, file))
+        await asyncio.to_thread(records.remove, file)
+
+    async def settle(self, run: Run, record: WorkerRecord | None) -> None:
+        """Record the end of an attempt whose worker is dead."""
+        end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
+        await self._broker.finish(run.seq, end)
+        await asyncio.to_thread(spool.remove, self._spool, run.lease)
+        log.info(
+            "attempt_settled",
+            job=run.job_id,
+            run=run.run,
+            lease=run.lease,
+            reason=end.reason,
+        )
+
+    def _end_of(self, run: Run, leader: ProcessId | None) -> AttemptEnd:
+        told = self._spooled(run.lease)
+        if told is not None:
+            return told
+        self._kill_leftovers(run, leader)
+        never = AttemptEnd(
+            lease=run.lease,
+            started_at=None,
+            finished_at=self._clock.wall(),
+            reason=Reason.INTERRUPTED,
+            message="the worker ended before it started the command",
+        )
+        sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
+        if sizes is None:
+            return never
+        reason = run.verdict or Reason.LOST
+        return replace(
+            never,
+            started_at=run.started_at,
+            reason=reason,
+            message=_MESSAGES.get(reason),
+            stdout_bytes=sizes[0],
+            stderr_bytes=sizes[1],
+        )
+
+    def _kill_leftovers(self, run: Run, leader: ProcessId | None) -> None:
+        traces = ending.Traces(
+            marker=f"QUEUECTL_LEASE={self._store_id}:{run.lease}",
+            leader=leader,
+            outputs=outputs.paths(self._output, run.seq, run.run, run.lease),
+        )
+        found = ending.kill_leftovers(traces, within=KILL_WITHIN, clock=self._clock)
+        if found.ended:
+            pids = [process.pid for process in found.ended]
+            log.warning("leftovers_killed", job=run.job_id, pids=pids)
+        if found.left:
+            pids = [process.pid for process in found.left]
+            log.error("leftovers_alive", job=run.job_id, pids=pids)
+
+    def _spooled(self, lease: int) -> AttemptEnd | None:
+        try:
+            told = spool.read(self._spool, lease)
+        except (OSError, spool.SpoolError) as error:
+            # It stays for whoever looks into it; the attempt counts as lost.
+            log.error("spool_unreadable", lease=lease, error=str(error))
+            return None
+        return None if told is None else told.end
+
+    def _run_on(self, pool: Pool, job: Job) -> Run:
+        run = _run(job)
+        run.deadline = pool.deadline_after(
+            run.started_at, job.timeout, self._broker.settings.kill_grace
+        )
+        return run
+
+    def _sweep(self, dead: dict[int | None, WorkerRecord]) -> None:
+        """Remove dead workers' records, and results that were recorded before.
+
+        A result whose worker lives is not among them: it spools, then ends, and is
+        buried like the others.
+        """
+        for record in dead.values():
+            records.remove(records.file_of(self._records, record.worker))
+            if record.lease is not None:
+                spool.remove(self._spool, record.lease)
+
+
+def _run(job: Job) -> Run:
+    assert job.lease is not None
+    assert job.started_at is not None
+    run = Run(job.seq, job.runs, job.lease, job.id, job.started_at)
+    if job.cancel_requested:
+        run.verdict = Reason.CANCELLED
+    return run
+
+
+def _leader(run: Run, record: WorkerRecord | None) -> ProcessId | None:
+    """Return the job's main process, if the worker's record is of this very run."""
+    if record is None or record.lease != run.lease:
+        return None
+    if record.job_pid is None or record.job_ticks is None:
+        return None
+    return ProcessId(record.job_pid, record.job_ticks)
+
+
+def _open(record: WorkerRecord) -> int | None:
+    """Return a pidfd of the recorded worker if that very process still lives."""
+    if record.boot_id != procfs.boot_id():
+        return None
+    try:
+        pidfd = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        return None
+    # While the descriptor is held, the pid cannot be given to another process.
+    if procfs.start_ticks(record.pid) == record.ticks and not _ended(pidfd):
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def _ended(pidfd: int) -> bool:
+    """Whether the process has ended, reaped or not."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

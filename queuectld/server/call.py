@@ -1,0 +1,98 @@
+"""What a handler is given: the service it belongs to, and the client that asked."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from queuectld.server.context import Context
+from queuectld.server.inotify import Watcher
+from queuectld.server.method import Method
+from queuectld.server.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections share.
+
+    Attributes:
+        methods: the table, by name.
+        files: tells when output files grow.
+        connections: one object for each, for as long as it or a request of it lives.
+    """
+
+    context: Context
+    methods: Mapping[str, Method]
+    files: Watcher = field(default_factory=Watcher)
+    connections: set[Any] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peer:
+    """The client at the other end of one connection; bound workers belong to it.
+
+    Attributes:
+        uid: who it was when it connected.
+        streams: those that are open, by the id of their request.
+    """
+
+    uid: int
+    outbox: Outbox
+    streams: dict[int | str, "Stream"] = field(default_factory=dict)
+
+
+class Stream:
+    """The events of one request, until its handler returns.
+
+    Attributes:
+        wake: set when the client has seen enough, and by whatever else the handler
+            waits for.
+        ended: the client has seen enough.
+    """
+
+    def __init__(self, request_id: int | str, outbox: Outbox) -> None:
+        self._id = request_id
+        self._outbox = outbox
+        self._seq = 0
+        self.wake = asyncio.Event()
+        self.ended = False
+
+    async def ready(self) -> None:
+        """Wait until the client can take another event; give others a turn."""
+        await asyncio.sleep(0)
+        await self._outbox.drained()
+
+    def send(self, body: dict[str, Any]) -> None:
+        """Send an event. Wait for ``ready`` before making a large one."""
+        self._seq += 1
+        self._outbox.event(self._id, self._seq, body)
+
+    def end(self) -> None:
+        """Ask the handler to come to its end."""
+        self.ended = True
+        self.wake.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way through its handler."""
+
+    id: int | str
+    service: Service
+    peer: Peer
+
+    @property
+    def context(self) -> Context:
+        """The daemon's parts."""
+        return self.service.context
+
+    @contextmanager
+    def stream(self) -> Iterator[Stream]:
+        """Open the request's stream of events; ``unfollow`` can end it."""
+        stream = Stream(self.id, self.peer.outbox)
+        self.peer.streams[self.id] = stream
+        try:
+            yield stream
+        finally:
+            del self.peer.streams[self.id]

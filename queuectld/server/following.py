@@ -1,0 +1,235 @@
+"""Follows what a job writes, while it writes it, from one attempt to the next.
+
+Nothing is polled: inotify tells that a file has grown, the broker that the job has
+changed. Output is read when the client can take it, so the files are the only buffer.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from queuectl_protocol.vocabulary import FINAL_STATES
+from queuectld.broker import Broker, JobView
+from queuectld.core.job import Attempt, Job
+from queuectld.server import reading
+from queuectld.server.call import Stream
+from queuectld.server.errors import AttemptNotFoundError
+from queuectld.server.inotify import Change, Watcher
+from queuectld.workers import outputs
+
+CHUNK = 64 * 1024
+"""Bytes of output in one event."""
+
+
+class GrowingFile:
+    """One stream of one attempt, read up to some point.
+
+    Attributes:
+        offset: where the next chunk begins.
+    """
+
+    def __init__(self, path: str, offset: int) -> None:
+        self.offset = offset
+        self._path = path
+        self._fd = reading.open_output(path)
+        self._watches: dict[str, int] = {}
+
+    def arm(self, files: Watcher, wake: asyncio.Event) -> None:
+        """Set ``wake`` when there is more than there is now: arm first, then read."""
+        if self._fd is None:
+            self._await_creation(files, wake)
+            self._fd = reading.open_output(self._path)
+        if self._fd is not None:
+            self._await(self._path, Change.MODIFIED, files, wake)
+
+    def disarm(self, files: Watcher, wake: asyncio.Event) -> None:
+        """Forget about ``wake``."""
+        for watch in self._watches.values():
+            files.disarm(watch, wake)
+        self._watches.clear()
+
+    def read(self) -> bytes:
+        """Return the next chunk; empty at what is the end for now."""
+        if self._fd is None:
+            return b""
+        data = os.pread(self._fd, CHUNK, self.offset)
+        self.offset += len(data)
+        return data
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd is not None:
+            os.close(self._fd)
+
+    def _await_creation(self, files: Watcher, wake: asyncio.Event) -> None:
+        """Watch the file's directory, or the one that this will be created in."""
+        directory = os.path.dirname(self._path)
+        if not self._await(directory, Change.CREATED, files, wake):
+            parent = os.path.dirname(directory)
+            self._await(parent, Change.CREATED, files, wake)
+            # It may have been created just before its parent was watched.
+            self._await(directory, Change.CREATED, files, wake)
+
+    def _await(
+        self, path: str, change: Change, files: Watcher, wake: asyncio.Event
+    ) -> bool:
+        """Return whether there was anything to watch."""
+        with contextlib.suppress(FileNotFoundError):
+            self._watches[path] = files.arm(path, change, wake)
+            return True
+        return False
+
+
+class Follower:
+    """Sends the events of one ``logs.follow``."""
+
+    def __init__(
+        self,
+        view: JobView,
+        stream: Stream,
+        changed: asyncio.Event,
+        *,
+        broker: Broker,
+        files: Watcher,
+        output_dir: str,
+        which: Sequence[outputs.Stream],
+    ) -> None:
+        self._view = view
+        self._stream = stream
+        self._changed = changed
+        self._broker = broker
+        self._files = files
+        self._output_dir = output_dir
+        self._which = which
+
+    async def follow(self, run: int | None, tail: int | None) -> Job:
+        """Send what the job writes until its end, or the end of ``run``.
+
+        Args:
+            run: follow this one only; None: begin with the last, or the first to come.
+            tail: begin with so many last lines; None: with the first byte.
+
+        Raises:
+            AttemptNotFoundError: there is no ``run``.
+        """
+        await self._refresh()
+        done = self._before(run)
+        while attempt := await self._attempt_after(done):
+            await self._follow_attempt(attempt, tail)
+            done, tail = attempt.run, None
+            if run is not None:
+                break
+        return self._view.job
+
+    def _before(self, run: int | None) -> int:
+        """Return the number after which the attempts to follow begin."""
+        runs = [attempt.run for attempt in self._view.attempts]
+        if run is None:
+            return runs[-1] - 1 if runs else 0
+        if run not in runs:
+            raise AttemptNotFoundError(self._view.job.id, run, runs)
+        return run - 1
+
+    async def _attempt_after(self, run: int) -> Attempt | None:
+        """Wait for the next attempt; None when there will be none, or no need."""
+        while not self._stream.ended:
+            await self._refresh()
+            for attempt in self._view.attempts:
+                if attempt.run > run:
+                    return attempt
+            if self._view.job.state in FINAL_STATES:
+                return None
+            await self._something()
+        return None
+
+    async def _follow_attempt(self, attempt: Attempt, tail: int | None) -> None:
+        await self._stream.ready()
+        self._stream.send({"type": "attempt", "run": attempt.run})
+        starts = await asyncio.to_thread(self._starts, attempt, tail)
+        with self._opened(attempt, starts) as files:
+            while not self._stream.ended:
+                await self._refresh()
+                # Asked before the files are read to their end: what an attempt
+                # wrote is all there when its end is on record.
+                over = self._is_over(attempt.run)
+                for file in files.values():
+                    file.arm(self._files, self._stream.wake)
+                await self._send_new(attempt.run, files)
+                if over:
+                    return
+                await self._something()
+
+    async def _send_new(
+        self, run: int, files: dict[outputs.Stream, GrowingFile]
+    ) -> None:
+        """Send what is there, in turns, so that no stream waits for the other."""
+        unread = dict(files)
+        while unread:
+            for which, file in list(unread.items()):
+                await self._stream.ready()
+                if self._stream.ended:
+                    return
+                offset, data = file.offset, file.read()
+                if not data:
+                    del unread[which]
+                    continue
+                self._stream.send(
+                    {
+                        "type": "data",
+                        "run": run,
+                        "stream": which,
+                        "offset": offset,
+                        "data": data,
+                    }
+                )
+
+    def _starts(self, attempt: Attempt, tail: int | None) -> dict[str, int]:
+        """Return where to begin in each file; reads them, so not for the loop."""
+        paths = (self._path(attempt, which) for which in self._which)
+        return {
+            path: 0 if tail is None else reading.tail_start(path, tail)
+            for path in paths
+        }
+
+    @contextmanager
+    def _opened(
+        self, attempt: Attempt, starts: dict[str, int]
+    ) -> Iterator[dict[outputs.Stream, GrowingFile]]:
+        files: dict[outputs.Stream, GrowingFile] = {}
+        try:
+            for which in self._which:
+                path = self._path(attempt, which)
+                files[which] = GrowingFile(path, starts[path])
+            yield files
+        finally:
+            for file in files.values():
+                file.disarm(self._files, self._stream.wake)
+                file.close()
+
+    def _path(self, attempt: Attempt, which: outputs.Stream) -> str:
+        seq = self._view.job.seq
+        return outputs.path(self._output_dir, seq, attempt.run, attempt.lease, which)
+
+    def _is_over(self, run: int) -> bool:
+        return any(a.run == run and a.end is not None for a in self._view.attempts)
+
+    async def _refresh(self) -> None:
+        """Look at the job again if it changed since the last look."""
+        if self._changed.is_set():
+            self._changed.clear()
+            self._view = await self._broker.view(self._view.job.id)
+
+    async def _something(self) -> None:
+        """Wait until the job changes, a file grows, or the client has enough."""
+        wake = self._stream.wake
+        waits = [
+            asyncio.create_task(event.wait()) for event in (self._changed, wake)
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        wake.clear()

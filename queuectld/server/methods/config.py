@@ -1,0 +1,71 @@
+"""Methods for the job settings."""
+
+from queuectl_protocol.errors import ErrorCode
+from queuectld.core import settings
+from queuectld.server import params, wire
+from queuectld.server.call import Call
+from queuectld.server.method import Method, Result
+
+
+async def list_settings(call: Call) -> Result:
+    """Return all settings."""
+    return {"settings": wire.settings(await call.context.broker.stored_settings())}
+
+
+async def get(call: Call, *, key: str) -> Result:
+    """Return one setting."""
+    setting = settings.find(key)
+    return wire.setting(setting, await call.context.broker.stored_settings())
+
+
+async def set_value(call: Call, *, key: str, value: float | str) -> Result:
+    """Give a setting a value."""
+    await call.context.broker.set_setting(key, value)
+    return await get(call, key=key)
+
+
+async def unset(call: Call, *, key: str) -> Result:
+    """Give a setting its default again."""
+    await call.context.broker.set_setting(key, None)
+    return await get(call, key=key)
+
+
+_KEY = params.text("key", "the setting's name, with - or _", required=True)
+_SETTING = (
+    "{key: str, value: number, default: number, is_default: bool, kind: str, "
+    "minimum: number, maximum: number, applies: str, doc: str}"
+)
+
+METHODS = (
+    Method(
+        name="config.list",
+        doc="Return all job settings, and what each means.",
+        handler=list_settings,
+        result=f"{{settings: [{_SETTING}]}}",
+        errors=(ErrorCode.STORAGE_ERROR,),
+    ),
+    Method(
+        name="config.get",
+        doc="Return one job setting.",
+        handler=get,
+        params=(_KEY,),
+        result=_SETTING,
+        errors=(ErrorCode.STORAGE_ERROR,),
+    ),
+    Method(
+        name="config.set",
+        doc="Give a job setting a value. Which jobs that touches, applies says.",
+        handler=set_value,
+        params=(_KEY, params.setting_value("value", "the value")),
+        result=_SETTING,
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="config.unset",
+        doc="Give a job setting its default again.",
+        handler=unset,
+        params=(_KEY,),
+        result=_SETTING,
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+)

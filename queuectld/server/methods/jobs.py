@@ -1,0 +1,265 @@
+"""Methods that put jobs into the queue, look at them, and change their course."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.limits import MAX_BATCH, MAX_PAGE
+from queuectl_protocol.vocabulary import JobState
+from queuectld.broker import IfExists
+from queuectld.core import submission
+from queuectld.core.errors import InvalidJobError
+from queuectld.core.job import Submission
+from queuectld.server import params, wire
+from queuectld.server.call import Call
+from queuectld.server.method import Method, Result
+from queuectld.server.methods import workers
+from queuectld.server.params import InvalidParamsError
+
+TURN = 500
+"""Jobs of a batch that are checked before other clients have a turn: about 3 ms."""
+
+STEP = 100
+"""Rows read at a time for a page, so that one of huge commands ends early."""
+
+
+async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Result:
+    """Add one job."""
+    context = call.context
+    wanted = submission.parse(
+        job, submitter=call.peer.uid, now=context.clock.wall()
+    )
+    (done,) = await context.broker.enqueue([wanted], if_exists=if_exists)
+    return {
+        "job": wire.job(done.job),
+        "created": done.created,
+        "workers": workers.active(context.scheduler.pool),
+    }
+
+
+async def enqueue_many(
+    call: Call,
+    *,
+    jobs: list[dict[str, Any]],
+    defaults: dict[str, Any] | None,
+    if_exists: IfExists,
+) -> Result:
+    """Add a batch."""
+    context = call.context
+    limit = context.config().max_batch
+    if len(jobs) > limit:
+        raise InvalidParamsError(
+            "jobs", f"jobs has {len(jobs)} items, and max_batch is {limit}; send less"
+        )
+    wanted = await _submissions(call, jobs, submission.check(defaults or {}))
+    done = await context.broker.enqueue(wanted, if_exists=if_exists)
+    return {
+        "ids": [each.job.id for each in done],
+        "created": sum(each.created for each in done),
+        "workers": workers.active(context.scheduler.pool),
+    }
+
+
+async def _submissions(
+    call: Call, jobs: Sequence[dict[str, Any]], defaults: Mapping[str, Any]
+) -> list[Submission]:
+    now, uid = call.context.clock.wall(), call.peer.uid
+    wanted: list[Submission] = []
+    for index, job in enumerate(jobs):
+        try:
+            wanted.append(
+                submission.parse(job, submitter=uid, now=now, defaults=defaults)
+            )
+        except InvalidJobError as error:
+            error.index = index
+            raise
+        if index % TURN == TURN - 1:
+            await asyncio.sleep(0)
+    return wanted
+
+
+async def get(call: Call, *, id: str, env: bool) -> Result:
+    """Return one job and its attempts."""
+    view = await call.context.broker.view(id, env=env)
+    job = wire.job(view.job)
+    if env:
+        job["env"] = view.env
+    return {"job": job, "attempts": [wire.attempt(each) for each in view.attempts]}
+
+
+async def page(
+    call: Call, *, state: JobState | None, limit: int, before: int | None
+) -> Result:
+    """Return a page of jobs that fits into a frame."""
+    config = call.context.config()
+    if limit > config.max_page:
+        raise InvalidParamsError(
+            "limit", f"limit is {limit}, and max_page is {config.max_page}"
+        )
+    rows: list[dict[str, Any]] = []
+    room = config.max_frame
+    while True:
+        found = await call.context.broker.page(
+            state, before, min(STEP, limit - len(rows))
+        )
+        for job in found.jobs:
+            room -= wire.weight(job)
+            if room < 0 and rows:
+                return {"jobs": rows, "next": before}
+            rows.append(wire.job(job))
+            before = job.seq
+        if found.cursor is None or len(rows) == limit:
+            return {"jobs": rows, "next": found.cursor}
+
+
+async def cancel(
+    call: Call, *, id: str, if_state: JobState | None, wait: bool
+) -> Result:
+    """Cancel one job."""
+    job = await call.context.scheduler.cancel(id, if_state, wait=wait)
+    return {"job": wire.job(job)}
+
+
+async def retry(call: Call, *, id: str, if_state: JobState | None) -> Result:
+    """Queue one job again."""
+    return {"job": wire.job(await call.context.broker.retry(id, if_state))}
+
+
+async def retry_all(call: Call, *, state: JobState) -> Result:
+    """Queue all jobs of a state again."""
+    return {"retried": await call.context.broker.retry_all(state)}
+
+
+_ID = params.text("id", "the job's id", required=True)
+_STATE = params.choice("state", "only jobs in this state", tuple(JobState))
+_IF_STATE = params.choice(
+    "if_state", "do it only if the job is in this state", tuple(JobState)
+)
+_IF_EXISTS = params.choice(
+    "if_exists",
+    "what to do when the id is taken: refuse, or return the job that has it",
+    tuple(IfExists),
+    default=IfExists.ERROR,
+)
+_RETRIABLE = (
+    JobState.DEAD,
+    JobState.FAILED,
+    JobState.CANCELLED,
+    JobState.COMPLETED,
+)
+
+METHODS = (
+    Method(
+        name="enqueue",
+        doc="Add a job. When the reply comes, it is on disk.",
+        handler=enqueue,
+        params=(
+            params.fields("job", "the job's fields (job_fields)", required=True),
+            _IF_EXISTS,
+        ),
+        result="{job: JOB, created: bool, workers: int}",
+        errors=(
+            ErrorCode.ALREADY_EXISTS,
+            ErrorCode.CONFLICT,
+            ErrorCode.QUEUE_FULL,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.STORAGE_ERROR,
+        ),
+    ),
+    Method(
+        name="enqueue_many",
+        doc="Add jobs, all or none. An error's data has the index, from 0, of the "
+        "first job that was refused.",
+        handler=enqueue_many,
+        params=(
+            params.batch(
+                "jobs",
+                f"the jobs' fields; at most max_batch jobs, {MAX_BATCH} unless "
+                "configured otherwise",
+            ),
+            params.fields("defaults", "fields for all jobs that do not have their own"),
+            _IF_EXISTS,
+        ),
+        result="{ids: [str], created: int, workers: int}",
+        errors=(
+            ErrorCode.ALREADY_EXISTS,
+            ErrorCode.CONFLICT,
+            ErrorCode.QUEUE_FULL,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.STORAGE_ERROR,
+        ),
+    ),
+    Method(
+        name="get",
+        doc="Return a job and its attempts, oldest first. The last one has reason null "
+        "while it runs.",
+        handler=get,
+        params=(_ID, params.flag("env", "with the job's environment, as job.env")),
+        result="{job: JOB, attempts: [ATTEMPT]}",
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="list",
+        doc="Return jobs, newest first. A page can be shorter than limit; the listing "
+        "is complete when next is null.",
+        handler=page,
+        params=(
+            _STATE,
+            params.whole(
+                "limit",
+                f"jobs in the page; at most max_page, {MAX_PAGE} unless configured "
+                "otherwise",
+                minimum=1,
+                default=100,
+            ),
+            params.whole("before", "next of the page before; absent: the newest jobs"),
+        ),
+        result="{jobs: [JOB], next: int | null}",
+        errors=(ErrorCode.STORAGE_ERROR,),
+        bulky=True,
+    ),
+    Method(
+        name="cancel",
+        doc="Cancel a job that is waiting or running.",
+        handler=cancel,
+        params=(
+            _ID,
+            _IF_STATE,
+            params.flag(
+                "wait", "reply when no process of the job is left", default=True
+            ),
+        ),
+        result="{job: JOB}",
+        errors=(
+            ErrorCode.NOT_FOUND,
+            ErrorCode.INVALID_STATE,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.STORAGE_ERROR,
+        ),
+    ),
+    Method(
+        name="retry",
+        doc="Queue a job again that is dead, cancelled, completed or failed, with all "
+        "its retries, now. Its attempts so far stay on record.",
+        handler=retry,
+        params=(_ID, _IF_STATE),
+        result="{job: JOB}",
+        errors=(
+            ErrorCode.NOT_FOUND,
+            ErrorCode.INVALID_STATE,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.STORAGE_ERROR,
+        ),
+    ),
+    Method(
+        name="retry_all",
+        doc="Queue all jobs again that are in a state.",
+        handler=retry_all,
+        params=(
+            params.choice("state", "the state", _RETRIABLE, required=True),
+        ),
+        result="{retried: int}",
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+)

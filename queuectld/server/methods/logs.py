@@ -1,0 +1,174 @@
+"""Methods that give out what jobs wrote."""
+
+import asyncio
+from collections.abc import Sequence
+
+from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.limits import MAX_LOG_CHUNK
+from queuectld.broker import JobView
+from queuectld.core.job import Attempt
+from queuectld.server import params, reading, wire
+from queuectld.server.call import Call
+from queuectld.server.errors import AttemptNotFoundError
+from queuectld.server.following import Follower
+from queuectld.server.method import Method, Result
+from queuectld.server.params import InvalidParamsError
+from queuectld.workers import outputs
+
+TAIL_MOST = 1_000_000
+"""Lines."""
+
+
+async def read(
+    call: Call,
+    *,
+    id: str,
+    run: int | None,
+    stream: outputs.Stream,
+    offset: int,
+    limit: int,
+    tail: int | None,
+) -> Result:
+    """Return a piece of what one attempt wrote to one stream."""
+    view = await call.context.broker.view(id)
+    attempt = _attempt(view, run)
+    piece = reading.Piece(b"", offset, 0)
+    if attempt is not None:
+        path = outputs.path(
+            str(call.context.config().output_dir),
+            view.job.seq,
+            attempt.run,
+            attempt.lease,
+            stream,
+        )
+        piece = await asyncio.to_thread(
+            reading.read, path, offset=offset, tail=tail, limit=limit
+        )
+    return {
+        "run": attempt and attempt.run,
+        "data": piece.data,
+        "offset": piece.offset,
+        "next": piece.next,
+        "size": piece.size,
+        "state": view.job.state,
+    }
+
+
+def _attempt(view: JobView, run: int | None) -> Attempt | None:
+    """Return the attempt asked for, or the last; None when there is none yet."""
+    if run is None:
+        return view.attempts[-1] if view.attempts else None
+    for attempt in view.attempts:
+        if attempt.run == run:
+            return attempt
+    raise AttemptNotFoundError(view.job.id, run, [a.run for a in view.attempts])
+
+
+async def follow(
+    call: Call,
+    *,
+    id: str,
+    run: int | None,
+    tail: int | None,
+    streams: Sequence[outputs.Stream],
+) -> Result:
+    """Stream what a job writes until its end."""
+    broker = call.context.broker
+    view = await broker.view(id)
+    with broker.watch(view.job.seq) as changed, call.stream() as stream:
+        # What changed before it was watched.
+        changed.set()
+        follower = Follower(
+            view,
+            stream,
+            changed,
+            broker=broker,
+            files=call.service.files,
+            output_dir=str(call.context.config().output_dir),
+            which=streams,
+        )
+        return {"job": wire.job(await follower.follow(run, tail))}
+
+
+async def unfollow(call: Call, *, sub: int | str) -> Result:
+    """End a stream of this connection."""
+    stream = call.peer.streams.get(sub)
+    if stream is None:
+        raise InvalidParamsError("sub", f"no stream of this connection has the id {sub}")
+    stream.end()
+    return {}
+
+
+_ID = params.text("id", "the job's id", required=True)
+
+METHODS = (
+    Method(
+        name="logs.read",
+        doc="Return a piece of what one attempt wrote to one stream. An attempt that "
+        "wrote nothing has an empty one; run is null when the job never ran.",
+        handler=read,
+        params=(
+            _ID,
+            params.whole("run", "which attempt; absent: the last", minimum=1),
+            params.choice("stream", "which stream", tuple(outputs.Stream), required=True),
+            params.whole("offset", "bytes from the beginning", default=0),
+            params.whole(
+                "limit",
+                "bytes in the reply",
+                minimum=1,
+                maximum=MAX_LOG_CHUNK,
+                default=MAX_LOG_CHUNK,
+            ),
+            params.whole(
+                "tail",
+                "begin with so many last lines, whatever offset says; they are looked "
+                f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
+                maximum=TAIL_MOST,
+            ),
+        ),
+        result="{run: int | null, data: bin, offset: int, next: int, size: int, "
+        "state: str}",
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        bulky=True,
+    ),
+    Method(
+        name="logs.follow",
+        doc="Send what a job writes as events, while it writes it, from one attempt to "
+        "the next; reply when the job is completed, dead or cancelled, when the run "
+        "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
+        "{type: data, run, stream, offset, data: bin}.",
+        handler=follow,
+        params=(
+            _ID,
+            params.whole(
+                "run",
+                "this attempt only; absent: the last or the first to come, and on",
+                minimum=1,
+            ),
+            params.whole(
+                "tail",
+                "begin with so many last lines; absent: with the first byte",
+                maximum=TAIL_MOST,
+            ),
+            params.choices(
+                "streams",
+                "which streams",
+                tuple(outputs.Stream),
+                default=tuple(outputs.Stream),
+            ),
+        ),
+        result="{job: JOB}",
+        errors=(
+            ErrorCode.NOT_FOUND,
+            ErrorCode.TOO_MANY_REQUESTS,
+            ErrorCode.STORAGE_ERROR,
+        ),
+        waits=True,
+    ),
+    Method(
+        name="unfollow",
+        doc="End a stream early: its request then gets its reply.",
+        handler=unfollow,
+        params=(params.request_id("sub", "id of the request that opened the stream"),),
+    ),
+)

@@ -1,0 +1,52 @@
+"""Methods that count."""
+
+from queuectl_protocol.errors import ErrorCode
+from queuectld.server import params, wire
+from queuectld.server.call import Call
+from queuectld.server.method import Method, Result
+from queuectld.server.methods import workers
+
+
+async def status(call: Call) -> Result:
+    """Return how many jobs are in each state. Costs the same for any number."""
+    scheduler = call.context.scheduler
+    counts = await call.context.broker.counts()
+    return {
+        **counts,
+        "workers": {
+            "active": workers.active(scheduler.pool),
+            "busy": workers.busy(scheduler.pool),
+        },
+        "draining": scheduler.draining,
+    }
+
+
+async def stats(call: Call, *, since: float | None) -> Result:
+    """Return what happened in a span of time that ends now."""
+    context = call.context
+    begin = None if since is None else context.clock.wall() - round(since * 1000)
+    return wire.stats(await context.broker.stats(begin))
+
+
+METHODS = (
+    Method(
+        name="status",
+        doc="Return how many jobs are in each state, and how many workers there are.",
+        handler=status,
+        result="{pending: int, processing: int, completed: int, failed: int, dead: int, "
+        "cancelled: int, workers: {active: int, busy: int}, draining: bool}",
+        errors=(ErrorCode.STORAGE_ERROR,),
+    ),
+    Method(
+        name="stats",
+        doc="Return statistics, those of pruned jobs included. Times are in seconds; "
+        "percentiles are within 5 per cent.",
+        handler=stats,
+        params=(params.seconds("since", "the last so many; absent: from the first job"),),
+        result="{since: time, minutes: number, completed: int, dead: int, "
+        "cancelled: int, failed_attempts: int, retries: int, lost: int, "
+        "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "
+        "per_minute: number}; SPREAD is {count: int, average, p50, p95, p99: seconds}",
+        errors=(ErrorCode.STORAGE_ERROR,),
+    ),
+)

@@ -1,0 +1,117 @@
+"""Methods for the workers: how many, which, and no more."""
+
+from collections.abc import Iterable, Sequence
+
+from queuectl_protocol.errors import ErrorCode
+from queuectld.server import params, wire
+from queuectld.server.call import Call
+from queuectld.server.method import Method, Result
+from queuectld.staffing import MAX_WORKERS
+from queuectld.workers.handle import Worker
+
+
+def active(workers: Iterable[Worker]) -> int:
+    """Return how many take jobs, or will when they are ready."""
+    return sum(not worker.stopping for worker in workers)
+
+
+def busy(workers: Iterable[Worker]) -> int:
+    """Return how many run a job."""
+    return sum(worker.run is not None for worker in workers)
+
+
+async def list_workers(call: Call) -> Result:
+    """Return all worker processes."""
+    scheduler = call.context.scheduler
+    return {
+        "workers": [wire.worker(each) for each in scheduler.pool],
+        "wanted": scheduler.staff.wanted,
+    }
+
+
+async def start(call: Call, *, count: int, bound: bool) -> Result:
+    """Add workers."""
+    staff = call.context.scheduler.staff
+    started = await staff.start(count, call.peer if bound else None)
+    return {
+        "workers": [wire.worker(each) for each in started],
+        "wanted": staff.wanted,
+    }
+
+
+async def ensure(call: Call, *, count: int) -> Result:
+    """See to it that some workers run."""
+    staff = call.context.scheduler.staff
+    return {"workers": await staff.ensure(count), "wanted": staff.wanted}
+
+
+async def stop(
+    call: Call,
+    *,
+    timeout: float | None,
+    now: bool,
+    workers: Sequence[int] | None,
+) -> Result:
+    """Stop workers."""
+    done = await call.context.scheduler.staff.stop(
+        timeout=timeout, now=now, only=workers
+    )
+    return {"stopped": done.stopped, "interrupted": done.interrupted}
+
+
+METHODS = (
+    Method(
+        name="workers.list",
+        doc="Return the worker processes, and how many are wanted beside bound ones.",
+        handler=list_workers,
+        result="{workers: [WORKER], wanted: int}",
+    ),
+    Method(
+        name="workers.start",
+        doc="Add workers; reply when they are ready. The wanted number outlives the "
+        f"daemon. There are at most {MAX_WORKERS}.",
+        handler=start,
+        params=(
+            params.whole(
+                "count", "how many more", minimum=1, maximum=MAX_WORKERS, default=1
+            ),
+            params.flag(
+                "bound",
+                "they belong to this connection, and stop when it ends; they are not "
+                "among the wanted",
+            ),
+        ),
+        result="{workers: [WORKER], wanted: int}",
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="workers.ensure",
+        doc="Add workers if there are fewer than count; reply when they are ready.",
+        handler=ensure,
+        params=(
+            params.whole(
+                "count", "how many in all", minimum=1, maximum=MAX_WORKERS, default=1
+            ),
+        ),
+        result="{workers: int, wanted: int}",
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="workers.stop",
+        doc="Stop workers: they take no more jobs, running ones finish. Reply when no "
+        "worker process is left. An interrupted job is pending again, and the attempt "
+        "does not count.",
+        handler=stop,
+        params=(
+            params.seconds(
+                "timeout", "then interrupt what still runs; absent: wait for it"
+            ),
+            params.flag("now", "interrupt at once"),
+            params.wholes(
+                "workers", "numbers of workers; absent: all, and none is wanted"
+            ),
+        ),
+        result="{stopped: int, interrupted: int}",
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+)

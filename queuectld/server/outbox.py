@@ -1,0 +1,95 @@
+"""The sending half of a connection: replies and events, and when to hold them back."""
+
+import asyncio
+from typing import Any
+
+from queuectl_protocol.connection import ServerConnection
+from queuectl_protocol.errors import ErrorCode
+from queuectld.server.errors import Refusal, refusal
+
+HIGH_WATER = 64 * 1024
+"""Bytes that the kernel did not take yet, over which nothing more is produced."""
+
+LOW_WATER = 16 * 1024
+"""Bytes under which it goes on."""
+
+
+class Outbox:
+    """Collects what one turn of the loop sends into one write.
+
+    Attributes:
+        paused: the client does not read; produce nothing for it.
+    """
+
+    def __init__(
+        self, connection: ServerConnection, transport: asyncio.Transport
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._flush_is_due = False
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.paused = False
+        transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+
+    def greet(self, body: dict[str, Any]) -> None:
+        """Send the greeting."""
+        self._connection.send_greeting(body)
+        self._flush_soon()
+
+    def reply(self, request_id: int | str, result: dict[str, Any]) -> None:
+        """Send the good end of a request.
+
+        Raises:
+            FrameTooLargeError: nothing was sent.
+        """
+        self._connection.send_reply(request_id, result)
+        self._flush_soon()
+
+    def refuse(self, request_id: int | str | None, error: BaseException) -> None:
+        """Send the bad end of a request, as the table of errors words it."""
+        self._fail(request_id, refusal(error))
+
+    def fail(self, request_id: int | str | None, code: ErrorCode, message: str) -> None:
+        """Send the bad end of what never became a call."""
+        self._fail(request_id, Refusal(code, message, None))
+
+    def event(self, sub: int | str, seq: int, body: dict[str, Any]) -> None:
+        """Send an event, at once, so that ``paused`` is true to the byte."""
+        self._connection.send_event(sub, seq, body)
+        self.flush()
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough for more to be produced."""
+        while self.paused:
+            # One of those who wait may fill the buffer before the next one runs.
+            await self._drained.wait()
+
+    def pause(self) -> None:
+        """The kernel takes no more."""
+        self.paused = True
+        self._drained.clear()
+
+    def resume(self) -> None:
+        """The kernel took most of it."""
+        self.paused = False
+        self._drained.set()
+
+    def flush(self) -> None:
+        """Hand everything to the transport; drop it when the connection is gone."""
+        self._flush_is_due = False
+        data = self._connection.data_to_send()
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _fail(self, request_id: int | str | None, failure: Refusal) -> None:
+        self._connection.send_failure(request_id, *failure)
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._connection.outgoing_size >= HIGH_WATER:
+            self.flush()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self.flush)

@@ -1,0 +1,103 @@
+"""Reads what runs wrote: pieces of a file, and where its last lines begin.
+
+A file that is not there reads as an empty one: empty ones are removed, and so are
+those of pruned jobs.
+"""
+
+import os
+from dataclasses import dataclass
+
+TAIL_MAX = 8 * 1024 * 1024
+"""Bytes, at the end of a file, in which its last lines are looked for."""
+
+_BLOCK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file.
+
+    Attributes:
+        offset: where it begins.
+        size: the whole file's, when it was read.
+    """
+
+    data: bytes
+    offset: int
+    size: int
+
+    @property
+    def next(self) -> int:
+        """Where the next piece begins."""
+        return self.offset + len(self.data)
+
+
+def open_output(path: str) -> int | None:
+    """Return a descriptor to read from; None when there is no such file."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:
+    """Return up to ``limit`` bytes from ``offset`` on, or from the last lines on.
+
+    Args:
+        path: the file.
+        offset: bytes from the beginning.
+        tail: lines; when given, ``offset`` does not matter.
+        limit: bytes.
+    """
+    fd = open_output(path)
+    if fd is None:
+        return Piece(b"", 0 if tail is not None else offset, 0)
+    try:
+        size = os.fstat(fd).st_size
+        if tail is not None:
+            offset = tail_offset(fd, tail)
+        return Piece(os.pread(fd, limit, offset), offset, size)
+    finally:
+        os.close(fd)
+
+
+def tail_start(path: str, lines: int) -> int:
+    """Return where a file's last ``lines`` lines begin; see ``tail_offset``."""
+    fd = open_output(path)
+    if fd is None:
+        return 0
+    try:
+        return tail_offset(fd, lines)
+    finally:
+        os.close(fd)
+
+
+def tail_offset(fd: int, lines: int) -> int:
+    """Return where the last ``lines`` lines begin.
+
+    A last line without its newline counts. Lines that begin more than TAIL_MAX bytes
+    before the end are left out, or cut.
+    """
+    end = os.fstat(fd).st_size
+    start = max(0, end - TAIL_MAX)
+    if not lines:
+        return end
+    # The newline at the very end ends the last line; the one before it is the border.
+    position, borders = end - 1, 0
+    while position > start:
+        begin = max(start, position - _BLOCK)
+        block = os.pread(fd, position - begin, begin)
+        found = block.count(b"\n")
+        if borders + found >= lines:
+            return begin + _nth_from_end(block, lines - borders) + 1
+        borders += found
+        position = begin
+    return start
+
+
+def _nth_from_end(block: bytes, nth: int) -> int:
+    """Return the index of the ``nth`` newline, counted from the end; it is there."""
+    index = len(block)
+    for _ in range(nth):
+        index = block.rindex(b"\n", 0, index)
+    return index

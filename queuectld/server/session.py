@@ -1,0 +1,247 @@
+"""One connection: requests in, replies out, at the pace that both sides can keep.
+
+Requests run side by side and are answered in the order in which they end. Nothing
+here grows with what a client sends or fails to read: past a limit the socket is not
+read, and the client waits in its own write.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+from collections import deque
+
+from queuectl_protocol import __version__
+from queuectl_protocol.connection import ServerConnection
+from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.messages import BadMessageError, Request
+from queuectld import logs
+from queuectld.server import params
+from queuectld.server.call import Call, Peer, Service
+from queuectld.server.errors import (
+    ShuttingDownError,
+    TooManyRequestsError,
+    UnknownMethodError,
+    refusal,
+)
+from queuectld.server.method import Method, Role
+from queuectld.server.outbox import Outbox
+
+API = 1
+"""The version of the protocol, and the oldest that is still spoken."""
+
+_UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred, see unix(7)
+
+_log = logs.get("server")
+
+
+class Session(asyncio.Protocol):
+    """The server's end of one connection.
+
+    Attributes:
+        gone: set when the connection and all its requests are over.
+    """
+
+    _transport: asyncio.Transport
+    _outbox: Outbox
+    _peer: Peer
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._connection = ServerConnection(service.context.config().max_frame)
+        self._waiting: deque[Request | BadMessageError] = deque()
+        self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
+        self._short = 0
+        self._held = 0
+        self._bulk = asyncio.Lock()
+        self._finishing = False
+        self._lost = False
+        self.gone = asyncio.Event()
+
+    # -- what the loop calls ------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, or refuse a connection over the limit."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._outbox = Outbox(self._connection, transport)
+        self._peer = Peer(peer_uid(transport.get_extra_info("socket")), self._outbox)
+        limit = self._service.context.config().max_connections
+        if len(self._service.connections) >= limit:
+            self._close(
+                ErrorCode.TOO_MANY_CONNECTIONS,
+                f"{limit} clients are connected and max_connections allows no more; "
+                "try again later",
+            )
+            return
+        self._service.connections.add(self)
+        self._outbox.greet(self._greeting())
+
+    def data_received(self, data: bytes) -> None:
+        """Take requests from the client."""
+        try:
+            self._waiting += self._connection.receive_data(data)
+        except FrameTooLargeError as error:
+            self._close(ErrorCode.FRAME_TOO_LARGE, str(error))
+            return
+        self._proceed()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._outbox.pause()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._outbox.resume()
+        self._proceed()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why is all the same
+        """The client is gone: end what only it waits for, let the rest be done."""
+        self._lost = True
+        self._waiting.clear()
+        self._service.context.scheduler.staff.release(self._peer)
+        self._cancel_waits()
+        self._leave_if_over()
+
+    # -- the end ------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Take no more requests; close when those at work are answered."""
+        self._finishing = True
+        self._transport.pause_reading()
+        while self._waiting:
+            self._outbox.refuse(self._waiting.popleft().id, ShuttingDownError())
+        self._cancel_waits()
+        self._close_if_finished()
+
+    def abort(self) -> None:
+        """Close without waiting for a client that does not read."""
+        self._transport.abort()
+
+    def _close(self, code: ErrorCode, message: str) -> None:
+        self._outbox.fail(None, code, message)
+        self._outbox.flush()
+        self._transport.close()
+
+    def _close_if_finished(self) -> None:
+        if self._finishing and not self._tasks:
+            self._outbox.flush()
+            self._transport.close()
+
+    def _leave_if_over(self) -> None:
+        if self._lost and not self._tasks:
+            self._service.connections.discard(self)
+            self.gone.set()
+
+    def _cancel_waits(self) -> None:
+        for task, method in self._tasks.values():
+            if method.waits:
+                task.cancel()
+
+    # -- requests -----------------------------------------------------------------
+
+    def _proceed(self) -> None:
+        """Start what may be started; read on when nothing is left of what was read."""
+        while self._waiting and self._has_room():
+            self._start(self._waiting.popleft())
+        if self._waiting:
+            self._transport.pause_reading()
+        elif not self._finishing:
+            self._transport.resume_reading()
+
+    def _has_room(self) -> bool:
+        config = self._service.context.config()
+        return (
+            self._short < config.max_inflight
+            and self._held < config.max_frame
+            and not self._outbox.paused
+        )
+
+    def _start(self, message: Request | BadMessageError) -> None:
+        if isinstance(message, BadMessageError):
+            self._outbox.fail(message.id, ErrorCode.BAD_REQUEST, str(message))
+            return
+        if message.id in self._tasks:
+            # Without the id: it would look like the end of the other request.
+            text = f"the request with id {message.id!r} is not answered yet"
+            self._outbox.fail(None, ErrorCode.BAD_REQUEST, text)
+            return
+        try:
+            method = self._method(message.method)
+        except (UnknownMethodError, TooManyRequestsError) as error:
+            self._outbox.refuse(message.id, error)
+            return
+        self._short += not method.waits
+        self._held += message.size
+        task = asyncio.create_task(self._answer(message, method))
+        self._tasks[message.id] = task, method
+
+    def _method(self, name: str) -> Method:
+        method = self._service.methods.get(name)
+        if method is None:
+            raise UnknownMethodError(name, self._service.methods)
+        limit = self._service.context.config().max_inflight
+        if method.waits and len(self._tasks) - self._short >= limit:
+            raise TooManyRequestsError(
+                f"{limit} requests of this connection wait for something already; "
+                "use another connection, or raise max_inflight"
+            )
+        return method
+
+    async def _answer(self, request: Request, method: Method) -> None:
+        try:
+            if method.bulky:
+                async with self._bulk:
+                    await self._outbox.drained()
+                    await self._call(request, method)
+            else:
+                await self._call(request, method)
+        except asyncio.CancelledError:
+            # Only a request that waits is cancelled; nobody reads this when the
+            # client is gone.
+            self._outbox.refuse(request.id, ShuttingDownError())
+        except Exception as error:  # noqa: BLE001 - the boundary of all handlers
+            self._refuse(request, error)
+        self._answered(request, method)
+
+    async def _call(self, request: Request, method: Method) -> None:
+        arguments = params.checked(method.params, request.params)
+        call = Call(request.id, self._service, self._peer)
+        self._outbox.reply(request.id, await method.handler(call, **arguments))
+
+    def _refuse(self, request: Request, error: Exception) -> None:
+        if refusal(error).code is ErrorCode.INTERNAL:
+            _log.exception("request_failed", error, method=request.method)
+        self._outbox.refuse(request.id, error)
+
+    def _answered(self, request: Request, method: Method) -> None:
+        del self._tasks[request.id]
+        self._short -= not method.waits
+        self._held -= request.size
+        if self._lost:
+            self._leave_if_over()
+        elif self._finishing:
+            self._close_if_finished()
+        else:
+            self._proceed()
+
+    def _greeting(self) -> dict[str, object]:
+        context = self._service.context
+        return {
+            "server": "queuectld",
+            "version": __version__,
+            "api": API,
+            "min_api": API,
+            "instance": context.instance,
+            "max_frame": context.config().max_frame,
+            "features": [],
+            "uid": os.geteuid(),
+            "you": {"uid": self._peer.uid, "role": Role.ADMIN},
+        }
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the uid that the process at the other end had when it connected."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _pid, uid, _gid = _UCRED.unpack(data)
+    return int(uid)

@@ -1,0 +1,223 @@
+"""How many workers there should be, and making it so: desired against running.
+
+Owns the wanted number, which survives restarts, and the workers bound to a client's
+connection, which do not. Knows nothing of jobs beyond asking the pool to end one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld import logs
+from queuectld.broker import Broker
+from queuectld.clock import Clock
+from queuectld.core.errors import TooManyWorkersError, WorkersNotReadyError
+from queuectld.workers.pool import Pool
+from queuectld.workers.handle import Worker
+
+log = logs.get("workers")
+
+MAX_WORKERS = 256
+
+READY_WITHIN = 30.0
+"""Seconds until workers that were asked for must be ready. One takes about 0.1."""
+
+RESPAWN_BASE, RESPAWN_MAX = 0.1, 30.0
+"""Seconds to the next try when workers die before they are ready: doubled each time."""
+
+_WANTED = "workers_wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a stop of workers came to."""
+
+    stopped: int
+    interrupted: int
+
+
+class Staff:
+    """Keeps the pool at strength.
+
+    Attributes:
+        draining: no worker is started any more.
+    """
+
+    def __init__(self, broker: Broker, pool: Pool, clock: Clock) -> None:
+        self._broker = broker
+        self._pool = pool
+        self._clock = clock
+        # The pool's own workers are desired under None, others under their owner.
+        self._desired: Counter[object] = Counter()
+        self._pulse = asyncio.Event()
+        self._failed_starts = 0
+        self._not_before = 0.0
+        self._filling = asyncio.Lock()
+        self.draining = False
+        self.wake: Callable[[], None] = lambda: None
+
+    async def open(self) -> None:
+        """Read how many workers are wanted."""
+        self._desired[None] = int(await self._broker.meta(_WANTED) or 0)
+
+    @property
+    def wanted(self) -> int:
+        """Workers wanted beside those that are bound to a connection."""
+        return self._desired[None]
+
+    # -- requests -----------------------------------------------------------------
+
+    async def start(self, count: int, owner: object | None) -> list[Worker]:
+        """Add workers; return them when they are ready.
+
+        Raises:
+            TooManyWorkersError: nothing was started.
+            WorkersNotReadyError: they are wanted, and do not come up.
+        """
+        if self._desired.total() + count > MAX_WORKERS:
+            raise TooManyWorkersError(MAX_WORKERS)
+        await self._want(owner, self._desired[owner] + count)
+        before = set(self._pool.workers)
+        await self._ready(owner)
+        return [w for w in self._pool if w.number not in before and w.owner is owner]
+
+    async def ensure(self, count: int) -> int:
+        """See to it that at least ``count`` workers run; return how many do."""
+        if self._desired.total() < count:
+            bound = self._desired.total() - self.wanted
+            await self._want(None, count - bound)
+            await self._ready(None)
+        return len(self._active())
+
+    def release(self, owner: object) -> None:
+        """The connection that workers were bound to is gone: they stop by themselves."""
+        if self._desired.pop(owner, 0):
+            for worker in self._pool:
+                if worker.owner is owner:
+                    self._pool.stop(worker)
+
+    async def stop(
+        self,
+        *,
+        timeout: float | None,
+        now: bool,
+        only: Collection[int] | None = None,
+    ) -> Stopped:
+        """Stop workers, all unless told which; return when their processes are gone.
+
+        Running jobs finish first, for at most ``timeout`` seconds; then, or with
+        ``now``, they are interrupted.
+        """
+        targets = [w for w in self._pool if only is None or w.number in only]
+        if only is None:
+            self._desired.clear()
+            await self._want(None, 0)
+        else:
+            await self._want_fewer(targets)
+        return await self.retire(
+            targets, timeout=0 if now else timeout, grace=self._broker.settings.kill_grace
+        )
+
+    async def retire(
+        self, targets: list[Worker], *, timeout: float | None, grace: float
+    ) -> Stopped:
+        """Stop these workers; interrupt those that still run a job after ``timeout``."""
+        for worker in targets:
+            self._pool.stop(worker)
+        interrupted = 0
+        if not await _gone(targets, timeout):
+            for worker in targets:
+                if not worker.gone.is_set() and worker.run is not None:
+                    interrupted += 1
+                    self._pool.end_run(worker, Reason.INTERRUPTED, grace)
+            self.wake()
+            await _gone(targets, None)
+        return Stopped(len(targets), interrupted)
+
+    # -- desired against running --------------------------------------------------
+
+    async def fill(self) -> float | None:
+        """Start what is missing; return the monotonic time to try again, if any."""
+        if self.draining or self._filling.locked():
+            return None
+        async with self._filling:
+            missing = self._missing()
+            if not missing:
+                return None
+            now = self._clock.monotonic()
+            if now < self._not_before:
+                return self._not_before
+            numbers = await self._broker.worker_numbers(len(missing))
+            for owner, number in zip(missing, numbers, strict=True):
+                if self._desired[owner] > len(self._active(owner)):
+                    await self._start(number, owner)
+        return None
+
+    def ready(self) -> None:
+        """A worker can take jobs."""
+        self._failed_starts = 0
+        self._pulse.set()
+
+    def gone(self, worker: Worker) -> None:
+        """A worker's process has ended; if nobody asked for that, it is replaced."""
+        self._pulse.set()
+        if worker.stopping or worker.ready:
+            return
+        now = self._clock.monotonic()
+        if now >= self._not_before:
+            delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failed_starts)
+            self._failed_starts += 1
+            self._not_before = now + delay
+        log.warning("worker_not_ready", worker=worker.number, pid=worker.pid)
+
+    async def _start(self, number: int, owner: object | None) -> None:
+        try:
+            await self._pool.start(number, owner)
+        except OSError as error:
+            self._not_before = self._clock.monotonic() + RESPAWN_MAX
+            log.error("worker_not_started", worker=number, error=str(error))
+
+    def _missing(self) -> list[object]:
+        missing: list[object] = []
+        for owner, desired in self._desired.items():
+            missing += [owner] * (desired - len(self._active(owner)))
+        return missing
+
+    def _active(self, *owner: object) -> list[Worker]:
+        return [
+            w for w in self._pool if not w.stopping and (not owner or w.owner is owner[0])
+        ]
+
+    async def _want(self, owner: object | None, count: int) -> None:
+        self._desired[owner] = count
+        if owner is None:
+            await self._broker.set_meta(_WANTED, str(count))
+        self.wake()
+
+    async def _want_fewer(self, targets: list[Worker]) -> None:
+        going = Counter(w.owner for w in targets if not w.stopping)
+        for owner, count in going.items():
+            await self._want(owner, max(0, self._desired[owner] - count))
+
+    async def _ready(self, owner: object | None) -> None:
+        """Wait until every worker that ``owner`` wants is ready."""
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                while sum(w.ready for w in self._active(owner)) < self._desired[owner]:
+                    self._pulse.clear()
+                    await self._pulse.wait()
+        except TimeoutError:
+            raise WorkersNotReadyError(READY_WITHIN) from None
+
+
+async def _gone(workers: Collection[Worker], timeout: float | None) -> bool:
+    """Wait until all are gone; return whether they are, ``timeout`` seconds later."""
+    try:
+        async with asyncio.timeout(timeout):
+            for worker in workers:
+                await worker.gone.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""The directories of one daemon, and the lock that makes it the only one."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from queuectld.config import DaemonConfig
+
+ALREADY_RUNNING = 4
+"""Exit status when another daemon holds the state directory."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs",
+     "fuse.sshfs", "fuse.glusterfs", "lustre", "ocfs2", "gfs2", "beegfs"}
+)  # fmt: skip
+"""SQLite's WAL needs shared memory, which these do not give: sqlite.org/wal.html."""
+
+
+class StartError(Exception):
+    """The daemon cannot start; the message says what to do."""
+
+    def __init__(self, message: str, exit_status: int = 1) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """The state directory, held by this process."""
+
+    path: Path
+    lock: int
+
+
+@contextmanager
+def take(settings: DaemonConfig) -> Iterator[StateDirectory]:
+    """Create what is missing, lock the state directory, and hold it.
+
+    Raises:
+        StartError: it cannot be used, or another daemon holds it.
+    """
+    try:
+        _make(settings)
+        lock = os.open(settings.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(
+            f"cannot use the state directory {settings.state_dir}: {error.strerror}: "
+            f"{error.filename}"
+        ) from None
+    try:
+        _lock(lock, settings)
+        yield StateDirectory(settings.state_dir, lock)
+    finally:
+        os.close(lock)
+
+
+def file_system(path: Path) -> str:
+    """Return the type of the file system that a path is on, as mount(8) names it."""
+    resolved = path.resolve()
+    mounts = {Path(p.mountpoint): p.fstype for p in psutil.disk_partitions(all=True)}
+    for place in (resolved, *resolved.parents):
+        if place in mounts:
+            return mounts[place]
+    return "unknown"
+
+
+def _make(settings: DaemonConfig) -> None:
+    for path in (settings.state_dir, settings.runtime_dir):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kind = file_system(settings.state_dir)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StartError(
+            f"the state directory {settings.state_dir} is on a network file system "
+            f"({kind}), where SQLite cannot keep its promises; choose a local disk "
+            "with --state-dir or QUEUECTL_HOME"
+        )
+    for path in (settings.output_dir, settings.spool_dir, settings.workers_dir):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _lock(lock: int, settings: DaemonConfig) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+        raise StartError(
+            f"another queuectld{f' (pid {pid})' if pid else ''} holds the state "
+            f"directory {settings.state_dir}",
+            ALREADY_RUNNING,
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,0 +1,168 @@
+"""What systemd and a service tell each other: sd_notify(3), sd_listen_fds(3).
+
+The environment and the pid are arguments; nothing is read at import, nothing logged.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+
+FIRST_FD = 3
+"""SD_LISTEN_FDS_START."""
+
+SEND_TIMEOUT = 1.0
+"""Seconds. A manager that does not read must not hold up the daemon for longer."""
+
+
+class ActivationError(Exception):
+    """systemd passed something that is no listening Unix stream socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that systemd listens on for us.
+
+    Attributes:
+        name: from FileDescriptorName=.
+    """
+
+    name: str
+    socket: socket.socket
+
+
+class Notifier:
+    """Tells the service manager how we are; does nothing where there is none.
+
+    Every method returns whether the message was sent. A failure is no reason to stop:
+    the manager has its timeouts.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        """Take NOTIFY_SOCKET's value: a path, or ``@`` and an abstract name."""
+        self._address = address
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str]) -> "Notifier":
+        """Return the notifier of this environment, and take its variable away.
+
+        Children must not speak for us.
+        """
+        return cls(environ.pop("NOTIFY_SOCKET", None))
+
+    def ready(self, status: str) -> bool:
+        """Say that the service answers; also ends ``reloading``."""
+        return self._send("READY=1", f"STATUS={_line(status)}")
+
+    def status(self, text: str) -> bool:
+        """Set the line that ``systemctl status`` shows."""
+        return self._send(f"STATUS={_line(text)}")
+
+    def reloading(self, monotonic: float) -> bool:
+        """Say that the configuration is read again; ``ready`` must follow.
+
+        Args:
+            monotonic: seconds of CLOCK_MONOTONIC.
+        """
+        return self._send(
+            "RELOADING=1", f"MONOTONIC_USEC={round(monotonic * 1_000_000)}"
+        )
+
+    def stopping(self, status: str) -> bool:
+        """Say that the service is on its way out."""
+        return self._send("STOPPING=1", f"STATUS={_line(status)}")
+
+    def watchdog(self) -> bool:
+        """Say that we are alive."""
+        return self._send("WATCHDOG=1")
+
+    def _send(self, *lines: str) -> bool:
+        address = self._address
+        if not address or address[0] not in "/@":
+            return False
+        if address[0] == "@":
+            address = "\0" + address[1:]
+        message = "\n".join(lines).encode()
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(SEND_TIMEOUT)
+                sender.sendto(message, address)
+        except OSError:
+            return False
+        return True
+
+
+def take_watchdog(environ: MutableMapping[str, str], pid: int) -> float | None:
+    """Return the seconds between two signs of life, and take the variables away.
+
+    It is half of what the manager waits for, as sd_watchdog_enabled(3) advises. None:
+    the manager wants none, or not from this process.
+    """
+    period = environ.pop("WATCHDOG_USEC", "")
+    for_pid = environ.pop("WATCHDOG_PID", str(pid))
+    if for_pid != str(pid) or not period.isdigit() or int(period) == 0:
+        return None
+    return int(period) / 2 / 1_000_000
+
+
+def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[Listener]:
+    """Return the sockets that systemd passed, and take the variables away.
+
+    Children must not take them for theirs: the sockets are closed at exec.
+
+    Raises:
+        ActivationError: one of them is no listening Unix stream socket.
+    """
+    for_pid = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if for_pid != str(pid) or not count.isdigit():
+        return []
+    fds = range(FIRST_FD, FIRST_FD + int(count))
+    names += [""] * (len(fds) - len(names))
+    return [_listener(fd, name) for fd, name in zip(fds, names, strict=False)]
+
+
+def is_journal(fd: int, environ: Mapping[str, str]) -> bool:
+    """Return whether what is written to ``fd`` goes to the journal.
+
+    JOURNAL_STREAM is inherited, so systemd.exec(5) has it compared with the
+    descriptor's device and inode.
+    """
+    with contextlib.suppress(OSError):
+        status = os.fstat(fd)
+        return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+def _listener(fd: int, name: str) -> Listener:
+    try:
+        os.set_inheritable(fd, False)
+        passed = socket.socket(fileno=fd)
+    except OSError as error:
+        raise _unusable(fd, name, str(error)) from None
+    if flaw := _flaw(passed):
+        passed.close()
+        raise _unusable(fd, name, flaw)
+    return Listener(name, passed)
+
+
+def _flaw(passed: socket.socket) -> str | None:
+    if (passed.family, passed.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+        return "it is no Unix stream socket"
+    if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "it does not listen"
+    return None
+
+
+def _unusable(fd: int, name: str, reason: str) -> ActivationError:
+    return ActivationError(
+        f"systemd passed file descriptor {fd} ({name or 'no name'}), but {reason}; "
+        "the socket unit needs ListenStream= with a path, and Accept=no"
+    )
+
+
+def _line(text: str) -> str:
+    """Return the text without the line ends that would begin another field."""
+    return " ".join(text.splitlines())

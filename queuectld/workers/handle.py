@@ -1,0 +1,101 @@
+"""A worker process as the daemon knows it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core.job import Assignment
+from queuectld.workers.link import Link
+
+
+class WorkerState(StrEnum):
+    """What a worker does."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPING = "stopping"
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """The attempt a worker has been given.
+
+    Attributes:
+        started_at: milliseconds since 1970.
+        deadline: monotonic; when it passes, worker and job are killed. None: never.
+        verdict: what it will have ended of if the worker cannot tell any more.
+        reported: the worker told how it ended; what is left is to record it.
+    """
+
+    seq: int
+    run: int
+    lease: int
+    job_id: str
+    started_at: int
+    deadline: float | None = None
+    verdict: Reason | None = None
+    reported: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker process.
+
+    Attributes:
+        number: unique for the life of the store.
+        pidfd: tells when the process ends, and signals it and no other.
+        link: None for an adopted worker: one that another daemon started, which
+            finishes its job, leaves the result in the spool and ends.
+        owner: whose it is: None for the pool's own, else the connection it is bound to.
+        started_at: milliseconds since 1970.
+        ready: it said that it can take jobs.
+        stopping: it gets no further job.
+        reserved: a claim for it is under way.
+        env_key: the environment it was sent last; b"" stands for the minimal one.
+        gone: set when the process has ended and its attempt is recorded.
+    """
+
+    number: int
+    pid: int
+    pidfd: int
+    link: Link | None
+    owner: object | None
+    started_at: int
+    ready: bool = False
+    stopping: bool = False
+    reserved: bool = False
+    run: Run | None = None
+    env_key: bytes | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def adopted(self) -> bool:
+        """Whether another daemon started it."""
+        return self.link is None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can take a job."""
+        return (
+            self.ready
+            and self.run is None
+            and not (self.stopping or self.reserved or self.adopted)
+        )
+
+    @property
+    def state(self) -> WorkerState:
+        """What it does, in one word."""
+        if self.stopping:
+            return WorkerState.STOPPING
+        if self.run is not None:
+            return WorkerState.BUSY
+        return WorkerState.IDLE if self.ready else WorkerState.STARTING
+
+
+def run_of(assignment: Assignment) -> Run:
+    """Return the run that an assignment begins."""
+    job = assignment.job
+    assert job.started_at is not None
+    return Run(job.seq, job.runs, assignment.lease, job.id, job.started_at)

@@ -1,0 +1,246 @@
+"""The worker processes: started, adopted, spoken to, and noticed when they end.
+
+Knows processes and messages, and nothing of why: which job goes to which worker, and
+how many workers there should be, is decided above.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld import logs
+from queuectld.clock import Clock
+from queuectld.core.job import Assignment, AttemptEnd
+from queuectld.workers import minimal, records, wire
+from queuectld.workers.link import Link
+from queuectld.workers.records import WorkerRecord
+from queuectld.workers.launch import launch
+from queuectld.workers.handle import Run, Worker, run_of
+
+log = logs.get("workers")
+
+OVERDUE = 2.0
+"""Seconds past timeout and grace after which a worker itself is taken for stuck."""
+
+
+class Listener(Protocol):
+    """Who is told what workers do."""
+
+    def worker_ready(self, worker: Worker) -> None:
+        """It can take jobs."""
+
+    def attempt_finished(self, worker: Worker, end: AttemptEnd) -> None:
+        """Its run ended, and no process of the job is left."""
+
+    def worker_gone(self, worker: Worker) -> None:
+        """Its process has ended; ``worker.run`` is what it left unfinished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where workers keep things, and what they tell their jobs.
+
+    Attributes:
+        store_id: the store's uuid: half of the marker of each job's processes.
+        records: directory of the records of living workers.
+        socket: the daemon's public socket.
+    """
+
+    store_id: str
+    output: Path
+    spool: Path
+    records: Path
+    socket: Path
+
+
+class Pool:
+    """All workers of one daemon.
+
+    Attributes:
+        workers: by number; those whose process has ended are not among them.
+    """
+
+    def __init__(self, places: Places, clock: Clock, listener: Listener) -> None:
+        self.places = places
+        self._clock = clock
+        self._listener = listener
+        self.workers: dict[int, Worker] = {}
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self.workers.values()))
+
+    # -- processes ----------------------------------------------------------------
+
+    async def start(self, number: int, owner: object | None) -> Worker:
+        """Start a worker; it is ready when the listener is told so.
+
+        Raises:
+            OSError: the machine has no room for another process.
+        """
+        launched = launch(number)
+        worker = Worker(
+            number, launched.pid, launched.pidfd, None, owner, self._clock.wall()
+        )
+        worker.link = await Link.open(launched.socket, partial(self._received, worker))
+        places = self.places
+        worker.link.send(
+            wire.Hello(
+                worker=number,
+                store=places.store_id,
+                output_dir=str(places.output),
+                spool_dir=str(places.spool),
+                record=records.file_of(str(places.records), number),
+                socket=str(places.socket),
+            )
+        )
+        self._keep(worker)
+        log.info("worker_started", worker=number, pid=worker.pid)
+        return worker
+
+    def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> Worker:
+        """Take in a worker that another daemon started and that is still alive."""
+        worker = Worker(
+            record.worker, record.pid, pidfd, None, None, self._clock.wall()
+        )
+        worker.ready = True
+        worker.run = run
+        self._keep(worker)
+        log.info("worker_adopted", worker=worker.number, pid=worker.pid)
+        return worker
+
+    def reap(self) -> None:
+        """Reap every child that ended: workers, and what jobs of dead workers left."""
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+    def leave(self) -> None:
+        """Let go of all workers: the idle end, the busy finish their jobs first."""
+        loop = asyncio.get_running_loop()
+        for worker in self:
+            loop.remove_reader(worker.pidfd)
+            os.close(worker.pidfd)
+            if worker.link is not None:
+                worker.link.close()
+        self.workers.clear()
+
+    def _keep(self, worker: Worker) -> None:
+        self.workers[worker.number] = worker
+        loop = asyncio.get_running_loop()
+        loop.add_reader(worker.pidfd, self._ended, worker)
+
+    def _ended(self, worker: Worker) -> None:
+        asyncio.get_running_loop().remove_reader(worker.pidfd)
+        os.close(worker.pidfd)
+        del self.workers[worker.number]
+        self.reap()
+        if worker.link is not None:
+            worker.link.close()
+        log.info("worker_ended", worker=worker.number, pid=worker.pid)
+        self._listener.worker_gone(worker)
+
+    # -- conversation -------------------------------------------------------------
+
+    def assign(self, worker: Worker, assignment: Assignment, kill_grace: float) -> None:
+        """Give an idle worker its next run. The claim is committed."""
+        assert worker.link is not None
+        job = assignment.job
+        # One key stands for "no environment given": the minimal one.
+        known = worker.run is None and worker.env_key == (assignment.env_key or b"")
+        worker.env_key = assignment.env_key or b""
+        env = minimal.environment() if assignment.env is None else assignment.env
+        worker.run = run_of(assignment)
+        worker.run.deadline = self._deadline(job.timeout, kill_grace)
+        worker.link.send(
+            wire.Run(
+                lease=assignment.lease,
+                seq=job.seq,
+                run=job.runs,
+                id=job.id,
+                command=job.command,
+                cwd=job.cwd,
+                umask=job.umask,
+                env=None if known else env,
+                timeout=job.timeout,
+                kill_grace=kill_grace,
+                output_limit=job.output_limit,
+            )
+        )
+
+    def ack(self, worker: Worker, lease: int) -> None:
+        """Tell a worker that its result is committed and nothing else follows now."""
+        if worker.link is not None:
+            worker.link.send(wire.Ack(lease))
+
+    def stop(self, worker: Worker) -> None:
+        """Give a worker nothing more: it ends when it is idle."""
+        worker.stopping = True
+        if worker.link is not None:
+            worker.link.send(wire.Stop())
+
+    def end_run(self, worker: Worker, reason: Reason, grace: float) -> None:
+        """End what a worker runs: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
+
+        A worker that does not manage that in time is killed with its job.
+        """
+        run = worker.run
+        if run is None or run.reported:
+            return
+        run.verdict = run.verdict or reason
+        latest = self._clock.monotonic() + grace + OVERDUE
+        run.deadline = min(run.deadline or latest, latest)
+        if worker.link is not None:
+            worker.link.send(wire.End(run.lease, reason, grace))
+        else:
+            # It listens to nobody but the kernel. A second SIGTERM means: at once.
+            self._signal(worker, signal.SIGTERM)
+            if not grace:
+                self._signal(worker, signal.SIGTERM)
+
+    def kill(self, worker: Worker) -> None:
+        """Kill a worker that is stuck; what it ran is ended by who is told of it."""
+        log.warning("worker_stuck", worker=worker.number, pid=worker.pid)
+        self._signal(worker, signal.SIGKILL)
+
+    def deadline_after(
+        self, started_at: int, timeout: float, grace: float
+    ) -> float | None:
+        """Return the monotonic deadline of a run that began at a wall time."""
+        elapsed = max(0, self._clock.wall() - started_at) / 1000
+        return self._deadline(max(0.001, timeout - elapsed) if timeout else 0, grace)
+
+    def _deadline(self, timeout: float, grace: float) -> float | None:
+        if not timeout:
+            return None
+        return self._clock.monotonic() + timeout + grace + OVERDUE
+
+    def _signal(self, worker: Worker, number: int) -> None:
+        try:
+            signal.pidfd_send_signal(worker.pidfd, number)
+        except ProcessLookupError:
+            pass  # it ended by itself just now, and the loop will say so
+
+    def _received(self, worker: Worker, message: wire.ToDaemon) -> None:
+        match message:
+            case wire.Ready():
+                worker.ready = True
+                self._listener.worker_ready(worker)
+            case wire.Started():
+                pass  # who needs the job's pid reads the worker's record
+            case wire.Finished():
+                self._listener.attempt_finished(worker, message.end)
+            case wire.Trouble():
+                log.warning(
+                    "worker_trouble",
+                    worker=worker.number,
+                    lease=message.lease,
+                    message=message.message,
+                )

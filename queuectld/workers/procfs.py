@@ -1,0 +1,217 @@
+"""What /proc says about processes: who they are, whose, and what they carry.
+
+Reads only. A process can end between any two reads, so every question about one
+process has the answer None, and nobody here takes a missing process for an error.
+The source of every format is proc(5).
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+_STAT_MAX = 4096  # one line of some 50 numbers and a name of at most 64 bytes
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process that cannot be taken for a later one with the same pid.
+
+    Attributes:
+        ticks: when it started, in clock ticks since boot, as the kernel writes it.
+            Raw: it does not move with the wall clock, and is good within one boot.
+    """
+
+    pid: int
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of the process table.
+
+    Attributes:
+        state: one letter: R, S, D, T, Z ...
+        ticks: as in ``ProcessId``.
+    """
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    group: int
+    session: int
+    threads: int
+    ticks: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; one that only waits to be reaped does not.
+
+        A process whose first thread ended while others run is shown as a zombie.
+        """
+        return self.state not in "ZX" or self.threads > 1
+
+    @property
+    def id(self) -> ProcessId:
+        """Its identity within this boot."""
+        return ProcessId(self.pid, self.ticks)
+
+
+def boot_id() -> str:
+    """Return the random id that the kernel made at this boot."""
+    return os.fsdecode(_read("/proc/sys/kernel/random/boot_id", 64)).strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when the process started, as in ``ProcessId``; None if it is gone."""
+    found = process(pid)
+    return found.ticks if found else None
+
+
+def process(pid: int) -> Process | None:
+    """Return the process with this pid, also one that was not reaped yet."""
+    try:
+        return parse_stat(_read(f"/proc/{pid}/stat", _STAT_MAX))
+    except OSError:
+        return None
+
+
+def parse_stat(line: bytes) -> Process:
+    """Return what a line of /proc/PID/stat says.
+
+    The name stands in parentheses and may hold anything, parentheses and spaces
+    included: only the last closing one ends it.
+    """
+    head, _, rest = line.rpartition(b")")
+    pid, _, name = head.partition(b" (")
+    # proc(5) counts from 1, and the third field is the first here.
+    fields = rest.split(maxsplit=20)
+    return Process(
+        pid=int(pid),
+        name=os.fsdecode(name),
+        state=chr(fields[0][0]),
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        threads=int(fields[17]),
+        ticks=int(fields[19]),
+    )
+
+
+def scan() -> dict[int, Process]:
+    """Return the process table. Not one moment's: processes come and go meanwhile."""
+    found = (process(pid) for pid in _pids())
+    return {entry.pid: entry for entry in found if entry}
+
+
+def descendants(root: int, table: dict[int, Process]) -> list[Process]:
+    """Return the processes below ``root``, parents before their children."""
+    children: dict[int, list[Process]] = {}
+    for entry in table.values():
+        children.setdefault(entry.parent, []).append(entry)
+    found: list[Process] = []
+    parents = [root]
+    # A table pieced together over time can hold a loop, if a pid was used again.
+    for parent in parents:
+        for child in children.pop(parent, ()):
+            found.append(child)
+            parents.append(child.pid)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of the children of a process with one thread.
+
+    One read where the kernel has it (CONFIG_PROC_CHILDREN), a scan where not. A
+    child can be missed while its siblings end: ask again.
+    """
+    try:
+        listed = _read_all(f"/proc/{pid}/task/{pid}/children")
+    except OSError:
+        return [entry.pid for entry in scan().values() if entry.parent == pid]
+    return [int(word) for word in listed.split()]
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Return whether ``ancestor`` is above ``pid``, or the same."""
+    while pid > 1 and pid != ancestor:
+        entry = process(pid)
+        pid = entry.parent if entry else 0
+    return pid == ancestor
+
+
+def carries(pid: int, variable: str) -> bool:
+    """Return whether the process was started with ``NAME=value`` in its environment.
+
+    False also where that may not be read: another user's process, or one that the
+    kernel protects because it changed its user.
+    """
+    try:
+        environ = _read_all(f"/proc/{pid}/environ")
+    except OSError:
+        return False
+    return b"\0" + os.fsencode(variable) + b"\0" in b"\0" + environ + b"\0"
+
+
+def writes_to(pid: int, paths: Collection[str]) -> bool:
+    """Return whether the process has one of these files as its stdout or stderr.
+
+    Args:
+        pid: the process.
+        paths: as the kernel writes them: absolute and without symbolic links.
+    """
+    # The link is read, not followed: a file on a dead network server would hang us.
+    return any(_target(f"/proc/{pid}/fd/{number}") in paths for number in (1, 2))
+
+
+class MemoryWatch:
+    """Tells whether the kernel has killed processes for lack of memory lately."""
+
+    def __init__(self) -> None:
+        self._seen = out_of_memory_kills()
+
+    def ran_out(self) -> bool:
+        """Return whether it has since the last call."""
+        before, self._seen = self._seen, out_of_memory_kills()
+        return self._seen > before
+
+
+def out_of_memory_kills() -> int:
+    """Return how many processes the kernel killed for lack of memory since boot."""
+    try:
+        counters = _read_all("/proc/vmstat")
+    except OSError:
+        return 0
+    _, _, rest = counters.partition(b"\noom_kill ")
+    return int(rest.split(maxsplit=1)[0]) if rest else 0
+
+
+def _target(link: str) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return None
+
+
+def _pids() -> Iterator[int]:
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            yield int(name)
+
+
+def _read(path: str, size: int) -> bytes:
+    # Not open(): a quarter of the cost, and these run for every process and job.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _read_all(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
+    finally:
+        os.close(fd)

@@ -1,0 +1,153 @@
+"""A worker's record: who it is and what it runs, for a daemon that comes later.
+
+A small JSON file of fixed size in the runtime directory, rewritten in place by one
+pwrite, so that it costs one system call a job and cannot fail for lack of space once
+it is there. It need not survive the machine: its first line of defence is the boot id.
+
+Only the format is shared with other versions of queuectld; hence ``VERSION``.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+VERSION = 1
+
+SIZE = 512
+"""Bytes of the file: the longest record is under 350."""
+
+_STABLE_READS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """What is known of a worker process.
+
+    Attributes:
+        store: uuid of the store its jobs come from.
+        worker: its number.
+        boot_id: the boot in which pids and ticks mean something.
+        pid, ticks: the worker's identity (``procfs.ProcessId``).
+        lease, seq, run: what it runs, or last ran if nobody has taken its result.
+        job_pid, job_ticks: identity of the job's main process, the leader of its
+            session; None while there is none.
+    """
+
+    store: str
+    worker: int
+    boot_id: str
+    pid: int
+    ticks: int
+    lease: int | None = None
+    seq: int | None = None
+    run: int | None = None
+    job_pid: int | None = None
+    job_ticks: int | None = None
+
+
+_NUMBERS = frozenset({"worker", "pid", "ticks"})
+_TEXTS = frozenset({"store", "boot_id"})
+_NAMES = tuple(f.name for f in fields(WorkerRecord))
+
+
+class RecordFile:
+    """The record of this process, open for as long as the process lives."""
+
+    def __init__(self, path: str) -> None:
+        """Create the file, or take over one that a dead worker left.
+
+        Raises:
+            OSError: it cannot be written; a worker without a record must not run jobs.
+        """
+        self.path = path
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        os.ftruncate(self._fd, 0)
+
+    def write(self, record: WorkerRecord) -> None:
+        """Replace the record.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        os.pwrite(self._fd, encode(record), 0)
+
+    def remove(self) -> None:
+        """Delete the file: this worker left nothing that anybody must look at."""
+        remove(self.path)
+
+
+def encode(record: WorkerRecord) -> bytes:
+    """Return the record as the file holds it: JSON, spaces, a newline."""
+    text = json.dumps({"version": VERSION, **asdict(record)}, separators=(",", ":"))
+    return text.encode().ljust(SIZE - 1) + b"\n"
+
+
+def decode(data: bytes) -> WorkerRecord | None:
+    """Return the record in a file's bytes; None if it is torn, foreign or newer."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or body.get("version") != VERSION:
+        return None
+    values = {name: body.get(name) for name in _NAMES}
+    if not all(_well_typed(name, value) for name, value in values.items()):
+        return None
+    return WorkerRecord(**values)  # type: ignore[arg-type]  # checked in the line above
+
+
+def read(path: str) -> WorkerRecord | None:
+    """Return the record in a file; None if there is none that can be read.
+
+    Its worker may be writing: bytes count only when two reads in a row agree.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _read_stable(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def remove(path: str) -> None:
+    """Delete a record file; one that is gone already is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _read_stable(fd: int) -> WorkerRecord | None:
+    before = os.pread(fd, SIZE, 0)
+    for _ in range(_STABLE_READS):
+        data = os.pread(fd, SIZE, 0)
+        if data == before:
+            break
+        before = data
+    return decode(before)
+
+
+def _well_typed(name: str, value: Any) -> bool:
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (value is None and name not in _NUMBERS)
+
+
+def file_of(directory: str, worker: int) -> str:
+    """Return where the record of that worker is kept."""
+    return f"{directory}/{worker}.json"
+
+
+def read_all(directory: str) -> list[WorkerRecord]:
+    """Return every record in a directory that can be read."""
+    names = (f"{directory}/{name}" for name in os.listdir(directory))
+    found = (read(name) for name in names if name.endswith(".json"))
+    return [record for record in found if record is not None]

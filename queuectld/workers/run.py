@@ -1,0 +1,221 @@
+"""One run, from the spawn to the moment when nothing of it is left.
+
+Owns the job's process: its timeout, its output limit, and how it is ended. Told what
+happens (``child_ended``, ``end``, ``tick``), it never waits; ``next_due`` says when it
+wants to be called again.
+"""
+
+import math
+import os
+from enum import Enum, auto
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld.clock import Clock
+from queuectld.core.job import AttemptEnd
+from queuectld.workers import ending, procfs, verdict
+from queuectld.workers.outputs import OutputFiles
+from queuectld.workers.wire import Run
+
+LOOK_INTERVAL = 1.0
+"""Seconds between looks at the size of the output."""
+
+SETTLE_TIME = 0.1
+"""Seconds that processes left behind get to end by themselves before SIGTERM: the
+``tee`` of ``cmd > >(tee log)`` always outlives its shell by a moment."""
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 1.0
+
+STUBBORN_AFTER = 5.0
+"""Seconds of SIGKILL after which the operator should know."""
+
+_NAMED = 5
+"""Processes that a sentence for the operator names."""
+
+
+class Phase(Enum):
+    """Where a run stands."""
+
+    RUNNING = auto()
+    """The main process runs and nobody wants it to end."""
+    SETTLING = auto()
+    """The main process ended by itself; others still run."""
+    ENDING = auto()
+    """SIGTERM was sent."""
+    KILLING = auto()
+    """SIGKILL, again and again."""
+    OVER = auto()
+    """Nothing is left."""
+
+
+class Running:
+    """A job that was spawned.
+
+    Attributes:
+        order: what was asked for.
+        pid: the main process, leader of the job's session.
+        trouble: sentences for the operator, oldest first; the caller empties it.
+        abandoned: children are left that this user may not end.
+    """
+
+    def __init__(self, order: Run, pid: int, files: OutputFiles, clock: Clock) -> None:
+        self.order = order
+        self.pid = pid
+        self.trouble: list[str] = []
+        self.abandoned = False
+        self.started_at = clock.wall()
+        self._files = files
+        self._clock = clock
+        now = clock.monotonic()
+        self._phase = Phase.RUNNING
+        self._timeout_at = now + order.timeout if order.timeout else math.inf
+        self._look_at = now + LOOK_INTERVAL if order.output_limit else math.inf
+        self._due = math.inf
+        self._stubborn_at = math.inf
+        self._pause = _FIRST_PAUSE
+        self._asked: Reason | None = None
+        self._exit: ending.Exit | None = None
+        self._finished_at = 0
+        self._left_behind = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the job is left."""
+        return self._phase is Phase.OVER
+
+    def next_due(self) -> float:
+        """Return when to call ``tick``, on the monotonic clock; inf for never."""
+        if self._phase is Phase.RUNNING:
+            return min(self._timeout_at, self._look_at)
+        return self._due
+
+    def tick(self) -> None:
+        """Do what is due."""
+        now = self._clock.monotonic()
+        if now < self.next_due():
+            return
+        match self._phase:
+            case Phase.RUNNING if now >= self._timeout_at:
+                self.end(Reason.TIMEOUT, self.order.kill_grace)
+            case Phase.RUNNING:
+                self._look(now)
+            case Phase.SETTLING:
+                self._terminate(self.order.kill_grace)
+            case Phase.ENDING | Phase.KILLING:
+                self._kill()
+            case Phase.OVER:
+                return
+
+    def child_ended(self) -> None:
+        """Collect what ended, after SIGCHLD."""
+        self._collect()
+        if self._phase is Phase.KILLING:
+            # What the dead left is ours now: kill it before it can fork again.
+            self._due = 0
+
+    def end(self, reason: Reason, grace: float) -> None:
+        """End the run. The first reason stays; the least grace counts.
+
+        Args:
+            reason: what to report, unless the main process has ended by itself.
+            grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
+        """
+        # Its end may be waiting to be seen; then that is the truth.
+        self._collect()
+        match self._phase:
+            case Phase.RUNNING:
+                self._asked = reason
+                self._terminate(grace)
+            case Phase.SETTLING:
+                self._terminate(grace)
+            case Phase.ENDING:
+                self._due = min(self._due, self._clock.monotonic() + grace)
+            case Phase.KILLING | Phase.OVER:
+                return
+
+    def result(self, memory: procfs.MemoryWatch) -> AttemptEnd:
+        """Return how it ended, once it is over; closes the output files."""
+        assert self._exit is not None
+        stdout, stderr = self._files.sizes()
+        self._files.close()
+        facts = verdict.Facts(
+            started_at=self.started_at,
+            finished_at=self._finished_at,
+            asked=self._asked,
+            exit=self._exit,
+            left_behind=self._left_behind,
+            short_of_memory=self._from_outside() and memory.ran_out(),
+            stdout=stdout,
+            stderr=stderr,
+        )
+        return verdict.judge(self.order, facts)
+
+    def _from_outside(self) -> bool:
+        exit_ = self._exit
+        killed = exit_ is not None and os.WIFSIGNALED(exit_.status)
+        return killed and self._asked is None
+
+    def _collect(self) -> None:
+        ended, left = ending.reap(self.pid)
+        if ended:
+            self._exit = ended
+            self._finished_at = self._clock.wall()
+        if self._exit is None:
+            return
+        if not left:
+            self._phase = Phase.OVER
+        elif self._phase is Phase.RUNNING:
+            self._phase = Phase.SETTLING
+            self._due = self._clock.monotonic() + SETTLE_TIME
+
+    def _look(self, now: float) -> None:
+        if sum(self._files.sizes()) > self.order.output_limit:
+            self.end(Reason.OUTPUT_LIMIT, self.order.kill_grace)
+        else:
+            self._look_at = now + LOOK_INTERVAL
+
+    def _terminate(self, grace: float) -> None:
+        below = ending.below()
+        if self._exit:
+            self._left_behind = len(below)
+        if grace <= 0:
+            self._kill()
+            return
+        self._phase = Phase.ENDING
+        self._due = self._clock.monotonic() + grace
+        ending.terminate(below, None if self._exit else self.pid)
+
+    def _kill(self) -> None:
+        now = self._clock.monotonic()
+        if self._phase is not Phase.KILLING:
+            self._phase = Phase.KILLING
+            self._stubborn_at = now + STUBBORN_AFTER
+        refused, others = ending.kill_children()
+        if refused and not others and self._exit:
+            self._abandon(refused)
+            return
+        if now >= self._stubborn_at:
+            self._complain()
+        self._due = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _abandon(self, refused: list[int]) -> None:
+        self.trouble.append(
+            f"{_name(refused)} changed user and cannot be ended; left alone"
+        )
+        self.abandoned = True
+        self._phase = Phase.OVER
+
+    def _complain(self) -> None:
+        still = [entry.pid for entry in ending.below()]
+        if still:
+            self.trouble.append(
+                f"{_name(still)} got SIGKILL {STUBBORN_AFTER:g}s ago and is still there; "
+                "it waits for a device or a server, or runs as another user"
+            )
+        self._stubborn_at = math.inf
+
+
+def _name(pids: list[int]) -> str:
+    entries = filter(None, map(procfs.process, pids[:_NAMED]))
+    return ", ".join(f"process {e.pid} ({e.name}, state {e.state})" for e in entries)

@@ -1,0 +1,67 @@
+"""The signals that a worker answers to, as a file it can poll.
+
+No handler ever runs, so nothing is interrupted and nothing is re-entered: a signal is
+one more thing to read, in the order the worker chooses.
+"""
+
+import os
+import signal
+import struct
+from dataclasses import dataclass
+
+from queuectld.workers import subreaper
+
+WATCHED = frozenset({signal.SIGCHLD, signal.SIGTERM})
+
+IGNORED = frozenset({signal.SIGINT, signal.SIGHUP})
+"""A terminal sends these to everybody in it; the daemon alone decides for workers."""
+
+_INFO = struct.Struct("=IiiI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid
+_INFO_SIZE = 128
+_READ = 16 * _INFO_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A signal that arrived.
+
+    Attributes:
+        sender: the pid of who sent it; 0 when the kernel did.
+    """
+
+    number: int
+    sender: int
+
+
+class SignalFile:
+    """Blocks the signals of ``WATCHED`` in this process and reads them instead."""
+
+    def __init__(self) -> None:
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        # A parent that ignores SIGCHLD hands that down, and then nobody is told.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, WATCHED)
+        self.fd = subreaper.signal_file(WATCHED)
+
+    def read(self) -> list[Received]:
+        """Return what arrived since the last call; several of a kind may be one."""
+        try:
+            data = os.read(self.fd, _READ)
+        except BlockingIOError:
+            return []
+        starts = range(0, len(data), _INFO_SIZE)
+        infos = [_INFO.unpack_from(data, start) for start in starts]
+        return [Received(number, sender) for number, _, _, sender in infos]
+
+
+def changed() -> frozenset[int]:
+    """Return the signals that this process ignores and a program must not inherit so.
+
+    Ignored signals stay ignored across an exec; Python itself ignores two.
+    """
+    return frozenset(
+        number
+        for number in signal.valid_signals()
+        if signal.getsignal(number) is signal.SIG_IGN
+    )

@@ -1,0 +1,150 @@
+"""From a command to a process, or to a sentence that says why there is none.
+
+Owns how a job's program is found and what it starts with. posix_spawn, never fork:
+nothing of the worker is copied, and no code of ours runs in the child. It can set
+neither directory nor umask, so the worker, which does one thing at a time, takes on
+the job's for the moment of the spawn.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Mapping
+
+from queuectld.core.job import Command
+from queuectld.workers.outputs import OutputFiles
+
+SHELL = "/bin/sh"
+
+OWN_UMASK = 0o077
+"""The worker's umask when it is not spawning."""
+
+DEFAULT_UMASK = 0o022
+
+_STDIN = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+
+_SENTENCES = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied: it is not executable, or a directory above it "
+    "is closed to this user",
+    errno.ENOEXEC: "neither a program for this machine nor a script that begins with "
+    "#! and its interpreter",
+    errno.E2BIG: "the arguments and the environment are larger than the kernel takes",
+    errno.EAGAIN: "no more processes: the limit of this user or of the service is "
+    "reached",
+}
+
+
+class SpawnError(Exception):
+    """The job's program could not be started; the message is for its owner."""
+
+
+def spawn(
+    command: Command,
+    *,
+    cwd: str | None,
+    umask: int | None,
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+) -> int:
+    """Start a command in its own session and return its pid.
+
+    Args:
+        command: a line for the shell, or an argument vector.
+        cwd: absolute; None for ``/``.
+        umask: None for 0022.
+        env: its whole environment.
+        files: where stdout and stderr go; stdin is /dev/null.
+        reset: signals to give back their default action (``signals.changed``).
+
+    Raises:
+        SpawnError: there is no process; says why.
+    """
+    try:
+        if cwd is not None:
+            _enter(cwd)
+        program, argv = _resolve(command, env)
+        os.umask(DEFAULT_UMASK if umask is None else umask)
+        return _start(program, argv, env, files, reset)
+    finally:
+        os.umask(OWN_UMASK)
+        if cwd is not None:
+            os.chdir("/")
+
+
+def find_program(name: str, path: str) -> str:
+    """Return the file that a shell would run for ``name``, given this ``PATH``.
+
+    Entries of ``path`` that are empty or relative count from the current directory.
+
+    Raises:
+        SpawnError: there is none that can be executed.
+    """
+    if "/" in name:
+        return name
+    refused = None
+    for directory in path.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        if _is_file(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    if refused:
+        raise SpawnError(f"{refused}: {_SENTENCES[errno.EACCES]}")
+    raise SpawnError(f"{name}: command not found; the job's PATH is {path!r}")
+
+
+def _resolve(command: Command, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    if isinstance(command, str):
+        # A line that begins so would be taken for an option of the shell.
+        guard = ["--"] if command[:1] in {"-", "+"} else []
+        return SHELL, [SHELL, "-c", *guard, command]
+    program = find_program(command[0], env.get("PATH", os.defpath))
+    return program, list(command)
+
+
+def _start(
+    program: str,
+    argv: list[str],
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+) -> int:
+    stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
+    stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
+    try:
+        return os.posix_spawn(
+            program,
+            argv,
+            env,
+            file_actions=(_STDIN, stdout, stderr),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=reset,
+        )
+    except OSError as error:
+        raise SpawnError(f"{program}: {_sentence(program, error)}") from None
+    except ValueError as error:
+        raise SpawnError(f"the command or its environment: {error}") from None
+
+
+def _sentence(program: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT and _is_file(program):
+        return "the interpreter that its first line names, or its loader, is missing"
+    return _SENTENCES.get(error.errno or 0) or os.strerror(error.errno or 0)
+
+
+def _enter(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SpawnError(f"cannot enter the directory {cwd}: {reason}") from None
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,109 @@
+"""From what happened to a run to what is reported of it. Pure.
+
+Owns the reasons, codes and sentences of an attempt's end, spawn errors excepted.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+
+from queuectl_protocol.units import format_duration, format_size
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core.job import AttemptEnd
+from queuectld.workers.ending import Exit
+from queuectld.workers.wire import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What happened.
+
+    Attributes:
+        asked: why we asked the main process to end; None if it ended by itself.
+        exit: how it did.
+        left_behind: processes that outlived it and had to be ended.
+        short_of_memory: the kernel killed processes for lack of memory lately.
+        stdout, stderr: bytes written.
+    """
+
+    started_at: int
+    finished_at: int
+    asked: Reason | None
+    exit: Exit
+    left_behind: int
+    short_of_memory: bool
+    stdout: int
+    stderr: int
+
+
+def judge(order: Run, facts: Facts) -> AttemptEnd:
+    """Return how the run ended, for the record."""
+    code = os.waitstatus_to_exitcode(facts.exit.status)
+    own = Reason.SIGNAL if code < 0 else Reason.EXIT
+    return AttemptEnd(
+        lease=order.lease,
+        started_at=facts.started_at,
+        # The wall clock may have been set back meanwhile.
+        finished_at=max(facts.started_at, facts.finished_at),
+        reason=facts.asked or own,
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        message="; ".join(_sentences(order, facts, code)) or None,
+        max_rss=facts.exit.max_rss,
+        user_ms=facts.exit.user_ms,
+        system_ms=facts.exit.system_ms,
+        stdout_bytes=facts.stdout,
+        stderr_bytes=facts.stderr,
+    )
+
+
+def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
+    """Return the end of a run whose program could not be started."""
+    return AttemptEnd(
+        lease=order.lease,
+        started_at=now,
+        finished_at=now,
+        reason=Reason.SPAWN_ERROR,
+        # A path may hold any bytes; a message is text.
+        message=message.encode(errors="surrogateescape").decode(errors="replace"),
+        stdout_bytes=0,
+        stderr_bytes=0,
+    )
+
+
+def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
+    """Return the end of a run that was called off before it had its output files."""
+    return AttemptEnd(
+        lease=order.lease, started_at=None, finished_at=now, reason=reason
+    )
+
+
+def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
+    said = []
+    if facts.asked is Reason.TIMEOUT:
+        said += [f"ran longer than {format_duration(order.timeout)}", _how(code)]
+    elif facts.asked is Reason.OUTPUT_LIMIT:
+        limit = format_size(order.output_limit)
+        said += [f"wrote more than {limit} of output", _how(code)]
+    elif facts.asked is None and code == -signal.SIGKILL:
+        said += ["killed from outside the queue"]
+        if facts.short_of_memory:
+            said += ["probably by the kernel, which ran out of memory: see dmesg"]
+    if facts.left_behind:
+        plural = "process" if facts.left_behind == 1 else "processes"
+        said += [f"ended {facts.left_behind} {plural} that it left behind"]
+    return said
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exited with {code} when asked to end"
+    return f"ended with {signal_name(-code)}"
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGTERM`` and the like; ``signal 40`` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

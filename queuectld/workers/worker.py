@@ -1,0 +1,310 @@
+"""One worker at work: the loop, and its dealings with the daemon.
+
+Owns the order in which things happen around a run: output files before the spawn, the
+record after it, the result until it is committed, the spool when nobody takes it. One
+thread and one poll; idle, it waits in that without a timeout.
+"""
+
+import math
+import os
+import select
+import signal
+from collections.abc import Sequence
+
+from queuectl_protocol.errors import ProtocolError
+from queuectl_protocol.vocabulary import Reason
+from queuectld.clock import Clock
+from queuectld.core.job import AttemptEnd
+from queuectld.workers import complaint, ending, outputs, procfs, signals, spawn
+from queuectld.workers import spool, verdict, wire
+from queuectld.workers.records import RecordFile, WorkerRecord
+from queuectld.workers.run import Running
+from queuectld.workers.uplink import Uplink
+
+RETRY_INTERVAL = 1.0
+"""Seconds until a file that could not be written is tried again."""
+
+_LONGEST_POLL = 86_400_000  # ms; poll(2) takes no more than an int
+
+
+class Worker:
+    """One worker, from the hello to its exit."""
+
+    def __init__(
+        self,
+        hello: wire.Hello,
+        link: Uplink,
+        signal_file: signals.SignalFile,
+        clock: Clock,
+    ) -> None:
+        self._hello = hello
+        self._link = link
+        self._signals = signal_file
+        self._clock = clock
+        self._memory = procfs.MemoryWatch()
+        self._reset = signals.changed()
+        self._poll = select.poll()
+        self._poll.register(link.fd, select.POLLIN)
+        self._poll.register(signal_file.fd, select.POLLIN)
+        self._env: dict[str, str] = {}
+        self._order: wire.Run | None = None
+        self._running: Running | None = None
+        self._retry_at = math.inf
+        self._result: tuple[wire.Run, AttemptEnd] | None = None
+        self._leaving = False
+        self._terminations = 0
+        self._boot = procfs.boot_id()
+        self._ticks = procfs.start_ticks(os.getpid()) or 0
+        self._record = RecordFile(hello.record)
+        self._record.write(self._describe(None, None))
+
+    def run(self, messages: Sequence[wire.Message]) -> int:
+        """Serve until there is nothing left to do; return the exit status.
+
+        Args:
+            messages: what came together with the hello.
+        """
+        self._link.send(wire.Ready(os.getpid()))
+        self._handle(messages)
+        while self._wanted():
+            for fd, _ in self._poll.poll(self._patience()):
+                if fd == self._signals.fd:
+                    self._take_signals()
+                else:
+                    self._take_messages()
+            self._do_due()
+        return self._leave()
+
+    # What it waits for
+
+    def _wanted(self) -> bool:
+        if self._running:
+            return True
+        if not self._link.open or self._terminations > 1:
+            # A run that waits for its output files never started; nobody misses it.
+            return False
+        return bool(self._order or self._result or not self._leaving)
+
+    def _patience(self) -> int | None:
+        """Return milliseconds until something is due; None for ever."""
+        due = self._running.next_due() if self._running else self._retry_at
+        if due == math.inf:
+            return None
+        left = math.ceil((due - self._clock.monotonic()) * 1000)
+        return min(max(0, left), _LONGEST_POLL)
+
+    def _do_due(self) -> None:
+        running = self._running
+        if running:
+            running.tick()
+            if running.trouble:
+                self._tell(running.order.lease, running.trouble)
+            if running.over:
+                self._finish(running)
+        elif self._order and self._clock.monotonic() >= self._retry_at:
+            self._start(self._order)
+
+    # Signals
+
+    def _take_signals(self) -> None:
+        arrived = self._signals.read()
+        # Before any reaping: until then, a sender that ended can still be told.
+        for one in arrived:
+            if one.number == signal.SIGTERM:
+                self._terminated(one.sender)
+        if any(one.number == signal.SIGCHLD for one in arrived):
+            if self._running:
+                self._running.child_ended()
+            else:
+                ending.reap(None)
+
+    def _terminated(self, sender: int) -> None:
+        if self._order and procfs.descends(sender, os.getpid()):
+            # Else a job could be interrupted, and so repeated, by itself for ever.
+            self._tell(
+                self._order.lease, ["the job sent SIGTERM to its worker: ignored"]
+            )
+            return
+        self._leaving = True
+        self._terminations += 1
+        if self._order:
+            grace = self._order.kill_grace if self._terminations == 1 else 0
+            self._end(self._order, Reason.INTERRUPTED, grace)
+
+    # Messages
+
+    def _take_messages(self) -> None:
+        try:
+            if self._link.open:
+                self._handle(self._link.receive())
+        except ProtocolError as error:
+            # Whoever is there is not to be trusted with results: as if it had died.
+            self._tell(None, [f"leaves its daemon: {error}"])
+            self._link.open = False
+        if not self._link.open:
+            self._poll.unregister(self._link.fd)
+
+    def _handle(self, messages: Sequence[wire.Message]) -> None:
+        for message in messages:
+            match message:
+                case wire.Run():
+                    self._accept(message)
+                case wire.End():
+                    if self._order and self._order.lease == message.lease:
+                        self._end(self._order, message.reason, message.grace)
+                case wire.Ack():
+                    self._acknowledged(message.lease)
+                case wire.Stop():
+                    self._leaving = True
+                case _:
+                    raise wire.WireError(f"{type(message).__name__} is not for workers")
+
+    def _acknowledged(self, lease: int) -> None:
+        if self._result and self._result[0].lease == lease:
+            self._forget_result()
+            self._write_record(None, None)
+
+    def _forget_result(self) -> None:
+        if self._result:
+            order, end = self._result
+            if not (end.stdout_bytes and end.stderr_bytes):
+                where = self._hello.output_dir
+                outputs.remove_empty(where, order.seq, order.run, order.lease)
+        self._result = None
+
+    # A run
+
+    def _accept(self, order: wire.Run) -> None:
+        if self._order:
+            raise wire.WireError("run came before the end of the run under way")
+        self._forget_result()
+        if order.env is not None:
+            self._env = order.env
+        if self._terminations:
+            return  # it will not start, and a run without output files never did
+        self._order = order
+        self._start(order)
+
+    def _start(self, order: wire.Run) -> None:
+        where = self._hello.output_dir
+        try:
+            files = outputs.create(where, order.seq, order.run, order.lease)
+        except OSError as error:
+            self._wait_for_room(order, error)
+            return
+        self._retry_at = math.inf
+        try:
+            pid = self._spawn(order, files)
+        except spawn.SpawnError as error:
+            files.close()
+            self._report(
+                order, verdict.not_spawned(order, str(error), self._clock.wall())
+            )
+            return
+        self._running = Running(order, pid, files, self._clock)
+        self._write_record(order, pid)
+        self._link.send(wire.Started(order.lease, pid, self._running.started_at))
+
+    def _spawn(self, order: wire.Run, files: outputs.OutputFiles) -> int:
+        env = {
+            **self._env,
+            ending.MARKER: ending.marker(self._hello.store, order.lease),
+            "QUEUECTL_JOB_ID": order.id,
+            "QUEUECTL_ATTEMPT": str(order.run),
+            "QUEUECTL_SOCKET": self._hello.socket,
+        }
+        return spawn.spawn(
+            order.command,
+            cwd=order.cwd,
+            umask=order.umask,
+            env=env,
+            files=files,
+            reset=self._reset,
+        )
+
+    def _wait_for_room(self, order: wire.Run, error: OSError) -> None:
+        if self._retry_at == math.inf:
+            why = f"cannot create the output files of job {order.id}: {error}"
+            self._tell(order.lease, [f"{why}; trying again every second"])
+        self._retry_at = self._clock.monotonic() + RETRY_INTERVAL
+
+    def _end(self, order: wire.Run, reason: Reason, grace: float) -> None:
+        if self._running:
+            self._running.end(reason, grace)
+        else:
+            self._report(order, verdict.not_started(order, reason, self._clock.wall()))
+
+    def _finish(self, running: Running) -> None:
+        self._running = None
+        # What it left below this worker would be taken for the next job's.
+        self._leaving = self._leaving or running.abandoned
+        self._report(running.order, running.result(self._memory))
+
+    def _report(self, order: wire.Run, end: AttemptEnd) -> None:
+        self._order = None
+        self._retry_at = math.inf
+        self._result = (order, end)
+        self._link.send(wire.Finished(end))
+
+    # Leaving
+
+    def _leave(self) -> int:
+        if self._result is None:
+            self._record.remove()
+            return 0
+        # The record stays: it leads the next daemon to the result, or to its lack.
+        order, end = self._result
+        owner = self._hello
+        kept = spool.SpooledResult(owner.store, owner.worker, order.seq, order.run, end)
+        while not self._keep(kept):
+            if self._terminations > 1:
+                return 1
+        return 0
+
+    def _keep(self, result: spool.SpooledResult) -> bool:
+        """Spool a result; if there is no room, wait for some, or for a signal."""
+        try:
+            spool.write(self._hello.spool_dir, result)
+        except OSError as error:
+            complaint.write(f"cannot keep the result of {result.end.lease}: {error}")
+            if isinstance(error, FileNotFoundError):
+                # The state directory is gone, and with it whoever could ask.
+                self._terminations = 2
+            poll = select.poll()
+            poll.register(self._signals.fd, select.POLLIN)
+            poll.poll(RETRY_INTERVAL * 1000)
+            self._take_signals()
+            return False
+        return True
+
+    # What others read
+
+    def _write_record(self, order: wire.Run | None, pid: int | None) -> None:
+        try:
+            self._record.write(self._describe(order, pid))
+        except OSError as error:
+            self._tell(
+                order.lease if order else None, [f"cannot write the record: {error}"]
+            )
+
+    def _describe(self, order: wire.Run | None, pid: int | None) -> WorkerRecord:
+        return WorkerRecord(
+            store=self._hello.store,
+            worker=self._hello.worker,
+            boot_id=self._boot,
+            pid=os.getpid(),
+            ticks=self._ticks,
+            lease=order.lease if order else None,
+            seq=order.seq if order else None,
+            run=order.run if order else None,
+            job_pid=pid,
+            job_ticks=procfs.start_ticks(pid) if pid else None,
+        )
+
+    def _tell(self, lease: int | None, sentences: list[str]) -> None:
+        for sentence in sentences:
+            if self._link.open:
+                self._link.send(wire.Trouble(lease, sentence))
+            else:
+                complaint.write(sentence)
+        sentences.clear()

@@ -1,0 +1,139 @@
+"""The job settings: types, ranges and written forms."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectld.core import settings
+from queuectld.core.errors import InvalidSettingError
+from queuectld.core.settings import SETTINGS, Applies, Kind, Settings
+
+
+def test_the_defaults_are_those_of_the_manual() -> None:
+    """A fresh store has these values in force."""
+    assert settings.in_force({}) == Settings(
+        max_retries=3,
+        timeout=300,
+        backoff_base=2,
+        backoff_max=3600,
+        backoff_jitter=0.1,
+        output_limit=1024**3,
+        kill_grace=5,
+        retention=30 * 86_400,
+        max_queued=10_000_000,
+    )
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
+def test_every_default_is_in_its_own_range(setting: settings.Setting) -> None:
+    """``config set`` takes what ``config list`` shows, both ends of a range too."""
+    for value in (setting.default, setting.minimum, setting.maximum):
+        assert setting.check(value) == value
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
+def test_a_value_out_of_range_is_refused(setting: settings.Setting) -> None:
+    """The message names the setting and the range."""
+    for value in (setting.minimum - 1, setting.maximum + 1):
+        with pytest.raises(InvalidSettingError, match="must be from") as caught:
+            setting.check(value)
+        assert str(caught.value).startswith(setting.key)
+        assert caught.value.data == {"key": setting.key}
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "value"),
+    [
+        ("max_retries", "5", 5),
+        ("max_retries", 5.0, 5),
+        ("timeout", "90", 90),
+        ("timeout", "5m", 300),
+        ("timeout", 1.5, 1.5),
+        ("backoff_base", "1.5", 1.5),
+        ("backoff_jitter", "0", 0),
+        ("output_limit", "10MiB", 10 * 1024**2),
+        ("output_limit", 2048, 2048),
+        ("retention", "7d", 7 * 86_400),
+        ("max_queued", "100", 100),
+    ],
+)
+def test_values_are_read_in_their_written_forms(
+    key: str, written: Any, value: float
+) -> None:
+    """A number, or what a person would write for one of this kind."""
+    assert SETTINGS[key].check(written) == value
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_whole_quantity_becomes_an_int(kind: Kind) -> None:
+    """Counts and sizes are whole numbers, whatever they came as."""
+    setting = next(s for s in SETTINGS.values() if s.kind is kind)
+    if kind in {Kind.COUNT, Kind.SIZE}:
+        assert type(setting.check(1.0)) is int
+        with pytest.raises(InvalidSettingError, match=r"1\.5"):
+            setting.check(1.5)
+    else:
+        assert setting.check(1.0) == 1
+
+
+HOSTILE = [
+    "", " ", "x", "1 2", "0x10", "--1", "inf", "nan", "1e999", "9" * 400, "9" * 5000,
+    float("inf"), float("-inf"), float("nan"), -1, 10**30,
+    None, True, False, b"1", [], {}, [1],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda v: f"{v!r:.20}")
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
+def test_what_is_no_value_is_refused(setting: settings.Setting, value: Any) -> None:
+    """Nothing that is not a value of its kind raises anything but the one error."""
+    with pytest.raises(InvalidSettingError):
+        setting.check(value)
+
+
+@given(
+    st.sampled_from([*SETTINGS.values()]),
+    st.text(max_size=12) | st.floats() | st.integers() | st.binary(max_size=4),
+)
+def test_a_checked_value_is_in_range(setting: settings.Setting, value: Any) -> None:
+    """Whatever comes in is refused, or comes out as a number in range."""
+    try:
+        checked = setting.check(value)
+    except InvalidSettingError:
+        return
+    assert setting.minimum <= checked <= setting.maximum
+    assert setting.check(checked) == checked
+
+
+def test_what_is_stored_goes_before_the_default() -> None:
+    """Stored values are in force; a key of a later version is left alone."""
+    found = settings.in_force({"max_retries": 7, "colour": 1})
+    assert found.max_retries == 7
+    assert found.timeout == 300
+
+
+@pytest.mark.parametrize("key", ["backoff_base", "backoff-base"])
+def test_a_setting_is_found_with_hyphens_or_underscores(key: str) -> None:
+    """Both spellings mean the same setting."""
+    assert settings.find(key) is SETTINGS["backoff_base"]
+
+
+def test_an_unknown_setting_is_refused_with_the_list() -> None:
+    """The message says what there is."""
+    with pytest.raises(InvalidSettingError, match="'color'; the settings are: "):
+        settings.find("color")
+
+
+def test_settings_copied_into_jobs_say_so() -> None:
+    """What a job takes along at enqueue applies to new jobs, the rest at once."""
+    copied = {key for key, s in SETTINGS.items() if s.applies is Applies.NEW_JOBS}
+    assert copied == {
+        "max_retries",
+        "timeout",
+        "backoff_base",
+        "backoff_max",
+        "backoff_jitter",
+        "output_limit",
+    }

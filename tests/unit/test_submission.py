@@ -1,0 +1,310 @@
+"""From a map off the wire to a submission: every field, good and bad."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.jobs import NOW
+from queuectl_protocol import messages
+from queuectl_protocol.limits import MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectld.core import submission
+from queuectld.core.errors import InvalidJobError
+from queuectld.core.job import Job, Submission
+from queuectld.core.submission import FIELDS, MAX_CWD, MAX_ENV, PRIORITY_RANGE
+
+NOT_UTF8 = b"/srv/caf\xe9".decode("utf-8", "surrogateescape")
+YEAR = 366 * 86_400
+
+
+def parse(**fields: Any) -> Submission:
+    """Return the submission of a job that runs ``true`` unless it says otherwise."""
+    return submission.parse({"command": "true", **fields}, submitter=1000, now=NOW)
+
+
+def refusal(**fields: Any) -> InvalidJobError:
+    """Return the error that a job is refused with."""
+    with pytest.raises(InvalidJobError) as caught:
+        parse(**fields)
+    return caught.value
+
+
+GOOD: list[tuple[str, Any, Any]] = [
+    ("command", "sleep 2 && echo hi", "sleep 2 && echo hi"),
+    ("command", ["printf", "%s", ""], ("printf", "%s", "")),
+    ("command", ["true"], ("true",)),
+    ("command", "x" * MAX_COMMAND, "x" * MAX_COMMAND),
+    ("command", NOT_UTF8, NOT_UTF8),
+    ("command", " ", " "),
+    ("id", "job1", "job1"),
+    ("id", "1a", "1a"),
+    ("id", "_", "_"),
+    ("id", "A-b_c.d:e@f+g", "A-b_c.d:e@f+g"),
+    ("id", "x" * MAX_ID, "x" * MAX_ID),
+    ("queue", "default", "default"),
+    ("priority", 0, 0),
+    ("priority", -PRIORITY_RANGE, -PRIORITY_RANGE),
+    ("priority", PRIORITY_RANGE, PRIORITY_RANGE),
+    ("max_retries", 0, 0),
+    ("max_retries", 1_000_000, 1_000_000),
+    ("max_retries", 2.0, 2),
+    ("timeout", 0, 0),
+    ("timeout", 0.5, 0.5),
+    ("timeout", YEAR, YEAR),
+    ("backoff_base", 1, 1),
+    ("backoff_base", 1.5, 1.5),
+    ("backoff_max", 0, 0),
+    ("backoff_jitter", 0, 0),
+    ("backoff_jitter", 1, 1),
+    ("output_limit", 0, 0),
+    ("output_limit", 1024**5, 1024**5),
+    ("run_at", "2026-12-01T10:00:00Z", 1_796_119_200_000),
+    ("run_at", "2026-12-01T11:00:00.5+01:00", 1_796_119_200_500),
+    ("run_at", "1970-01-01T00:00:00Z", 0),
+    ("cwd", "/", "/"),
+    ("cwd", NOT_UTF8, NOT_UTF8),
+    ("cwd", "/" + "x" * (MAX_CWD - 1), "/" + "x" * (MAX_CWD - 1)),
+    ("umask", "0022", 0o022),
+    ("umask", "022", 0o022),
+    ("umask", "0", 0),
+    ("umask", "0777", 0o777),
+    ("env", {}, {}),
+    ("env", {"A": "", "B": "b=c\n"}, {"A": "", "B": "b=c\n"}),
+    ("env", {"P": NOT_UTF8}, {"P": NOT_UTF8}),
+    ("env", {"A": "x" * (MAX_ENV - 3)}, {"A": "x" * (MAX_ENV - 3)}),
+    ("label", "", ""),
+    ("label", "nightly \N{CRESCENT MOON}", "nightly \N{CRESCENT MOON}"),
+    ("label", "x" * MAX_LABEL, "x" * MAX_LABEL),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "read"), GOOD, ids=lambda v: f"{v!r:.30}")
+def test_a_good_value_is_taken(field: str, value: Any, read: Any) -> None:
+    """Each field takes what it documents, ends of ranges included."""
+    assert getattr(parse(**{field: value}), field) == read
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("command", None, "not null"),
+    ("command", 5, "not a number"),
+    ("command", b"true", "not binary"),
+    ("command", {}, "not a map"),
+    ("command", True, "not a boolean"),
+    ("command", "", "is empty"),
+    ("command", "a\0b", "holds a NUL"),
+    ("command", "x" * (MAX_COMMAND + 1), "131072 bytes, and the limit is 131071"),
+    ("command", "\N{SNOWMAN}" * 43_691, "131073 bytes"),
+    ("command", [], "is an empty list"),
+    ("command", [""], "empty word where the program's name"),
+    ("command", ["a", 1], "not a number"),
+    ("command", ["a", None], "not null"),
+    ("command", ["a", ["b"]], "not a list"),
+    ("command", ["a", "b\0"], "holds a NUL"),
+    ("command", ["a", "x" * (MAX_COMMAND + 1)], "limit is 131071"),
+    ("id", "", "is empty"),
+    ("id", "17", "digits alone is reserved"),
+    ("id", "\N{SUPERSCRIPT TWO}", "digits alone"),
+    ("id", 17, "is a string, not a number"),
+    ("id", "a b", "letters, digits"),
+    ("id", "a/b", "letters, digits"),
+    ("id", "-a", "letters, digits"),
+    ("id", "a\n", "letters, digits"),
+    ("id", "\N{LATIN SMALL LETTER E WITH ACUTE}", "letters, digits"),
+    ("id", "x" * (MAX_ID + 1), "the limit is 128"),
+    ("queue", "fast", "the only queue"),
+    ("queue", 1, "is a string"),
+    ("priority", 1.0, "is a whole number"),
+    ("priority", "5", "is a whole number"),
+    ("priority", True, "is a whole number"),
+    ("priority", PRIORITY_RANGE + 1, "is from"),
+    ("priority", -PRIORITY_RANGE - 1, "is from"),
+    ("max_retries", -1, "must be from 0"),
+    ("max_retries", 1.5, "whole number"),
+    ("max_retries", "3", "is a number, not a string"),
+    ("max_retries", True, "not a boolean"),
+    ("timeout", -0.1, "must be from 0"),
+    ("timeout", YEAR + 1, "must be from 0"),
+    ("timeout", "5m", "is a number, not a string"),
+    ("timeout", float("nan"), "must be from"),
+    ("timeout", float("inf"), "must be from"),
+    ("backoff_base", 0.5, "must be from 1"),
+    ("backoff_base", [2], "not a list"),
+    ("backoff_max", -1, "must be from 0"),
+    ("backoff_jitter", 1.1, "must be from 0 to 1"),
+    ("output_limit", -1, "must be from 0"),
+    ("output_limit", "1GiB", "not a string"),
+    ("output_limit", float("inf"), "infinity"),
+    ("run_at", "tomorrow", "RFC 3339"),
+    ("run_at", "2026-12-01T10:00:00", "RFC 3339"),
+    ("run_at", 1_796_119_200, "is an RFC 3339 time"),
+    ("run_at", "0001-01-01T00:00:00+23:00", "is no time"),
+    ("delay", -1, "from 0 on"),
+    ("delay", "90s", "is a number of seconds"),
+    ("delay", True, "is a number of seconds"),
+    ("delay", float("nan"), "from 0 on"),
+    ("delay", float("inf"), "from 0 on"),
+    ("delay", 1e300, "from 0 on"),
+    ("cwd", "", "is empty"),
+    ("cwd", "srv", "is an absolute path"),
+    ("cwd", "/a\0", "holds a NUL"),
+    ("cwd", "/" * (MAX_CWD + 1), "the limit is 4096"),
+    ("cwd", 1, "is a string"),
+    ("umask", 22, "octal string"),
+    ("umask", "", "octal string"),
+    ("umask", "0o22", "octal string"),
+    ("umask", "-22", "octal string"),
+    ("umask", "8", "octal string"),
+    ("umask", " 22", "octal string"),
+    ("umask", "2_2", "octal string"),
+    ("umask", "1000", "octal string"),
+    ("umask", "22\n", "octal string"),
+    ("env", ["A=b"], "is a map of strings, not a list"),
+    ("env", {"A": 1}, "is a map of strings"),
+    ("env", {b"A": "b"}, "is a map of strings"),
+    ("env", {"": "b"}, "a name that is empty"),
+    ("env", {"A=B": "c"}, "holds = or NUL"),
+    ("env", {"A\0": "c"}, "holds = or NUL"),
+    ("env", {"A": "x" * (MAX_ENV - 2)}, "the limit is 2097152"),
+    ("env", {"A": "\N{SNOWMAN}" * (MAX_ENV // 3)}, "the limit is 2097152"),
+    ("label", 5, "is a string"),
+    ("label", "\udce9", "is not valid UTF-8"),
+    ("label", "x" * (MAX_LABEL + 1), "the limit is 256"),
+    ("label", "a\0", "holds a NUL"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "words"), BAD, ids=lambda v: f"{v!r:.30}")
+def test_a_bad_value_is_refused_by_name(field: str, value: Any, words: str) -> None:
+    """The error names the field and says what it takes."""
+    error = refusal(**{field: value})
+    assert error.field == field
+    assert error.data == {"field": field}
+    assert str(error).startswith(field)
+    assert words in str(error)
+
+
+def test_every_field_has_good_and_bad_examples() -> None:
+    """No field is added without saying here what it takes and refuses."""
+    assert {field for field, _, _ in BAD} == set(FIELDS)
+    assert {field for field, _, _ in GOOD} | {"delay"} == set(FIELDS)
+
+
+def test_a_secret_is_never_quoted() -> None:
+    """An error about a variable names it and keeps its value to itself."""
+    assert (
+        str(refusal(env={"TOKEN": "s3cret\0"})) == "env holds a NUL character in TOKEN"
+    )
+
+
+def test_a_job_needs_a_command() -> None:
+    """Without a command there is nothing to run."""
+    with pytest.raises(InvalidJobError, match="a job needs the field command"):
+        submission.parse({"id": "job1"}, submitter=None, now=NOW)
+
+
+@pytest.mark.parametrize("field", sorted(set(FIELDS) - {"command"}))
+def test_null_means_not_said(field: str) -> None:
+    """A field that is null is as if it were not there."""
+    assert parse(**{field: None}) == parse()
+
+
+def test_what_is_not_said_is_none() -> None:
+    """The settings decide later about everything the submitter left out."""
+    assert parse() == Submission("true", submitter=1000)
+
+
+@pytest.mark.parametrize("field", ["colour", "", "Command", "seq", "\udce9"])
+def test_an_unknown_field_is_refused_with_the_list(field: str) -> None:
+    """A typo is an error, not a job that runs otherwise than meant."""
+    error = refusal(**{field: 1})
+    assert error.field == field
+    assert "a job has: command, id, queue" in str(error)
+
+
+ON_THE_WIRE_ONLY = {"created_at", "updated_at", "cancel_requested"}
+
+
+@pytest.mark.parametrize(
+    "field", sorted(submission._DAEMON_SETS & {*Job.__slots__, *ON_THE_WIRE_ONLY})
+)
+def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
+    """A job that was read cannot be enqueued as it is; the message says why."""
+    assert (
+        str(refusal(**{field: None})) == f"{field} is set by the daemon; leave it out"
+    )
+
+
+def test_a_delay_is_counted_from_now() -> None:
+    """``delay`` becomes ``run_at``, to the millisecond."""
+    assert parse(delay=1.5).run_at == NOW + 1500
+    assert parse(delay=0).run_at == NOW
+
+
+def test_delay_and_run_at_exclude_each_other() -> None:
+    """Two answers to one question are refused."""
+    error = refusal(delay=1, run_at="2026-12-01T10:00:00Z")
+    assert (error.field, str(error)) == ("delay", "give delay or run_at, not both")
+
+
+def test_the_submitter_is_who_asked() -> None:
+    """The uid comes from the connection, never from the fields."""
+    assert parse().submitter == 1000
+    assert refusal(submitter=0).field == "submitter"
+
+
+def test_defaults_of_a_batch_are_checked_once_and_overridden() -> None:
+    """A job's own field goes before the batch's."""
+    defaults = submission.check({"cwd": "/srv", "priority": 5, "umask": "077"})
+    job = submission.parse(
+        {"command": "true", "priority": 7}, submitter=None, now=NOW, defaults=defaults
+    )
+    assert (job.cwd, job.priority, job.umask) == ("/srv", 7, 0o077)
+
+
+# Hostile input
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=6)
+    | st.binary(max_size=6)
+    | st.sampled_from(["/", "077", "2026-12-01T10:00:00Z", "9" * 20, "0001-01-01"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+NAMES = st.sampled_from([*FIELDS, "state", "colour"]) | st.text(max_size=4)
+
+
+def outcome(fields: dict[str, Any]) -> Submission | InvalidJobError:
+    """Return what ``fields`` are read as, or the error they are refused with."""
+    try:
+        return submission.parse(fields, submitter=None, now=NOW)
+    except InvalidJobError as error:
+        return error
+
+
+@given(st.dictionaries(NAMES, ANYTHING, max_size=5))
+def test_anything_is_a_submission_or_refused(fields: dict[str, Any]) -> None:
+    """Whatever a client sends raises nothing but the one error, which names a field."""
+    read = outcome(fields)
+    if isinstance(read, InvalidJobError):
+        assert read.field in {*fields, "command"}
+        return
+    assert set(fields) <= set(FIELDS)
+    assert read.command
+    assert read.run_at is None or -(10**14) < read.run_at < 10**15
+
+
+@given(st.sampled_from([*FIELDS]), st.binary(max_size=30))
+def test_any_bytes_as_a_string_are_taken_or_refused(field: str, raw: bytes) -> None:
+    """Bytes that are not UTF-8 are a Unix string or a refusal, never a crash."""
+    value = raw.decode("utf-8", "surrogateescape")
+    read = outcome({"command": "true", field: value})
+    says = str(read) if isinstance(read, InvalidJobError) else getattr(read, field)
+    assert messages.pack(says)

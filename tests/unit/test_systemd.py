@@ -1,0 +1,206 @@
+"""sd_notify and socket activation, against sockets of our own."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectld import systemd
+from queuectld.systemd import ActivationError, Notifier
+
+PID = 4711
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """The service manager's end of NOTIFY_SOCKET."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(tmp_path / "notify"))
+        bound.settimeout(5)
+        yield bound
+
+
+def received(manager: socket.socket) -> str:
+    return manager.recv(4096).decode()
+
+
+def notifier(manager: socket.socket) -> Notifier:
+    return Notifier(manager.getsockname())
+
+
+def test_each_notice_has_the_words_of_sd_notify(manager: socket.socket) -> None:
+    """READY, STATUS, RELOADING, STOPPING and WATCHDOG, one datagram each."""
+    service = notifier(manager)
+    assert service.ready("2 workers")
+    assert service.status("busy")
+    assert service.reloading(12.5)
+    assert service.stopping("draining")
+    assert service.watchdog()
+    assert [received(manager) for _ in range(5)] == [
+        "READY=1\nSTATUS=2 workers",
+        "STATUS=busy",
+        "RELOADING=1\nMONOTONIC_USEC=12500000",
+        "STOPPING=1\nSTATUS=draining",
+        "WATCHDOG=1",
+    ]
+
+
+def test_a_status_cannot_smuggle_a_field(manager: socket.socket) -> None:
+    """Line ends in a status are spaces, not the start of another assignment."""
+    notifier(manager).status("a\nMAINPID=1\r\nb")
+    assert received(manager) == "STATUS=a MAINPID=1 b"
+
+
+def test_an_abstract_socket_is_written_with_an_at_sign() -> None:
+    """@name means the abstract namespace."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind("")  # the kernel picks an abstract name
+        bound.settimeout(5)
+        name = bound.getsockname().decode()
+        assert Notifier("@" + name[1:]).watchdog()
+        assert received(bound) == "WATCHDOG=1"
+
+
+@pytest.mark.parametrize("address", [None, "", "/nowhere/at/all", "vsock:2:1"])
+def test_without_a_manager_nothing_is_sent(address: str | None) -> None:
+    """No manager, or one that is gone, is told by the result and by nothing else."""
+    assert not Notifier(address).ready("x")
+
+
+def test_taking_the_notifier_takes_the_variable(manager: socket.socket) -> None:
+    """Children cannot speak in our name."""
+    environ = {"NOTIFY_SOCKET": manager.getsockname(), "A": "b"}
+    assert Notifier.take(environ).ready("x")
+    assert environ == {"A": "b"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "interval"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 15),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(PID)}, 15),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_a_sign_of_life_is_due_at_half_the_watchdogs_time(
+    environ: dict[str, str], interval: float | None
+) -> None:
+    """Only when the manager asked this very process for it."""
+    assert systemd.take_watchdog(environ, PID) == interval
+    assert environ == {}
+
+
+@pytest.fixture
+def first_fd(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let passed descriptors begin where this process has none open."""
+    probe = os.dup(0)
+    os.close(probe)
+    number = probe + 50
+    monkeypatch.setattr(systemd, "FIRST_FD", number)
+    return number
+
+
+def pass_on(passed: socket.socket, fd: int) -> None:
+    """Leave a socket behind as systemd does: open, inheritable, under this number."""
+    os.dup2(passed.fileno(), fd)
+
+
+def environment(count: int, names: str | None = None) -> dict[str, str]:
+    environ = {"LISTEN_PID": str(PID), "LISTEN_FDS": str(count)}
+    return environ if names is None else environ | {"LISTEN_FDNAMES": names}
+
+
+def test_listening_sockets_are_taken_over(first_fd: int, tmp_path: Path) -> None:
+    """Each comes with its name, answers connections, and is closed at exec."""
+    for number in range(2):
+        with socket.socket(socket.AF_UNIX) as passed:
+            passed.bind(str(tmp_path / str(number)))
+            passed.listen()
+            pass_on(passed, first_fd + number)
+    environ = environment(2, "queuectl:other")
+    found = systemd.take_listeners(environ, PID)
+    assert environ == {}
+    assert [listener.name for listener in found] == ["queuectl", "other"]
+    for number, listener in enumerate(found):
+        with listener.socket as taken, socket.socket(socket.AF_UNIX) as client:
+            assert not taken.get_inheritable()
+            client.connect(str(tmp_path / str(number)))
+            taken.accept()[0].close()
+
+
+def test_a_socket_without_a_name_is_taken_too(first_fd: int, tmp_path: Path) -> None:
+    """Old managers set no LISTEN_FDNAMES."""
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind(str(tmp_path / "s"))
+        passed.listen()
+        pass_on(passed, first_fd)
+    (found,) = systemd.take_listeners(environment(1), PID)
+    found.socket.close()
+    assert found.name == ""
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1"},
+        {"LISTEN_PID": str(PID), "LISTEN_FDS": "some"},
+        {"LISTEN_FDS": "1"},
+    ],
+)
+def test_sockets_meant_for_another_process_are_left_alone(
+    environ: dict[str, str],
+) -> None:
+    """LISTEN_PID must be ours; the variables go in any case."""
+    assert systemd.take_listeners(environ, PID) == []
+    assert environ == {}
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "reason"),
+    [
+        (socket.AF_UNIX, socket.SOCK_STREAM, "does not listen"),
+        (socket.AF_UNIX, socket.SOCK_DGRAM, "no Unix stream socket"),
+        (socket.AF_INET, socket.SOCK_STREAM, "no Unix stream socket"),
+    ],
+)
+def test_a_socket_that_will_not_do_is_refused(
+    first_fd: int, family: int, kind: int, reason: str
+) -> None:
+    """The message names the descriptor and what the socket unit must say."""
+    with socket.socket(family, kind) as passed:
+        pass_on(passed, first_fd)
+    with pytest.raises(ActivationError, match=reason) as caught:
+        systemd.take_listeners(environment(1, "web"), PID)
+    assert f"descriptor {first_fd} (web)" in str(caught.value)
+    assert "ListenStream=" in str(caught.value)
+
+
+def test_a_file_in_place_of_a_socket_is_refused(first_fd: int) -> None:
+    """What is no socket at all is an error of the same kind."""
+    os.dup2(0, first_fd)
+    with pytest.raises(ActivationError, match="non-socket"):
+        systemd.take_listeners(environment(1), PID)
+    os.close(first_fd)
+
+
+def test_a_descriptor_that_was_not_passed_is_refused(first_fd: int) -> None:
+    """LISTEN_FDS may promise more than is open."""
+    with pytest.raises(ActivationError, match=f"descriptor {first_fd}"):
+        systemd.take_listeners(environment(1), PID)
+
+
+def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
+    """JOURNAL_STREAM is inherited, so it counts only for the descriptor it names."""
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert systemd.is_journal(stream.fileno(), environ)
+        assert not systemd.is_journal(stream.fileno(), {"JOURNAL_STREAM": "1:2"})
+        assert not systemd.is_journal(stream.fileno(), {})
+    assert not systemd.is_journal(-1, environ)
