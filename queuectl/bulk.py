@@ -85,23 +85,28 @@ def _ids(result: Any) -> list[str]:
 
 def _fields(
     jobs: Iterable[Command | NewJob], inherited: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the fields of each job, and the bytes they take."""
     for index, job in enumerate(jobs):
         named: Mapping[str, Any] = job if isinstance(job, Mapping) else {"command": job}
         try:
-            yield to_wire(named, inherited)
-        except (TypeError, ValueError) as error:
+            fields = to_wire(named, inherited)
+            size = len(pack(fields))
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidParamsError(str(error), data={"index": index}) from error
+        yield fields, size
 
 
-def _batches(jobs: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(
+    jobs: Iterable[tuple[dict[str, Any], int]],
+) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
-    size = 0
-    for job in jobs:
-        size += (added := len(pack(job)))
-        if batch and (len(batch) == BATCH or size > BATCH_BYTES):
+    filled = 0
+    for fields, size in jobs:
+        if batch and (len(batch) == BATCH or filled + size > BATCH_BYTES):
             yield batch
-            batch, size = [], added
-        batch.append(job)
+            batch, filled = [], 0
+        batch.append(fields)
+        filled += size
     if batch:
         yield batch

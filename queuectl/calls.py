@@ -4,9 +4,10 @@ No I/O. The two clients carry out what is described here, and add nothing. What 
 arguments mean is said at the methods of ``Client``.
 """
 
+# ruff: noqa: D103 - said once, at the methods of Client
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from queuectl.errors import ProtocolViolationError, WaitTimeoutError
@@ -66,9 +67,9 @@ class StreamCall(Call[T], Generic[E, T]):
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T]):
-    """One reply of something that takes several, and the call for what follows."""
+    """Some of many items, and the call that brings those that follow."""
 
-    content: T
+    items: tuple[T, ...]
     following: "Call[Part[T]] | None"
 
 
@@ -86,26 +87,26 @@ def enqueue(
     if_exists: IfExists,
 ) -> Call["Job"]:
     fields = {**inherited, **to_wire(job, inherited)}
-    return Call("enqueue", {"job": fields, "if_exists": if_exists}, _job)
+    return Call("enqueue", {"job": fields, "if_exists": if_exists}, _as("Job", "job"))
 
 
 def get(job_id: str, *, env: bool) -> Call["Job"]:
-    return Call("get", {"id": job_id, "env": env}, _job)
+    return Call("get", {"id": job_id, "env": env}, _as("Job", "job"))
 
 
 def attempts(job_id: str) -> Call[tuple["Attempt", ...]]:
     return Call(
         "get",
         {"id": job_id},
-        lambda result: _each(_models().Attempt, result["attempts"]),
+        _each("Attempt", "attempts"),
     )
 
 
 def list_jobs(
     state: str | None, limit: int | None, before: int | None = None
-) -> Call[Part[tuple["Job", ...]]]:
-    def parse(result: Any) -> Part[tuple["Job", ...]]:
-        jobs = _each(_models().Job, result["jobs"])
+) -> Call[Part["Job"]]:
+    def parse(result: Any) -> Part["Job"]:
+        jobs = _each("Job", "jobs")(result)
         left = None if limit is None else limit - len(jobs)
         more = result["next"] is not None and left != 0
         return Part(jobs, list_jobs(state, left, result["next"]) if more else None)
@@ -115,15 +116,17 @@ def list_jobs(
 
 
 def cancel(job_id: str, if_state: str | None, *, wait: bool) -> Call["Job"]:
-    return Call("cancel", _given(id=job_id, if_state=if_state, wait=wait), _job)
+    return Call(
+        "cancel", _given(id=job_id, if_state=if_state, wait=wait), _as("Job", "job")
+    )
 
 
 def retry(job_id: str, if_state: str | None) -> Call["Job"]:
-    return Call("retry", _given(id=job_id, if_state=if_state), _job)
+    return Call("retry", _given(id=job_id, if_state=if_state), _as("Job", "job"))
 
 
 def retry_all(state: str) -> Call[int]:
-    return Call("retry_all", {"state": state}, lambda result: int(result["retried"]))
+    return Call("retry_all", {"state": state}, _count("retried"))
 
 
 def wait(job_id: str, timeout: Seconds | None) -> Call["Job"]:
@@ -133,7 +136,8 @@ def wait(job_id: str, timeout: Seconds | None) -> Call["Job"]:
                 f"job {job_id} is still {result['job']['state']}",
                 data={"id": job_id, "state": result["job"]["state"]},
             )
-        return _job(result)
+        job: Job = _as("Job", "job")(result)
+        return job
 
     return Call("wait", _given(id=job_id, timeout=_seconds(timeout)), parse)
 
@@ -143,7 +147,7 @@ def prune(states: Iterable[str] | None, older_than: Seconds) -> Call[int]:
     return Call(
         "prune",
         _given(states=chosen, older_than=seconds(older_than)),
-        lambda result: int(result["pruned"]),
+        _count("pruned"),
     )
 
 
@@ -161,7 +165,7 @@ def _log_part(
         # A run that is going on ends here too: what it writes from now on is follow's.
         more = bool(data) and following < result["size"]
         rest = _log_part(what, result["run"], {"offset": following})
-        return Part(data, rest if more else None)
+        return Part((data,) if data else (), rest if more else None)
 
     params = {**what, **_given(run=run), **where, "limit": MAX_LOG_CHUNK}
     return Call("logs.read", params, parse)
@@ -177,53 +181,51 @@ def follow(
     return StreamCall(
         "logs.follow",
         _given(id=job_id, run=run, tail=tail, streams=chosen),
-        _job,
-        event=lambda body: _models().follow_event(body),
+        _as("Job", "job"),
+        event=_follow_event,
     )
 
 
 def status() -> Call["Status"]:
-    return Call("status", {}, lambda result: _models().Status.from_wire(result))
+    return Call("status", {}, _as("Status"))
 
 
 def stats(since: Seconds | None) -> Call["Stats"]:
     return Call(
         "stats",
         _given(since=_seconds(since)),
-        lambda result: _models().Stats.from_wire(result),
+        _as("Stats"),
     )
 
 
 def settings() -> Call[tuple["Setting", ...]]:
-    return Call(
-        "config.list", {}, lambda result: _each(_models().Setting, result["settings"])
-    )
+    return Call("config.list", {}, _each("Setting", "settings"))
 
 
 def setting(key: str) -> Call["Setting"]:
-    return Call("config.get", {"key": key}, _setting)
+    return Call("config.get", {"key": key}, _as("Setting"))
 
 
 def set_setting(key: str, value: float | str) -> Call["Setting"]:
-    return Call("config.set", {"key": key, "value": value}, _setting)
+    return Call("config.set", {"key": key, "value": value}, _as("Setting"))
 
 
 def unset_setting(key: str) -> Call["Setting"]:
-    return Call("config.unset", {"key": key}, _setting)
+    return Call("config.unset", {"key": key}, _as("Setting"))
 
 
 def workers() -> Call[tuple["Worker", ...]]:
-    return Call("workers.list", {}, _workers)
+    return Call("workers.list", {}, _each("Worker", "workers"))
 
 
 def start_workers(count: int, *, bound: bool) -> Call[tuple["Worker", ...]]:
-    return Call("workers.start", {"count": count, "bound": bound}, _workers)
+    return Call(
+        "workers.start", {"count": count, "bound": bound}, _each("Worker", "workers")
+    )
 
 
 def ensure_workers(count: int) -> Call[int]:
-    return Call(
-        "workers.ensure", {"count": count}, lambda result: int(result["workers"])
-    )
+    return Call("workers.ensure", {"count": count}, _count("workers"))
 
 
 def stop_workers(
@@ -233,14 +235,12 @@ def stop_workers(
     return Call(
         "workers.stop",
         _given(timeout=_seconds(timeout), now=now, workers=chosen),
-        lambda result: _models().Stopped.from_wire(result),
+        _as("Stopped"),
     )
 
 
 def daemon_status() -> Call["DaemonStatus"]:
-    return Call(
-        "daemon.status", {}, lambda result: _models().DaemonStatus.from_wire(result)
-    )
+    return Call("daemon.status", {}, _as("DaemonStatus"))
 
 
 def stop_daemon(*, now: bool) -> Call[None]:
@@ -252,18 +252,16 @@ def restart_daemon() -> Call[None]:
 
 
 def doctor() -> Call[tuple["Check", ...]]:
-    return Call("doctor", {}, lambda result: _each(_models().Check, result["checks"]))
+    return Call("doctor", {}, _each("Check", "checks"))
 
 
 DEAD = JobState.DEAD
 """The state of what is in the dead letter queue."""
 
 
-def _models() -> ModuleType:
-    """Return the models, which take 9 ms to import and are of no use to raw calls."""
-    from queuectl import models  # noqa: PLC0415 - see above
-
-    return models
+def _follow_event(body: Mapping[str, Any]) -> "FollowEvent | None":
+    event: FollowEvent | None = _model("follow_event")(body)
+    return event
 
 
 def _given(**params: Any) -> dict[str, Any]:
@@ -274,23 +272,33 @@ def _seconds(value: Seconds | None) -> float | None:
     return None if value is None else seconds(value)
 
 
-def _each(model: Any, wires: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
-    return tuple(model.from_wire(wire) for wire in wires)
-
-
 def _nothing(_result: Any) -> None:
     return None
 
 
-def _job(result: Any) -> "Job":
-    job: Job = _models().Job.from_wire(result["job"])
-    return job
+def _count(key: str) -> Callable[[Any], int]:
+    return lambda result: int(result[key])
 
 
-def _setting(result: Any) -> "Setting":
-    setting: Setting = _models().Setting.from_wire(result)
-    return setting
+def _as(model: str, key: str | None = None) -> Callable[[Any], Any]:
+    """Return what reads a result, or what it has under ``key``, as a model."""
+
+    def parse(result: Any) -> Any:
+        return _model(model).from_wire(result if key is None else result[key])
+
+    return parse
 
 
-def _workers(result: Any) -> tuple["Worker", ...]:
-    return _each(_models().Worker, result["workers"])
+def _each(model: str, key: str) -> Callable[[Any], tuple[Any, ...]]:
+    def parse(result: Any) -> tuple[Any, ...]:
+        kind = _model(model)
+        return tuple(kind.from_wire(wire) for wire in result[key])
+
+    return parse
+
+
+def _model(name: str) -> Any:
+    # They take 9 ms to import, and raw calls have no use for them.
+    from queuectl import models  # noqa: PLC0415
+
+    return getattr(models, name)

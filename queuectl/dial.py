@@ -155,6 +155,7 @@ def _start(place: Place, timeout: float | None) -> socket.socket:
     if complaint and (found := _outwait(place, timeout)):
         return found
     raise AutostartError(
-        complaint or f"queuectld has started but does not answer at {place.socket}; "
+        complaint
+        or f"queuectld has started but does not answer at {place.socket}; "
         "does its configuration name another socket?"
     )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -31,11 +30,6 @@ _REASON = MappingProxyType({"read": _word(Reason)})
 _TIME = MappingProxyType({"read": datetime.fromisoformat})
 
 
-@cache
-def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any] | None]:
-    return {field.name: field.metadata.get("read") for field in fields(kind)}
-
-
 @dataclass(frozen=True, slots=True)
 class Model:
     """Something told by the daemon."""
@@ -49,10 +43,10 @@ class Model:
             ValueError: what should be a time is none.
         """
         values = {}
-        for name, read in _readers(cls).items():
-            if name in wire:
-                value = wire[name]
-                values[name] = value if value is None or not read else read(value)
+        for item in fields(cls):
+            if item.name in wire:
+                value, read = wire[item.name], item.metadata.get("read")
+                values[item.name] = value if value is None or not read else read(value)
         return cls(**values)
 
 

@@ -1,14 +1,23 @@
-"""The blocking client below its typed methods: any request, raw maps in and out."""
+"""The blocking client below its typed methods: sends any request, waits for any reply.
 
-from collections.abc import Mapping
+Knows no method of the protocol by name.
+"""
+
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.errors import RequestTimeoutError
 from queuectl.mailbox import Mailbox
 from queuectl.stream import Stream
 from queuectl.wire import Wire, deadline
+
+if TYPE_CHECKING:
+    from queuectl.calls import Call, Part, StreamCall
+
+E = TypeVar("E")
+T = TypeVar("T")
 
 
 class Session:
@@ -128,6 +137,23 @@ class Session:
         """
         request_id = self._send(method, params or {}, stream=True)
         return Stream(self._wire, request_id, event=_as_it_is, result=_as_it_is)
+
+    def perform(self, call: "Call[T]") -> T:
+        """Carry out a call; return its typed result. Raises as ``call``."""
+        return call.read(self.call(call.method, call.params))
+
+    def perform_parts(self, call: "Call[Part[T]]") -> Iterator[T]:
+        """Yield the items of a call's parts, asking for each part when it is due."""
+        following: Call[Part[T]] | None = call
+        while following is not None:
+            part = self.perform(following)
+            yield from part.items
+            following = part.following
+
+    def perform_stream(self, call: "StreamCall[E, T]") -> Stream[E, T]:
+        """Carry out a call that events answer."""
+        request_id = self._send(call.method, call.params, stream=True)
+        return Stream(self._wire, request_id, call.event, call.read)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the daemon closes the connection.

@@ -55,8 +55,9 @@ class Wire:
             self._outgoing.clear()
 
     def flush(self, until: float | None) -> bool:
-        """Write what is queued. What a passed deadline leaves stays queued: frames
-        are never cut short.
+        """Write all that is queued.
+
+        What a passed deadline leaves stays queued: no frame is ever cut short.
 
         Returns:
             Whether it was done before the deadline, or nobody is there to read it.

@@ -24,7 +24,7 @@ _events = logs.get("main")
 
 def main() -> None:
     """Run the command, and exit with its status."""
-    command()
+    command(prog_name="queuectld")
 
 
 def _table_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -207,10 +207,10 @@ class Broker:
         self, states: Sequence[JobState], finished_before: int
     ) -> list[JobView]:
         """Return some finished jobs that may be forgotten, with their attempts."""
-        return await self._store.write(
-            lambda tx: [
-                JobView(job, tx.attempts(job.seq), None)
-                for job in tx.prunable(states, finished_before, CHUNK)
+        return await self._store.read(
+            lambda reader: [
+                JobView(job, reader.attempts(job.seq), None)
+                for job in reader.prunable(states, finished_before, CHUNK)
             ]
         )
 

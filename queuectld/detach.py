@@ -31,7 +31,7 @@ Serve = Callable[[Ready], Outcome]
 
 
 def run(serve: Serve, *, died: str) -> Outcome:
-    """Call ``serve`` in a process of its own session, without terminal or cwd.
+    """Call ``serve`` in a process of its own session, without a terminal.
 
     Call it before threads, sockets or files exist: every inherited descriptor is
     closed there. Returns in the calling process only: status 0 as soon as ``serve``
@@ -95,8 +95,6 @@ def _leave(serve: Serve, writer: int) -> NoReturn:
 
 
 def _serve(serve: Serve, report: _Report) -> int:
-    os.chdir("/")
-    os.umask(0o077)
     _close_inherited(report.fd)
     outcome = serve(report.ready)
     if outcome.status:

@@ -8,6 +8,7 @@ after its result is committed.
 import asyncio
 import os
 import select
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from queuectl_protocol.vocabulary import Reason
@@ -47,6 +48,7 @@ class Recovery:
         """At the start: take in the workers that live, settle what the others left."""
         running = {job.lease: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
+        adopted: set[int | None] = set()
         for record in records.read_all(self._records):
             if record.store != self._store_id:
                 continue
@@ -54,24 +56,34 @@ class Recovery:
             if pidfd is None:
                 dead[record.lease] = record
                 continue
+            adopted.add(record.lease)
             job = running.pop(record.lease, None)
             pool.adopt(record, pidfd, None if job is None else self._run_on(pool, job))
         for job in running.values():
             await self.settle(_run(job), dead.get(job.lease))
-        await asyncio.to_thread(self._sweep, dead)
+        await asyncio.to_thread(self._sweep, dead.values(), adopted)
 
     async def bury(self, worker: Worker) -> None:
         """A worker is gone: settle the run it had, and remove its record."""
         file = records.file_of(self._records, worker.number)
-        if worker.run is not None and not worker.run.reported:
-            await self.settle(worker.run, await asyncio.to_thread(records.read, file))
+        record = await asyncio.to_thread(records.read, file)
+        if worker.run is None:
+            # It may have spooled a result that was committed before it was told so.
+            if record is not None and record.lease is not None:
+                await self.forget(record.lease)
+        elif not worker.run.reported:
+            await self.settle(worker.run, record)
         await asyncio.to_thread(records.remove, file)
+
+    async def forget(self, lease: int) -> None:
+        """Remove the result that a worker may have spooled. It is committed."""
+        await asyncio.to_thread(spool.remove, self._spool, lease)
 
     async def settle(self, run: Run, record: WorkerRecord | None) -> None:
         """Record the end of an attempt whose worker is dead."""
         end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
         await self._broker.finish(run.seq, end)
-        await asyncio.to_thread(spool.remove, self._spool, run.lease)
+        await self.forget(run.lease)
         log.info(
             "attempt_settled",
             job=run.job_id,
@@ -107,7 +119,8 @@ class Recovery:
 
     def _kill_leftovers(self, run: Run, leader: ProcessId | None) -> None:
         traces = ending.Traces(
-            marker=f"QUEUECTL_LEASE={self._store_id}:{run.lease}",
+            store=self._store_id,
+            lease=run.lease,
             leader=leader,
             outputs=outputs.paths(self._output, run.seq, run.run, run.lease),
         )
@@ -135,16 +148,15 @@ class Recovery:
         )
         return run
 
-    def _sweep(self, dead: dict[int | None, WorkerRecord]) -> None:
-        """Remove dead workers' records, and results that were recorded before.
-
-        A result whose worker lives is not among them: it spools, then ends, and is
-        buried like the others.
-        """
-        for record in dead.values():
+    def _sweep(
+        self, dead: Iterable[WorkerRecord], adopted: Collection[int | None]
+    ) -> None:
+        """Remove dead workers' records, and results that were recorded before."""
+        for record in dead:
             records.remove(records.file_of(self._records, record.worker))
-            if record.lease is not None:
-                spool.remove(self._spool, record.lease)
+        for lease in spool.leases(self._spool):
+            if lease not in adopted:
+                spool.remove(self._spool, lease)
 
 
 def _run(job: Job) -> Run:

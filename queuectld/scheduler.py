@@ -186,6 +186,8 @@ class Scheduler:
         if finished.job is None:
             log.warning("result_refused", worker=worker.number, lease=end.lease)
         worker.run = None
+        if worker.number not in self.pool.workers:
+            await self._recovery.forget(end.lease)
         if finished.next is not None:
             await self._assign(worker, finished.next)
         else:

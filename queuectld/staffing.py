@@ -54,7 +54,6 @@ class Staff:
         self._pulse = asyncio.Event()
         self._failed_starts = 0
         self._not_before = 0.0
-        self._filling = asyncio.Lock()
         self.draining = False
         self.wake: Callable[[], None] = lambda: None
 
@@ -78,8 +77,8 @@ class Staff:
         """
         if self._desired.total() + count > MAX_WORKERS:
             raise TooManyWorkersError(MAX_WORKERS)
-        await self._want(owner, self._desired[owner] + count)
         before = set(self._pool.workers)
+        await self._want(owner, self._desired[owner] + count)
         await self._ready(owner)
         return [w for w in self._pool if w.number not in before and w.owner is owner]
 
@@ -140,19 +139,16 @@ class Staff:
 
     async def fill(self) -> float | None:
         """Start what is missing; return the monotonic time to try again, if any."""
-        if self.draining or self._filling.locked():
+        missing = [] if self.draining else self._missing()
+        if not missing:
             return None
-        async with self._filling:
-            missing = self._missing()
-            if not missing:
-                return None
-            now = self._clock.monotonic()
-            if now < self._not_before:
-                return self._not_before
-            numbers = await self._broker.worker_numbers(len(missing))
-            for owner, number in zip(missing, numbers, strict=True):
-                if self._desired[owner] > len(self._active(owner)):
-                    await self._start(number, owner)
+        if self._clock.monotonic() < self._not_before:
+            return self._not_before
+        numbers = await self._broker.worker_numbers(len(missing))
+        for owner, number in zip(missing, numbers, strict=True):
+            # While the numbers were committed, fewer may have become enough.
+            if self._desired[owner] > len(self._active(owner)):
+                await self._start(number, owner)
         return None
 
     def ready(self) -> None:

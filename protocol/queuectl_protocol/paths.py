@@ -12,6 +12,9 @@ SOCKET_NAME = "queuectl.sock"
 LOCK_NAME = "lock"
 """File in the state directory that a running daemon holds with flock(2)."""
 
+LOG_NAME = "queuectld.log"
+"""File in the state directory to which a daemon in the background logs."""
+
 SUN_PATH_MAX = 107
 """Bytes in the path of a Unix socket: sun_path less its NUL. See unix(7)."""
 

@@ -81,7 +81,8 @@ class Bulk:
         """Take more input; if it pauses, settle first what there is."""
         if self._sent is not None and not self._readable(0):
             yield from self._acknowledged()
-        if self._sent is not None or self._readable(PAUSE if self._source.partial else None):
+        pause = PAUSE if self._source.partial else None
+        if self._sent is not None or self._readable(pause):
             self._source.read()
         elif batch := self._source.take(partial=True):
             self._send(batch)

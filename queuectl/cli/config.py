@@ -97,9 +97,7 @@ def get(connector: Connector, *, key: str | None, as_json: bool) -> None:
 @click.argument("value")
 @json_option
 @pass_connector
-def set_setting(
-    connector: Connector, *, key: str, value: str, as_json: bool
-) -> None:
+def set_setting(connector: Connector, *, key: str, value: str, as_json: bool) -> None:
     """Set KEY to VALUE, and say which jobs that touches.
 
     Durations are written 90, 90s, 5m, 2h or 1d, and sizes 64k, 10M or 1GiB.

@@ -67,7 +67,7 @@ def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
 @dlq.command("retry")
 @click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
-@click.option("--json", "as_json", is_flag=True, help="JSON: the jobs, or their number.")
+@click.option("--json", "as_json", is_flag=True, help="The jobs, or their number.")
 @pass_connector
 def retry_dead(
     connector: Connector, *, job_ids: tuple[str, ...], everything: bool, as_json: bool

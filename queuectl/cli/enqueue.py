@@ -49,6 +49,7 @@ from queuectl.cli.status import NO_WORKERS
 @pass_connector
 def enqueue(
     connector: Connector,
+    /,
     *,
     words: tuple[str, ...],
     line: str | None,

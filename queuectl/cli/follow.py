@@ -62,7 +62,8 @@ class Follower:
             for event in events:
                 if event["type"] == "data":
                     self._take(event["run"], event["stream"], event)
-            job: dict[str, Any] = events.result["job"]
+        assert events.result is not None
+        job: dict[str, Any] = events.result["job"]
         return job
 
     def _take(self, run: int, stream: str, event: dict[str, Any]) -> None:

@@ -19,13 +19,14 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     try:
         job = json.loads(text, parse_int=_integer, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise ValueError(f"bad JSON: {error.msg} at character {error.pos + 1}") from None
+        place = f"at character {error.pos + 1}"
+        raise ValueError(f"bad JSON: {error.msg} {place}") from None
     except UnicodeDecodeError:
         raise ValueError("bad JSON: not UTF-8") from None
     except RecursionError:
         raise ValueError("bad JSON: nested too deeply") from None
     if not isinstance(job, dict):
-        raise ValueError("a job is a JSON object such as {\"command\": \"sleep 2\"}")  # noqa: TRY004
+        raise ValueError("bad JSON: not an object, as in {...}")
     _check_depth(job, MAX_DEPTH)
     return job
 

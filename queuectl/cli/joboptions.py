@@ -124,11 +124,11 @@ class CommandLine(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            error.message += (
-                " Options of the job's own program go after --, as in: "
-                f"{ctx.command_path} -- rsync -a here there."
-            )
-            raise
+            raise click.UsageError(
+                f"{error.format_message()} Options of the job's own program go after "
+                f"--, as in: {ctx.command_path} -- rsync -a here there.",
+                ctx,
+            ) from None
 
 
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from queuectl.cli import jobview, output, text
-from queuectl.cli.params import JOB_ID, STATE
 from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import JOB_ID, STATE
 from queuectl.cli.table import Row, Table
 from queuectl.client import Client
 from queuectl_protocol.limits import MAX_PAGE

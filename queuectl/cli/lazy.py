@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -40,14 +40,11 @@ class SuggestingGroup(click.Group):
         """Find the command, or refuse with a suggestion."""
         name = args[0]
         known = self.get_command(ctx, name) is not None
-        if known or name.startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        self._refuse(ctx, name)
-
-    def _refuse(self, ctx: click.Context, name: str) -> NoReturn:
-        near = self.suggestion(ctx, name)
-        asked = f" Did you mean '{ctx.command_path} {near}'?" if near else ""
-        raise click.UsageError(f"There is no command {name!r}.{asked}", ctx)
+        if not known and not name.startswith("-") and not ctx.resilient_parsing:
+            near = self.suggestion(ctx, name)
+            asked = f" Did you mean '{ctx.command_path} {near}'?" if near else ""
+            raise click.UsageError(f"There is no command {name!r}.{asked}", ctx)
+        return super().resolve_command(ctx, args)
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
         """Return the command that was probably meant."""

@@ -94,7 +94,7 @@ def rows(columns: Sequence[Column], content: Sequence[Row]) -> None:
 
 
 def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
-    """Write titles and values to stdout, the values aligned; empty ones are left out."""
+    """Write titles and values to stdout, aligned; without the empty ones."""
     content = [(title, value) for title, value in content if value]
     columns = max((text.width(title) for title, _ in content), default=0)
     for title, value in content:
@@ -102,10 +102,10 @@ def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
 
 
 def document(value: Any) -> None:
-    """Write one JSON document to stdout.
+    r"""Write one JSON document to stdout.
 
     It is ASCII: what could act on a terminal is escaped, and bytes that are not UTF-8
-    are lone surrogates (``\\udc80`` to ``\\udcff``), as they are in Python.
+    are lone surrogates (``\udc80`` to ``\udcff``), as they are in Python.
     """
     line(json.dumps(value, indent=2, default=_as_text))
 

@@ -12,10 +12,12 @@ from queuectl.cli import times
 from queuectl_protocol import units
 from queuectl_protocol.vocabulary import JobState
 
+# ParamType takes a type argument since click 8.4, and must not be given one before.
+
 STATE = click.Choice([state.value for state in JobState])
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]
     """A duration such as ``90``, ``90s``, ``5m``, ``2h`` or ``1d``, in seconds."""
 
     name = "duration"
@@ -35,7 +37,7 @@ class Duration(click.ParamType):
         return duration
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType):  # type: ignore[type-arg]
     """A point in time (``times.parse_at``), as RFC 3339 for the wire."""
 
     name = "time"
@@ -50,7 +52,7 @@ class Moment(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Variable(click.ParamType):
+class Variable(click.ParamType):  # type: ignore[type-arg]
     """``NAME=VALUE``, or ``NAME`` alone for its value in this environment."""
 
     name = "variable"
@@ -71,7 +73,7 @@ class Variable(click.ParamType):
         return name, content
 
 
-class JobId(click.ParamType):
+class JobId(click.ParamType):  # type: ignore[type-arg]
     """A job's id; at a terminal the shell completes it."""
 
     name = "id"
@@ -85,7 +87,10 @@ class JobId(click.ParamType):
         return str(value)
 
     def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the newest jobs' ids; no daemon, no offer."""
         from queuectl.cli.complete import job_ids  # noqa: PLC0415 - loads the client

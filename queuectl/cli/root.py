@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import click
 
 from queuectl.cli import output
+from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
 from queuectl.cli.lazy import LazyGroup
-from queuectl.cli.connector import Connector
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
 
@@ -126,4 +126,3 @@ def _run(arguments: Sequence[str] | None) -> int:
         output.note(f"queuectl: {error}")
         return of_error(error)
     return status if isinstance(status, int) else Status.OK
-

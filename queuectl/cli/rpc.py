@@ -28,7 +28,7 @@ def rpc(connector: Connector, *, method: str, params: str) -> int:
     try:
         fields = jobinput.parse_json(params)
     except ValueError as error:
-        raise click.UsageError(f"the parameters are no JSON object: {error}") from None
+        raise click.UsageError(f"the parameters: {error}") from None
     with connector.connect() as client:
         try:
             with client.stream(method, fields) as events:

@@ -23,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @job_options
 @pass_connector
 def run(
-    connector: Connector, *, words: tuple[str, ...], line: str | None, **options: Any
+    connector: Connector, /, *, words: tuple[str, ...], line: str | None, **options: Any
 ) -> int:
     r"""Run a command as a job, and end with its exit code.
 

@@ -59,7 +59,7 @@ def local(text: str | None) -> str:
     """Return a time off the wire as a local one for people: to the second."""
     if text is None:
         return ""
-    moment = datetime.fromtimestamp(units.parse_time(text) / 1000)
+    moment = datetime.fromtimestamp(seconds(text))  # noqa: DTZ006 - local, for people
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 

@@ -9,13 +9,13 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from queuectl_protocol.vocabulary import FINAL_STATES
 from queuectld.broker import Broker, JobView
 from queuectld.core.job import Attempt, Job
 from queuectld.server import reading
 from queuectld.server.call import Stream
-from queuectld.server.errors import AttemptNotFoundError
 from queuectld.server.inotify import Change, Watcher
 from queuectld.workers import outputs
 
@@ -65,9 +65,9 @@ class GrowingFile:
 
     def _await_creation(self, files: Watcher, wake: asyncio.Event) -> None:
         """Watch the file's directory, or the one that this will be created in."""
-        directory = os.path.dirname(self._path)
+        directory = str(Path(self._path).parent)
         if not self._await(directory, Change.CREATED, files, wake):
-            parent = os.path.dirname(directory)
+            parent = str(Path(directory).parent)
             self._await(parent, Change.CREATED, files, wake)
             # It may have been created just before its parent was watched.
             self._await(directory, Change.CREATED, files, wake)
@@ -109,28 +109,17 @@ class Follower:
 
         Args:
             run: follow this one only; None: begin with the last, or the first to come.
+                The attempt is there.
             tail: begin with so many last lines; None: with the first byte.
-
-        Raises:
-            AttemptNotFoundError: there is no ``run``.
         """
         await self._refresh()
-        done = self._before(run)
+        done = run - 1 if run else max(0, self._view.job.runs - 1)
         while attempt := await self._attempt_after(done):
             await self._follow_attempt(attempt, tail)
             done, tail = attempt.run, None
             if run is not None:
                 break
         return self._view.job
-
-    def _before(self, run: int | None) -> int:
-        """Return the number after which the attempts to follow begin."""
-        runs = [attempt.run for attempt in self._view.attempts]
-        if run is None:
-            return runs[-1] - 1 if runs else 0
-        if run not in runs:
-            raise AttemptNotFoundError(self._view.job.id, run, runs)
-        return run - 1
 
     async def _attempt_after(self, run: int) -> Attempt | None:
         """Wait for the next attempt; None when there will be none, or no need."""
@@ -224,9 +213,7 @@ class Follower:
     async def _something(self) -> None:
         """Wait until the job changes, a file grows, or the client has enough."""
         wake = self._stream.wake
-        waits = [
-            asyncio.create_task(event.wait()) for event in (self._changed, wake)
-        ]
+        waits = [asyncio.create_task(event.wait()) for event in (self._changed, wake)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

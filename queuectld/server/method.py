@@ -14,8 +14,11 @@ Handler = Callable[..., Awaitable[Result]]
 
 
 class Role(StrEnum):
-    """What a client may do. Whoever may enqueue runs code as the daemon's user, so
-    there is one role until jobs run as their submitters."""
+    """What a client may do.
+
+    Whoever may enqueue runs code as the daemon's user, so there is one role until
+    jobs run as their submitters.
+    """
 
     ADMIN = "admin"
 

@@ -91,9 +91,7 @@ def _value(param: Param, value: Any) -> Any:
         raise InvalidParamsError(param.name, f"{param.name} {error}") from None
 
 
-def _unknown(
-    declared: Sequence[Param], given: Mapping[str, Any]
-) -> InvalidParamsError:
+def _unknown(declared: Sequence[Param], given: Mapping[str, Any]) -> InvalidParamsError:
     known = [param.name for param in declared]
     name = next(name for name in given if name not in known)
     advice = nearest(name, known) or (
@@ -118,7 +116,7 @@ def flag(name: str, doc: str, *, default: bool = False) -> Param:
 
     def check(value: Any) -> bool:
         if not isinstance(value, bool):
-            raise ValueError("is true or false")  # noqa: TRY004
+            raise ValueError("is true or false")
         return value
 
     return Param(name, "bool", doc, check, default=default)
@@ -177,9 +175,12 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
-            raise ValueError("is a string")  # noqa: TRY004
+            raise ValueError("is a string")
         if not 0 < len(value) <= most:
             raise ValueError(f"has from 1 to {most} characters")
+        if not value.isprintable():
+            # Bytes that are not UTF-8 are among these: they come as surrogates.
+            raise ValueError("has characters that cannot be printed")
         return value
 
     return Param(name, "str", doc, check, required)
@@ -239,13 +240,13 @@ def batch(name: str, doc: str) -> Param:
 
 def _map(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError("is a map with strings as keys")  # noqa: TRY004
+        raise ValueError("is a map with strings as keys")
     return value
 
 
 def _list(value: Any, most: int) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError("is a list")  # noqa: TRY004
+        raise ValueError("is a list")
     if len(value) > most:
         raise ValueError(f"has {len(value)} items, and the limit is {most}")
     return value

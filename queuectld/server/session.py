@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections import deque
+from functools import partial
 
 from queuectl_protocol import __version__
 from queuectl_protocol.connection import ServerConnection
@@ -32,7 +33,7 @@ API = 1
 
 _UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred, see unix(7)
 
-_log = logs.get("server")
+log = logs.get("server")
 
 
 class Session(asyncio.Protocol):
@@ -95,7 +96,7 @@ class Session(asyncio.Protocol):
         self._outbox.resume()
         self._proceed()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why is all the same
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client is gone: end what only it waits for, let the rest be done."""
         self._lost = True
         self._waiting.clear()
@@ -174,6 +175,7 @@ class Session(asyncio.Protocol):
         self._short += not method.waits
         self._held += message.size
         task = asyncio.create_task(self._answer(message, method))
+        task.add_done_callback(partial(self._answered, message, method))
         self._tasks[message.id] = task, method
 
     def _method(self, name: str) -> Method:
@@ -196,25 +198,22 @@ class Session(asyncio.Protocol):
                     await self._call(request, method)
             else:
                 await self._call(request, method)
-        except asyncio.CancelledError:
-            # Only a request that waits is cancelled; nobody reads this when the
-            # client is gone.
-            self._outbox.refuse(request.id, ShuttingDownError())
         except Exception as error:  # noqa: BLE001 - the boundary of all handlers
-            self._refuse(request, error)
-        self._answered(request, method)
+            if refusal(error).code is ErrorCode.INTERNAL:
+                log.exception("request_failed", error, method=method.name)
+            self._outbox.refuse(request.id, error)
 
     async def _call(self, request: Request, method: Method) -> None:
         arguments = params.checked(method.params, request.params)
         call = Call(request.id, self._service, self._peer)
         self._outbox.reply(request.id, await method.handler(call, **arguments))
 
-    def _refuse(self, request: Request, error: Exception) -> None:
-        if refusal(error).code is ErrorCode.INTERNAL:
-            _log.exception("request_failed", error, method=request.method)
-        self._outbox.refuse(request.id, error)
-
-    def _answered(self, request: Request, method: Method) -> None:
+    def _answered(
+        self, request: Request, method: Method, task: asyncio.Task[None]
+    ) -> None:
+        if task.cancelled():
+            # Only a request that waits is. When the client is gone, nobody reads this.
+            self._outbox.refuse(request.id, ShuttingDownError())
         del self._tasks[request.id]
         self._short -= not method.waits
         self._held -= request.size

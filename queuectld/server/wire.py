@@ -27,6 +27,11 @@ def _second(seconds: int) -> str:
     return format_time(seconds * 1000)[: -len("000Z")]
 
 
+def number(value: float) -> float:
+    """Return a whole number as one: it reads 300, not 300.0, however it was stored."""
+    return int(value) if value.is_integer() else value
+
+
 def job(job: Job) -> Wire:
     """Return a job without its environment, which is never in a listing."""
     return {
@@ -39,10 +44,10 @@ def job(job: Job) -> Wire:
         "updated_at": time(job.updated_at),
         "run_at": time(job.run_at),
         "priority": job.priority,
-        "timeout": job.timeout,
-        "backoff_base": job.backoff_base,
-        "backoff_max": job.backoff_max,
-        "backoff_jitter": job.backoff_jitter,
+        "timeout": number(job.timeout),
+        "backoff_base": number(job.backoff_base),
+        "backoff_max": number(job.backoff_max),
+        "backoff_jitter": number(job.backoff_jitter),
         "output_limit": job.output_limit,
         "cwd": job.cwd,
         "umask": None if job.umask is None else f"{job.umask:04o}",
@@ -118,7 +123,7 @@ def setting(setting: Setting, stored: dict[str, Value]) -> Wire:
     """Return a setting with its value in force, given those that were set."""
     return {
         "key": setting.key,
-        "value": stored.get(setting.key, setting.default),
+        "value": number(stored.get(setting.key, setting.default)),
         "default": setting.default,
         "is_default": setting.key not in stored,
         "kind": setting.kind,

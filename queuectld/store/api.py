@@ -109,6 +109,12 @@ class Reader(Protocol):
         """Return up to ``limit`` jobs in a state, oldest first."""
         ...
 
+    def prunable(
+        self, states: Sequence[JobState], finished_before: int, limit: int
+    ) -> list[Job]:
+        """Return up to ``limit`` finished jobs, those that finished first."""
+        ...
+
     def environment(self, key: bytes) -> dict[str, str]:
         """Return a stored environment."""
         ...
@@ -180,12 +186,6 @@ class Transaction(Reader, Protocol):
 
     def set_meta(self, key: str, value: str) -> None:
         """Store a small value of the daemon's own."""
-        ...
-
-    def prunable(
-        self, states: Sequence[JobState], finished_before: int, limit: int
-    ) -> list[Job]:
-        """Return up to ``limit`` finished jobs, those that finished first."""
         ...
 
     def delete(self, jobs: Sequence[Job]) -> int:

@@ -56,7 +56,7 @@ def _take_over() -> None:
 
 
 def _fill(number: int) -> None:
-    """Make sure that a standard file is open, or a file of ours would take its place."""
+    """Open a standard file that is missing, or one of ours would take its place."""
     try:
         os.fstat(number)
     except OSError:

@@ -92,7 +92,7 @@ def terminate(entries: list[Process], main: int | None) -> None:
         if entry.group != main:
             _try(entry, signal.SIGTERM)
         if entry.state == "T":
-            # A stopped process answers SIGTERM only when it goes on. See systemd.kill(5).
+            # Stopped, it could not answer SIGTERM. systemd.kill(5) does the same.
             _try(entry, signal.SIGCONT)
 
 

@@ -210,8 +210,8 @@ class Running:
         still = [entry.pid for entry in ending.below()]
         if still:
             self.trouble.append(
-                f"{_name(still)} got SIGKILL {STUBBORN_AFTER:g}s ago and is still there; "
-                "it waits for a device or a server, or runs as another user"
+                f"{_name(still)} got SIGKILL {STUBBORN_AFTER:g}s ago and is still "
+                "there: it waits for a device or a server, or runs as another user"
             )
         self._stubborn_at = math.inf
 

@@ -76,7 +76,7 @@ def decode(data: bytes) -> SpooledResult:
     """
     body = _body(data)
     try:
-        end = {name: body.get(name) for name in _END}
+        end: dict[str, Any] = {name: body.get(name) for name in _END}
         end["reason"] = Reason(body["reason"])
         own = {name: body[name] for name in ("store", "worker", "seq", "run")}
         if not all(type(body[name]) is int for name in _NUMBERS):
@@ -97,7 +97,7 @@ def read(spool_dir: str, lease: int) -> SpooledResult | None:
         fd = os.open(path(spool_dir, lease), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with open(fd, "rb") as file:
+    with os.fdopen(fd, "rb") as file:
         return decode(file.read())
 
 

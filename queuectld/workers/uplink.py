@@ -22,8 +22,8 @@ class Uplink:
         self.fd = fd
         self.open = True
         self._decoder = wire.Decoder()
-        os.set_inheritable(fd, False)  # noqa: FBT003  # Python's own signature
-        os.set_blocking(fd, True)  # noqa: FBT003
+        os.set_inheritable(fd, False)
+        os.set_blocking(fd, True)
 
     def receive(self) -> list[wire.Message]:
         """Return the messages that one read completes, in order.

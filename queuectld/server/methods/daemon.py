@@ -2,16 +2,15 @@
 
 import asyncio
 import os
+from dataclasses import asdict
 
 import psutil
 
-from queuectld.server import doctor as checkup
-from queuectld.server import params, wire
+from queuectl_protocol import __version__
+from queuectld.server import diagnosis, params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
-
-from queuectl_protocol import __version__
 
 
 async def status(call: Call) -> Result:
@@ -39,16 +38,50 @@ async def status(call: Call) -> Result:
 
 async def stop(call: Call, *, now: bool) -> Result:
     """End the daemon."""
-    call.after_reply(lambda: call.context.stop(now))
+    # In the loop's next turn: the reply is on its way by then.
+    asyncio.get_running_loop().call_soon(call.context.stop, now)
     return {}
 
 
 async def restart(call: Call) -> Result:
     """End the daemon and leave the workers."""
-    call.after_reply(call.context.restart)
+    asyncio.get_running_loop().call_soon(call.context.restart)
     return {}
 
 
 async def doctor(call: Call) -> Result:
     """Look for what is wrong, or may go wrong."""
-    return {"checks": [check.wire() for check in await checkup.checks(call.context)]}
+    checks = await diagnosis.checks(call.context)
+    return {"checks": [asdict(check) for check in checks]}
+
+
+METHODS = (
+    Method(
+        name="daemon.status",
+        doc="Return who answers, since when, and how it is. rss is in bytes.",
+        handler=status,
+        result="{pid: int, version: str, uptime: seconds, socket: str, state_dir: str, "
+        "started_at: time, instance: str, draining: bool, workers: {active: int, "
+        "busy: int, wanted: int}, connections: int, rss: int}",
+    ),
+    Method(
+        name="daemon.stop",
+        doc="Reply, then end the daemon as SIGTERM does: running jobs have "
+        "shutdown_grace to finish.",
+        handler=stop,
+        params=(params.flag("now", "as a second SIGTERM does: end them at once"),),
+    ),
+    Method(
+        name="daemon.restart",
+        doc="Reply, then end the daemon as SIGUSR1 does: the workers finish their "
+        "jobs, and the next daemon takes over the results.",
+        handler=restart,
+    ),
+    Method(
+        name="doctor",
+        doc="Look for what is wrong, or may go wrong, on the daemon's side.",
+        handler=doctor,
+        result="{checks: [{name: str, level: ok | warning | error, detail: str, "
+        "advice: str | null}]}",
+    ),
+)

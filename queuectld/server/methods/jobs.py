@@ -27,9 +27,7 @@ STEP = 100
 async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Result:
     """Add one job."""
     context = call.context
-    wanted = submission.parse(
-        job, submitter=call.peer.uid, now=context.clock.wall()
-    )
+    wanted = submission.parse(job, submitter=call.peer.uid, now=context.clock.wall())
     (done,) = await context.broker.enqueue([wanted], if_exists=if_exists)
     return {
         "job": wire.job(done.job),
@@ -256,9 +254,7 @@ METHODS = (
         name="retry_all",
         doc="Queue all jobs again that are in a state.",
         handler=retry_all,
-        params=(
-            params.choice("state", "the state", _RETRIABLE, required=True),
-        ),
+        params=(params.choice("state", "the state", _RETRIABLE, required=True),),
         result="{retried: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
     ),

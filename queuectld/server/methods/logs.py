@@ -75,6 +75,7 @@ async def follow(
     """Stream what a job writes until its end."""
     broker = call.context.broker
     view = await broker.view(id)
+    _attempt(view, run)
     with broker.watch(view.job.seq) as changed, call.stream() as stream:
         # What changed before it was watched.
         changed.set()
@@ -94,7 +95,7 @@ async def unfollow(call: Call, *, sub: int | str) -> Result:
     """End a stream of this connection."""
     stream = call.peer.streams.get(sub)
     if stream is None:
-        raise InvalidParamsError("sub", f"no stream of this connection has the id {sub}")
+        raise InvalidParamsError("sub", "no stream of this connection has this id")
     stream.end()
     return {}
 
@@ -110,7 +111,9 @@ METHODS = (
         params=(
             _ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
-            params.choice("stream", "which stream", tuple(outputs.Stream), required=True),
+            params.choice(
+                "stream", "which stream", tuple(outputs.Stream), required=True
+            ),
             params.whole("offset", "bytes from the beginning", default=0),
             params.whole(
                 "limit",

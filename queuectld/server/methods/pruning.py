@@ -10,9 +10,7 @@ from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 
 
-async def prune(
-    call: Call, *, states: Sequence[JobState], older_than: float
-) -> Result:
+async def prune(call: Call, *, states: Sequence[JobState], older_than: float) -> Result:
     """Forget finished jobs and their output."""
     housekeeping = call.context.scheduler.housekeeping
     return {"pruned": await housekeeping.prune(states, older_than)}

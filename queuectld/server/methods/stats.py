@@ -12,7 +12,7 @@ async def status(call: Call) -> Result:
     scheduler = call.context.scheduler
     counts = await call.context.broker.counts()
     return {
-        **counts,
+        **{state.value: count for state, count in counts.items()},
         "workers": {
             "active": workers.active(scheduler.pool),
             "busy": workers.busy(scheduler.pool),
@@ -33,8 +33,8 @@ METHODS = (
         name="status",
         doc="Return how many jobs are in each state, and how many workers there are.",
         handler=status,
-        result="{pending: int, processing: int, completed: int, failed: int, dead: int, "
-        "cancelled: int, workers: {active: int, busy: int}, draining: bool}",
+        result="{pending: int, processing: int, completed: int, failed: int, "
+        "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
@@ -42,7 +42,9 @@ METHODS = (
         doc="Return statistics, those of pruned jobs included. Times are in seconds; "
         "percentiles are within 5 per cent.",
         handler=stats,
-        params=(params.seconds("since", "the last so many; absent: from the first job"),),
+        params=(
+            params.seconds("since", "the last so many; absent: from the first job"),
+        ),
         result="{since: time, minutes: number, completed: int, dead: int, "
         "cancelled: int, failed_attempts: int, retries: int, lost: int, "
         "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "

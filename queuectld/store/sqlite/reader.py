@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
@@ -61,6 +62,18 @@ class SqliteReader:
     def in_state(self, state: JobState, limit: int) -> list[Job]:
         """Return up to ``limit`` jobs in a state, oldest first."""
         return self._jobs(self._sql.jobs_in_state, state, limit)
+
+    def prunable(
+        self, states: Sequence[JobState], finished_before: int, limit: int
+    ) -> list[Job]:
+        """Return up to ``limit`` finished jobs of each state, first finished first."""
+        return [
+            job
+            for state in states
+            for job in self._jobs(
+                self._sql.prunable_jobs, state, finished_before, limit
+            )
+        ][:limit]
 
     def environment(self, key: bytes) -> dict[str, str]:
         """Return a stored environment."""

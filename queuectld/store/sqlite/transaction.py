@@ -152,18 +152,6 @@ class SqliteTransaction(SqliteReader):
         """Store a small value of the daemon's own."""
         self._connection.execute(self._sql.set_meta, (key, value))
 
-    def prunable(
-        self, states: Sequence[JobState], finished_before: int, limit: int
-    ) -> list[Job]:
-        """Return up to ``limit`` finished jobs of each state, first finished first."""
-        return [
-            job
-            for state in states
-            for job in self._jobs(
-                self._sql.prunable_jobs, state, finished_before, limit
-            )
-        ][:limit]
-
     def delete(self, jobs: Sequence[Job]) -> int:
         """Forget jobs that are still as given, and their attempts; return how many."""
         execute = self._connection.execute

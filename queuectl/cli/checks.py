@@ -1,0 +1,191 @@
+"""What can be examined without the daemon. Only looks; opens no database."""
+
+import os
+import platform
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from queuectl import paths
+from queuectl.errors import SocketPathError
+from queuectl_protocol.units import format_size
+
+NETWORK = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4"}
+    | {"smb2", "smb3", "smbfs", "virtiofs"}
+)
+"""File systems on which SQLite's locks or shared memory do not work as it needs."""
+
+LITTLE_SPACE = 100 * 1024 * 1024
+"""Bytes free under which the queue will soon refuse jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        level: ``ok``, ``warning`` or ``error``.
+        advice: what to do about it.
+    """
+
+    name: str
+    level: str
+    detail: str
+    advice: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as the wire has it."""
+        return asdict(self)
+
+
+def local_checks(socket: str | None) -> Iterator[Check]:
+    """Yield what is found on this machine, for this user.
+
+    Args:
+        socket: the socket asked for; None for the usual place.
+    """
+    yield _python()
+    yield _sqlite()
+    yield _kernel()
+    try:
+        place = paths.find(socket)
+    except SocketPathError as error:
+        yield Check("socket", "error", str(error), None)
+        return
+    if not place.explicit:
+        yield _directory("state directory", place.state_dir)
+        yield _file_system(place.state_dir)
+        yield _space(place.state_dir)
+        yield _directory("runtime directory", place.runtime_dir)
+    yield _socket(place.socket)
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()}, {sys.executable}", None)
+
+
+def _sqlite() -> Check:
+    try:
+        import sqlite3  # noqa: PLC0415 - may be missing, and that is a finding
+    except ImportError as error:
+        advice = "install Python's sqlite3 module"
+        return Check("sqlite", "error", str(error), advice)
+    version = sqlite3.sqlite_version
+    if has_wal_reset_bug(sqlite3.sqlite_version_info):
+        return Check(
+            "sqlite",
+            "warning",
+            f"{version} has the WAL-reset bug, which needs two connections that write",
+            "queuectld writes through one only; let no other program write to its "
+            "database, and use SQLite 3.51.3 or newer when you can",
+        )
+    return Check("sqlite", "ok", version, None)
+
+
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Tell whether a version of SQLite has the WAL-reset bug.
+
+    3.7.0 to 3.51.2 have it; the fix was also put into 3.50.7 and 3.44.6. See
+    https://sqlite.org/wal.html#walresetbug.
+    """
+    fixed_in_series = {(3, 44): 6, (3, 50): 7}
+    patch = fixed_in_series.get(version[:2])
+    if patch is not None and version[2] >= patch:
+        return False
+    return (3, 7, 0) <= version <= (3, 51, 2)
+
+
+def _kernel() -> Check:
+    detail = f"{platform.system()} {platform.release()}"
+    if not hasattr(os, "pidfd_open") or not sys.platform.startswith("linux"):
+        return Check("kernel", "error", detail, "queuectld needs Linux 5.3 or newer")
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        advice = "queuectld needs Linux 5.3 or newer, and pidfd_open to be allowed"
+        return Check("kernel", "error", f"{detail}: {error.strerror}", advice)
+    return Check("kernel", "ok", detail, None)
+
+
+def _directory(name: str, path: str) -> Check:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the paths are strings here
+    except FileNotFoundError:
+        return Check(name, "ok", f"{path}: will be made", None)
+    except OSError as error:
+        return Check(name, "error", f"{path}: {error.strerror}", None)
+    mode = stat.S_IMODE(found.st_mode)
+    detail = f"{path}: mode {mode:04o}, uid {found.st_uid}"
+    if not stat.S_ISDIR(found.st_mode):
+        return Check(name, "error", f"{path}: not a directory", "move it away")
+    if found.st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
+        advice = f"make it yours, or set QUEUECTL_HOME: chown {os.geteuid()} {path}"
+        return Check(name, "error", detail, advice)
+    if mode & 0o077:
+        return Check(name, "warning", f"{detail}: open to others", f"chmod 0700 {path}")
+    return Check(name, "ok", detail, None)
+
+
+def _file_system(path: str) -> Check:
+    kind = file_system(_existing(path), _mounts())
+    detail = f"{path} is on {kind}"
+    if kind in NETWORK:
+        advice = "set QUEUECTL_HOME to a directory on a local disk"
+        return Check("file system", "error", detail, advice)
+    return Check("file system", "ok", detail, None)
+
+
+def _mounts() -> list[str]:
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+        return mounts.read().splitlines()
+
+
+def file_system(path: str, mounts: list[str]) -> str:
+    """Return the type of the file system of a path.
+
+    Args:
+        path: absolute, without symbolic links.
+        mounts: lines of /proc/self/mounts. See fstab(5) for their fields.
+    """
+    best, kind = "", "unknown"
+    for mount in mounts:
+        _, where, what, *_ = mount.split(" ")
+        where = where.encode("latin-1", "replace").decode("unicode_escape")
+        inside = path == where or path.startswith(where.rstrip("/") + "/")
+        if inside and len(where) >= len(best):  # of two on one place the later counts
+            best, kind = where, what
+    return kind
+
+
+def _space(path: str) -> Check:
+    found = os.statvfs(_existing(path))
+    free = found.f_bavail * found.f_frsize
+    if free < LITTLE_SPACE:
+        advice = "free some space: queuectl prune deletes old jobs and their output"
+        return Check("disk space", "warning", f"{format_size(free)} free", advice)
+    return Check("disk space", "ok", f"{format_size(free)} free", None)
+
+
+def _existing(path: str) -> str:
+    path = os.path.realpath(path)
+    while not os.path.exists(path):  # noqa: PTH110 - the paths are strings here
+        path = os.path.dirname(path)  # noqa: PTH120 - as above
+    return path
+
+
+def _socket(path: str) -> Check:
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - the paths are strings here
+    except FileNotFoundError:
+        return Check("socket", "ok", f"{path}: none yet", None)
+    except OSError as error:
+        return Check("socket", "error", f"{path}: {error.strerror}", None)
+    if not stat.S_ISSOCK(mode):
+        return Check("socket", "error", f"{path}: not a socket", "move it away")
+    detail = f"{path}: mode {stat.S_IMODE(mode):04o}"
+    if mode & 0o006:
+        return Check("socket", "error", f"{detail}: open to all", f"chmod 0600 {path}")
+    return Check("socket", "ok", detail, None)

@@ -1,0 +1,161 @@
+"""``daemon``: the process behind it all, started and stopped by hand."""
+
+import os
+import select
+from typing import Any, NoReturn
+
+import click
+
+from queuectl import paths
+from queuectl.cli import change, output
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.lazy import SuggestingGroup
+from queuectl.client import Client
+from queuectl.errors import DaemonNotRunningError
+from queuectl_protocol.paths import LOG_NAME
+from queuectl_protocol.units import format_duration, format_size
+
+
+@click.group(cls=SuggestingGroup)
+def daemon() -> None:
+    r"""The daemon that keeps the queue and its workers.
+
+    Commands that need it start it, unless --no-autostart is given, a socket is named
+    or a service manager does it.
+
+    \b
+      queuectl daemon status
+      queuectl daemon restart             running jobs go on
+      queuectl daemon logs --follow
+    """
+
+
+@daemon.command()
+@pass_connector
+def start(connector: Connector) -> None:
+    """Start the daemon, if it is not running."""
+    running = _status(connector)
+    if running is None:
+        running = _start(connector)
+        output.line(f"queuectld is running, pid {running['pid']}")
+    else:
+        output.line(f"queuectld was running already, pid {running['pid']}")
+
+
+@daemon.command()
+@click.option("--now", is_flag=True, help="Interrupt running jobs at once.")
+@pass_connector
+def stop(connector: Connector, *, now: bool) -> None:
+    """Stop the daemon and its workers; return when it is gone.
+
+    Running jobs have as long as shutdown_grace in queuectld.toml says; then they are
+    interrupted, and are pending when the daemon runs again.
+    """
+    with connector.connect(autostart=False) as client:
+        found = client.call("daemon.status")
+        busy = found["workers"]["busy"]
+        if busy and not now:
+            output.note(f"waiting for {change.counted(busy, 'running job')}")
+        _end(client, found["pid"], "daemon.stop", {"now": now})
+    output.line("queuectld has stopped")
+
+
+@daemon.command()
+@pass_connector
+def restart(connector: Connector) -> None:
+    """End the daemon and start it again; running jobs go on meanwhile."""
+    try:
+        with connector.connect(autostart=False) as client:
+            _end(client, client.call("daemon.status")["pid"], "daemon.restart", {})
+    except DaemonNotRunningError:
+        output.note("queuectld was not running")
+    found = _start(connector)
+    output.line(f"queuectld is running, pid {found['pid']}")
+
+
+@daemon.command()
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
+@pass_connector
+def status(connector: Connector, *, as_json: bool) -> None:
+    """Tell whether the daemon runs, since when, and where it keeps what."""
+    with connector.connect(autostart=False) as client:
+        found = client.call("daemon.status")
+    if as_json:
+        output.document(found)
+    else:
+        output.pairs(facts(found))
+
+
+@daemon.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many of the last lines.",
+)
+def logs(*, follow: bool, lines: int) -> NoReturn:
+    """Print the log of a daemon that runs in the background.
+
+    One that systemd runs writes to the journal: journalctl -u queuectld.
+    """
+    path = os.path.join(paths.find().state_dir, LOG_NAME)  # noqa: PTH118 - as in paths
+    if not os.path.exists(path):  # noqa: PTH110 - as in paths
+        raise click.ClickException(
+            f"there is no log at {path}; a daemon in the foreground writes to its "
+            "terminal, and one of systemd's to the journal: journalctl -u queuectld"
+        )
+    # tail follows over the log's rotation, and every Linux has it.
+    mode = ["-F"] if follow else []
+    os.execvp("tail", ["tail", "-n", str(lines), *mode, "--", path])  # noqa: S606, S607
+
+
+def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return titles and values of a running daemon."""
+    workers = found["workers"]
+    counts = f"{workers['active']} ({workers['busy']} busy, {workers['wanted']} wanted)"
+    return [
+        ("State", "draining" if found["draining"] else "running"),
+        ("Pid", str(found["pid"])),
+        ("Version", found["version"]),
+        ("Up for", format_duration(found["uptime"])),
+        ("Workers", counts),
+        ("Connections", str(found["connections"])),
+        ("Memory", format_size(found["rss"])),
+        ("Socket", found["socket"]),
+        ("State directory", found["state_dir"]),
+    ]
+
+
+def _status(connector: Connector) -> dict[str, Any] | None:
+    try:
+        with connector.connect(autostart=False) as client:
+            found: dict[str, Any] = client.call("daemon.status")
+    except DaemonNotRunningError:
+        return None
+    return found
+
+
+def _start(connector: Connector) -> dict[str, Any]:
+    """Start it whatever --no-autostart says: here it is asked for by name."""
+    with Client(connector.socket, autostart=True) as client:
+        found: dict[str, Any] = client.call("daemon.status")
+    return found
+
+
+def _end(client: Client, pid: int, method: str, params: dict[str, Any]) -> None:
+    """Ask the daemon to end; return when its process is gone."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:  # it has ended by now, or lives in another pid namespace
+        client.call(method, params)
+        client.wait_closed()
+        return
+    try:
+        client.call(method, params)
+        select.select([process], [], [])
+    finally:
+        os.close(process)

@@ -1,0 +1,73 @@
+"""``doctor``: looks for what would keep the queue from working, with or without it."""
+
+import sys
+
+import click
+
+from queuectl.cli import output, text
+from queuectl.cli.checks import Check, local_checks
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.exits import Status
+from queuectl.errors import DaemonNotRunningError, QueuectlError, RequestError
+from queuectl_protocol import __version__
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@pass_connector
+def doctor(connector: Connector, *, as_json: bool) -> int:
+    r"""Examine this installation, and the daemon if it runs.
+
+    Ends with 1 if something is wrong that keeps jobs from running.
+
+    \b
+      queuectl doctor
+      queuectl doctor --json | jq '.checks[] | select(.level != "ok")'
+    """
+    checks = {check.name: check for check in local_checks(connector.socket)}
+    for check in _daemon_checks(connector):
+        checks[check.name] = check
+    if as_json:
+        output.document({"checks": [check.to_json() for check in checks.values()]})
+    else:
+        for check in checks.values():
+            _show(check)
+    failed = any(check.level == "error" for check in checks.values())
+    return Status.FAILED if failed else Status.OK
+
+
+def _daemon_checks(connector: Connector) -> list[Check]:
+    """Ask the daemon; what it finds itself outweighs what we see from outside."""
+    try:
+        with connector.connect(autostart=False) as client:
+            found = _same_version(client.greeting["version"])
+            return [found, *(Check(**each) for each in client.call("doctor")["checks"])]
+    except DaemonNotRunningError as error:
+        detail = f"not running ({error})"
+        return [Check("daemon", "ok", detail, None)]
+    except RequestError as error:
+        return [Check("daemon", "error", str(error), "look into: queuectl daemon logs")]
+    except QueuectlError as error:
+        return [Check("daemon", "error", str(error), None)]
+
+
+def _same_version(version: str) -> Check:
+    detail = f"running, version {version}"
+    if version == __version__:
+        return Check("daemon", "ok", detail, None)
+    return Check(
+        "daemon",
+        "warning",
+        f"{detail}; this client is {__version__}",
+        "queuectl daemon restart (running jobs go on)",
+    )
+
+
+def _show(check: Check) -> None:
+    style = STYLES.get(check.level) if output.colour(sys.stdout) else None
+    level = text.styled(f"{text.escape(check.level):7}", style)
+    output.line(f"{level}  {text.escape(check.name)}: {text.escape(check.detail)}")
+    if check.advice:
+        output.line(f"{'':9}-> {text.escape(check.advice)}")

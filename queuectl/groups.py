@@ -1,0 +1,133 @@
+"""The methods about one subject, behind one attribute of ``Client`` each."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from queuectl import calls
+from queuectl.session import Session
+from queuectl.submission import Seconds
+
+if TYPE_CHECKING:
+    from queuectl.models import DaemonStatus, Job, Setting, Stopped, Worker
+
+
+class _Group:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+
+class Dlq(_Group):
+    """The dead letter queue: jobs that failed more often than they may."""
+
+    def list(self, *, limit: int | None = None) -> "Iterator[Job]":
+        """Yield the dead jobs, newest first; at most ``limit``."""
+        return self._session.perform_parts(calls.list_jobs(calls.DEAD, limit))
+
+    def retry(self, job_id: str) -> "Job":
+        """Make a dead job pending again, with its whole retry budget.
+
+        Raises:
+            InvalidStateError: it is not dead.
+        """
+        return self._session.perform(calls.retry(job_id, calls.DEAD))
+
+    def retry_all(self) -> int:
+        """Retry all dead jobs; return how many there were."""
+        return self._session.perform(calls.retry_all(calls.DEAD))
+
+    def purge(self, *, older_than: Seconds = 0) -> int:
+        """Delete the jobs that have been dead for so long; return how many."""
+        return self._session.perform(calls.prune([calls.DEAD], older_than))
+
+
+class Config(_Group):
+    """The job settings. A ``Setting`` says which jobs a new value touches."""
+
+    def get(self, key: str) -> "Setting":
+        """Return a setting.
+
+        Raises:
+            InvalidParamsError: there is no such setting.
+        """
+        return self._session.perform(calls.setting(key))
+
+    def set(self, key: str, value: float | str) -> "Setting":
+        """Change a setting; return it as it is now.
+
+        Args:
+            key: its name.
+            value: a number (seconds, bytes), or its written form: ``"5m"``, ``"1GiB"``.
+
+        Raises:
+            InvalidParamsError: no such setting, or a value out of its range.
+        """
+        return self._session.perform(calls.set_setting(key, value))
+
+    def unset(self, key: str) -> "Setting":
+        """Give a setting its default again; return it as it is now."""
+        return self._session.perform(calls.unset_setting(key))
+
+    def list(self) -> "tuple[Setting, ...]":
+        """Return all settings."""
+        return self._session.perform(calls.settings())
+
+
+class Workers(_Group):
+    """The worker processes, each of which runs one job at a time."""
+
+    def list(self) -> "tuple[Worker, ...]":
+        """Return the workers there are."""
+        return self._session.perform(calls.workers())
+
+    def start(self, count: int = 1, *, bound: bool = False) -> "tuple[Worker, ...]":
+        """Start workers; return them when they are ready.
+
+        Args:
+            count: how many more; there are at most 256 in all.
+            bound: they belong to this connection: its end stops them, and a restart
+                of the daemon does not bring them back.
+        """
+        return self._session.perform(calls.start_workers(count, bound=bound))
+
+    def ensure(self, count: int = 1) -> int:
+        """Start as many workers as ``count`` lacks; return how many there are."""
+        return self._session.perform(calls.ensure_workers(count))
+
+    def stop(
+        self,
+        *,
+        timeout: Seconds | None = None,
+        now: bool = False,
+        numbers: Iterable[int] | None = None,
+    ) -> "Stopped":
+        """Stop workers; return when their processes are gone.
+
+        They take no new jobs and finish those they run. A job that is interrupted
+        instead is pending again, and that run does not count.
+
+        Args:
+            timeout: interrupt jobs that take longer than this.
+            now: interrupt jobs at once.
+            numbers: only these workers; None: all, and none are wanted from now on.
+        """
+        return self._session.perform(calls.stop_workers(timeout, numbers, now=now))
+
+
+class Daemon(_Group):
+    """The daemon itself."""
+
+    def status(self) -> "DaemonStatus":
+        """Return its pid, version, uptime and places."""
+        return self._session.perform(calls.daemon_status())
+
+    def stop(self, *, now: bool = False) -> None:
+        """Tell it to stop, and return at once; ``wait_closed`` waits for the end.
+
+        Args:
+            now: interrupt running jobs at once, instead of after ``shutdown_grace``.
+        """
+        self._session.perform(calls.stop_daemon(now=now))
+
+    def restart(self) -> None:
+        """Tell it to exit and leave its workers to the next one; return at once."""
+        self._session.perform(calls.restart_daemon())

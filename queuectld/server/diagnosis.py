@@ -1,0 +1,209 @@
+"""What the daemon can say about its own health: the checks behind ``doctor``.
+
+Looks, and changes nothing. Files of the database are looked at from outside only: to
+open one would drop SQLite's locks (sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+import os
+import pwd
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from queuectl_protocol.units import format_size
+from queuectl_protocol.vocabulary import JobState
+from queuectld import statedir
+from queuectld.config import DaemonConfig
+from queuectld.server.context import Context
+from queuectld.staffing import MAX_WORKERS
+
+SPACE_LOW, SPACE_OUT = 1024**3, 64 * 1024**2
+"""Bytes free, under which to warn, and under which writes are about to fail."""
+
+WAL_LARGE = 256 * 1024**2
+"""Bytes. A checkpoint empties the log some seconds after each write."""
+
+FD_OTHERS = 64
+"""Descriptors for the store, the log, the loop and output that is being read."""
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``advice`` says what to do about it."""
+
+    name: str
+    level: Level
+    detail: str
+    advice: str | None = None
+
+
+async def checks(context: Context) -> list[Check]:
+    """Look at everything."""
+    config, facts = context.config(), context.store_facts()
+    counts = await context.broker.counts()
+    waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
+    active = sum(not worker.stopping for worker in context.scheduler.pool)
+    return [
+        sqlite(facts["version"]),
+        file_system(config.state_dir),
+        space(config.state_dir),
+        wal(facts["wal_size"]),
+        permissions(config),
+        trust(config.socket),
+        descriptors(config),
+        workers(active, waiting),
+    ]
+
+
+def sqlite(version: str) -> Check:
+    """Tell the known faults of a version of SQLite."""
+    if not has_wal_reset_bug(version):
+        return Check("sqlite", Level.OK, f"SQLite {version}")
+    # It needs two connections that write or checkpoint at once; here one does both.
+    return Check(
+        "sqlite",
+        Level.OK,
+        f"SQLite {version} has the WAL-reset bug, which queuectld does not meet: one "
+        "connection alone writes and checkpoints",
+        "let no other program write to the database",
+    )
+
+
+def has_wal_reset_bug(version: str) -> bool:
+    """Whether it is one from 3.7.0 to 3.51.2, fixes not backported to it."""
+    major, minor, patch = (int(part) for part in version.split("."))
+    number = major, minor, patch
+    fixed = {(3, 50): (3, 50, 7), (3, 44): (3, 44, 6)}.get((major, minor), (3, 51, 3))
+    return (3, 7, 0) <= number < fixed
+
+
+def file_system(state_dir: Path) -> Check:
+    """Tell what kind of file system the state is on."""
+    kind = statedir.file_system(state_dir)
+    detail = f"{state_dir} is on {kind}"
+    if kind in statedir.NETWORK_FILE_SYSTEMS:
+        return Check(
+            "file system",
+            Level.ERROR,
+            f"{detail}, a network file system: the database can be corrupted",
+            "choose a state directory on a local disk",
+        )
+    if kind in {"tmpfs", "ramfs"}:
+        return Check(
+            "file system",
+            Level.WARNING,
+            f"{detail}: the queue does not survive a reboot",
+            "choose a state directory on a disk",
+        )
+    return Check("file system", Level.OK, detail)
+
+
+def space(state_dir: Path) -> Check:
+    """Tell how much room there is for the database and for output."""
+    status = os.statvfs(state_dir)
+    free = status.f_bavail * status.f_frsize
+    level = Level.OK
+    if free < SPACE_LOW:
+        level = Level.ERROR if free < SPACE_OUT else Level.WARNING
+    advice = "free some space, or: queuectl prune" if level is not Level.OK else None
+    return Check("space", level, f"{format_size(free)} free in {state_dir}", advice)
+
+
+def wal(size: int) -> Check:
+    """Tell how long the database's write-ahead log is."""
+    detail = f"the write-ahead log has {format_size(size)}"
+    if size < WAL_LARGE:
+        return Check("wal", Level.OK, detail)
+    return Check(
+        "wal",
+        Level.WARNING,
+        f"{detail}: checkpoints do not get through",
+        "look for a program that reads the database, and end it",
+    )
+
+
+def permissions(config: DaemonConfig) -> Check:
+    """Tell who else can get at what is private."""
+    open_ones = list(_open_to_others(config))
+    if not open_ones:
+        return Check("permissions", Level.OK, "state and socket are private")
+    return Check(
+        "permissions",
+        Level.WARNING,
+        f"others can read or write: {', '.join(open_ones)}",
+        "commands, environments and output may hold secrets: chmod go= them",
+    )
+
+
+def _open_to_others(config: DaemonConfig) -> Iterator[str]:
+    private = (
+        config.state_dir,
+        config.database,
+        config.output_dir,
+        config.spool_dir,
+        config.runtime_dir,
+    )
+    for path in dict.fromkeys(private):
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            continue
+        if mode & 0o077:
+            yield f"{path} ({mode & 0o777:04o})"
+
+
+def trust(socket: Path) -> Check:
+    """Tell who may run code here, which is what enqueueing comes to."""
+    user = _user_name(os.geteuid())
+    mode = socket.stat().st_mode & 0o777
+    detail = (
+        f"whoever can write to {socket} ({mode:04o}) runs commands as {user}, and can "
+        "read what the daemon can read"
+    )
+    if os.geteuid() == 0:
+        return Check(
+            "trust", Level.WARNING, detail, "run the daemon as a user of its own"
+        )
+    if mode & 0o006:
+        return Check("trust", Level.WARNING, detail, f"chmod o= {socket}")
+    return Check("trust", Level.OK, detail)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def descriptors(config: DaemonConfig) -> Check:
+    """Tell whether as many clients and workers as allowed can be open at once."""
+    limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = config.max_connections + 2 * MAX_WORKERS + FD_OTHERS
+    detail = f"{limit} file descriptors allowed, up to {needed} needed"
+    if limit >= needed:
+        return Check("descriptors", Level.OK, detail)
+    return Check(
+        "descriptors",
+        Level.WARNING,
+        detail,
+        "raise the limit (ulimit -n, LimitNOFILE=), or lower max_connections",
+    )
+
+
+def workers(active: int, waiting: int) -> Check:
+    """Tell whether somebody does the work."""
+    detail = f"workers: {active}, waiting jobs: {waiting}"
+    if active or not waiting:
+        return Check("workers", Level.OK, detail)
+    return Check("workers", Level.WARNING, detail, "queuectl worker start --count 2")

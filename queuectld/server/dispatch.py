@@ -1,0 +1,26 @@
+"""The table of all methods: what the server answers, and what ``describe`` tells.
+
+A method is added by a handler and its row in the file of its family.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from queuectld.server.method import Method
+from queuectld.server.methods import (
+    config,
+    daemon,
+    jobs,
+    logs,
+    meta,
+    pruning,
+    stats,
+    waiting,
+    workers,
+)
+
+_FAMILIES = (meta, jobs, waiting, logs, pruning, stats, config, workers, daemon)
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {method.name: method for family in _FAMILIES for method in family.METHODS}
+)

@@ -1,0 +1,108 @@
+"""The socket's file: opened privately, a dead one replaced, a live one left alone."""
+
+import contextlib
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from queuectl_protocol.paths import SUN_PATH_MAX
+
+BACKLOG = 1024
+"""Connections the kernel keeps until they are accepted; net.core.somaxconn caps it."""
+
+
+class ListenError(Exception):
+    """There can be no socket at this path; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A listening socket, and its file if that is ours to remove.
+
+    Attributes:
+        path: None for a socket that somebody else made, such as systemd.
+        identity: device and inode of the file we made.
+    """
+
+    socket: socket.socket
+    path: Path | None = None
+    identity: tuple[int, int] | None = None
+
+    def remove(self) -> None:
+        """Remove the file, unless another daemon's stands in its place by now."""
+        if self.path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self.path) == self.identity:
+                self.path.unlink()
+
+
+def open_endpoint(path: Path) -> Endpoint:
+    """Listen at ``path``, for this user alone.
+
+    Raises:
+        ListenError: the path is too long, taken by something that lives, or refused
+            by the kernel.
+    """
+    size = len(os.fsencode(path))
+    if size > SUN_PATH_MAX:
+        raise ListenError(
+            f"the socket's path has {size} bytes and the kernel allows {SUN_PATH_MAX}: "
+            f"{path}; choose a shorter one with --socket or QUEUECTL_SOCKET"
+        )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_stale(path)
+        return Endpoint(_listen(path), path, _identity(path))
+    except OSError as error:
+        raise ListenError(f"cannot listen at {path}: {error.strerror}") from None
+
+
+def _listen(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(os.fspath(path))
+        # Nobody can connect before listen(), so nobody meets the mode of bind().
+        path.chmod(0o600)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(
+            f"{path} is there and is no socket; move it away, or choose another path"
+        )
+    if _answers(path):
+        raise ListenError(
+            f"another daemon answers at {path}; stop it with: queuectl daemon stop"
+        )
+    path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    """Return whether a process listens at ``path``; nothing is sent to it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A live daemon whose backlog is full would make a blocking probe wait.
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except BlockingIOError:
+            return True
+        return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino

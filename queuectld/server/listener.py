@@ -1,0 +1,81 @@
+"""Accepts clients, and at the end lets them go: the server as the daemon sees it."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+
+from queuectld import logs
+from queuectld.server.call import Service
+from queuectld.server.context import Context
+from queuectld.server.dispatch import METHODS
+from queuectld.server.endpoint import BACKLOG, Endpoint, ListenError, open_endpoint
+from queuectld.server.method import Method
+from queuectld.server.session import Session
+
+__all__ = ["ListenError", "Listener"]
+
+CLOSE_GRACE = 5.0
+"""Seconds for requests at work to end and for clients to read their replies."""
+
+log = logs.get("server")
+
+
+class Listener:
+    """The public sockets and everybody connected to them."""
+
+    def __init__(self, service: Service, endpoints: Sequence[Endpoint]) -> None:
+        self._service = service
+        self._endpoints = endpoints
+        self._servers: list[asyncio.Server] = []
+
+    @classmethod
+    async def open(
+        cls,
+        context: Context,
+        passed: Sequence[socket.socket] = (),
+        methods: Mapping[str, Method] = METHODS,
+    ) -> "Listener":
+        """Answer at the sockets that systemd passed, or else at the configured path.
+
+        Raises:
+            ListenError: the path cannot be used; the message is for a person.
+        """
+        endpoints = [Endpoint(each) for each in passed]
+        if not endpoints:
+            endpoints = [open_endpoint(context.config().socket)]
+        listener = cls(Service(context, methods), endpoints)
+        await listener._start()
+        return listener
+
+    async def close(self) -> None:
+        """Take nobody new, refuse who waits, answer the rest, and let them go."""
+        for endpoint in self._endpoints:
+            endpoint.remove()
+        for server in self._servers:
+            server.close()
+        sessions: list[Session] = list(self._service.connections)
+        for session in sessions:
+            session.finish()
+        try:
+            async with asyncio.timeout(CLOSE_GRACE):
+                for session in sessions:
+                    await session.gone.wait()
+        except TimeoutError:
+            self._abort()
+        self._service.files.close()
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        for endpoint in self._endpoints:
+            server = await loop.create_unix_server(
+                lambda: Session(self._service), sock=endpoint.socket, backlog=BACKLOG
+            )
+            self._servers.append(server)
+            log.info("listening", socket=endpoint.socket.getsockname())
+
+    def _abort(self) -> None:
+        """Cut off who does not read, or whose request does not end."""
+        sessions: list[Session] = list(self._service.connections)
+        log.warning("clients_cut_off", count=len(sessions))
+        for session in sessions:
+            session.abort()

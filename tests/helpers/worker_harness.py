@@ -1,0 +1,263 @@
+"""A daemon in the hands of a test: it starts the real worker program and talks to it.
+
+Every process that a worker starts carries the harness's own store id, so that the
+test can say at its end that none is left.
+"""
+
+import os
+import select
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from helpers import waiting
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core.job import AttemptEnd
+from queuectld.workers import ending, outputs, procfs, records, spool, wire
+from queuectld.workers.launch import launch
+from queuectld.workers.records import WorkerRecord
+
+ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+M = TypeVar("M", bound=wire.ToDaemon)
+
+
+class WorkerHarness:
+    """One worker process and the daemon's side of its link.
+
+    Attributes:
+        store: a uuid of its own, the first half of every marker.
+        troubles: what the worker wanted the operator to know.
+    """
+
+    def __init__(self, home: Path, number: int = 1) -> None:
+        self.store = str(uuid.uuid4())
+        self.home = home
+        self.number = number
+        for place in (self.output_dir, self.spool_dir):
+            place.mkdir(mode=0o700, exist_ok=True)
+        launched = launch(number)
+        self.pid = launched.pid
+        self.pidfd = launched.pidfd
+        self.socket = launched.socket
+        self.socket.settimeout(waiting.DEADLINE)
+        self.troubles: list[wire.Trouble] = []
+        self._decoder = wire.Decoder()
+        self._inbox: list[wire.Message] = []
+        self._status: int | None = None
+        self._lease = 0
+
+    @property
+    def output_dir(self) -> Path:
+        """Where output files go."""
+        return self.home / "output"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where results go that nobody takes."""
+        return self.home / "spool"
+
+    @property
+    def record_path(self) -> Path:
+        """The worker's record."""
+        return self.home / f"{self.number}.json"
+
+    # Talking
+
+    def hello(self, version: int = wire.VERSION) -> wire.Hello:
+        """Return the hello of this worker."""
+        return wire.Hello(
+            worker=self.number,
+            store=self.store,
+            output_dir=str(self.output_dir),
+            spool_dir=str(self.spool_dir),
+            record=str(self.record_path),
+            socket="/run/queuectl.sock",
+            version=version,
+        )
+
+    def begin(self) -> "WorkerHarness":
+        """Say hello and wait until the worker is ready."""
+        self.send(self.hello())
+        assert self.receive(wire.Ready).pid == self.pid
+        return self
+
+    def send(self, *messages: wire.ToWorker) -> None:
+        """Send messages in one write."""
+        self.socket.sendall(b"".join(wire.encode(message) for message in messages))
+
+    def order(self, command: str | tuple[str, ...], **fields: Any) -> wire.Run:
+        """Return a run under a new lease; anything can be said about it."""
+        self._lease += 1
+        plain: dict[str, Any] = {
+            "lease": self._lease,
+            "seq": 1000 + self._lease,
+            "run": 1,
+            "id": f"job-{self._lease}",
+            "cwd": None,
+            "umask": None,
+            "env": ENV,
+            "timeout": 0,
+            "kill_grace": 5.0,
+            "output_limit": 0,
+        }
+        return wire.Run(command=command, **{**plain, **fields})
+
+    def start(self, command: str | tuple[str, ...], **fields: Any) -> wire.Run:
+        """Give the worker a job and wait until its process is there."""
+        order = self.order(command, **fields)
+        self.send(order)
+        assert self.receive(wire.Started).lease == order.lease
+        return order
+
+    def run(self, command: str | tuple[str, ...], **fields: Any) -> AttemptEnd:
+        """Run a job to its end and acknowledge it."""
+        order = self.order(command, **fields)
+        self.send(order)
+        end = self.finished()
+        assert end.lease == order.lease
+        self.send(wire.Ack(order.lease))
+        return end
+
+    def finished(self) -> AttemptEnd:
+        """Wait for the end of a run."""
+        return self.receive(wire.Finished).end
+
+    def receive(self, kind: type[M]) -> M:
+        """Return the next message of a kind; others before it are dropped.
+
+        Raises:
+            AssertionError: none came in time, or the worker is gone.
+        """
+        while True:
+            while not self._inbox:
+                data = self.socket.recv(65_536)
+                assert data, f"the worker is gone; no {kind.__name__} came"
+                self._inbox += self._decoder.receive_data(data)
+            message = self._inbox.pop(0)
+            if isinstance(message, wire.Trouble):
+                self.troubles.append(message)
+            if isinstance(message, kind):
+                return message
+
+    def silent(self, command: Callable[[], object]) -> None:
+        """Do something and assert that the worker does not answer it.
+
+        A run of its own bounds the wait: its start is the next thing that is said.
+        """
+        command()
+        self.run("true")
+
+    def vanish(self) -> None:
+        """Be gone, as a daemon that was killed."""
+        self.socket.close()
+
+    # Looking
+
+    def output(self, order: wire.Run, stream: str = "stdout") -> str:
+        """Return what a run wrote."""
+        where = str(self.output_dir)
+        name = outputs.path(
+            where, order.seq, order.run, order.lease, outputs.Stream(stream)
+        )
+        return Path(name).read_text()
+
+    def says(self, order: wire.Run, text: str) -> None:
+        """Wait until a run has written ``text`` to its stdout."""
+        waiting.until(lambda: text in self.output(order), f"{text!r} in the output")
+
+    def record(self) -> WorkerRecord | None:
+        """Return the worker's record."""
+        return records.read(str(self.record_path))
+
+    def spooled(self, lease: int) -> AttemptEnd | None:
+        """Return the result that the worker left for that lease."""
+        kept = spool.read(str(self.spool_dir), lease)
+        return kept.end if kept else None
+
+    def processes(self) -> list[procfs.Process]:
+        """Return the living processes of this harness's jobs, however they hid."""
+        marked = f"{ending.MARKER}={self.store}:".encode()
+        table = procfs.scan()
+        found = {p.pid: p for p in table.values() if marked in _environ(p.pid)}
+        for seed in [self.pid, *found]:
+            found |= {p.pid: p for p in procfs.descendants(seed, table)}
+        return [entry for entry in found.values() if entry.alive]
+
+    def zombies(self) -> list[procfs.Process]:
+        """Return the children that the worker has not reaped."""
+        below = procfs.descendants(self.pid, procfs.scan())
+        return [entry for entry in below if not entry.alive]
+
+    # Ending
+
+    def signal(self, number: int) -> None:
+        """Send the worker a signal."""
+        signal.pidfd_send_signal(self.pidfd, number)
+
+    def exit_status(self, within: float = waiting.DEADLINE) -> int:
+        """Wait for the worker's exit; return its code, or minus its signal."""
+        if self._status is None:
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)
+            assert poll.poll(within * 1000), f"the worker is still there in {within}s"
+            _, status = os.waitpid(self.pid, 0)
+            self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def close(self) -> list[procfs.Process]:
+        """End everything by force; return what there was to end, the worker excepted."""
+        self.socket.close()
+        left = self.processes()
+        if self._status is None:
+            if not left:
+                self.exit_status()
+            else:
+                self.signal(signal.SIGKILL)
+        for entry in left:
+            ending.send(entry.id, signal.SIGKILL)
+        self.exit_status()
+        os.close(self.pidfd)
+        return left
+
+
+@contextmanager
+def worker(home: Path) -> Iterator[WorkerHarness]:
+    """Give a worker that is ready; assert at the end that nothing of it is left."""
+    harness = WorkerHarness(home)
+    try:
+        yield harness.begin()
+    except BaseException:
+        harness.close()
+        raise
+    left = harness.close()
+    assert not left, f"processes are left: {left}"
+
+
+def took(action: Callable[[], object]) -> float:
+    """Return the seconds that something took."""
+    before = time.monotonic()
+    action()
+    return time.monotonic() - before
+
+
+def interrupted(end: AttemptEnd) -> bool:
+    """Return whether a run ended because an operator wanted it to."""
+    return end.reason is Reason.INTERRUPTED
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a link, for tests without a worker."""
+    return socket.socketpair()
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
