@@ -5,6 +5,8 @@ is acknowledged; the next is built meanwhile. So what is stored is always a begi
 of the jobs, and whoever mends the bad one can go on from there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

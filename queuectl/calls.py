@@ -4,8 +4,9 @@ No I/O. The two clients carry out what is described here, and add nothing. What 
 arguments mean is said at the methods of ``Client``.
 """
 
-# ruff: noqa: D103 - said once, at the methods of Client
+from __future__ import annotations
 
+# ruff: noqa: D103 - said once, at the methods of Client
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -70,7 +71,7 @@ class Part(Generic[T]):
     """Some of many items, and the call that brings those that follow."""
 
     items: tuple[T, ...]
-    following: "Call[Part[T]] | None"
+    following: Call[Part[T]] | None
 
 
 def ping() -> Call[None]:
@@ -85,16 +86,16 @@ def enqueue(
     job: Mapping[str, Any],
     inherited: Mapping[str, Any],
     if_exists: IfExists,
-) -> Call["Job"]:
+) -> Call[Job]:
     fields = {**inherited, **to_wire(job, inherited)}
     return Call("enqueue", {"job": fields, "if_exists": if_exists}, _as("Job", "job"))
 
 
-def get(job_id: str, *, env: bool) -> Call["Job"]:
+def get(job_id: str, *, env: bool) -> Call[Job]:
     return Call("get", {"id": job_id, "env": env}, _as("Job", "job"))
 
 
-def attempts(job_id: str) -> Call[tuple["Attempt", ...]]:
+def attempts(job_id: str) -> Call[tuple[Attempt, ...]]:
     return Call(
         "get",
         {"id": job_id},
@@ -104,8 +105,8 @@ def attempts(job_id: str) -> Call[tuple["Attempt", ...]]:
 
 def list_jobs(
     state: str | None, limit: int | None, before: int | None = None
-) -> Call[Part["Job"]]:
-    def parse(result: Any) -> Part["Job"]:
+) -> Call[Part[Job]]:
+    def parse(result: Any) -> Part[Job]:
         jobs = _each("Job", "jobs")(result)
         left = None if limit is None else limit - len(jobs)
         more = result["next"] is not None and left != 0
@@ -115,13 +116,13 @@ def list_jobs(
     return Call("list", _given(state=state, limit=page, before=before), parse)
 
 
-def cancel(job_id: str, if_state: str | None, *, wait: bool) -> Call["Job"]:
+def cancel(job_id: str, if_state: str | None, *, wait: bool) -> Call[Job]:
     return Call(
         "cancel", _given(id=job_id, if_state=if_state, wait=wait), _as("Job", "job")
     )
 
 
-def retry(job_id: str, if_state: str | None) -> Call["Job"]:
+def retry(job_id: str, if_state: str | None) -> Call[Job]:
     return Call("retry", _given(id=job_id, if_state=if_state), _as("Job", "job"))
 
 
@@ -129,8 +130,8 @@ def retry_all(state: str) -> Call[int]:
     return Call("retry_all", {"state": state}, _count("retried"))
 
 
-def wait(job_id: str, timeout: Seconds | None) -> Call["Job"]:
-    def parse(result: Any) -> "Job":
+def wait(job_id: str, timeout: Seconds | None) -> Call[Job]:
+    def parse(result: Any) -> Job:
         if result["timed_out"]:
             raise WaitTimeoutError(
                 f"job {job_id} is still {result['job']['state']}",
@@ -176,7 +177,7 @@ def follow(
     run: int | None,
     tail: int | None,
     streams: Iterable[StreamName] | None,
-) -> StreamCall["FollowEvent", "Job"]:
+) -> StreamCall[FollowEvent, Job]:
     chosen = None if streams is None else list(streams)
     return StreamCall(
         "logs.follow",
@@ -186,11 +187,11 @@ def follow(
     )
 
 
-def status() -> Call["Status"]:
+def status() -> Call[Status]:
     return Call("status", {}, _as("Status"))
 
 
-def stats(since: Seconds | None) -> Call["Stats"]:
+def stats(since: Seconds | None) -> Call[Stats]:
     return Call(
         "stats",
         _given(since=_seconds(since)),
@@ -198,27 +199,27 @@ def stats(since: Seconds | None) -> Call["Stats"]:
     )
 
 
-def settings() -> Call[tuple["Setting", ...]]:
+def settings() -> Call[tuple[Setting, ...]]:
     return Call("config.list", {}, _each("Setting", "settings"))
 
 
-def setting(key: str) -> Call["Setting"]:
+def setting(key: str) -> Call[Setting]:
     return Call("config.get", {"key": key}, _as("Setting"))
 
 
-def set_setting(key: str, value: float | str) -> Call["Setting"]:
+def set_setting(key: str, value: float | str) -> Call[Setting]:
     return Call("config.set", {"key": key, "value": value}, _as("Setting"))
 
 
-def unset_setting(key: str) -> Call["Setting"]:
+def unset_setting(key: str) -> Call[Setting]:
     return Call("config.unset", {"key": key}, _as("Setting"))
 
 
-def workers() -> Call[tuple["Worker", ...]]:
+def workers() -> Call[tuple[Worker, ...]]:
     return Call("workers.list", {}, _each("Worker", "workers"))
 
 
-def start_workers(count: int, *, bound: bool) -> Call[tuple["Worker", ...]]:
+def start_workers(count: int, *, bound: bool) -> Call[tuple[Worker, ...]]:
     return Call(
         "workers.start", {"count": count, "bound": bound}, _each("Worker", "workers")
     )
@@ -230,7 +231,7 @@ def ensure_workers(count: int) -> Call[int]:
 
 def stop_workers(
     timeout: Seconds | None, numbers: Iterable[int] | None, *, now: bool
-) -> Call["Stopped"]:
+) -> Call[Stopped]:
     chosen = None if numbers is None else list(numbers)
     return Call(
         "workers.stop",
@@ -239,7 +240,7 @@ def stop_workers(
     )
 
 
-def daemon_status() -> Call["DaemonStatus"]:
+def daemon_status() -> Call[DaemonStatus]:
     return Call("daemon.status", {}, _as("DaemonStatus"))
 
 
@@ -251,7 +252,7 @@ def restart_daemon() -> Call[None]:
     return Call("daemon.restart", {}, _nothing)
 
 
-def doctor() -> Call[tuple["Check", ...]]:
+def doctor() -> Call[tuple[Check, ...]]:
     return Call("doctor", {}, _each("Check", "checks"))
 
 
@@ -259,7 +260,7 @@ DEAD = JobState.DEAD
 """The state of what is in the dead letter queue."""
 
 
-def _follow_event(body: Mapping[str, Any]) -> "FollowEvent | None":
+def _follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
     event: FollowEvent | None = _model("follow_event")(body)
     return event
 

@@ -4,6 +4,8 @@ Adds nothing to what ``calls`` says but the sending and the waiting. Every metho
 raise what ``Session.call`` does; errors named at a method are those to expect of it.
 """
 
+from __future__ import annotations
+
 import builtins
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
@@ -62,7 +64,7 @@ class Client(Session):
         if_exists: IfExists = "error",
         inherit: bool = True,
         **options: Unpack[JobOptions],
-    ) -> "Job":
+    ) -> Job:
         """Enqueue a job. When this returns, the job is on disk.
 
         Args:
@@ -122,7 +124,7 @@ class Client(Session):
             raise
         return bulk.finish()
 
-    def get(self, job_id: str, *, env: bool = False) -> "Job":
+    def get(self, job_id: str, *, env: bool = False) -> Job:
         """Return a job; with ``env``, with its environment.
 
         Raises:
@@ -130,13 +132,13 @@ class Client(Session):
         """
         return self.perform(calls.get(job_id, env=env))
 
-    def attempts(self, job_id: str) -> "tuple[Attempt, ...]":
+    def attempts(self, job_id: str) -> tuple[Attempt, ...]:
         """Return the runs of a job, oldest first; one that goes on has no reason."""
         return self.perform(calls.attempts(job_id))
 
     def list(
         self, state: str | None = None, *, limit: int | None = None
-    ) -> "Iterator[Job]":
+    ) -> Iterator[Job]:
         """Yield jobs, newest first, fetched a page at a time.
 
         Args:
@@ -147,7 +149,7 @@ class Client(Session):
 
     def cancel(
         self, job_id: str, *, if_state: str | None = None, wait: bool = True
-    ) -> "Job":
+    ) -> Job:
         """Cancel a job; return it.
 
         Args:
@@ -160,7 +162,7 @@ class Client(Session):
         """
         return self.perform(calls.cancel(job_id, if_state, wait=wait))
 
-    def retry(self, job_id: str, *, if_state: str | None = None) -> "Job":
+    def retry(self, job_id: str, *, if_state: str | None = None) -> Job:
         """Make a finished job pending again, with its whole retry budget.
 
         A job that waits for its retry (``failed``) gets it now.
@@ -174,7 +176,7 @@ class Client(Session):
         """Retry all jobs in a state; return how many there were."""
         return self.perform(calls.retry_all(state))
 
-    def wait(self, job_id: str, timeout: Seconds | None = None) -> "Job":
+    def wait(self, job_id: str, timeout: Seconds | None = None) -> Job:
         """Wait until a job is completed, dead or cancelled; return it.
 
         Raises:
@@ -207,7 +209,7 @@ class Client(Session):
         run: int | None = None,
         tail: int | None = None,
         streams: Iterable[StreamName] | None = None,
-    ) -> "Stream[models.FollowEvent, Job]":
+    ) -> Stream[models.FollowEvent, Job]:
         """Yield the output of a job as it comes, until the job is final.
 
         Its ``result`` is then the job. It goes on across retries: ``AttemptStarted``
@@ -233,15 +235,15 @@ class Client(Session):
         """
         return self.perform(calls.prune(states, older_than))
 
-    def status(self) -> "models.Status":
+    def status(self) -> models.Status:
         """Return how many jobs are in each state, and how many workers there are."""
         return self.perform(calls.status())
 
-    def stats(self, since: Seconds | None = None) -> "models.Stats":
+    def stats(self, since: Seconds | None = None) -> models.Stats:
         """Return what happened in the last ``since`` seconds; None: ever."""
         return self.perform(calls.stats(since))
 
-    def doctor(self) -> "tuple[models.Check, ...]":
+    def doctor(self) -> tuple[models.Check, ...]:
         """Return what the daemon finds when it examines itself."""
         return self.perform(calls.doctor())
 

@@ -3,6 +3,8 @@
 Knows nothing of what is said over the socket.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import socket

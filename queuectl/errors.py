@@ -32,6 +32,8 @@ A ``RequestError`` with a code that this version does not know is a plain
 ``RequestError``: catch that class for what the daemon may learn to say.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar

@@ -1,5 +1,7 @@
 """The methods about one subject, behind one attribute of ``Client`` each."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,11 @@ class _Group:
 class Dlq(_Group):
     """The dead letter queue: jobs that failed more often than they may."""
 
-    def list(self, *, limit: int | None = None) -> "Iterator[Job]":
+    def list(self, *, limit: int | None = None) -> Iterator[Job]:
         """Yield the dead jobs, newest first; at most ``limit``."""
         return self._session.perform_parts(calls.list_jobs(calls.DEAD, limit))
 
-    def retry(self, job_id: str) -> "Job":
+    def retry(self, job_id: str) -> Job:
         """Make a dead job pending again, with its whole retry budget.
 
         Raises:
@@ -43,7 +45,7 @@ class Dlq(_Group):
 class Config(_Group):
     """The job settings. A ``Setting`` says which jobs a new value touches."""
 
-    def get(self, key: str) -> "Setting":
+    def get(self, key: str) -> Setting:
         """Return a setting.
 
         Raises:
@@ -51,7 +53,7 @@ class Config(_Group):
         """
         return self._session.perform(calls.setting(key))
 
-    def set(self, key: str, value: float | str) -> "Setting":
+    def set(self, key: str, value: float | str) -> Setting:
         """Change a setting; return it as it is now.
 
         Args:
@@ -63,11 +65,11 @@ class Config(_Group):
         """
         return self._session.perform(calls.set_setting(key, value))
 
-    def unset(self, key: str) -> "Setting":
+    def unset(self, key: str) -> Setting:
         """Give a setting its default again; return it as it is now."""
         return self._session.perform(calls.unset_setting(key))
 
-    def list(self) -> "tuple[Setting, ...]":
+    def list(self) -> tuple[Setting, ...]:
         """Return all settings."""
         return self._session.perform(calls.settings())
 
@@ -75,11 +77,11 @@ class Config(_Group):
 class Workers(_Group):
     """The worker processes, each of which runs one job at a time."""
 
-    def list(self) -> "tuple[Worker, ...]":
+    def list(self) -> tuple[Worker, ...]:
         """Return the workers there are."""
         return self._session.perform(calls.workers())
 
-    def start(self, count: int = 1, *, bound: bool = False) -> "tuple[Worker, ...]":
+    def start(self, count: int = 1, *, bound: bool = False) -> tuple[Worker, ...]:
         """Start workers; return them when they are ready.
 
         Args:
@@ -99,7 +101,7 @@ class Workers(_Group):
         timeout: Seconds | None = None,
         now: bool = False,
         numbers: Iterable[int] | None = None,
-    ) -> "Stopped":
+    ) -> Stopped:
         """Stop workers; return when their processes are gone.
 
         They take no new jobs and finish those they run. A job that is interrupted
@@ -116,7 +118,7 @@ class Workers(_Group):
 class Daemon(_Group):
     """The daemon itself."""
 
-    def status(self) -> "DaemonStatus":
+    def status(self) -> DaemonStatus:
         """Return its pid, version, uptime and places."""
         return self._session.perform(calls.daemon_status())
 

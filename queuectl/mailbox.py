@@ -5,6 +5,8 @@ reply belongs to which request, and what the end of a connection means, is decid
 here.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -3,6 +3,8 @@
 Knows no method of the protocol by name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -138,11 +140,11 @@ class Session:
         request_id = self._send(method, params or {}, stream=True)
         return Stream(self._wire, request_id, event=_as_it_is, result=_as_it_is)
 
-    def perform(self, call: "Call[T]") -> T:
+    def perform(self, call: Call[T]) -> T:
         """Carry out a call; return its typed result. Raises as ``call``."""
         return call.read(self.call(call.method, call.params))
 
-    def perform_parts(self, call: "Call[Part[T]]") -> Iterator[T]:
+    def perform_parts(self, call: Call[Part[T]]) -> Iterator[T]:
         """Yield the items of a call's parts, asking for each part when it is due."""
         following: Call[Part[T]] | None = call
         while following is not None:
@@ -150,7 +152,7 @@ class Session:
             yield from part.items
             following = part.following
 
-    def perform_stream(self, call: "StreamCall[E, T]") -> Stream[E, T]:
+    def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
         """Carry out a call that events answer."""
         request_id = self._send(call.method, call.params, stream=True)
         return Stream(self._wire, request_id, call.event, call.read)

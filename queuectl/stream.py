@@ -1,5 +1,7 @@
 """The events of one request as an iterator, then its result."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar

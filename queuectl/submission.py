@@ -3,6 +3,8 @@
 Checks no values: the daemon does, and names the field that is wrong.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta

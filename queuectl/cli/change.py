@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from queuectl.cli import exits, jobview, output
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
 from queuectl.client import Client
@@ -15,19 +16,18 @@ from queuectl_protocol.vocabulary import FINAL_STATES
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
-    r"""Cancel jobs that wait or run.
+    """Cancel jobs that wait or run.
 
     Returns when they are gone: what a running job started gets SIGTERM, and SIGKILL
     if it is still there after the setting kill_grace.
 
-    \b
-      queuectl cancel 12
-      queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
+    $ queuectl cancel 12
+    $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
     with connector.connect() as client:
         return change_each(
@@ -35,18 +35,17 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
         )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
-    r"""Run jobs again that have ended, or fail and wait.
+    """Run jobs again that have ended, or fail and wait.
 
     Their retries count from zero again; earlier attempts and their output are kept.
 
-    \b
-      queuectl retry 12
-      queuectl dlq retry --all            all that are dead
+    $ queuectl retry 12
+    $ queuectl dlq retry --all            all that are dead
     """
     with connector.connect() as client:
         return change_each(
@@ -54,14 +53,15 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
         )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-s",
     "--state",
     "states",
     type=PRUNABLE,
     multiple=True,
-    help="Jobs in this state; may be repeated.  [default: completed, cancelled]",
+    show_default="completed and cancelled",
+    help="Jobs in this state; may be repeated.",
 )
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
 @click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
@@ -73,13 +73,12 @@ def prune(
     older_than: float | None,
     as_json: bool,
 ) -> None:
-    r"""Delete jobs that have ended, with their output.
+    """Delete jobs that have ended, with their output.
 
     Statistics keep counting them. The setting retention does the same by itself.
 
-    \b
-      queuectl prune --older-than 7d
-      queuectl prune --state cancelled
+    $ queuectl prune --older-than 7d
+    $ queuectl prune --state cancelled
     """
     with connector.connect() as client:
         prune_states(client, states, older_than, as_json=as_json)

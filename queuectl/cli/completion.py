@@ -4,21 +4,21 @@ import click
 from click.shell_completion import get_completion_class
 
 from queuectl.cli import output
+from queuectl.cli.command import Command
 
 VARIABLE = "_QUEUECTL_COMPLETE"
 """How the script asks us: click's name for the command ``queuectl``."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print a completion script: commands, options, states, job ids, settings.
+    """Print a completion script: commands, options, states, job ids, settings.
 
-    \b
-      echo 'eval "$(queuectl completion bash)"' >> ~/.bashrc
-      echo 'eval "$(queuectl completion zsh)"' >> ~/.zshrc
-      queuectl completion fish > ~/.config/fish/completions/queuectl.fish
+    $ echo 'eval "$(queuectl completion bash)"' >> ~/.bashrc
+    $ echo 'eval "$(queuectl completion zsh)"' >> ~/.zshrc
+    $ queuectl completion fish > ~/.config/fish/completions/queuectl.fish
     """
     kind = get_completion_class(shell)
     assert kind is not None

@@ -8,8 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from queuectl.cli import output
+from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.lazy import SuggestingGroup
 from queuectl.cli.table import Column
 from queuectl.errors import InvalidParamsError
 from queuectl_protocol.units import format_duration, format_size
@@ -38,19 +38,18 @@ key_argument = click.argument("key", shell_complete=_keys)
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(cls=Group)
 def config() -> None:
-    r"""Settings of jobs: retries, timeout, backoff, retention.
+    """Settings of jobs: retries, timeout, backoff, retention.
 
     Keys may be written with hyphens or underscores. (The daemon's own settings, such
     as its socket and log, are in queuectld.toml.)
 
-    \b
-      queuectl config list
-      queuectl config set max-retries 5
-      queuectl config set timeout 10m
-      queuectl config get timeout
-      queuectl config unset timeout
+    $ queuectl config list
+    $ queuectl config set max-retries 5
+    $ queuectl config set timeout 10m
+    $ queuectl config get timeout
+    $ queuectl config unset timeout
     """
 
 

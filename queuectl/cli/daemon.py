@@ -8,25 +8,24 @@ import click
 
 from queuectl import paths
 from queuectl.cli import change, output
+from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.lazy import SuggestingGroup
 from queuectl.client import Client
 from queuectl.errors import DaemonNotRunningError
 from queuectl_protocol.paths import LOG_NAME
 from queuectl_protocol.units import format_duration, format_size
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(cls=Group)
 def daemon() -> None:
-    r"""The daemon that keeps the queue and its workers.
+    """The daemon that keeps the queue and its workers.
 
     Commands that need it start it, unless --no-autostart is given, a socket is named
     or a service manager does it.
 
-    \b
-      queuectl daemon status
-      queuectl daemon restart             running jobs go on
-      queuectl daemon logs --follow
+    $ queuectl daemon status
+    $ queuectl daemon restart             running jobs go on
+    $ queuectl daemon logs --follow
     """
 
 

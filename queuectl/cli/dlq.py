@@ -6,23 +6,22 @@ from typing import Any
 import click
 
 from queuectl.cli import change, exits, jobs, output
+from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.lazy import SuggestingGroup
 from queuectl.cli.params import DURATION, JOB_ID
 from queuectl.client import Client
 
 DEAD = "dead"
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(cls=Group)
 def dlq() -> None:
-    r"""The dead letter queue: jobs that failed for good.
+    """The dead letter queue: jobs that failed for good.
 
-    \b
-      queuectl dlq list
-      queuectl dlq retry 12
-      queuectl dlq retry --all
-      queuectl dlq purge --older-than 30d
+    $ queuectl dlq list
+    $ queuectl dlq retry 12
+    $ queuectl dlq retry --all
+    $ queuectl dlq purge --older-than 30d
     """
 
 
@@ -32,7 +31,8 @@ def dlq() -> None:
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"At most so many, the newest.  [default: {jobs.DEFAULT_LIMIT}]",
+    show_default=str(jobs.DEFAULT_LIMIT),
+    help="At most so many, the newest; there is no maximum.",
 )
 @click.option("--output", "with_output", is_flag=True, help="Also their last output.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")

@@ -6,6 +6,7 @@ import click
 
 from queuectl.cli import output, text
 from queuectl.cli.checks import Check, local_checks
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.errors import DaemonNotRunningError, QueuectlError, RequestError
@@ -14,17 +15,16 @@ from queuectl_protocol import __version__
 STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @pass_connector
 def doctor(connector: Connector, *, as_json: bool) -> int:
-    r"""Examine this installation, and the daemon if it runs.
+    """Examine this installation, and the daemon if it runs.
 
     Ends with 1 if something is wrong that keeps jobs from running.
 
-    \b
-      queuectl doctor
-      queuectl doctor --json | jq '.checks[] | select(.level != "ok")'
+    $ queuectl doctor
+    $ queuectl doctor --json | jq '.checks[] | select(.level != "ok")'
     """
     checks = {check.name: check for check in local_checks(connector.socket)}
     for check in _daemon_checks(connector):

@@ -5,13 +5,14 @@ from typing import Any
 import click
 
 from queuectl.cli import exits, joboptions, output, waiting
+from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.joboptions import CommandLine, JobOptions, job_options
+from queuectl.cli.joboptions import JobOptions, job_options
 from queuectl.cli.params import DURATION, MOMENT
 from queuectl.cli.status import NO_WORKERS
 
 
-@click.command(cls=CommandLine)
+@click.command(cls=PassingCommand)
 @click.argument("words", metavar="[COMMAND | JSON | -- PROGRAM ARG...]", nargs=-1)
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @click.option(
@@ -23,12 +24,15 @@ from queuectl.cli.status import NO_WORKERS
     help="A job a line, in JSON; - is stdin.",
 )
 @click.option("--lines", is_flag=True, help="With --file: a shell command a line.")
-@click.option("--id", metavar="ID", help="Not digits alone.  [default: a number]")
+@click.option(
+    "--id", metavar="ID", show_default="a number", help="One that is not digits alone."
+)
 @click.option(
     "--max-retries",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Runs after the first.  [default: setting max_retries]",
+    show_default="setting max_retries",
+    help="Runs after the first.",
 )
 @click.option("--delay", type=DURATION, help="Not before this much time has passed.")
 @click.option(
@@ -42,6 +46,7 @@ from queuectl.cli.status import NO_WORKERS
     "--if-exists",
     type=click.Choice(["error", "return"]),
     default="error",
+    show_default=True,
     help="If the id is taken: fail, or print it when that job is the same one.",
 )
 @click.option("--wait", "await_it", is_flag=True, help="End with the job's exit code.")
@@ -60,24 +65,22 @@ def enqueue(
     as_json: bool,
     **options: Any,
 ) -> int:
-    r"""Put a job into the queue and print its id.
+    """Put a job into the queue and print its id.
 
     One argument is a command line for /bin/sh, or a job in JSON when it begins
     with {. Several are a program and its exact arguments, without a shell.
 
-    \b
-      queuectl enqueue 'sleep 2 && echo hi | wc -c'
-      queuectl enqueue -- rsync -a "my dir" host:/tmp
-      queuectl enqueue -c '{ make; } 2>&1' -p 5 --timeout 10m --at 22:00
-      queuectl enqueue '{"command": "sleep 2", "max_retries": 1}'
-      id=$(queuectl enqueue make) && queuectl wait "$id"
+    $ queuectl enqueue 'sleep 2 && echo hi | wc -c'
+    $ queuectl enqueue -- rsync -a "my dir" host:/tmp
+    $ queuectl enqueue -c '{ make; } 2>&1' -p 5 --timeout 10m --at 22:00
+    $ queuectl enqueue '{"command": "sleep 2", "max_retries": 1}'
+    $ id=$(queuectl enqueue make) && queuectl wait "$id"
 
     Many at once: batches of 1,000 lines are stored whole or not at all, and an id
     a line is printed. Options give what a line leaves out.
 
-    \b
-      queuectl enqueue --file jobs.jsonl
-      ls *.wav | sed 's/.*/lame "&"/' | queuectl enqueue --file - --lines
+    $ queuectl enqueue --file jobs.jsonl
+    $ ls *.wav | sed 's/.*/lame "&"/' | queuectl enqueue --file - --lines
 
     The job runs here, with this environment and umask. (If the daemon belongs to
     another user: in / with a minimal environment; see --cwd and --env.)

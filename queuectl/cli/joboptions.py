@@ -88,14 +88,18 @@ def job_options(function: F) -> F:
             "--priority",
             type=int,
             metavar="N",
-            help="Higher runs first.  [default: 0]",
+            show_default="0",
+            help="Higher runs first.",
         ),
         click.option(
             "--timeout",
             type=DURATION,
-            help="End a run after this long; 0: never.  [default: setting timeout]",
+            show_default="setting timeout",
+            help="End a run after this long; 0: never.",
         ),
-        click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
+        click.option(
+            "--cwd", metavar="DIR", show_default="here", help="Where it runs."
+        ),
         click.option(
             "-e",
             "--env",
@@ -114,21 +118,6 @@ def job_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
-
-
-class CommandLine(click.Command):
-    """A command whose arguments are another command: explains where ``--`` goes."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an option that is not ours may be meant for the job."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            raise click.UsageError(
-                f"{error.format_message()} Options of the job's own program go after "
-                f"--, as in: {ctx.command_path} -- rsync -a here there.",
-                ctx,
-            ) from None
 
 
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:

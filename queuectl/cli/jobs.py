@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from queuectl.cli import jobview, output, text
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import JOB_ID, STATE
 from queuectl.cli.table import Row, Table
@@ -22,14 +23,15 @@ OUTPUT_LINES = 5
 Job = dict[str, Any]
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @click.option("-s", "--state", type=STATE, help="Only jobs in this state.")
 @click.option(
     "-n",
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"At most so many, the newest; no maximum.  [default: {DEFAULT_LIMIT}]",
+    show_default=str(DEFAULT_LIMIT),
+    help="At most so many, the newest; there is no maximum.",
 )
 @click.option(
     "--output",
@@ -47,12 +49,11 @@ def list_jobs(
     with_output: bool,
     as_json: bool,
 ) -> None:
-    r"""List jobs, newest first.
+    """List jobs, newest first.
 
-    \b
-      queuectl list --state failed        what waits for its next retry
-      queuectl list --limit 5 --output    with the end of their output
-      queuectl list --json | jq -r '.[].id'
+    $ queuectl list --state failed        what waits for its next retry
+    $ queuectl list --limit 5 --output    with the end of their output
+    $ queuectl list --json | jq -r '.[].id'
     """
     with connector.connect() as client:
         show_list(client, state, limit, with_output=with_output, as_json=as_json)
@@ -160,17 +161,16 @@ def _write_tails(client: Client, job: Job) -> None:
             output.clipped(f"    {marks[stream]} {line}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", metavar="ID", type=JOB_ID)
 @click.option("--env", is_flag=True, help="Also the job's environment.")
 @click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
 @pass_connector
 def show(connector: Connector, *, job_id: str, env: bool, as_json: bool) -> None:
-    r"""Show a job with all its attempts.
+    """Show a job with all its attempts.
 
-    \b
-      queuectl show 12
-      queuectl show 12 --json | jq .job.state
+    $ queuectl show 12
+    $ queuectl show 12 --json | jq .job.state
     """
     with connector.connect() as client:
         view = client.call("get", {"id": job_id, "env": env})

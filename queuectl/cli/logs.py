@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from queuectl.cli import output
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.params import JOB_ID
@@ -15,14 +16,15 @@ from queuectl_protocol.limits import MAX_LOG_CHUNK
 STREAMS = ("stdout", "stderr")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", metavar="ID", type=JOB_ID)
 @click.option(
     "-a",
     "--attempt",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Of this run.  [default: the last one]",
+    show_default="the last",
+    help="Of this run.",
 )
 @click.option("--stream", type=click.Choice(STREAMS), help="Only this one.")
 @click.option(
@@ -45,16 +47,15 @@ def logs(
     follow: bool,
     tail: int | None,
 ) -> None:
-    r"""Write a job's output.
+    """Write a job's output.
 
     Its stdout goes to stdout, its stderr to stderr, with nothing added. The two are
     files of their own, so the order between them is not kept.
 
-    \b
-      queuectl logs 12                    all that the last attempt has written
-      queuectl logs 12 --attempt 1        what the first one wrote
-      queuectl logs 12 -f --tail 20       like tail -f, up to the end of the job
-      queuectl logs 12 --stream stderr 2>&1 | less
+    $ queuectl logs 12                    all that the last attempt has written
+    $ queuectl logs 12 --attempt 1        what the first one wrote
+    $ queuectl logs 12 -f --tail 20       like tail -f, up to the end of the job
+    $ queuectl logs 12 --stream stderr 2>&1 | less
     """
     streams = STREAMS if stream is None else (stream,)
     if follow:

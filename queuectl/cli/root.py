@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import click
 
 from queuectl.cli import output
+from queuectl.cli.command import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
-from queuectl.cli.lazy import LazyGroup
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
 
@@ -45,19 +45,21 @@ SECTIONS = {
 EPILOG = """\
 \b
 Exit status:
-    0  done
-    1  the operation failed: no such job, bad JSON, refused
-    2  a mistake in the command line: bad option, state name, key or value
-    3  no daemon is running, and none could be started
-  `run`, `wait` and `enqueue --wait` end with the job's own exit code, and
-  124  --timeout ran out        128+n  the job died of signal n
-  127  it could not be started    130  it was cancelled
+  0    done
+  1    the operation failed: no such job, bad JSON, refused
+  2    a mistake in the command line: bad option, state name, key or value
+  3    no daemon is running, and none could be started
+`run`, `wait` and `enqueue --wait` end with the job's own exit code, or with
+  124  --timeout or the job's own timeout ran out
+  127  the job could not be started
+  128+n  it died of signal n
+  130  it was cancelled
 
 \b
 Environment:
-  QUEUECTL_HOME         one directory for everything: database, socket, logs
-  QUEUECTL_SOCKET       the daemon's socket (as --socket)
-  QUEUECTL_AUTOSTART=0  start no daemon (as --no-autostart)
+  QUEUECTL_HOME         one directory for everything: database, socket, log
+  QUEUECTL_SOCKET       the daemon's socket, as --socket
+  QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
 """
 
@@ -77,18 +79,18 @@ Environment:
     "--autostart/--no-autostart",
     envvar="QUEUECTL_AUTOSTART",
     default=True,
-    help="Start the daemon when none answers.  [default: autostart]",
+    show_default=True,
+    help="Start the daemon when none answers.",
 )
 @click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
 @click.pass_context
 def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
-    r"""A durable job queue for shell commands.
+    """A durable job queue for shell commands.
 
-    \b
-      queuectl worker start --count 2     two workers, until you stop them
-      queuectl enqueue 'make test'        a job; its id is printed
-      queuectl logs --follow 1            its output, as it comes
-      queuectl run -- make -j4            all of it in one, like running it here
+    $ queuectl worker start --count 2     two workers, until you stop them
+    $ queuectl enqueue 'make test'        a job; its id is printed
+    $ queuectl logs --follow 1            its output, as it comes
+    $ queuectl run -- make -j4            all of it in one, like running it here
     """
     ctx.obj = Connector(socket, autostart)
 

@@ -5,25 +5,25 @@ from typing import Any
 import click
 
 from queuectl.cli import jobinput, output
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.errors import RequestError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("method")
 @click.argument("params", metavar="[JSON]", default="{}")
 @pass_connector
 def rpc(connector: Connector, *, method: str, params: str) -> int:
-    r"""Call a method of the protocol and print what comes back as JSON.
+    """Call a method of the protocol and print what comes back as JSON.
 
     Events of a stream come first, one a line. The methods are in PROTOCOL.md; the
     daemon tells them too:
 
-    \b
-      queuectl rpc describe | jq -r '.methods[].name'
-      queuectl rpc get '{"id": "12"}'
-      queuectl rpc logs.follow '{"id": "12"}'
+    $ queuectl rpc describe | jq -r '.methods[].name'
+    $ queuectl rpc get '{"id": "12"}'
+    $ queuectl rpc logs.follow '{"id": "12"}'
     """
     try:
         fields = jobinput.parse_json(params)

@@ -8,16 +8,17 @@ from typing import Any
 import click
 
 from queuectl.cli import enqueue, exits, joboptions, output
+from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
-from queuectl.cli.joboptions import CommandLine, job_options
+from queuectl.cli.joboptions import job_options
 from queuectl.cli.logs import write
 from queuectl.errors import QueuectlError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(cls=CommandLine)
+@click.command(cls=PassingCommand)
 @click.argument("words", metavar="COMMAND | -- PROGRAM ARG...", nargs=-1)
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @job_options
@@ -25,15 +26,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(
     connector: Connector, /, *, words: tuple[str, ...], line: str | None, **options: Any
 ) -> int:
-    r"""Run a command as a job, and end with its exit code.
+    """Run a command as a job, and end with its exit code.
 
     The job has no retries. Its output is written as it comes: its stdout to stdout,
     its stderr to stderr. Its stdin is empty. Ctrl-C cancels it. At least one worker
     is started if there is none.
 
-    \b
-      queuectl run 'make test'
-      queuectl run -p 10 --timeout 10m -- rsync -a here host:there
+    $ queuectl run 'make test'
+    $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there
     """
     wanted = joboptions.from_options(**options)
     job = wanted.added_to(joboptions.read_command(line, words)) | {"max_retries": 0}

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from queuectl.cli import output, times
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION
 from queuectl.cli.table import Column
@@ -31,19 +32,20 @@ COLUMNS = (
 )
 
 
-@click.command()
-@click.option("--since", type=DURATION, help="Only this long back.  [default: all]")
+@click.command(cls=Command)
+@click.option(
+    "--since", type=DURATION, show_default="ever", help="Only what is so long ago."
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def stats(connector: Connector, *, since: float | None, as_json: bool) -> None:
-    r"""Tell how jobs have done: counts, success rate, run and wait times.
+    """Tell how jobs have done: counts, success rate, run and wait times.
 
     The history is kept by the minute and outlives the jobs. p95 is the time within
     which 95 of 100 runs (or waits) ended.
 
-    \b
-      queuectl stats --since 1h
-      queuectl stats --json | jq .run.p95
+    $ queuectl stats --since 1h
+    $ queuectl stats --json | jq .run.p95
     """
     params = {} if since is None else {"since": since}
     with connector.connect() as client:

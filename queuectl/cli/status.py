@@ -3,6 +3,7 @@
 import click
 
 from queuectl.cli import output
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 
 TITLES = {
@@ -17,15 +18,14 @@ TITLES = {
 NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
-    r"""Count the jobs in each state, and the workers.
+    """Count the jobs in each state, and the workers.
 
-    \b
-      queuectl status
-      queuectl status --json | jq .pending
+    $ queuectl status
+    $ queuectl status --json | jq .pending
     """
     with connector.connect() as client:
         counts = client.call("status", {})

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from queuectl.cli import exits, jobview, output
+from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.params import DURATION, JOB_ID
@@ -13,7 +14,7 @@ from queuectl.client import Client
 from queuectl_protocol.vocabulary import FINAL_STATES
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
 @click.option("--timeout", type=DURATION, help="Wait at most this long, then end 124.")
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
@@ -25,15 +26,14 @@ def wait(
     timeout: float | None,
     as_json: bool,
 ) -> int:
-    r"""Wait until jobs have ended.
+    """Wait until jobs have ended.
 
     Ends with the job's own exit code: 0 when it completed, 128+n when it died of
     signal n, 130 when it was cancelled, 124 when --timeout (or the job's own timeout)
     ran out. With several jobs: with the first failure in the order given.
 
-    \b
-      queuectl wait 12 13 14
-      queuectl wait 12 --timeout 10m || echo "it failed, or takes too long"
+    $ queuectl wait 12 13 14
+    $ queuectl wait 12 --timeout 10m || echo "it failed, or takes too long"
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = Waiting(job_ids, deadline)

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 import click
 
 from queuectl.cli import change, output, times
+from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.lazy import SuggestingGroup
 from queuectl.cli.params import DURATION
 from queuectl.cli.table import Column
 from queuectl.client import Client
@@ -30,14 +30,13 @@ COLUMNS = (
 Worker = dict[str, Any]
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(cls=Group)
 def worker() -> None:
-    r"""Workers: each runs one job at a time.
+    """Workers: each runs one job at a time.
 
-    \b
-      queuectl worker start --count 2
-      queuectl worker list
-      queuectl worker stop --timeout 1m
+    $ queuectl worker start --count 2
+    $ queuectl worker list
+    $ queuectl worker stop --timeout 1m
     """
 
 

@@ -72,7 +72,7 @@ class Setting:
             if value != int(value):
                 raise ValueError(f"{value!r} is none")
             return int(value)
-        return value
+        return float(value)
 
     def _parse(self, text: str) -> Value:
         try:
@@ -160,7 +160,8 @@ def in_force(stored: Mapping[str, Value]) -> Settings:
     A stored key that this version does not know is left alone.
     """
     values: dict[str, Any] = {
-        key: stored.get(key, setting.default) for key, setting in SETTINGS.items()
+        key: setting.check(stored.get(key, setting.default))
+        for key, setting in SETTINGS.items()
     }
     return Settings(**values)
 

@@ -17,7 +17,7 @@ __all__ = ["ListenError", "Listener"]
 CLOSE_GRACE = 5.0
 """Seconds for requests at work to end and for clients to read their replies."""
 
-log = logs.get("server")
+_log = logs.get("server")
 
 
 class Listener:
@@ -71,11 +71,11 @@ class Listener:
                 lambda: Session(self._service), sock=endpoint.socket, backlog=BACKLOG
             )
             self._servers.append(server)
-            log.info("listening", socket=endpoint.socket.getsockname())
+            _log.info("listening", socket=endpoint.socket.getsockname())
 
     def _abort(self) -> None:
         """Cut off who does not read, or whose request does not end."""
         sessions: list[Session] = list(self._service.connections)
-        log.warning("clients_cut_off", count=len(sessions))
+        _log.warning("clients_cut_off", count=len(sessions))
         for session in sessions:
             session.abort()

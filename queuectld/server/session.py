@@ -33,7 +33,7 @@ API = 1
 
 _UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred, see unix(7)
 
-log = logs.get("server")
+_log = logs.get("server")
 
 
 class Session(asyncio.Protocol):
@@ -200,7 +200,7 @@ class Session(asyncio.Protocol):
                 await self._call(request, method)
         except Exception as error:  # noqa: BLE001 - the boundary of all handlers
             if refusal(error).code is ErrorCode.INTERNAL:
-                log.exception("request_failed", error, method=method.name)
+                _log.exception("request_failed", error, method=method.name)
             self._outbox.refuse(request.id, error)
 
     async def _call(self, request: Request, method: Method) -> None:

@@ -29,7 +29,8 @@ def _second(seconds: int) -> str:
 
 def number(value: float) -> float:
     """Return a whole number as one: it reads 300, not 300.0, however it was stored."""
-    return int(value) if value.is_integer() else value
+    whole = int(value)
+    return whole if whole == value else value
 
 
 def job(job: Job) -> Wire:

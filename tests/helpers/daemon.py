@@ -48,7 +48,8 @@ class Daemon:
                     [sys.executable, "-m", "queuectld", *options],
                     stdin=subprocess.DEVNULL,
                     stderr=log,
-                    env=self.environment() | {"NOTIFY_SOCKET": f"@{address}", **variables},
+                    env=self.environment()
+                    | {"NOTIFY_SOCKET": f"@{address}", **variables},
                 )
             self._await_ready(notified)
 
@@ -113,19 +114,23 @@ class Daemon:
     def _survivors(self) -> list[psutil.Process]:
         """Return what still runs of workers seen and of jobs, whoever's child it is."""
         marker = f"QUEUECTL_SOCKET={self.socket}".encode()
-        jobs = {
-            psutil.Process(int(entry.name))
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and marker in _environ(entry)
-        }
-        return [each for each in self._family | jobs if each.is_running()]
+        jobs = {each for each in psutil.process_iter() if marker in _environ(each.pid)}
+        return [each for each in self._family | jobs if _runs(each)]
 
 
-def _environ(process: Path) -> list[bytes]:
+def _environ(pid: int) -> list[bytes]:
     try:
-        return (process / "environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []  # it ended just now, or is none of ours
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        # In a container without an init that reaps, an orphan's zombie stays.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

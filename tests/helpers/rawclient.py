@@ -3,7 +3,7 @@
 import socket
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from queuectl_protocol.connection import ClientConnection, FromServer
 from queuectl_protocol.messages import Failure, Greeting, Reply, StreamEvent
@@ -27,7 +27,7 @@ class RawClient:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))
 
-    def __enter__(self) -> "RawClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +102,7 @@ class RawClient:
             data = self.socket.recv(65536)
         except ConnectionResetError:
             return True  # it closed with bytes of ours unread
-        return not data and not self._kept
+        return not data and all(isinstance(kept, Greeting) for kept in self._kept)
 
     def _wait(self, wanted: Any) -> Any:
         for message in self._kept:

@@ -77,10 +77,7 @@ def test_a_connection_made_before_the_daemon_runs_is_served(
     notices: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
-    """systemd's socket is answered, READY and WATCHDOG are told, STOPPING at the end.
-
-    The socket is systemd's: it outlives the daemon.
-    """
+    """The passed socket is answered and left behind; the manager hears how we are."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(str(tmp_path / "a.sock"))

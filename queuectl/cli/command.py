@@ -1,11 +1,10 @@
-"""Groups that load a command's module only when that command is used.
+"""The kinds of command that ours are made of; each only changes how click behaves."""
 
-``queuectl status`` pays for its own imports, and for nobody else's.
-"""
-
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -31,8 +30,68 @@ OTHER_NAMES = {
 """What the same thing is called elsewhere (pueue, task-spooler, the shell)."""
 
 
-class SuggestingGroup(click.Group):
+def keep_examples(text: str | None) -> str | None:
+    """Return a help text in which click leaves examples as they are.
+
+    An example is a paragraph of which every line begins with ``$``. Click wants a
+    line with a backspace character before it.
+    """
+    return text and "\n\n".join(map(_kept, cleandoc(text).split("\n\n")))
+
+
+def _kept(paragraph: str) -> str:
+    if not paragraph.startswith("$ "):
+        return paragraph
+    return "\b\n" + re.sub(r"^\$ ", "  ", paragraph, flags=re.MULTILINE)
+
+
+class Command(click.Command):
+    """A command whose help keeps examples as they are."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = keep_examples(self.help)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an option that is not ours may stand in the wrong place."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(self._advice(ctx, error), ctx) from None
+
+    def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
+        root = ctx.find_root()
+        theirs = {name for param in root.command.params for name in _names(param)}
+        if error.option_name in theirs:
+            return (
+                f"{error.option_name} goes before the command: "
+                f"{root.command_path} {error.option_name} ... {ctx.info_name}"
+            )
+        return error.format_message()
+
+
+def _names(param: click.Parameter) -> list[str]:
+    return [*param.opts, *param.secondary_opts]
+
+
+class PassingCommand(Command):
+    """A command whose arguments are another command: explains where ``--`` goes."""
+
+    def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
+        return (
+            f"{super()._advice(ctx, error)} Options of the job's own program go after "
+            f"--, as in: {ctx.command_path} -- rsync -a here there."
+        )
+
+
+class Group(click.Group):
     """A group that names the nearest command when it has none of that name."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = keep_examples(self.help)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -52,8 +111,11 @@ class SuggestingGroup(click.Group):
         return near[0] if near else None
 
 
-class LazyGroup(SuggestingGroup):
-    """The root group: names in sections, each with the place of its command."""
+class LazyGroup(Group):
+    """The root group: loads a command's module only when that command is used.
+
+    ``queuectl status`` pays for its own imports, and for nobody else's.
+    """
 
     def __init__(
         self,

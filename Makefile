@@ -1,0 +1,55 @@
+# The commands a person needs. Everything lives in .venv; nothing else is touched.
+#   make demo    a tour on real work (installs what it needs first)
+#   make test    the tests, without those marked slow
+#   make check   what CI demands: lint and test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# What decides on the installed packages; the code itself is installed in place.
+INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
+
+.PHONY: venv demo test lint format check docs clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: $(INSTALLED_FROM)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+venv: $(VENV)/.installed-dev
+
+demo: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
+
+test: venv
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: lint test
+
+docs: venv
+	for script in tools/generate_*.py; do \
+		$(BIN)/python "$$script" || exit; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	find queuectl queuectld protocol tests tools -name __pycache__ -prune \
+		-exec rm -rf {} +

@@ -1,0 +1,183 @@
+"""The asyncio client: the same methods as ``Client``, where they are explained.
+
+Adds nothing to what ``calls`` says but the sending and the waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from queuectl import calls
+from queuectl.agroups import AsyncConfig, AsyncDaemon, AsyncDlq, AsyncWorkers
+from queuectl.asession import AsyncSession
+from queuectl.astream import AsyncStream
+from queuectl.bulk import Bulk
+from queuectl.calls import IfExists, StreamName
+from queuectl.errors import QueuectlError
+from queuectl.inherit import for_daemon
+from queuectl.submission import Command, JobOptions, NewJob, Seconds
+
+if TYPE_CHECKING:
+    from queuectl import models
+    from queuectl.models import Attempt, Job
+
+
+class AsyncClient(AsyncSession):
+    """A connection to the daemon, for asyncio programs.
+
+        async with AsyncClient() as q:
+            job = await q.enqueue("make -j4", label="nightly", max_retries=0)
+            async for event in q.follow(job.id): ...
+            print((await q.get(job.id)).exit_code)
+
+    ``dlq``, ``config``, ``workers`` and ``daemon`` hold the methods about these. See
+    ``AsyncSession`` for the arguments, and for requests without types.
+    """
+
+    @property
+    def dlq(self) -> AsyncDlq:
+        """The dead letter queue: jobs that failed more often than they may."""
+        return AsyncDlq(self)
+
+    @property
+    def config(self) -> AsyncConfig:
+        """The job settings."""
+        return AsyncConfig(self)
+
+    @property
+    def workers(self) -> AsyncWorkers:
+        """The worker processes."""
+        return AsyncWorkers(self)
+
+    @property
+    def daemon(self) -> AsyncDaemon:
+        """The daemon itself."""
+        return AsyncDaemon(self)
+
+    async def enqueue(
+        self,
+        command: Command,
+        *,
+        if_exists: IfExists = "error",
+        inherit: bool = True,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Enqueue a job. See ``Client.enqueue``."""
+        job = {"command": command, **options}
+        lent = await self._lent(inherit)
+        return await self.perform(calls.enqueue(job, lent, if_exists))
+
+    async def enqueue_many(
+        self,
+        jobs: Iterable[Command | NewJob],
+        *,
+        if_exists: IfExists = "error",
+        inherit: bool = True,
+    ) -> builtins.list[str]:
+        """Enqueue any number of jobs. See ``Client.enqueue_many``."""
+        bulk = Bulk(jobs, await self._lent(inherit), if_exists)
+        batch = bulk.build()
+        try:
+            while batch is not None:
+                under_way = asyncio.ensure_future(self.perform(batch))
+                try:
+                    await asyncio.sleep(0)  # it is sent before the next is built
+                    following = bulk.build()
+                    bulk.store(await under_way)
+                finally:
+                    under_way.cancel()
+                batch = following
+        except QueuectlError as error:
+            bulk.place(error)
+            raise
+        return bulk.finish()
+
+    async def get(self, job_id: str, *, env: bool = False) -> Job:
+        """Return a job. See ``Client.get``."""
+        return await self.perform(calls.get(job_id, env=env))
+
+    async def attempts(self, job_id: str) -> tuple[Attempt, ...]:
+        """Return the runs of a job. See ``Client.attempts``."""
+        return await self.perform(calls.attempts(job_id))
+
+    def list(
+        self, state: str | None = None, *, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        """Yield jobs, newest first. See ``Client.list``."""
+        return self.perform_parts(calls.list_jobs(state, limit))
+
+    async def cancel(
+        self, job_id: str, *, if_state: str | None = None, wait: bool = True
+    ) -> Job:
+        """Cancel a job; return it. See ``Client.cancel``."""
+        return await self.perform(calls.cancel(job_id, if_state, wait=wait))
+
+    async def retry(self, job_id: str, *, if_state: str | None = None) -> Job:
+        """Make a finished job pending again. See ``Client.retry``."""
+        return await self.perform(calls.retry(job_id, if_state))
+
+    async def retry_all(self, state: str) -> int:
+        """Retry all jobs in a state; return how many there were."""
+        return await self.perform(calls.retry_all(state))
+
+    async def wait(
+        self,
+        job_id: str,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 - kept by the daemon
+    ) -> Job:
+        """Wait until a job is final; return it. See ``Client.wait``."""
+        return await self.perform(calls.wait(job_id, timeout))
+
+    def logs(
+        self,
+        job_id: str,
+        stream: StreamName = "stdout",
+        *,
+        run: int | None = None,
+        tail: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield what a run of a job has written so far. See ``Client.logs``."""
+        return self.perform_parts(calls.logs(job_id, stream, run, tail))
+
+    def follow(
+        self,
+        job_id: str,
+        *,
+        run: int | None = None,
+        tail: int | None = None,
+        streams: Iterable[StreamName] | None = None,
+    ) -> AsyncStream[models.FollowEvent, Job]:
+        """Yield the output of a job as it comes. See ``Client.follow``."""
+        return self.perform_stream(calls.follow(job_id, run, tail, streams))
+
+    async def prune(
+        self, states: Iterable[str] | None = None, *, older_than: Seconds = 0
+    ) -> int:
+        """Delete finished jobs and their output. See ``Client.prune``."""
+        return await self.perform(calls.prune(states, older_than))
+
+    async def status(self) -> models.Status:
+        """Return how many jobs are in each state, and how many workers there are."""
+        return await self.perform(calls.status())
+
+    async def stats(self, since: Seconds | None = None) -> models.Stats:
+        """Return what happened in the last ``since`` seconds; None: ever."""
+        return await self.perform(calls.stats(since))
+
+    async def doctor(self) -> tuple[models.Check, ...]:
+        """Return what the daemon finds when it examines itself."""
+        return await self.perform(calls.doctor())
+
+    async def describe(self) -> dict[str, Any]:
+        """Return the protocol as data: methods, fields and errors."""
+        return await self.perform(calls.describe())
+
+    async def ping(self) -> None:
+        """Return when the daemon answers."""
+        await self.perform(calls.ping())
+
+    async def _lent(self, wanted: bool) -> dict[str, Any]:
+        return for_daemon(await self.connect()) if wanted else {}
