@@ -37,8 +37,8 @@ show queuectl worker start --count 2
 say "Two jobs keep both workers busy; then the rest queues up, urgent last"
 show queuectl enqueue --id busy1 'sleep 1; echo done'
 show queuectl enqueue --id busy2 'sleep 1; echo done'
-show queuectl enqueue --id lines "find . -name '*.py' -not -path './.venv/*' -print0 |
-    xargs -0 wc -l | sort -rn | head -n 4"
+show queuectl enqueue --id lines \
+    'find queuectl queuectld -name "*.py" | xargs wc -l | sort -rn | head -n 4'
 show queuectl enqueue --id words -- grep -rhoc lease docs
 show queuectl enqueue --id broken --max-retries 1 'ls no/such/directory'
 show queuectl enqueue --id endless --max-retries 0 --timeout 1 'echo here I stay; sleep 60'
@@ -46,14 +46,17 @@ show queuectl enqueue --id urgent --priority 10 'echo I was last in and first ou
 show queuectl status
 
 say "Wait for all of them; the exit code is that of the first failure"
+code=0
 show queuectl wait busy1 busy2 lines words broken endless urgent --timeout 30s ||
-    echo "exit code $?"
+    code=$?
+echo "exit code $code"
+[ "$code" = 2 ] # what ls ended with
 
 say "What became of them"
 show queuectl status
 show queuectl list
 show queuectl logs lines
-show queuectl logs endless
+show queuectl logs broken
 
 say "The dead letter queue: what failed once too often"
 show queuectl dlq list

@@ -186,6 +186,7 @@ def _socket(path: str) -> Check:
     if not stat.S_ISSOCK(mode):
         return Check("socket", "error", f"{path}: not a socket", "move it away")
     detail = f"{path}: mode {stat.S_IMODE(mode):04o}"
-    if mode & 0o006:
-        return Check("socket", "error", f"{detail}: open to all", f"chmod 0600 {path}")
+    if mode & stat.S_IWOTH:
+        advice = f"whoever can write to it can run code as its owner: chmod 0600 {path}"
+        return Check("socket", "warning", f"{detail}: open to all", advice)
     return Check("socket", "ok", detail, None)

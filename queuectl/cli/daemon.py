@@ -2,6 +2,7 @@
 
 import os
 import select
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -11,7 +12,7 @@ from queuectl.cli import change, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.client import Client
-from queuectl.errors import DaemonNotRunningError
+from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl_protocol.paths import LOG_NAME
 from queuectl_protocol.units import format_duration, format_size
 
@@ -149,12 +150,12 @@ def _end(client: Client, pid: int, method: str, params: dict[str, Any]) -> None:
     """Ask the daemon to end; return when its process is gone."""
     try:
         process = os.pidfd_open(pid)
-    except OSError:  # it has ended by now, or lives in another pid namespace
+    except OSError:  # it lives in another pid namespace, say
+        process = None
+    with suppress(ConnectionLostError):  # it may be gone before its reply is here
         client.call(method, params)
+    if process is None:
         client.wait_closed()
-        return
-    try:
-        client.call(method, params)
+    else:
         select.select([process], [], [])
-    finally:
         os.close(process)

@@ -19,8 +19,8 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     try:
         job = json.loads(text, parse_int=_integer, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        place = f"at character {error.pos + 1}"
-        raise ValueError(f"bad JSON: {error.msg} {place}") from None
+        place = f"character {error.pos + 1}"
+        raise ValueError(f"bad JSON: {error.msg} ({place})") from None
     except UnicodeDecodeError:
         raise ValueError("bad JSON: not UTF-8") from None
     except RecursionError:

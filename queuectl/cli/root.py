@@ -118,9 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
-    except click.ClickException as error:
-        sys.stdout.flush()
+    except click.UsageError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        output.note(f"queuectl: {error.format_message()}")
         return error.exit_code
     except click.Abort:
         return Status.FAILED

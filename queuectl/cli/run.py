@@ -13,7 +13,7 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.joboptions import job_options
 from queuectl.cli.logs import write
-from queuectl.errors import QueuectlError
+from queuectl.errors import InvalidStateError, QueuectlError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -109,5 +109,7 @@ class Canceller:
         try:
             with self._connector.connect() as client:
                 client.call("cancel", {"id": self._job_id, "wait": False})
+        except InvalidStateError:
+            pass  # it has just ended by itself
         except QueuectlError as error:
             output.note(f"queuectl: job {self._job_id} was not cancelled: {error}")

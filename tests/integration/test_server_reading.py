@@ -1,0 +1,70 @@
+"""Reading pieces and last lines of output files."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectld.server import reading
+from queuectld.server.reading import Piece
+
+TEXTS = st.lists(st.sampled_from([b"", b"a", b"\n", b"line\n", b"\n\n", b"x" * 20]))
+
+
+def _naive(content: bytes, lines: int) -> bytes:
+    return b"".join(content.splitlines(keepends=True)[-lines:]) if lines else b""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "7.1.1.out"
+
+
+@given(parts=TEXTS, lines=st.integers(0, 12), block=st.integers(1, 16))
+def test_the_last_lines_are_found_whatever_the_blocks(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], lines: int, block: int
+) -> None:
+    """The same as splitting the whole file, at any size of the steps back."""
+    path = tmp_path_factory.getbasetemp() / "tail.out"
+    path.write_bytes(content := b"".join(parts))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_BLOCK", block)
+        start = reading.tail_start(str(path), lines)
+    assert content[start:] == _naive(content, lines)
+
+
+def test_last_lines_are_looked_for_within_bounds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that is one long line, the end is shown."""
+    monkeypatch.setattr(reading, "TAIL_MAX", 1000)
+    path.write_bytes(b"x" * 5000 + b"\n" + b"y" * 998 + b"\n")
+    assert reading.tail_start(str(path), 1) == 5001
+    assert reading.tail_start(str(path), 2) == 5000
+
+
+def test_a_piece_tells_where_the_next_one_begins(path: Path) -> None:
+    """Reading on from next gives the whole file, and then nothing."""
+    path.write_bytes(b"0123456789")
+    piece = reading.read(str(path), offset=0, tail=None, limit=7)
+    assert (piece.data, piece.offset, piece.next, piece.size) == (b"0123456", 0, 7, 10)
+    assert reading.read(str(path), offset=7, tail=None, limit=7).data == b"789"
+    assert reading.read(str(path), offset=10, tail=None, limit=7) == Piece(b"", 10, 10)
+    assert reading.read(str(path), offset=99, tail=None, limit=7) == Piece(b"", 99, 10)
+
+
+def test_a_missing_file_reads_as_an_empty_one(path: Path) -> None:
+    """An attempt that wrote nothing has no file, and no error."""
+    assert reading.read(str(path), offset=0, tail=None, limit=7) == Piece(b"", 0, 0)
+    assert reading.read(str(path), offset=0, tail=5, limit=7) == Piece(b"", 0, 0)
+    assert reading.tail_start(str(path), 5) == 0
+
+
+def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """Output is what a worker created, and nothing that somebody put there."""
+    path.symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_text("secret")
+    with pytest.raises(OSError, match=os.strerror(40)):
+        reading.read(str(path), offset=0, tail=None, limit=7)

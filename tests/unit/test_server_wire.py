@@ -1,0 +1,110 @@
+"""Jobs, attempts and the rest in the form that travels."""
+
+import pytest
+
+from helpers.jobs import NOW, a_job, an_end
+from queuectl_protocol import messages
+from queuectl_protocol.units import format_time
+from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core import histogram, statistics
+from queuectld.core.job import Attempt
+from queuectld.core.settings import SETTINGS
+from queuectld.server import wire
+
+
+def test_a_job_has_the_documented_form() -> None:
+    """Times are RFC 3339, the umask is octal, whole numbers are whole."""
+    job = a_job(JobState.DEAD, umask=0o22, timeout=300.0, command=("a", "b c"))
+    told = messages.unpack(messages.pack(wire.job(job)))
+    assert told == {
+        "id": "7",
+        "command": ["a", "b c"],
+        "state": "dead",
+        "attempts": 1,
+        "max_retries": 0,
+        "created_at": format_time(NOW - 60_000),
+        "updated_at": format_time(NOW - 60_000),
+        "run_at": None,
+        "priority": 0,
+        "timeout": 300,
+        "backoff_base": 2,
+        "backoff_max": 3600,
+        "backoff_jitter": 0,
+        "output_limit": 0,
+        "cwd": None,
+        "umask": "0022",
+        "queue": "default",
+        "exit_code": 1,
+        "signal": None,
+        "reason": "exit",
+        "message": None,
+        "worker": 2,
+        "started_at": format_time(NOW - 9_000),
+        "finished_at": format_time(NOW - 8_000),
+        "label": None,
+        "submitter": None,
+        "runs": 1,
+        "cancel_requested": False,
+    }
+    assert isinstance(told["timeout"], int)
+
+
+@pytest.mark.parametrize("ms", [0, 1, 999, 1000, NOW, NOW + 1, NOW + 999])
+def test_times_are_those_of_the_protocol(ms: int) -> None:
+    """The quick way to write a time gives the same as the plain one."""
+    assert wire.time(ms) == format_time(ms)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["x" * 100_000, "\U0001f600" * 10_000, ("",) * 10_000, "\udcff" * 1000],
+)
+def test_a_jobs_weight_is_never_too_little(command: str | tuple[str, ...]) -> None:
+    """What a page reserves for a job is at least what it takes."""
+    job = a_job(
+        JobState.DEAD,
+        command=command,
+        name="n" * 128,
+        label="é" * 256,
+        cwd="/" * 4096,
+        message="m" * 300,
+        output_limit=2**50,
+    )
+    assert len(messages.pack(wire.job(job))) <= wire.weight(job)
+
+
+def test_a_running_attempt_has_no_end() -> None:
+    """Everything that is known only afterwards is null."""
+    told = wire.attempt(Attempt(1, 41, 2, NOW, None))
+    assert told["started_at"] == format_time(NOW)
+    known = {"run", "lease", "worker", "started_at"}
+    assert all(value is None for key, value in told.items() if key not in known)
+
+
+def test_a_finished_attempt_tells_how() -> None:
+    """Zero is a value, not an absence."""
+    end = an_end(Reason.EXIT, exit_code=0, stdout_bytes=0, user_ms=0)
+    told = wire.attempt(Attempt(1, 41, 2, NOW, end))
+    assert told["finished_at"] == format_time(NOW - 10)
+    assert (told["reason"], told["exit_code"], told["user_ms"]) == ("exit", 0, 0)
+    assert told["stdout_bytes"] == 0
+    assert told["signal"] is None
+
+
+def test_a_spread_of_nothing_is_null() -> None:
+    """No percentiles are made up."""
+    counts = {histogram.bucket(1000): 3}
+    told = wire.stats(
+        statistics.summarize({"run": (counts, 3000)}, since=NOW, now=NOW + 60_000)
+    )
+    assert told["since"] == format_time(NOW)
+    assert (told["run"]["count"], told["run"]["average"]) == (3, 1)
+    assert told["wait"] is None
+
+
+def test_a_setting_says_whether_it_was_set() -> None:
+    """Even when it was set to its default."""
+    setting = SETTINGS["timeout"]
+    told = wire.setting(setting, {"timeout": 300.0})
+    assert (told["value"], told["is_default"]) == (300, False)
+    assert wire.setting(setting, {})["is_default"]
