@@ -1,15 +1,11 @@
 """Starting the daemon because a client needs it, as tmux and gpg-agent do.
 
-Clients that find no daemon at the same moment take turns, so that one starts it and
-the others find it. Whether one may be started is not decided here.
+Whether one may be started, and whose turn it is to do so, is not decided here.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from queuectl.errors import AutostartError
 from queuectl.inherit import environment
@@ -22,26 +18,19 @@ START_LIMIT = 30.0
 """Seconds for a start: far more than one takes, short of looking hung for ever."""
 
 
-@contextmanager
-def turn(runtime_dir: str) -> Iterator[None]:
-    """Let one client at a time do what is inside. The directory itself is the lock.
+def prepare(runtime_dir: str) -> None:
+    """Make the directory that clients take turns at, as the daemon would.
 
     Raises:
-        AutostartError: the directory cannot be made or opened.
+        AutostartError: it cannot be made.
     """
     try:
-        os.makedirs(runtime_dir, mode=0o700, exist_ok=True)  # noqa: PTH103 - as in paths
-        handle = os.open(runtime_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.makedirs(runtime_dir, mode=0o700, exist_ok=True)  # noqa: PTH103
     except OSError as error:
         raise AutostartError(
-            f"cannot use the directory {runtime_dir} ({error.strerror}); set "
+            f"cannot make the directory {runtime_dir} ({error.strerror}); set "
             "QUEUECTL_HOME or XDG_RUNTIME_DIR to one that is yours"
         ) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def launch() -> str | None:

@@ -10,6 +10,8 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from queuectl.errors import (
     AutostartError,
@@ -113,18 +115,39 @@ def _outwait(place: Place, timeout: float | None) -> socket.socket | None:
         DaemonNotRunningError: one held it all the time, and never answered.
     """
     deadline = time.monotonic() + PATIENCE
-    lock = os.path.join(place.state_dir, LOCK_NAME)  # noqa: PTH118 - pathlib is slow
-    while _is_held(lock):
-        if found := _try(place, timeout):
-            return found
-        if time.monotonic() > deadline:
-            raise DaemonNotRunningError(
-                f"a daemon holds {lock} but has not answered at {place.socket} for "
-                f"{PATIENCE:g} s; its log says what it does: queuectl daemon logs"
-            )
-        time.sleep(_PAUSE)
-    # It may have ended between our two looks, or have opened its socket.
+    lock = f"{place.state_dir}/{LOCK_NAME}"
+    with _turn(place.runtime_dir, fcntl.LOCK_SH):
+        while _is_held(lock):
+            if found := _try(place, timeout):
+                return found
+            if time.monotonic() > deadline:
+                raise DaemonNotRunningError(
+                    f"a daemon holds {lock} but has not answered at {place.socket} "
+                    f"for {PATIENCE:g} s; its log says why: queuectl daemon logs"
+                )
+            time.sleep(_PAUSE)
+    # It may have opened its socket, and even ended, between our two looks.
     return _try(place, timeout)
+
+
+@contextmanager
+def _turn(directory: str, kind: int) -> Iterator[None]:
+    """Keep clients that start a daemon apart from each other and from those that look.
+
+    To look at the daemon's lock is to take it for a moment, and a daemon that starts
+    at that moment would believe that another one runs. The directory itself is the
+    lock; where there is none, there is no daemon to keep apart from.
+    """
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _is_held(lock: str) -> bool:
@@ -144,17 +167,16 @@ def _is_held(lock: str) -> bool:
 
 
 def _start(place: Place, timeout: float | None) -> socket.socket:
-    from queuectl import autostart  # noqa: PLC0415 - subprocess costs 9 ms, used rarely
+    from queuectl import autostart  # noqa: PLC0415 - brings subprocess, used rarely
 
-    with autostart.turn(place.runtime_dir):
+    autostart.prepare(place.runtime_dir)
+    with _turn(place.runtime_dir, fcntl.LOCK_EX):
         # Whoever had the turn before us has most likely started one.
         if found := _try(place, timeout):
             return found
         complaint = autostart.launch()
-        if found := _try(place, timeout):
-            return found
-    # Somebody else's daemon came first (a person's, systemd's), and is on its way.
-    if complaint and (found := _outwait(place, timeout)):
+    # The complaint may be that another daemon, a person's or systemd's, came first.
+    if found := _outwait(place, timeout):
         return found
     raise AutostartError(
         complaint

@@ -80,7 +80,7 @@ class Mailbox:
             QueuectlError: the connection has ended.
         """
         if self._end:
-            raise self._end(f"{method} was not sent")
+            raise self._end(f"the connection has ended; {method} was not sent")
         request_id = self._connection.send_request(method, dict(params))
         data = self._connection.data_to_send()
         limit = (self.greeting or {}).get("max_frame", MAX_FRAME)

@@ -292,8 +292,8 @@ class Output(Model):
 
     Attributes:
         stream: stdout or stderr.
-        offset: of ``data`` in that run's stream. Where it is not the end of the piece
-            before, the daemon left out what this client was too slow to take.
+        offset: where ``data`` stands in that run's stream. Pieces follow each other
+            without a gap.
     """
 
     run: int

@@ -96,6 +96,8 @@ class Staff:
             for worker in self._pool:
                 if worker.owner is owner:
                     self._pool.stop(worker)
+            # Its request to start them may still wait for them to be ready.
+            self._pulse.set()
 
     async def stop(
         self,
@@ -112,6 +114,7 @@ class Staff:
         targets = [w for w in self._pool if only is None or w.number in only]
         if only is None:
             self._desired.clear()
+            self._pulse.set()
             await self._want(None, 0)
         else:
             await self._want_fewer(targets)

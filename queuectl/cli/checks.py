@@ -57,9 +57,10 @@ def local_checks(socket: str | None) -> Iterator[Check]:
         return
     if not place.explicit:
         yield _directory("state directory", place.state_dir)
+        yield _directory("runtime directory", place.runtime_dir)
+        yield _permissions([place.state_dir, place.runtime_dir])
         yield _file_system(place.state_dir)
         yield _space(place.state_dir)
-        yield _directory("runtime directory", place.runtime_dir)
     yield _socket(place.socket)
 
 
@@ -75,13 +76,9 @@ def _sqlite() -> Check:
         return Check("sqlite", "error", str(error), advice)
     version = sqlite3.sqlite_version
     if has_wal_reset_bug(sqlite3.sqlite_version_info):
-        return Check(
-            "sqlite",
-            "warning",
-            f"{version} has the WAL-reset bug, which needs two connections that write",
-            "queuectld writes through one only; let no other program write to its "
-            "database, and use SQLite 3.51.3 or newer when you can",
-        )
+        detail = f"{version} has the WAL-reset bug, but that takes two writers"
+        advice = "queuectld is the only one: let no other program write to its database"
+        return Check("sqlite", "ok", detail, advice)
     return Check("sqlite", "ok", version, None)
 
 
@@ -117,16 +114,25 @@ def _directory(name: str, path: str) -> Check:
         return Check(name, "ok", f"{path}: will be made", None)
     except OSError as error:
         return Check(name, "error", f"{path}: {error.strerror}", None)
-    mode = stat.S_IMODE(found.st_mode)
-    detail = f"{path}: mode {mode:04o}, uid {found.st_uid}"
+    detail = f"{path}: uid {found.st_uid}"
     if not stat.S_ISDIR(found.st_mode):
         return Check(name, "error", f"{path}: not a directory", "move it away")
     if found.st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
         advice = f"make it yours, or set QUEUECTL_HOME: chown {os.geteuid()} {path}"
         return Check(name, "error", detail, advice)
-    if mode & 0o077:
-        return Check(name, "warning", f"{detail}: open to others", f"chmod 0700 {path}")
     return Check(name, "ok", detail, None)
+
+
+def _permissions(directories: list[str]) -> Check:
+    """Look at modes: commands, environments and output may hold secrets."""
+    found = [path for path in directories if os.path.isdir(path)]  # noqa: PTH112
+    modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in found}  # noqa: PTH116
+    wide = {path: mode for path, mode in modes.items() if mode & 0o077}
+    if wide:
+        named = ", ".join(f"{path} ({mode:04o})" for path, mode in wide.items())
+        advice = f"chmod go= {' '.join(wide)}"
+        return Check("permissions", "warning", f"open to others: {named}", advice)
+    return Check("permissions", "ok", "closed to others", None)
 
 
 def _file_system(path: str) -> Check:
@@ -165,8 +171,8 @@ def _space(path: str) -> Check:
     free = found.f_bavail * found.f_frsize
     if free < LITTLE_SPACE:
         advice = "free some space: queuectl prune deletes old jobs and their output"
-        return Check("disk space", "warning", f"{format_size(free)} free", advice)
-    return Check("disk space", "ok", f"{format_size(free)} free", None)
+        return Check("space", "warning", f"{format_size(free)} free", advice)
+    return Check("space", "ok", f"{format_size(free)} free", None)
 
 
 def _existing(path: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any
@@ -107,6 +106,8 @@ class Group(click.Group):
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
         """Return the command that was probably meant."""
+        from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
+
         near = get_close_matches(name, self.list_commands(ctx), 1)
         return near[0] if near else None
 

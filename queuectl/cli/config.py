@@ -152,7 +152,7 @@ def _row(setting: dict[str, Any]) -> tuple[str, ...]:
         setting["key"],
         _readable(setting),
         readable(setting["default"], setting["kind"]),
-        f"{number(setting['minimum'])} to {number(setting['maximum'])}",
+        _range(setting),
         setting["applies"].partition(";")[0],
         setting["doc"],
     )
@@ -160,6 +160,11 @@ def _row(setting: dict[str, Any]) -> tuple[str, ...]:
 
 def _readable(setting: dict[str, Any]) -> str:
     return readable(setting["value"], setting["kind"])
+
+
+def _range(setting: dict[str, Any]) -> str:
+    ends = (readable(setting[end], setting["kind"]) for end in ("minimum", "maximum"))
+    return " to ".join(ends)
 
 
 def readable(value: float, kind: str) -> str:

@@ -1,5 +1,6 @@
 """How every command reaches the daemon: what the root options say of it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -7,12 +8,22 @@ from typing import TypeVar
 import click
 
 from queuectl.client import Client
-from queuectl.errors import ConnectionLostError
+from queuectl.errors import (
+    ConnectionLostError,
+    DaemonNotRunningError,
+    ShuttingDownError,
+)
 
 T = TypeVar("T")
 
 RECONNECTS = 5
-"""Times in a row that a long wait finds a new daemon and loses it at once."""
+"""Times that a long wait loses its daemon before it gives up."""
+
+PATIENCE = 10.0
+"""Seconds in which the next daemon is expected, when one was stopped."""
+
+PAUSE = 0.1
+"""Seconds between two looks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +55,28 @@ class Connector:
         Jobs survive a restart of the daemon, so waiting for one does too. ``read``
         must change nothing: it is called again on a new connection.
         """
-        for _ in range(RECONNECTS):
+        autostart, left = True, RECONNECTS
+        while True:
             try:
-                with self.connect() as client:
+                with self._again(autostart=autostart) as client:
                     return read(client)
-            except ConnectionLostError:
-                continue
-        with self.connect() as client:
-            return read(client)
+            except (ConnectionLostError, ShuttingDownError) as error:
+                # One that was stopped is not to be started because somebody waits.
+                autostart = not isinstance(error, ShuttingDownError)
+                left -= 1
+                if not left:
+                    raise
+
+    def _again(self, *, autostart: bool) -> Client:
+        """Connect; a daemon that has just ended may be about to be followed."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.connect(autostart=autostart)
+            except DaemonNotRunningError:
+                if autostart or time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE)
 
 
 pass_connector = click.make_pass_decorator(Connector)

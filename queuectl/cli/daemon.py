@@ -141,6 +141,12 @@ def _status(connector: Connector) -> dict[str, Any] | None:
 
 def _start(connector: Connector) -> dict[str, Any]:
     """Start it whatever --no-autostart says: here it is asked for by name."""
+    place = paths.find(connector.socket)
+    if place.explicit:
+        raise DaemonNotRunningError(
+            f"the socket {place.socket} was named, and so is its own daemon's to open: "
+            "start that one (systemctl start queuectld), or unset QUEUECTL_SOCKET"
+        )
     with Client(connector.socket, autostart=True) as client:
         found: dict[str, Any] = client.call("daemon.status")
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, joboptions, output, waiting
+from queuectl.cli import exits, joboptions, jobview, output, waiting
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
@@ -109,7 +109,7 @@ def enqueue_one(
 ) -> dict[str, Any]:
     """Enqueue a job with what it inherits; return it as it was stored."""
     with connector.connect() as client:
-        job = {**wanted.inherited(client.greeting), **job}
+        job = {**wanted.inherited(client.greeting, job), **job}
         reply = client.call("enqueue", {"job": job, "if_exists": if_exists})
     stored: dict[str, Any] = reply["job"]
     if not reply["created"]:
@@ -122,9 +122,12 @@ def enqueue_one(
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     output.flush()
     job = waiting.final(connector, job["id"])
+    status = exits.of_job(job)
     if as_json:
         output.document(job)
-    return exits.of_job(job)
+    elif status != exits.Status.OK:
+        output.note(jobview.sentence(job))
+    return status
 
 
 def _check_file_options(

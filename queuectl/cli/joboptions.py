@@ -10,6 +10,7 @@ import click
 from queuectl import inherit
 from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, VARIABLE
+from queuectl.errors import CurrentDirectoryError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,16 +33,26 @@ class JobOptions:
     variables: dict[str, str]
     clean_env: bool
 
-    def inherited(self, greeting: Mapping[str, Any]) -> dict[str, Any]:
+    def inherited(
+        self, greeting: Mapping[str, Any], job: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return what a job of this daemon gets from here: cwd, umask, env.
 
         Args:
             greeting: the daemon's: from another user a job inherits nothing.
+            job: its own fields.
 
         Raises:
-            CurrentDirectoryError: the current directory was removed.
+            CurrentDirectoryError: the current directory was removed, and the job has
+                no other.
         """
-        found = inherit.for_daemon(greeting)
+        try:
+            found = inherit.for_daemon(greeting)
+        except CurrentDirectoryError:
+            if "cwd" not in job:
+                raise
+            os.chdir("/")
+            found = inherit.for_daemon(greeting)
         if self.clean_env:
             found.pop("env", None)
         if self.variables:
@@ -75,9 +86,16 @@ def from_options(
 ) -> JobOptions:
     """Return what the options of ``job_options`` say; one not given is None."""
     if cwd is not None:
-        fields["cwd"] = os.path.abspath(cwd)  # noqa: PTH100 - resolves no symlinks
+        fields["cwd"] = _absolute(cwd)
     given = {name: value for name, value in fields.items() if value is not None}
     return JobOptions(given, dict(env), clean_env)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)  # noqa: PTH100 - resolves no symlinks
+    except FileNotFoundError:
+        raise CurrentDirectoryError from None
 
 
 def job_options(function: F) -> F:

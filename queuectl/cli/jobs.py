@@ -81,12 +81,13 @@ class Listing:
     """The jobs of a list, fetched page by page as they are taken.
 
     Attributes:
+        state: which jobs; None: all.
         more: after the end: whether there are jobs beyond the limit.
     """
 
     def __init__(self, client: Client, state: str | None, limit: int) -> None:
         self._client = client
-        self._params: Job = {} if state is None else {"state": state}
+        self.state = state
         self._limit = limit
         self.more = False
 
@@ -98,7 +99,9 @@ class Listing:
         """Yield pages of jobs, newest first."""
         left, cursor = self._limit, None
         while left:
-            params = {**self._params, "limit": min(left, MAX_PAGE)}
+            params: Job = {"limit": min(left, MAX_PAGE)}
+            if self.state is not None:
+                params["state"] = self.state
             if cursor is not None:
                 params["before"] = cursor
             page = self._client.call("list", params)
@@ -128,6 +131,9 @@ def _tails(client: Client, job: Job) -> Iterator[tuple[str, bytes]]:
 def _write_table(client: Client, listing: Listing, *, with_output: bool) -> None:
     out, layout, now = sys.stdout, None, time.time()
     for page in listing.pages():
+        if not page:
+            output.note("there are no such jobs" if listing.state else "no jobs")
+            return
         rows = [_row(job, now) for job in page]
         if layout is None:
             layout = _layout(rows, several_pages=listing.more)
@@ -158,7 +164,7 @@ def _write_tails(client: Client, job: Job) -> None:
     for stream, data in _tails(client, job):
         lines = data.decode("utf-8", "surrogateescape").removesuffix("\n")
         for line in lines.split("\n") if lines else ():
-            output.clipped(f"    {marks[stream]} {line}")
+            output.clipped(f"    {marks[stream]} {text.plain(line)}")
 
 
 @click.command(cls=Command)

@@ -137,7 +137,7 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
         ("Runs", f"{job['attempts']} of at most {job['max_retries'] + 1}"),
         ("Priority", str(job["priority"])),
         ("Created", _moment(job["created_at"], now)),
-        ("Not before", _moment(job["run_at"], now)),
+        ("Not before", _future(job["run_at"], now)),
         ("Started", _moment(job["started_at"], now)),
         ("Finished", _moment(job["finished_at"], now)),
         ("Timeout", _limit(job["timeout"], format_duration)),
@@ -172,9 +172,12 @@ def _limit(value: float, written: Any) -> str:
 def _moment(time: str | None, now: float) -> str:
     if time is None:
         return ""
-    if times.seconds(time) > now:
-        return f"{times.local(time)} ({_until(time, now, 'in')})"
     return f"{times.local(time)} ({times.age(time, now)} ago)"
+
+
+def _future(time: str | None, now: float) -> str:
+    until = _until(time, now, "in")
+    return f"{times.local(time)} ({until})" if until else ""
 
 
 def _since(time: str | None, now: float) -> str:
@@ -190,7 +193,7 @@ def _until(time: str | None, now: float, word: str) -> str:
 def _cpu(attempt: Fields) -> str:
     if attempt["user_ms"] is None:
         return ""
-    return format_duration((attempt["user_ms"] + (attempt["system_ms"] or 0)) / 1000)
+    return times.duration((attempt["user_ms"] + (attempt["system_ms"] or 0)) / 1000)
 
 
 def _size(size: int | None) -> str:

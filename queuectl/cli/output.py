@@ -7,13 +7,17 @@ but these functions, which escape it; a job's own output is bytes and goes throu
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from queuectl.cli import table, text
-from queuectl.cli.table import Column, Row
+from queuectl.cli import text
+
+if TYPE_CHECKING:
+    from queuectl.cli.table import Column, Row
+
+USUAL_WIDTH = 80
+"""Columns."""
 
 
 def prepare() -> None:
@@ -44,7 +48,13 @@ def colour(stream: TextIO) -> bool:
 
 def width(stream: TextIO) -> int | None:
     """Return the columns of the terminal; None where nothing need fit."""
-    return shutil.get_terminal_size().columns if is_terminal(stream) else None
+    if not is_terminal(stream):
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit():
+        return int(given)
+    # A terminal that nobody has told its size, as in some containers, says 0.
+    return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
 
 
 def line(content: str = "") -> None:
@@ -64,9 +74,12 @@ def flush() -> None:
 
 
 def note(content: str) -> None:
-    """Write a note for people to stderr, after the data written so far."""
+    """Write a note for people to stderr, after the data written so far.
+
+    Lines after the first are indented, so that none can pass for a note of its own.
+    """
     sys.stdout.flush()
-    sys.stderr.write(text.escape(content) + "\n")
+    sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
     sys.stderr.flush()
 
 
@@ -87,8 +100,10 @@ def heading(content: str) -> str:
     return text.styled(content, "bold" if colour(sys.stdout) else None)
 
 
-def rows(columns: Sequence[Column], content: Sequence[Row]) -> None:
+def rows(columns: "Sequence[Column]", content: "Sequence[Row]") -> None:
     """Write a table to stdout, as wide as the terminal."""
+    from queuectl.cli import table  # noqa: PLC0415 - many commands write none
+
     out = sys.stdout
     lines(table.render(columns, content, width=width(out), colour=colour(out)))
 

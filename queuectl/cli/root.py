@@ -109,8 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         die_of(signal.SIGPIPE)
     except OSError as error:
-        output.abandon()
-        output.note(f"queuectl: cannot write: {error.strerror}")
+        if error.filename is None:
+            output.abandon()
+        what = error.filename or "cannot write"
+        output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
     sys.exit(status)
 

@@ -9,7 +9,6 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION
 from queuectl.cli.table import Column
-from queuectl_protocol.units import format_duration
 
 COUNTS = {
     "completed": "Completed",
@@ -78,4 +77,4 @@ def _span(title: str, span: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _duration(seconds: float | None) -> str:
-    return "-" if seconds is None else format_duration(seconds)
+    return "-" if seconds is None else times.duration(seconds)

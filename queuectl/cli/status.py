@@ -36,5 +36,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
     content = [(title, counts[key]) for key, title in TITLES.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
-    if counts["pending"] and not workers["active"]:
+    if counts["draining"]:
+        output.note("the daemon is stopping: it begins no jobs")
+    elif counts["pending"] and not workers["active"]:
         output.note(NO_WORKERS)

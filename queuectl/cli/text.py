@@ -4,12 +4,15 @@ Labels, commands and messages are other people's text: none of it reaches a term
 before ``escape`` has made control characters visible.
 """
 
+import re
 from unicodedata import combining, east_asian_width
 
 ELLIPSIS = "…"
 
 SGR = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 """Styles by name: the numbers of Select Graphic Rendition (ECMA-48)."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -35,6 +38,16 @@ def _escape_one(character: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def plain(line: str) -> str:
+    """Return a line of a program's output as it looks at the end, without colours.
+
+    Of a line that was drawn again and again, as progress bars are, that is the last
+    drawing; tabs are spaces. What else does not print is still to be escaped.
+    """
+    last = line.rstrip("\r").rpartition("\r")[2]
+    return _COLOUR.sub("", last).expandtabs()
 
 
 def width(text: str) -> int:

@@ -68,11 +68,18 @@ def seconds(text: str) -> float:
     return units.parse_time(text) / 1000
 
 
+def duration(length: float) -> str:
+    """Return seconds for people, with milliseconds where they matter: ``42ms``."""
+    if 0 < length < 1:
+        return f"{length * 1000:.3g}ms"
+    return units.format_duration(length)
+
+
 def between(start: str | None, end: str | None) -> str:
     """Return how long from one time off the wire to another, for people."""
     if start is None or end is None:
         return ""
-    return units.format_duration(max(0.0, seconds(end) - seconds(start)))
+    return duration(max(0.0, seconds(end) - seconds(start)))
 
 
 def age(text: str, now: float) -> str:

@@ -133,8 +133,3 @@ def test_the_limits_are_those_of_the_options() -> None:
     assert options <= documented.keys()
     assert all(documented[key] == OPTIONS[key].default_text for key in options)
     assert documented["max_queued"] == str(SETTINGS["max_queued"].default)
-
-
-def test_links_within_the_page_lead_somewhere() -> None:
-    """Every ``#anchor`` is a heading."""
-    assert set(re.findall(r"\]\(#(.*?)\)", PAGE)) <= markdown.anchors(PAGE)

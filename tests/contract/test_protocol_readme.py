@@ -27,9 +27,3 @@ def test_every_key_of_the_vectors_is_explained(name: str) -> None:
         key for row in markdown.rows(text, "key") for key in row[0].split(", ")
     }
     assert {key for vector in vectors.load(name) for key in vector} == explained
-
-
-def test_links_to_files_lead_somewhere() -> None:
-    """Every relative link is a file beside the page."""
-    for target in re.findall(r"\]\(([^)#:]+)\)", PAGE):
-        assert (PROTOCOL / target).exists(), target

@@ -165,7 +165,7 @@ def test_a_large_output_comes_whole_and_in_pieces(client: RawClient) -> None:
     job_id = _enqueue(client, "head -c 3000000 /dev/zero")
     events, _end = client.follow(client.send("logs.follow", id=job_id))
     assert _output(events) == bytes(3_000_000)
-    assert max(len(e.body.get("data", b"")) for e in events) == 64 * KIB
+    assert max(len(e.body.get("data", b"")) for e in events) <= 64 * KIB
 
 
 def test_a_follower_that_never_reads_costs_no_memory(

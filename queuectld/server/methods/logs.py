@@ -74,21 +74,23 @@ async def follow(
 ) -> Result:
     """Stream what a job writes until its end."""
     broker = call.context.broker
-    view = await broker.view(id)
-    _attempt(view, run)
-    with broker.watch(view.job.seq) as changed, call.stream() as stream:
-        # What changed before it was watched.
-        changed.set()
-        follower = Follower(
-            view,
-            stream,
-            changed,
-            broker=broker,
-            files=call.service.files,
-            output_dir=str(call.context.config().output_dir),
-            which=streams,
-        )
-        return {"job": wire.job(await follower.follow(run, tail))}
+    # Before anything is waited for: unfollow may be the very next request.
+    with call.stream() as stream:
+        view = await broker.view(id)
+        _attempt(view, run)
+        with broker.watch(view.job.seq) as changed:
+            # It may have changed before it was watched.
+            changed.set()
+            follower = Follower(
+                view,
+                stream,
+                changed,
+                broker=broker,
+                files=call.service.files,
+                output_dir=str(call.context.config().output_dir),
+                which=streams,
+            )
+            return {"job": wire.job(await follower.follow(run, tail))}
 
 
 async def unfollow(call: Call, *, sub: int | str) -> Result:

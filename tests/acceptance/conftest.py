@@ -1,0 +1,14 @@
+"""What the acceptance tests have in common."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from helpers.home import Home, a_home
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A home in which nothing runs yet, and in which nothing may be left."""
+    with a_home() as made:
+        yield made

@@ -1,0 +1,89 @@
+"""The stores that the conformance suite runs on, and what tests do with one.
+
+A new store is an entry in ``KINDS``; nothing else in the suite knows which one it is.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from helpers.jobs import NOW
+from queuectl_protocol.vocabulary import JobState
+from queuectld.core import settings
+from queuectld.core.job import Job, Submission
+from queuectld.store.api import Reader, Store
+from queuectld.store.sqlite import SqliteStore
+
+DEFAULTS = settings.in_force({})
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKind:
+    """One implementation of ``Store``; ``make`` opens one that lives in a folder."""
+
+    name: str
+    make: Callable[[Path], Store]
+
+
+KINDS = (StoreKind("sqlite", lambda folder: SqliteStore(folder / "queuectl.db")),)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where one store lives, so that it can be closed and opened again."""
+
+    kind: StoreKind
+    folder: Path
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Store]:
+        """Open the store there, creating it the first time; close it at the end."""
+        store = self.kind.make(self.folder)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+async def add(store: Store, now: int = NOW, **fields: Any) -> Job:
+    """Insert a job, ``true`` unless said otherwise."""
+    submission = Submission(**{"command": "true", **fields})
+    return await store.write(lambda tx: tx.insert(submission, DEFAULTS, now))
+
+
+async def put(store: Store, job: Job, **changes: Any) -> Job:
+    """Write changed fields of a job; return what it is then."""
+    new = replace(job, **changes)
+    assert await store.write(lambda tx: tx.update(job, new))
+    return new
+
+
+async def end(
+    store: Store, job: Job, state: JobState = JobState.COMPLETED, at: int = NOW
+) -> Job:
+    """Put a job into a final state."""
+    return await put(store, job, state=state, due=None, finished_at=at, updated_at=at)
+
+
+async def look(store: Store, job: Job) -> Job | None:
+    """Return a job as the store has it now."""
+    return await store.read(lambda reader: reader.job_by_seq(job.seq))
+
+
+async def everything(store: Store) -> list[Job]:
+    """Return all jobs, oldest first."""
+    return await store.read(
+        lambda reader: reader.page(None, None, 1_000_000).jobs[::-1]
+    )
+
+
+async def assert_counted(store: Store) -> None:
+    """The counts are what counting the rows gives."""
+
+    def compare(reader: Reader) -> None:
+        rows = [job.state for job in reader.page(None, None, 1_000_000).jobs]
+        assert reader.counts() == {state: rows.count(state) for state in JobState}
+
+    await store.read(compare)

@@ -1,0 +1,208 @@
+"""Every method: what it asks the daemon, and what it makes of the answer."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from queuectl import calls, models
+from queuectl.calls import Call
+from queuectl.errors import ProtocolViolationError, WaitTimeoutError
+from queuectl_protocol.vocabulary import JobState, Reason
+
+JOB: dict[str, Any] = {
+    "id": "7",
+    "command": ["cp", "a", "b"],
+    "state": "completed",
+    "attempts": 1,
+    "max_retries": 3,
+    "created_at": "2026-12-01T10:00:00.250Z",
+    "updated_at": "2026-12-01T10:00:01.000Z",
+    "run_at": None,
+    "priority": 0,
+    "timeout": 300,
+    "queue": "default",
+    "reason": "exit",
+    "exit_code": 0,
+    "runs": 1,
+    "something_new": {"of": "a newer daemon"},
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "params"),
+    [
+        (calls.ping(), "ping", {}),
+        (calls.get("7", env=True), "get", {"id": "7", "env": True}),
+        (calls.list_jobs(None, None), "list", {"limit": 1000}),
+        (calls.list_jobs("dead", 20), "list", {"state": "dead", "limit": 20}),
+        (calls.cancel("7", None, wait=True), "cancel", {"id": "7", "wait": True}),
+        (calls.retry("7", "dead"), "retry", {"id": "7", "if_state": "dead"}),
+        (calls.wait("7", None), "wait", {"id": "7"}),
+        (
+            calls.wait("7", timedelta(minutes=1)),
+            "wait",
+            {"id": "7", "timeout": 60.0},
+        ),
+        (calls.prune(None, 0), "prune", {"older_than": 0}),
+        (
+            calls.prune([JobState.DEAD], timedelta(days=1)),
+            "prune",
+            {"states": ["dead"], "older_than": 86400.0},
+        ),
+        (
+            calls.logs("7", "stderr", None, 10),
+            "logs.read",
+            {"id": "7", "stream": "stderr", "tail": 10, "limit": 1048576},
+        ),
+        (
+            calls.follow("7", 2, None, ["stdout"]),
+            "logs.follow",
+            {"id": "7", "run": 2, "streams": ["stdout"]},
+        ),
+        (calls.stats(3600), "stats", {"since": 3600}),
+        (
+            calls.set_setting("timeout", "5m"),
+            "config.set",
+            {"key": "timeout", "value": "5m"},
+        ),
+        (
+            calls.start_workers(2, bound=True),
+            "workers.start",
+            {"count": 2, "bound": True},
+        ),
+        (
+            calls.stop_workers(None, [1], now=False),
+            "workers.stop",
+            {"now": False, "workers": [1]},
+        ),
+        (calls.stop_daemon(now=True), "daemon.stop", {"now": True}),
+    ],
+)
+def test_arguments_become_parameters(
+    call: Call[Any], method: str, params: dict[str, Any]
+) -> None:
+    """What is not said is not sent."""
+    assert (call.method, call.params) == (method, params)
+
+
+def test_a_job_takes_what_it_lacks_from_what_is_inherited() -> None:
+    """Options win over the caller's directory and mask."""
+    call = calls.enqueue(
+        {"command": "x", "cwd": "/srv"}, {"cwd": "/", "umask": "0022"}, "error"
+    )
+    assert call.params == {
+        "job": {"command": "x", "cwd": "/srv", "umask": "0022"},
+        "if_exists": "error",
+    }
+
+
+def test_a_job_is_read_with_its_types() -> None:
+    """Times are aware, words are members of their enumerations, new keys are ignored."""
+    job = calls.get("7", env=False).read({"job": JOB})
+    assert job.created_at == datetime(2026, 12, 1, 10, 0, 0, 250_000, UTC)
+    assert job.command == ("cp", "a", "b")
+    assert job.state is JobState.COMPLETED
+    assert job.reason is Reason.EXIT
+    assert job.run_at is None
+    assert job.is_final
+
+
+def test_a_word_of_a_newer_daemon_stays_as_it_is() -> None:
+    """A state that this version does not know does not break a listing."""
+    job = models.Job.from_wire({**JOB, "state": "paused"})
+    assert job.state == "paused"
+    assert not job.is_final
+
+
+@pytest.mark.parametrize("result", [None, {}, {"job": {}}, {"job": {"id": "7"}}, 7])
+def test_a_reply_that_is_not_as_specified_is_the_daemons_fault(result: Any) -> None:
+    """It is no KeyError in the caller's face."""
+    with pytest.raises(ProtocolViolationError, match="reply to get"):
+        calls.get("7", env=False).read(result)
+
+
+def test_a_wait_that_ran_out_is_a_timeout() -> None:
+    """It tells the state the job is in."""
+    reply = {"job": {**JOB, "state": "processing"}, "timed_out": True}
+    with pytest.raises(WaitTimeoutError, match="still processing") as caught:
+        calls.wait("7", 1).read(reply)
+    assert caught.value.data == {"id": "7", "state": "processing"}
+
+
+def test_a_listing_goes_on_until_there_is_no_next() -> None:
+    """Each page asks for the one after it."""
+    first = calls.list_jobs("dead", None).read({"jobs": [JOB], "next": 41})
+    assert first.following is not None
+    assert first.following.params == {"state": "dead", "limit": 1000, "before": 41}
+    assert first.following.read({"jobs": [], "next": None}).following is None
+
+
+def test_a_limited_listing_asks_for_what_is_left() -> None:
+    """And for no page when nothing is."""
+    first = calls.list_jobs(None, 3).read({"jobs": [JOB, JOB], "next": 41})
+    assert first.following is not None
+    assert first.following.params == {"limit": 1, "before": 41}
+    assert first.following.read({"jobs": [JOB], "next": 40}).following is None
+
+
+def test_logs_go_on_to_the_size_they_had() -> None:
+    """In the same run, though the job may have another one by now."""
+    first = calls.logs("7", "stdout", None, None).read(
+        {"run": 2, "data": b"ab", "offset": 0, "next": 2, "size": 3}
+    )
+    assert first.items == (b"ab",)
+    assert first.following is not None
+    assert first.following.params == {
+        "id": "7",
+        "stream": "stdout",
+        "run": 2,
+        "offset": 2,
+        "limit": 1048576,
+    }
+    last = first.following.read(
+        {"run": 2, "data": b"c", "offset": 2, "next": 3, "size": 3}
+    )
+    assert last.following is None
+
+
+def test_the_logs_of_a_job_that_never_ran_are_empty() -> None:
+    """There is nothing to yield and nothing to ask for."""
+    part = calls.logs("7", "stdout", None, None).read(
+        {"run": None, "data": b"", "offset": 0, "next": 0, "size": 0}
+    )
+    assert (part.items, part.following) == ((), None)
+
+
+def test_events_that_are_not_known_are_skipped() -> None:
+    """A newer daemon may tell more."""
+    event = calls.follow("7", None, None, None).event
+    assert event({"type": "attempt", "run": 1}) == models.AttemptStarted(1)
+    assert event({"type": "data", "run": 1, "stream": "stdout", "offset": 0,
+                  "data": b"x"}) == models.Output(1, "stdout", 0, b"x")  # fmt: skip
+    assert event({"type": "weather"}) is None
+
+
+def test_nested_values_have_their_types_too() -> None:
+    """Spreads in statistics, counts of workers in a status."""
+    spread = {"count": 1, "average": 1.0, "p50": 1, "p95": 1, "p99": 1}
+    counts = dict.fromkeys(
+        ["completed", "dead", "cancelled", "failed_attempts", "retries", "lost"], 0
+    )
+    stats = calls.stats(None).read(
+        {
+            "since": None,
+            "minutes": 1,
+            "success_rate": None,
+            "per_minute": 0,
+            "run": spread,
+            "wait": None,
+            **counts,
+        }
+    )
+    assert stats.run == models.Spread(1, 1.0, 1, 1, 1)
+    assert stats.wait is None
+    status = calls.status().read(
+        {**dict.fromkeys(JobState, 0), "workers": {"active": 2, "busy": 1}}
+    )
+    assert status.workers == models.WorkerCounts(2, 1)
