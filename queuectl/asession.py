@@ -142,8 +142,9 @@ class AsyncSession:
         return AsyncStream(connect, call.method, call.params, call.event, call.read)
 
     async def wait_closed(self) -> None:
-        """Wait until the daemon closes the connection."""
-        await (await self._ready()).wait_closed()
+        """Wait until the connection is closed; return at once when there is none."""
+        if self._link:
+            await self._link.wait_closed()
 
     async def _ready(self) -> Link:
         if self._closed:

@@ -109,7 +109,7 @@ def list_jobs(
     def parse(result: Any) -> Part[Job]:
         jobs = _each("Job", "jobs")(result)
         left = None if limit is None else limit - len(jobs)
-        more = result["next"] is not None and left != 0
+        more = result["next"] is not None and (left is None or left > 0)
         return Part(jobs, list_jobs(state, left, result["next"]) if more else None)
 
     page = MAX_PAGE if limit is None else min(limit, MAX_PAGE)

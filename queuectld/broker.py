@@ -95,7 +95,9 @@ class Broker:
 
     async def open(self) -> None:
         """Read what must be known before the first request."""
-        self._settings = settings.in_force(await self._store.read(lambda reader: reader.settings()))
+        self._settings = settings.in_force(
+            await self._store.read(lambda reader: reader.settings())
+        )
         now = self._clock.wall()
         self.store_id, self._born = await self._store.write(
             lambda tx: _introduce(tx, now)
@@ -127,7 +129,9 @@ class Broker:
         """
         return await self._store.read(lambda reader: _view(reader, job_id, env=env))
 
-    async def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
+    async def page(
+        self, state: JobState | None, before: int | None, limit: int
+    ) -> Page:
         """Return a page of jobs, newest first."""
         return await self._store.read(lambda reader: reader.page(state, before, limit))
 
@@ -190,17 +194,18 @@ class Broker:
         Those that come back into the state meanwhile are left for the next call.
         """
         now = self._clock.wall()
-        left = (await self.counts())[state]
-        retried = 0
-        while left > 0:
-            chunk = min(left, CHUNK)
+        found = (await self.page(state, None, 1)).jobs
+        newest = found[0].seq if found else 0
+        retried = last = 0
+        while last < newest:
+            # Onwards only: a job that is back in the state already is not met again.
             jobs = await self._store.write(
-                partial(_retry_in_state, state=state, limit=chunk, now=now)
+                partial(_retry_in_state, state=state, after=last, upto=newest, now=now)
             )
             for job in jobs:
                 self._announce(job)
             retried += len(jobs)
-            left = left - chunk if len(jobs) == chunk else 0
+            last = jobs[-1].seq if jobs else newest
         return retried
 
     async def prunable(
@@ -314,7 +319,7 @@ class Broker:
             lease = tx.next_lease()
             claimed = lifecycle.claim(job, now=now, lease=lease, worker=worker)
             tx.update(job, claimed)
-            could_start = job.created_at if job.run_at is None else job.run_at
+            could_start = max(job.created_at, job.run_at or 0)
             tx.measure([Measure("wait", now, max(0, now - could_start))])
             env = None if job.env_key is None else self._environment(tx, job.env_key)
             assignments.append(Assignment(claimed, env, job.env_key))
@@ -393,7 +398,9 @@ def _view(reader: Reader, job_id: str, *, env: bool) -> JobView:
         attempts.append(Attempt(job.runs, job.lease, job.worker, job.started_at, None))
     known = env and job.env_key is not None
     return JobView(
-        job, attempts, reader.environment(job.env_key) if known and job.env_key else None
+        job,
+        attempts,
+        reader.environment(job.env_key) if known and job.env_key else None,
     )
 
 
@@ -425,9 +432,9 @@ def _retry(tx: Transaction, job_id: str, if_state: JobState | None, now: int) ->
 
 
 def _retry_in_state(
-    tx: Transaction, *, state: JobState, limit: int, now: int
+    tx: Transaction, *, state: JobState, after: int, upto: int, now: int
 ) -> list[Job]:
-    jobs = tx.in_state(state, limit)
+    jobs = [job for job in tx.in_state(state, CHUNK, after) if job.seq <= upto]
     again = [lifecycle.retry(job, now=now) for job in jobs]
     for old, new in zip(jobs, again, strict=True):
         tx.update(old, new)

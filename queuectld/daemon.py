@@ -29,7 +29,7 @@ from queuectld.workers.pool import Places
 
 __all__ = ["StartError", "run"]
 
-log = logs.get("daemon")
+_events = logs.get("daemon")
 
 
 class Ending(Enum):
@@ -81,7 +81,7 @@ class Daemon:
             await self._serve(ready)
         finally:
             await self._store.close()
-        log.info("daemon_stopped", how=self._ending and self._ending.value)
+        _events.info("daemon_stopped", how=self._ending and self._ending.value)
         return 0
 
     async def _open(self) -> None:
@@ -104,7 +104,7 @@ class Daemon:
         scheduling = asyncio.create_task(self._scheduler.run())
         scheduling.add_done_callback(self._scheduler_ended)
         watching = asyncio.create_task(self._keep_watchdog())
-        log.info(
+        _events.info(
             "daemon_ready",
             version=__version__,
             pid=os.getpid(),
@@ -148,7 +148,7 @@ class Daemon:
         if self._restarts():
             self._notifier.stopping("restarting: running jobs go on")
             return
-        log.info("daemon_draining", grace=self._config.shutdown_grace)
+        _events.info("daemon_draining", grace=self._config.shutdown_grace)
         self._notifier.stopping("waiting for running jobs")
         draining = asyncio.create_task(
             self._scheduler.drain(self._config.shutdown_grace)
@@ -175,7 +175,7 @@ class Daemon:
     def _scheduler_ended(self, task: asyncio.Task[None]) -> None:
         """A scheduler that fails must not leave a daemon that only looks alive."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.exception("scheduler_failed", error)
+            _events.exception("scheduler_failed", error)
             self._ask(Ending.RESTART)
 
     # -- signals ------------------------------------------------------------------
@@ -193,16 +193,18 @@ class Daemon:
         try:
             reloaded = config.reload(self._config)
         except ConfigError as error:
-            log.error("reload_refused", problems=str(error))
+            _events.error("reload_refused", problems=str(error))
         else:
             self._config = reloaded.config
             logs.adjust(
                 level=self._config.log_level, log_format=self._config.log_format
             )
             for change in reloaded.applied:
-                log.info("option_changed", key=change.key, value=change.new)
+                _events.info("option_changed", key=change.key, value=change.new)
             for change in reloaded.pending:
-                log.warning("option_needs_restart", key=change.key, value=change.new)
+                _events.warning(
+                    "option_needs_restart", key=change.key, value=change.new
+                )
         self._notifier.ready("ready")
 
     async def _keep_watchdog(self) -> None:

@@ -12,7 +12,7 @@ from queuectld.broker import Broker, JobView
 from queuectld.clock import Clock
 from queuectld.workers import outputs
 
-log = logs.get("housekeeping")
+_events = logs.get("housekeeping")
 
 EXPIRING = (JobState.COMPLETED, JobState.CANCELLED)
 """What ``retention`` applies to. The dead letter queue waits for somebody to decide."""
@@ -28,14 +28,12 @@ class Housekeeping:
 
     async def expire(self) -> int:
         """Prune what is older than ``retention``; return how many jobs went."""
-        retention = self._broker.settings.retention
-        if not retention:
-            return 0
-        pruned = await self.prune(EXPIRING, retention)
         while await self._broker.thin_statistics():
             pass
+        retention = self._broker.settings.retention
+        pruned = await self.prune(EXPIRING, retention) if retention else 0
         if pruned:
-            log.info("jobs_expired", count=pruned)
+            _events.info("jobs_expired", count=pruned)
         return pruned
 
     async def prune(self, states: Sequence[JobState], older_than: float) -> int:
@@ -63,4 +61,6 @@ class Housekeeping:
                         self._output_dir, view.job.seq, attempt.run, attempt.lease
                     )
                 except OSError as error:
-                    log.warning("output_not_removed", job=view.job.id, error=str(error))
+                    _events.warning(
+                        "output_not_removed", job=view.job.id, error=str(error)
+                    )

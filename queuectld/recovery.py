@@ -17,15 +17,16 @@ from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.workers import ending, outputs, procfs, records, spool
+from queuectld.workers.handle import Run, Worker
 from queuectld.workers.pool import Places, Pool
 from queuectld.workers.procfs import ProcessId
 from queuectld.workers.records import WorkerRecord
-from queuectld.workers.handle import Run, Worker
 
-log = logs.get("recovery")
+_events = logs.get("recovery")
 
 KILL_WITHIN = 10.0
-"""Seconds for processes to go after SIGKILL: only ones stuck in the kernel need more."""
+"""Seconds for processes to go after SIGKILL; only what is stuck in the kernel needs
+more, and then nobody can help."""
 
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
@@ -58,7 +59,12 @@ class Recovery:
                 continue
             adopted.add(record.lease)
             job = running.pop(record.lease, None)
-            pool.adopt(record, pidfd, None if job is None else self._run_on(pool, job))
+            run = None if job is None else self._run_on(pool, job)
+            worker = pool.adopt(record, pidfd, run)
+            if run is not None and run.verdict is Reason.CANCELLED:
+                # The last daemon may have died between the commit and the kill.
+                grace = self._broker.settings.kill_grace
+                pool.end_run(worker, Reason.CANCELLED, grace)
         for job in running.values():
             await self.settle(_run(job), dead.get(job.lease))
         await asyncio.to_thread(self._sweep, dead.values(), adopted)
@@ -84,7 +90,7 @@ class Recovery:
         end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
         await self._broker.finish(run.seq, end)
         await self.forget(run.lease)
-        log.info(
+        _events.info(
             "attempt_settled",
             job=run.job_id,
             run=run.run,
@@ -95,7 +101,7 @@ class Recovery:
     def _end_of(self, run: Run, leader: ProcessId | None) -> AttemptEnd:
         told = self._spooled(run.lease)
         if told is not None:
-            return told
+            return _as_meant(told, run)
         self._kill_leftovers(run, leader)
         never = AttemptEnd(
             lease=run.lease,
@@ -127,17 +133,17 @@ class Recovery:
         found = ending.kill_leftovers(traces, within=KILL_WITHIN, clock=self._clock)
         if found.ended:
             pids = [process.pid for process in found.ended]
-            log.warning("leftovers_killed", job=run.job_id, pids=pids)
+            _events.warning("leftovers_killed", job=run.job_id, pids=pids)
         if found.left:
             pids = [process.pid for process in found.left]
-            log.error("leftovers_alive", job=run.job_id, pids=pids)
+            _events.error("leftovers_alive", job=run.job_id, pids=pids)
 
     def _spooled(self, lease: int) -> AttemptEnd | None:
         try:
             told = spool.read(self._spool, lease)
         except (OSError, spool.SpoolError) as error:
             # It stays for whoever looks into it; the attempt counts as lost.
-            log.error("spool_unreadable", lease=lease, error=str(error))
+            _events.error("spool_unreadable", lease=lease, error=str(error))
             return None
         return None if told is None else told.end
 
@@ -166,6 +172,13 @@ def _run(job: Job) -> Run:
     if job.cancel_requested:
         run.verdict = Reason.CANCELLED
     return run
+
+
+def _as_meant(told: AttemptEnd, run: Run) -> AttemptEnd:
+    """An adopted worker hears one signal only, and takes it for an interruption."""
+    if told.reason is Reason.INTERRUPTED and run.verdict is Reason.CANCELLED:
+        return replace(told, reason=Reason.CANCELLED)
+    return told
 
 
 def _leader(run: Run, record: WorkerRecord | None) -> ProcessId | None:

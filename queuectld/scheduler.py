@@ -19,10 +19,10 @@ from queuectld.housekeeping import Housekeeping
 from queuectld.recovery import Recovery
 from queuectld.staffing import Staff
 from queuectld.store.api import Store, StoreError
-from queuectld.workers.pool import Places, Pool
 from queuectld.workers.handle import Worker
+from queuectld.workers.pool import Places, Pool
 
-log = logs.get("scheduler")
+_events = logs.get("scheduler")
 
 LONGEST_WAIT = 60.0
 """Seconds: while a job waits for its time, look at the wall clock at least this often,
@@ -99,10 +99,8 @@ class Scheduler:
 
     async def drain(self, grace: float) -> None:
         """End: claim nothing more, let jobs finish for ``grace`` seconds, interrupt."""
-        self.staff.draining = True
-        await self.staff.retire(
-            list(self.pool), timeout=grace, grace=self._broker.settings.kill_grace
-        )
+        self.staff.drain()
+        await self.staff.retire(list(self.pool), interrupt_after=grace)
 
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""
@@ -112,7 +110,7 @@ class Scheduler:
 
     async def close(self) -> None:
         """Leave the workers that are left to finish by themselves."""
-        self.staff.draining = True
+        self.staff.drain()
         self.pool.leave()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -162,7 +160,7 @@ class Scheduler:
 
     def worker_ready(self, worker: Worker) -> None:
         """It can take jobs."""
-        log.debug("worker_ready", worker=worker.number)
+        _events.debug("worker_ready", worker=worker.number)
         self.staff.ready()
         self.wake()
 
@@ -170,9 +168,12 @@ class Scheduler:
         """Record it, and claim the next job for the same worker in the same commit."""
         run = worker.run
         if run is None or run.lease != end.lease or run.reported:
-            log.warning("result_refused", worker=worker.number, lease=end.lease)
+            _events.warning("result_refused", worker=worker.number, lease=end.lease)
             return
         run.reported = True
+        if end.reason is Reason.INTERRUPTED and run.verdict is None:
+            # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
+            worker.stopping = True
         self._spawn(self._finish(worker, run.seq, end))
 
     def worker_gone(self, worker: Worker) -> None:
@@ -184,7 +185,7 @@ class Scheduler:
     async def _finish(self, worker: Worker, seq: int, end: AttemptEnd) -> None:
         finished = await self._until_stored(worker, seq, end)
         if finished.job is None:
-            log.warning("result_refused", worker=worker.number, lease=end.lease)
+            _events.warning("result_refused", worker=worker.number, lease=end.lease)
         worker.run = None
         if worker.number not in self.pool.workers:
             await self._recovery.forget(end.lease)
@@ -205,7 +206,7 @@ class Scheduler:
                     seq, end, next_for=worker.number if claims else None
                 )
             except StoreError as error:
-                log.error("result_not_stored", lease=end.lease, error=str(error))
+                _events.error("result_not_stored", lease=end.lease, error=str(error))
                 await asyncio.sleep(STORE_RETRY)
 
     async def _assign(self, worker: Worker, assignment: Assignment) -> None:
@@ -229,7 +230,9 @@ class Scheduler:
                 await self._recovery.bury(worker)
                 break
             except StoreError as error:
-                log.error("worker_not_settled", worker=worker.number, error=str(error))
+                _events.error(
+                    "worker_not_settled", worker=worker.number, error=str(error)
+                )
                 await asyncio.sleep(STORE_RETRY)
         worker.gone.set()
         self.wake()
@@ -246,14 +249,12 @@ class Scheduler:
                 await self._promote()
                 await self._claim()
             except StoreError as error:
-                log.error("scheduler_waits", error=str(error))
+                _events.error("scheduler_waits", error=str(error))
                 self._store_retry.arm(now + STORE_RETRY)
         self._kill_overdue(now)
         self._keep_house(now)
-        return min(
-            (at for at in (respawn, self._wall_wait(), *self._timers()) if at is not None),
-            default=None,
-        )
+        times = (respawn, self._wall_wait(), *self._timers())
+        return min((at for at in times if at is not None), default=None)
 
     async def _promote(self) -> None:
         """Make due jobs ready, a bounded number a tick."""
@@ -350,10 +351,10 @@ class Scheduler:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.exception("task_failed", error)
+            _events.exception("task_failed", error)
 
     async def _guarded(self, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
         except StoreError as error:
-            log.error("housekeeping_failed", error=str(error))
+            _events.error("housekeeping_failed", error=str(error))

@@ -13,11 +13,15 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
-from queuectld.core.errors import TooManyWorkersError, WorkersNotReadyError
-from queuectld.workers.pool import Pool
+from queuectld.core.errors import (
+    DrainingError,
+    TooManyWorkersError,
+    WorkersNotReadyError,
+)
 from queuectld.workers.handle import Worker
+from queuectld.workers.pool import Pool
 
-log = logs.get("workers")
+_events = logs.get("workers")
 
 MAX_WORKERS = 256
 
@@ -66,15 +70,22 @@ class Staff:
         """Workers wanted beside those that are bound to a connection."""
         return self._desired[None]
 
+    def drain(self) -> None:
+        """Start no worker any more, and tell who waits for one."""
+        self.draining = True
+        self._pulse.set()
+
     # -- requests -----------------------------------------------------------------
 
     async def start(self, count: int, owner: object | None) -> list[Worker]:
         """Add workers; return them when they are ready.
 
         Raises:
-            TooManyWorkersError: nothing was started.
+            TooManyWorkersError, DrainingError: nothing was started.
             WorkersNotReadyError: they are wanted, and do not come up.
         """
+        if self.draining:
+            raise DrainingError
         if self._desired.total() + count > MAX_WORKERS:
             raise TooManyWorkersError(MAX_WORKERS)
         before = set(self._pool.workers)
@@ -91,7 +102,7 @@ class Staff:
         return len(self._active())
 
     def release(self, owner: object) -> None:
-        """The connection that workers were bound to is gone: they stop by themselves."""
+        """Stop the workers of a connection that is gone, gracefully."""
         if self._desired.pop(owner, 0):
             for worker in self._pool:
                 if worker.owner is owner:
@@ -102,14 +113,13 @@ class Staff:
     async def stop(
         self,
         *,
-        timeout: float | None,
-        now: bool,
+        interrupt_after: float | None,
         only: Collection[int] | None = None,
     ) -> Stopped:
         """Stop workers, all unless told which; return when their processes are gone.
 
-        Running jobs finish first, for at most ``timeout`` seconds; then, or with
-        ``now``, they are interrupted.
+        Running jobs finish first, for at most ``interrupt_after`` seconds if that is
+        given; then they are interrupted.
         """
         targets = [w for w in self._pool if only is None or w.number in only]
         if only is None:
@@ -118,18 +128,17 @@ class Staff:
             await self._want(None, 0)
         else:
             await self._want_fewer(targets)
-        return await self.retire(
-            targets, timeout=0 if now else timeout, grace=self._broker.settings.kill_grace
-        )
+        return await self.retire(targets, interrupt_after=interrupt_after)
 
     async def retire(
-        self, targets: list[Worker], *, timeout: float | None, grace: float
+        self, targets: list[Worker], *, interrupt_after: float | None
     ) -> Stopped:
-        """Stop these workers; interrupt those that still run a job after ``timeout``."""
+        """Stop these workers; interrupt, after a time, those that still run a job."""
         for worker in targets:
             self._pool.stop(worker)
         interrupted = 0
-        if not await _gone(targets, timeout):
+        if not await _gone(targets, interrupt_after):
+            grace = self._broker.settings.kill_grace
             for worker in targets:
                 if not worker.gone.is_set() and worker.run is not None:
                     interrupted += 1
@@ -169,14 +178,14 @@ class Staff:
             delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failed_starts)
             self._failed_starts += 1
             self._not_before = now + delay
-        log.warning("worker_not_ready", worker=worker.number, pid=worker.pid)
+        _events.warning("worker_not_ready", worker=worker.number, pid=worker.pid)
 
     async def _start(self, number: int, owner: object | None) -> None:
         try:
             await self._pool.start(number, owner)
         except OSError as error:
             self._not_before = self._clock.monotonic() + RESPAWN_MAX
-            log.error("worker_not_started", worker=number, error=str(error))
+            _events.error("worker_not_started", worker=number, error=str(error))
 
     def _missing(self) -> list[object]:
         missing: list[object] = []
@@ -185,9 +194,8 @@ class Staff:
         return missing
 
     def _active(self, *owner: object) -> list[Worker]:
-        return [
-            w for w in self._pool if not w.stopping and (not owner or w.owner is owner[0])
-        ]
+        working = [w for w in self._pool if not w.stopping]
+        return [w for w in working if not owner or w.owner is owner[0]]
 
     async def _want(self, owner: object | None, count: int) -> None:
         self._desired[owner] = count
@@ -205,16 +213,18 @@ class Staff:
         try:
             async with asyncio.timeout(READY_WITHIN):
                 while sum(w.ready for w in self._active(owner)) < self._desired[owner]:
+                    if self.draining:
+                        raise DrainingError
                     self._pulse.clear()
                     await self._pulse.wait()
         except TimeoutError:
             raise WorkersNotReadyError(READY_WITHIN) from None
 
 
-async def _gone(workers: Collection[Worker], timeout: float | None) -> bool:
-    """Wait until all are gone; return whether they are, ``timeout`` seconds later."""
+async def _gone(workers: Collection[Worker], within: float | None) -> bool:
+    """Wait until all are gone; return whether they are, ``within`` seconds later."""
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             for worker in workers:
                 await worker.gone.wait()
     except TimeoutError:

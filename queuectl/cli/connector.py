@@ -58,7 +58,7 @@ class Connector:
         autostart, left = True, RECONNECTS
         while True:
             try:
-                with self._again(autostart=autostart) as client:
+                with self.reconnect(autostart=autostart) as client:
                     return read(client)
             except (ConnectionLostError, ShuttingDownError) as error:
                 # One that was stopped is not to be started because somebody waits.
@@ -67,8 +67,15 @@ class Connector:
                 if not left:
                     raise
 
-    def _again(self, *, autostart: bool) -> Client:
-        """Connect; a daemon that has just ended may be about to be followed."""
+    def reconnect(self, *, autostart: bool) -> Client:
+        """Connect to the daemon that follows one that has just ended.
+
+        Args:
+            autostart: start it, instead of waiting for somebody who does.
+
+        Raises:
+            DaemonNotRunningError: there is none yet after ``PATIENCE``.
+        """
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

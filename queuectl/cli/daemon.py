@@ -69,7 +69,12 @@ def restart(connector: Connector) -> None:
             _end(client, client.call("daemon.status")["pid"], "daemon.restart", {})
     except DaemonNotRunningError:
         output.note("queuectld was not running")
-    found = _start(connector)
+    if paths.find(connector.socket).explicit:
+        output.note("waiting for its service manager to start it")
+        with connector.reconnect(autostart=False) as client:
+            found = client.call("daemon.status")
+    else:
+        found = _start(connector)
     output.line(f"queuectld is running, pid {found['pid']}")
 
 

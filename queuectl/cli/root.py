@@ -45,15 +45,15 @@ SECTIONS = {
 EPILOG = """\
 \b
 Exit status:
-  0    done
-  1    the operation failed: no such job, bad JSON, refused
-  2    a mistake in the command line: bad option, state name, key or value
-  3    no daemon is running, and none could be started
+  0      done
+  1      the operation failed: no such job, bad JSON, refused
+  2      a mistake in the command line: bad option, state name, key or value
+  3      no daemon is running, and none could be started
 `run`, `wait` and `enqueue --wait` end with the job's own exit code, or with
-  124  --timeout or the job's own timeout ran out
-  127  the job could not be started
+  124    --timeout or the job's own timeout ran out
+  127    the job could not be started
   128+n  it died of signal n
-  130  it was cancelled
+  130    it was cancelled
 
 \b
 Environment:

@@ -144,11 +144,15 @@ def _drop_spare(
 def _shrink(
     columns: Sequence[Column], shown: list[int], natural: list[int], width: int
 ) -> list[int]:
-    """Take what is too much from the widest flexible column, again and again."""
+    """Take what is too much from the widest flexible column, again and again.
+
+    On a terminal too narrow for that, from the others too.
+    """
     widths = list(natural)
     over = sum(widths[i] for i in shown) + len(GAP) * (len(shown) - 1) - width
     while over > 0:
         wide = [i for i in shown if columns[i].flexible and widths[i] > 1]
+        wide = wide or [i for i in shown if widths[i] > 1]
         if not wide:
             break
         widest = max(wide, key=lambda i: widths[i])

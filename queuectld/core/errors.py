@@ -135,6 +135,16 @@ class TooManyWorkersError(QueueError):
         self.limit = limit
 
 
+class DrainingError(QueueError):
+    """Workers are wanted of a daemon that is ending."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the daemon is ending and starts no more workers; when it is gone: "
+            "queuectl worker start"
+        )
+
+
 class WorkersNotReadyError(QueueError):
     """Workers were started and do not come up."""
 

@@ -65,6 +65,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         store.StoreError: ErrorCode.STORAGE_ERROR,
         FrameTooLargeError: ErrorCode.FRAME_TOO_LARGE,
         TooManyRequestsError: ErrorCode.TOO_MANY_REQUESTS,
+        core.DrainingError: ErrorCode.SHUTTING_DOWN,
         ShuttingDownError: ErrorCode.SHUTTING_DOWN,
     }
 )

@@ -72,6 +72,7 @@ class Watcher:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
             self._fd = None
+            self._waiting.clear()
 
     def _open(self) -> int:
         if self._fd is None:

@@ -14,7 +14,7 @@ from queuectld.server.session import Session
 
 __all__ = ["ListenError", "Listener"]
 
-CLOSE_GRACE = 5.0
+CLOSE_GRACE = 2.0
 """Seconds for requests at work to end and for clients to read their replies."""
 
 _log = logs.get("server")
@@ -67,7 +67,9 @@ class Listener:
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         for endpoint in self._endpoints:
-            server = await loop.create_unix_server(
+            # Not create_unix_server, which since 3.13 removes the file at the end,
+            # even one that systemd made.
+            server = await loop.create_server(
                 lambda: Session(self._service), sock=endpoint.socket, backlog=BACKLOG
             )
             self._servers.append(server)

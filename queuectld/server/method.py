@@ -34,10 +34,11 @@ class Method:
         role: who may call it.
         waits: it may take as long as the client likes. Such requests do not count
             against ``max_inflight`` (they have the same limit of their own) and end
-            with the connection. All others end by themselves, and are carried out
-            even when nobody waits for the reply any more.
-        bulky: the reply may be large: one at a time for each connection, begun when
-            the client has read what went before.
+            with the connection. Others end by themselves, and are carried out even
+            when nobody waits for the reply any more.
+        bulky: it only reads, and its reply may be large: one at a time for each
+            connection, begun when the client has read what went before, and ended
+            with the connection.
     """
 
     name: str

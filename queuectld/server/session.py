@@ -97,11 +97,13 @@ class Session(asyncio.Protocol):
         self._proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """The client is gone: end what only it waits for, let the rest be done."""
+        """The client is gone: end what only it has a use for, let the rest be done."""
         self._lost = True
         self._waiting.clear()
         self._service.context.scheduler.staff.release(self._peer)
-        self._cancel_waits()
+        for task, method in self._tasks.values():
+            if method.waits or method.bulky:
+                task.cancel()
         self._leave_if_over()
 
     # -- the end ------------------------------------------------------------------
@@ -112,7 +114,9 @@ class Session(asyncio.Protocol):
         self._transport.pause_reading()
         while self._waiting:
             self._outbox.refuse(self._waiting.popleft().id, ShuttingDownError())
-        self._cancel_waits()
+        for task, method in self._tasks.values():
+            if method.waits:
+                task.cancel()
         self._close_if_finished()
 
     def abort(self) -> None:
@@ -133,11 +137,6 @@ class Session(asyncio.Protocol):
         if self._lost and not self._tasks:
             self._service.connections.discard(self)
             self.gone.set()
-
-    def _cancel_waits(self) -> None:
-        for task, method in self._tasks.values():
-            if method.waits:
-                task.cancel()
 
     # -- requests -----------------------------------------------------------------
 
@@ -212,7 +211,7 @@ class Session(asyncio.Protocol):
         self, request: Request, method: Method, task: asyncio.Task[None]
     ) -> None:
         if task.cancelled():
-            # Only a request that waits is. When the client is gone, nobody reads this.
+            # By us: see finish. When the client is gone, nobody reads this.
             self._outbox.refuse(request.id, ShuttingDownError())
         del self._tasks[request.id]
         self._short -= not method.waits

@@ -105,8 +105,8 @@ class Reader(Protocol):
         """Return the jobs in ``processing``."""
         ...
 
-    def in_state(self, state: JobState, limit: int) -> list[Job]:
-        """Return up to ``limit`` jobs in a state, oldest first."""
+    def in_state(self, state: JobState, limit: int, after: int = 0) -> list[Job]:
+        """Return up to ``limit`` jobs with ``seq`` over ``after``, oldest first."""
         ...
 
     def prunable(
@@ -116,7 +116,11 @@ class Reader(Protocol):
         ...
 
     def environment(self, key: bytes) -> dict[str, str]:
-        """Return a stored environment."""
+        """Return a stored environment.
+
+        Raises:
+            KeyError: no job has it.
+        """
         ...
 
     def settings(self) -> dict[str, Value]:
@@ -196,7 +200,7 @@ class Transaction(Reader, Protocol):
         ...
 
     def thin_statistics(self, now: int, hours: int) -> bool:
-        """Merge old statistics, up to ``hours`` hours of them; return if more is left."""
+        """Merge up to ``hours`` hours of old statistics; return if more is left."""
         ...
 
 
@@ -225,5 +229,5 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what waits, then close."""
+        """Finish what waits, then close. What comes later gets a StoreError."""
         ...

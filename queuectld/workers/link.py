@@ -8,7 +8,7 @@ from queuectl_protocol.errors import ProtocolError
 from queuectld import logs
 from queuectld.workers import wire
 
-log = logs.get("workers")
+_events = logs.get("workers")
 
 
 class Link(asyncio.Protocol):
@@ -42,11 +42,11 @@ class Link(asyncio.Protocol):
         try:
             for message in self._decoder.receive_data(data):
                 if not isinstance(message, wire.ToDaemon):
-                    raise wire.WireError("a worker sent a daemon's message")  # noqa: TRY301
+                    raise wire.WireError("a worker sent a daemon's message")
                 self._received(message)
         except ProtocolError as error:
             # A worker that talks nonsense is cut off; it then ends by itself.
-            log.error("worker_link_broken", error=str(error))
+            _events.error("worker_link_broken", error=str(error))
             self.close()
 
     def send(self, message: wire.ToWorker) -> None:

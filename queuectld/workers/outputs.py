@@ -90,6 +90,11 @@ def exist(output_dir: str, seq: int, run: int, lease: int) -> bool:
     )
 
 
+def discard(output_dir: str, seq: int, run: int, lease: int, stream: Stream) -> None:
+    """Delete one file of a run, known to be empty. Only after the commit."""
+    _unlink(path(output_dir, seq, run, lease, stream))
+
+
 def remove_empty(output_dir: str, seq: int, run: int, lease: int) -> None:
     """Delete those of a run's files that hold nothing. Only after the commit."""
     for stream in Stream:

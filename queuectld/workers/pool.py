@@ -5,6 +5,7 @@ how many workers there should be, is decided above.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -18,12 +19,12 @@ from queuectld import logs
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd
 from queuectld.workers import minimal, records, wire
+from queuectld.workers.handle import Run, Worker, run_of
+from queuectld.workers.launch import launch
 from queuectld.workers.link import Link
 from queuectld.workers.records import WorkerRecord
-from queuectld.workers.launch import launch
-from queuectld.workers.handle import Run, Worker, run_of
 
-log = logs.get("workers")
+_events = logs.get("workers")
 
 OVERDUE = 2.0
 """Seconds past timeout and grace after which a worker itself is taken for stuck."""
@@ -100,7 +101,7 @@ class Pool:
             )
         )
         self._keep(worker)
-        log.info("worker_started", worker=number, pid=worker.pid)
+        _events.info("worker_started", worker=number, pid=worker.pid)
         return worker
 
     def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> Worker:
@@ -111,7 +112,7 @@ class Pool:
         worker.ready = True
         worker.run = run
         self._keep(worker)
-        log.info("worker_adopted", worker=worker.number, pid=worker.pid)
+        _events.info("worker_adopted", worker=worker.number, pid=worker.pid)
         return worker
 
     def reap(self) -> None:
@@ -144,7 +145,7 @@ class Pool:
         self.reap()
         if worker.link is not None:
             worker.link.close()
-        log.info("worker_ended", worker=worker.number, pid=worker.pid)
+        _events.info("worker_ended", worker=worker.number, pid=worker.pid)
         self._listener.worker_gone(worker)
 
     # -- conversation -------------------------------------------------------------
@@ -207,7 +208,7 @@ class Pool:
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker that is stuck; what it ran is ended by who is told of it."""
-        log.warning("worker_stuck", worker=worker.number, pid=worker.pid)
+        _events.warning("worker_stuck", worker=worker.number, pid=worker.pid)
         self._signal(worker, signal.SIGKILL)
 
     def deadline_after(
@@ -223,10 +224,9 @@ class Pool:
         return self._clock.monotonic() + timeout + grace + OVERDUE
 
     def _signal(self, worker: Worker, number: int) -> None:
-        try:
+        # It may have ended by itself just now; the loop will say so.
+        with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(worker.pidfd, number)
-        except ProcessLookupError:
-            pass  # it ended by itself just now, and the loop will say so
 
     def _received(self, worker: Worker, message: wire.ToDaemon) -> None:
         match message:
@@ -238,7 +238,7 @@ class Pool:
             case wire.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case wire.Trouble():
-                log.warning(
+                _events.warning(
                     "worker_trouble",
                     worker=worker.number,
                     lease=message.lease,

@@ -6,11 +6,13 @@ The source of every format is proc(5).
 """
 
 import os
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 _STAT_MAX = 4096  # one line of some 50 numbers and a name of at most 64 bytes
 _CHUNK = 256 * 1024
+_NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ def start_ticks(pid: int) -> int | None:
     """Return when the process started, as in ``ProcessId``; None if it is gone."""
     found = process(pid)
     return found.ticks if found else None
+
+
+def now_ticks() -> int:
+    """Return the present as ``start_ticks`` would have it of a process born now."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // _NS_PER_TICK
 
 
 def process(pid: int) -> Process | None:

@@ -14,6 +14,7 @@ from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
 from queuectld.workers import ending, procfs, verdict
 from queuectld.workers.outputs import OutputFiles
+from queuectld.workers.procfs import ProcessId
 from queuectld.workers.wire import Run
 
 LOOK_INTERVAL = 1.0
@@ -58,9 +59,11 @@ class Running:
         abandoned: children are left that this user may not end.
     """
 
-    def __init__(self, order: Run, pid: int, files: OutputFiles, clock: Clock) -> None:
+    def __init__(
+        self, order: Run, main: ProcessId, files: OutputFiles, clock: Clock
+    ) -> None:
         self.order = order
-        self.pid = pid
+        self.pid = main.pid
         self.trouble: list[str] = []
         self.abandoned = False
         self.started_at = clock.wall()

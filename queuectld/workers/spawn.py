@@ -12,7 +12,9 @@ import stat
 from collections.abc import Collection, Mapping
 
 from queuectld.core.job import Command
+from queuectld.workers import procfs
 from queuectld.workers.outputs import OutputFiles
+from queuectld.workers.procfs import ProcessId
 
 SHELL = "/bin/sh"
 
@@ -47,8 +49,8 @@ def spawn(
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
-) -> int:
-    """Start a command in its own session and return its pid.
+) -> ProcessId:
+    """Start a command in its own session and return its main process.
 
     Args:
         command: a line for the shell, or an argument vector.
@@ -110,11 +112,12 @@ def _start(
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
-) -> int:
+) -> ProcessId:
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
+    before = procfs.now_ticks()
     try:
-        return os.posix_spawn(
+        pid = os.posix_spawn(
             program,
             argv,
             env,
@@ -127,6 +130,10 @@ def _start(
         raise SpawnError(f"{program}: {_sentence(program, error)}") from None
     except ValueError as error:
         raise SpawnError(f"the command or its environment: {error}") from None
+    # A tick is 10 ms and a spawn a fraction of one, so the clock mostly knows the
+    # child's; asking /proc costs as much as the rest of a run.
+    ticks = before if procfs.now_ticks() == before else procfs.start_ticks(pid)
+    return ProcessId(pid, ticks or before)
 
 
 def _sentence(program: str, error: OSError) -> str:

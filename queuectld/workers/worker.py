@@ -17,6 +17,7 @@ from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
 from queuectld.workers import complaint, ending, outputs, procfs, signals, spawn
 from queuectld.workers import spool, verdict, wire
+from queuectld.workers.procfs import ProcessId
 from queuectld.workers.records import RecordFile, WorkerRecord
 from queuectld.workers.run import Running
 from queuectld.workers.uplink import Uplink
@@ -167,9 +168,12 @@ class Worker:
     def _forget_result(self) -> None:
         if self._result:
             order, end = self._result
-            if not (end.stdout_bytes and end.stderr_bytes):
-                where = self._hello.output_dir
-                outputs.remove_empty(where, order.seq, order.run, order.lease)
+            where = (self._hello.output_dir, order.seq, order.run, order.lease)
+            # Nobody writes to them any more, so the sizes reported still hold.
+            if end.stdout_bytes == 0:
+                outputs.discard(*where, outputs.Stream.STDOUT)
+            if end.stderr_bytes == 0:
+                outputs.discard(*where, outputs.Stream.STDERR)
         self._result = None
 
     # A run
@@ -194,18 +198,18 @@ class Worker:
             return
         self._retry_at = math.inf
         try:
-            pid = self._spawn(order, files)
+            main = self._spawn(order, files)
         except spawn.SpawnError as error:
             files.close()
             self._report(
                 order, verdict.not_spawned(order, str(error), self._clock.wall())
             )
             return
-        self._running = Running(order, pid, files, self._clock)
-        self._write_record(order, pid)
-        self._link.send(wire.Started(order.lease, pid, self._running.started_at))
+        self._running = Running(order, main, files, self._clock)
+        self._write_record(order, main)
+        self._link.send(wire.Started(order.lease, main.pid, self._running.started_at))
 
-    def _spawn(self, order: wire.Run, files: outputs.OutputFiles) -> int:
+    def _spawn(self, order: wire.Run, files: outputs.OutputFiles) -> ProcessId:
         env = {
             **self._env,
             ending.MARKER: ending.marker(self._hello.store, order.lease),
@@ -279,15 +283,15 @@ class Worker:
 
     # What others read
 
-    def _write_record(self, order: wire.Run | None, pid: int | None) -> None:
+    def _write_record(self, order: wire.Run | None, main: ProcessId | None) -> None:
         try:
-            self._record.write(self._describe(order, pid))
+            self._record.write(self._describe(order, main))
         except OSError as error:
             self._tell(
                 order.lease if order else None, [f"cannot write the record: {error}"]
             )
 
-    def _describe(self, order: wire.Run | None, pid: int | None) -> WorkerRecord:
+    def _describe(self, order: wire.Run | None, main: ProcessId | None) -> WorkerRecord:
         return WorkerRecord(
             store=self._hello.store,
             worker=self._hello.worker,
@@ -297,8 +301,8 @@ class Worker:
             lease=order.lease if order else None,
             seq=order.seq if order else None,
             run=order.run if order else None,
-            job_pid=pid,
-            job_ticks=procfs.start_ticks(pid) if pid else None,
+            job_pid=main.pid if main else None,
+            job_ticks=main.ticks if main else None,
         )
 
     def _tell(self, lease: int | None, sentences: list[str]) -> None:

@@ -157,7 +157,7 @@ async def test_a_given_id_is_free_again_after_deletion(home: Home) -> None:
         "7.0",
         "7e0",
         "0x7",
-        "٧",
+        "\N{ARABIC-INDIC DIGIT SEVEN}",
         "8",
         "2",
         "9" * 18,

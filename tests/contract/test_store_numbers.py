@@ -16,7 +16,7 @@ NUMBERS: dict[str, Next] = {
 }
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """A unit of work's own error."""
 
 
@@ -57,13 +57,13 @@ async def test_a_failed_unit_gives_no_number_back(home: Home, take: Next) -> Non
 
     def fail(tx: Transaction) -> None:
         seen.append(take(tx))
-        raise Failed
+        raise FailedError
 
     async with home.open() as store:
-        with pytest.raises(Failed):
+        with pytest.raises(FailedError):
             await store.write(fail)
         seen.append(await store.write(take))
-        with pytest.raises(Failed):
+        with pytest.raises(FailedError):
             await store.write(fail)
     async with home.open() as store:
         seen.append(await store.write(take))

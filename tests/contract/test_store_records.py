@@ -107,7 +107,7 @@ async def test_an_environment_goes_with_its_last_job(home: Home) -> None:
     """It stays while any job has it, in whatever state, and comes back when asked."""
     env = {"TOKEN": "secret"}
     async with home.open() as store:
-        done, waiting = await end(store, await add(store, env=env)), None
+        done = await end(store, await add(store, env=env))
         waiting = await add(store, env=env)
         await store.write(lambda tx: tx.delete([done]))
         assert await environment(store, waiting) == env
@@ -140,6 +140,10 @@ async def test_an_environment_stays_when_its_job_is_not_deleted(home: Home) -> N
         assert await environment(store, job) == {"A": "1"}
 
 
+async def set_setting(store: Store, key: str, value: float | None) -> None:
+    await store.write(lambda tx: tx.set_setting(key, value))
+
+
 @asynchronous
 async def test_settings_are_kept_until_unset(home: Home) -> None:
     """Numbers come back as the kind of number they were."""
@@ -147,13 +151,13 @@ async def test_settings_are_kept_until_unset(home: Home) -> None:
     async with home.open() as store:
         assert await store.read(lambda reader: reader.settings()) == {}
         for key, value in values.items():
-            await store.write(lambda tx, k=key, v=value: tx.set_setting(k, v))
+            await set_setting(store, key, value)
         found = await store.read(lambda reader: reader.settings())
         assert found == values
         assert [type(found[key]) for key in values] == [int, float, int]
-        await store.write(lambda tx: tx.set_setting("timeout", 7))
-        await store.write(lambda tx: tx.set_setting("max_retries", None))
-        await store.write(lambda tx: tx.set_setting("never_set", None))
+        await set_setting(store, "timeout", 7)
+        await set_setting(store, "max_retries", None)
+        await set_setting(store, "never_set", None)
     async with home.open() as store:
         kept = {"timeout": 7, "max_queued": 10**12}
         assert await store.read(lambda reader: reader.settings()) == kept

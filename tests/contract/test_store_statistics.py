@@ -1,6 +1,7 @@
 """What every store does with measures: adds them up, keeps them, thins them out."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -79,14 +80,14 @@ async def test_statistics_begin_with_a_minute(home: Home) -> None:
 async def test_units_that_failed_are_not_in_the_statistics(home: Home) -> None:
     """Nor do they spoil what others measured at the same time."""
 
-    def work(index: int, tx: Transaction) -> None:
+    def work(tx: Transaction, index: int) -> None:
         tx.measure([Measure("completed", NOW), Measure("run", NOW, 100)])
         if index % 2:
             raise ZeroDivisionError
 
     async with home.open() as store:
         await asyncio.gather(
-            *(store.write(lambda tx, i=i: work(i, tx)) for i in range(20)),
+            *(store.write(partial(work, index=i)) for i in range(20)),
             return_exceptions=True,
         )
         found = await rollup(store)

@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 P = ParamSpec("P")
 
-DEADLINE = 60
+DEADLINE = 30
 """Seconds. What takes longer hangs: the slowest such test takes a second or two."""
 
 

@@ -95,9 +95,10 @@ class Daemon:
 
     def _await_ready(self, notified: socket.socket) -> None:
         pidfd = os.pidfd_open(self.process.pid)
+        watched: list[Any] = [notified, pidfd]
         try:
             # It tells other things too: the first one may not be READY.
-            while select.select([notified, pidfd], [], [], PATIENCE)[0] == [notified]:
+            while select.select(watched, [], [], PATIENCE)[0] == [notified]:
                 if b"READY=1" in notified.recv(4096).splitlines():
                     return
         finally:

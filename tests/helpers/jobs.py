@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core import lifecycle
 from queuectld.core.job import AttemptEnd, Job
 
 NOW = 1_800_000_000_000
@@ -81,3 +82,13 @@ def an_end(reason: Reason = Reason.EXIT, **changes: Any) -> AttemptEnd:
     """Return the end, just now, of the attempt that ``a_job`` is running."""
     fields = {"lease": 41, "started_at": NOW - 4_900, "finished_at": NOW - 10}
     return AttemptEnd(**{"reason": reason, **fields, **changes})
+
+
+def claim(job: Job, *, lease: int = 42, now: int = NOW) -> Job:
+    """Return the job as worker 3 has it after its claim, now."""
+    return lifecycle.claim(job, now=now, lease=lease, worker=3)
+
+
+def finish(job: Job, end: AttemptEnd, *, now: int = NOW, random: float = 0) -> Job:
+    """Return the job after an end that is recorded now, without jitter."""
+    return lifecycle.finish(job, end, now=now, random=random)

@@ -2,6 +2,7 @@
 
 import socket
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,17 +66,19 @@ class RawClient:
 
     def end(self, request_id: int | None) -> Reply | Failure:
         """Wait for the end of a request."""
-        return self._wait(
+        end: Reply | Failure = self._wait(
             lambda message: (
                 isinstance(message, Reply | Failure) and message.id == request_id
             )
         )
+        return end
 
     def event(self, sub: int) -> StreamEvent:
         """Wait for the next event of a stream."""
-        return self._wait(
+        event: StreamEvent = self._wait(
             lambda message: isinstance(message, StreamEvent) and message.sub == sub
         )
+        return event
 
     def follow(self, sub: int) -> tuple[list[StreamEvent], Reply | Failure]:
         """Wait for the end of a stream; return its events and its request's end."""
@@ -93,7 +96,8 @@ class RawClient:
 
     def next(self) -> FromServer:
         """Wait for the next message but the greeting."""
-        return self._wait(lambda message: not isinstance(message, Greeting))
+        message: FromServer = self._wait(lambda m: not isinstance(m, Greeting))
+        return message
 
     def greeting(self) -> dict[str, Any]:
         """Wait for the greeting."""
@@ -108,7 +112,7 @@ class RawClient:
             return True  # it closed with bytes of ours unread
         return not data and all(isinstance(kept, Greeting) for kept in self._kept)
 
-    def _wait(self, wanted: Any) -> Any:
+    def _wait(self, wanted: Callable[[FromServer], bool]) -> Any:
         for message in self._kept:
             if wanted(message):
                 self._kept.remove(message)

@@ -18,6 +18,9 @@ from queuectld.store.sqlite import SqliteStore
 
 DEFAULTS = settings.in_force({})
 
+ALL = 1_000_000
+"""More jobs than any test has."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreKind:
@@ -74,16 +77,14 @@ async def look(store: Store, job: Job) -> Job | None:
 
 async def everything(store: Store) -> list[Job]:
     """Return all jobs, oldest first."""
-    return await store.read(
-        lambda reader: reader.page(None, None, 1_000_000).jobs[::-1]
-    )
+    return await store.read(lambda reader: reader.page(None, None, ALL).jobs[::-1])
 
 
 async def assert_counted(store: Store) -> None:
     """The counts are what counting the rows gives."""
 
     def compare(reader: Reader) -> None:
-        rows = [job.state for job in reader.page(None, None, 1_000_000).jobs]
+        rows = [job.state for job in reader.page(None, None, ALL).jobs]
         assert reader.counts() == {state: rows.count(state) for state in JobState}
 
     await store.read(compare)

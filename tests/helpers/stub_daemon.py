@@ -4,6 +4,7 @@ Real sockets and a thread for each connection; no queue behind it.
 """
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -73,6 +74,10 @@ class Peer:
             if requests := self._connection.receive_data(data):
                 return [r for r in requests if isinstance(r, Request)]
         return []
+
+    def is_held_up(self) -> bool:
+        """Whether the client has left so much unread that nothing can be sent."""
+        return not select.select([], [self._socket], [], 0)[1]
 
     def close(self) -> None:
         """End the connection."""

@@ -365,6 +365,21 @@ def test_a_client_that_never_reads_gets_no_more_bulky_replies(
         assert all(len(client.result(each)["data"]) == KIB * KIB for each in ids)
 
 
+def test_a_client_that_vanishes_unread_leaves_nothing_behind(
+    handlers: Handlers,
+) -> None:
+    """What waited for it to read is given up."""
+    with serving(handlers.table()) as served:
+        with served.connect() as client:
+            for _ in range(10):
+                client.send("bulk", size=KIB * KIB)
+            client.send("pour")
+            _until_it_stops(handlers.produced, served)
+        served.released.wait()
+        _until_it_stops(handlers.produced, served)
+        assert served.run(lambda: len(_connections(served))) == 0
+
+
 def test_a_client_that_never_reads_is_not_read_from(handlers: Handlers) -> None:
     """Its replies pile up to a limit, then its requests stay in its own buffers."""
     with serving(handlers.table()) as served, served.connect() as client:

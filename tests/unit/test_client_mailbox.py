@@ -83,7 +83,9 @@ def test_an_end_is_the_answer_to_all_that_is_open(pair: Pair) -> None:
     request = pair.request("enqueue")
     pair.mailbox.receive_eof()
     assert pair.mailbox.answered(request)
-    with pytest.raises(errors.ConnectionLostError, match=r"enqueue: whether .* unknown"):
+    with pytest.raises(
+        errors.ConnectionLostError, match=r"enqueue: whether .* unknown"
+    ):
         pair.mailbox.take(request)
 
 

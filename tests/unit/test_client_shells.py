@@ -27,9 +27,7 @@ def methods(kind: type) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), PAIRS)
-def test_both_clients_have_the_same_methods(
-    blocking: type, asynchronous: type
-) -> None:
+def test_both_clients_have_the_same_methods(blocking: type, asynchronous: type) -> None:
     """By name and by parameters."""
     ours, theirs = methods(blocking), methods(asynchronous)
     assert set(ours) == set(theirs)
@@ -42,7 +40,12 @@ def test_both_clients_have_the_same_methods(
 def made() -> list[Call[Any]]:
     """Return what each function of ``calls`` makes, every parameter being given."""
     return [
-        function(**{name: SOME.get(name, 1) for name in inspect.signature(function).parameters})
+        function(
+            **{
+                name: SOME.get(name, 1)
+                for name in inspect.signature(function).parameters
+            }
+        )
         for name, function in vars(calls).items()
         if inspect.isfunction(function)
         and function.__module__ == calls.__name__

@@ -54,7 +54,7 @@ async def stop(
 ) -> Result:
     """Stop workers."""
     done = await call.context.scheduler.staff.stop(
-        timeout=timeout, now=now, only=workers
+        interrupt_after=0 if now else timeout, only=workers
     )
     return {"stopped": done.stopped, "interrupted": done.interrupted}
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from queuectld.store.api import StoreError
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite.transaction import SqliteTransaction
 
@@ -35,7 +36,10 @@ def run_batch(
     """Run and commit the batch; return an outcome for each unit, in order."""
     try:
         return _commit_together(connection, tx, batch)
-    except sqlite3.Error as error:
+    except StoreError as error:
+        # Unknown outcome: to run the units again might do everything twice.
+        return [Outcome(error=error) for _ in batch]
+    except Exception as error:  # noqa: BLE001  # whatever it is: none may hang
         _roll_back(connection, tx)
         if len(batch) == 1:
             return [Outcome(error=database.translate(error))]
@@ -50,12 +54,22 @@ def _commit_together(
     tx.flush()
     try:
         connection.execute("COMMIT")
-    except sqlite3.Error:
-        # A commit that reports an error may have happened all the same: look.
-        _roll_back(connection, tx)
-        if tx.committed_batch() != tx.batch:
+    except sqlite3.Error as error:
+        if not _happened(connection, tx, error):
             raise
     return outcomes
+
+
+def _happened(
+    connection: sqlite3.Connection, tx: SqliteTransaction, failure: sqlite3.Error
+) -> bool:
+    """Return whether a commit that reported an error took place all the same."""
+    try:
+        _roll_back(connection, tx)
+        return tx.committed_batch() == tx.batch
+    except sqlite3.Error:
+        message = f"nobody knows whether it was stored: the commit said {failure}"
+        raise StoreError(message) from failure
 
 
 def _run_unit(

@@ -27,6 +27,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         StoreOpenError: the file cannot be used; it was not changed.
     """
     try:
+        _look(path)
         connection = _connect(path)
         try:
             _identify(connection, path)
@@ -37,10 +38,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise StoreOpenError(
-            f"cannot open the database {path}: {error}. It was left as it is; "
-            "if it is damaged, restore a backup in its place"
-        ) from error
+        raise unusable(path, error) from error
     return connection
 
 
@@ -68,7 +66,15 @@ def migrate(connection: sqlite3.Connection) -> None:
         )
 
 
-def translate(error: sqlite3.Error) -> StoreError:
+def unusable(path: Path, error: sqlite3.Error) -> StoreOpenError:
+    """Return the error for a file that SQLite cannot work with."""
+    return StoreOpenError(
+        f"cannot open the database {path}: {error}. It was left as it is; "
+        "if it is damaged, restore a backup in its place"
+    )
+
+
+def translate(error: Exception) -> StoreError:
     """Return the store's error for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
@@ -84,6 +90,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=256
     )
+
+
+def _look(path: Path) -> None:
+    """Refuse what is not ours before anything is opened for writing.
+
+    A writer that closes moves the log into the database, in whosever file it is.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    # Without a log nothing at all is created beside the file.
+    log = path.with_name(path.name + "-wal").exists()
+    uri = f"{path.absolute().as_uri()}?{'mode=ro' if log else 'immutable=1'}"
+    connection = sqlite3.connect(uri, uri=True)
+    try:
+        _identify(connection, path)
+    finally:
+        connection.close()
 
 
 def _identify(connection: sqlite3.Connection, path: Path) -> None:

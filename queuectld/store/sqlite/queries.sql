@@ -55,8 +55,9 @@ SELECT * FROM jobs INDEXED BY jobs_state
 WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
 
 -- name: jobs_in_state
--- The jobs in one state, oldest first.
-SELECT * FROM jobs INDEXED BY jobs_state WHERE state = ? ORDER BY seq LIMIT ?;
+-- The jobs in one state from after a job on, oldest first.
+SELECT * FROM jobs INDEXED BY jobs_state
+WHERE state = ? AND seq > ? ORDER BY seq LIMIT ?;
 
 -- name: prunable_jobs
 -- The jobs in one state that finished before a time, the first to finish first.
@@ -66,7 +67,7 @@ ORDER BY finished_at LIMIT ?;
 
 -- name: delete_job
 -- Forget a job, if it is still as it was when it was chosen.
-DELETE FROM jobs WHERE seq = ? AND state = ? AND runs = ?;
+DELETE FROM jobs WHERE seq = ? AND state = ? AND runs = ? AND updated_at = ?;
 
 -- name: delete_attempts
 -- Forget a job's attempts.

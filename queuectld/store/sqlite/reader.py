@@ -59,27 +59,29 @@ class SqliteReader:
         """Return the jobs in ``processing``."""
         return self.in_state(JobState.PROCESSING, _LAST)
 
-    def in_state(self, state: JobState, limit: int) -> list[Job]:
-        """Return up to ``limit`` jobs in a state, oldest first."""
-        return self._jobs(self._sql.jobs_in_state, state, limit)
+    def in_state(self, state: JobState, limit: int, after: int = 0) -> list[Job]:
+        """Return up to ``limit`` jobs with ``seq`` over ``after``, oldest first."""
+        return self._jobs(self._sql.jobs_in_state, state, after, limit)
 
     def prunable(
         self, states: Sequence[JobState], finished_before: int, limit: int
     ) -> list[Job]:
-        """Return up to ``limit`` finished jobs of each state, first finished first."""
-        return [
+        """Return up to ``limit`` finished jobs, those that finished first."""
+        of_each = [
             job
             for state in states
             for job in self._jobs(
                 self._sql.prunable_jobs, state, finished_before, limit
             )
-        ][:limit]
+        ]
+        return sorted(of_each, key=lambda job: job.finished_at or 0)[:limit]
 
     def environment(self, key: bytes) -> dict[str, str]:
         """Return a stored environment."""
-        ((text,),) = self._all(self._sql.environment, key)
-        variables: dict[str, str] = json.loads(text)
-        return variables
+        for (text,) in self._all(self._sql.environment, key):
+            variables: dict[str, str] = json.loads(text)
+            return variables
+        raise KeyError(key)
 
     def settings(self) -> dict[str, Value]:
         """Return the settings that were set."""

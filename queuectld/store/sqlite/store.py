@@ -44,16 +44,20 @@ class _Thread:
         self._most = most
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._stopped = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     async def submit(self, work: Callable[[Any], T]) -> T:
+        if self._stopped:
+            raise StoreError("the store is closed")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Job(work, future))
         return await future
 
     async def stop(self) -> None:
         """Do what is queued, then end."""
+        self._stopped = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -69,8 +73,14 @@ class _Thread:
                 job = self._queue.get()
             ending = job is None
             if jobs:
-                outcomes = self._run([job.work for job in jobs])
+                outcomes = self._outcomes([job.work for job in jobs])
                 self._loop.call_soon_threadsafe(_answer, jobs, outcomes)
+
+    def _outcomes(self, batch: Batch) -> list[Outcome]:
+        try:
+            return self._run(batch)
+        except Exception as error:  # noqa: BLE001  # a dead thread answers nobody
+            return [Outcome(error=database.translate(error)) for _ in batch]
 
 
 def _answer(jobs: list[_Job], outcomes: list[Outcome]) -> None:
@@ -98,8 +108,12 @@ class SqliteStore:
         """
         self.path = path
         self._writing = database.open_writer(path)
-        self._transaction = SqliteTransaction(self._writing)
-        self._reading = database.open_reader(path)
+        try:
+            self._transaction = SqliteTransaction(self._writing)
+            self._reading = database.open_reader(path)
+        except sqlite3.Error as error:
+            self._writing.close()
+            raise database.unusable(path, error) from error
         self._reader = SqliteReader(self._reading)
         self._write_thread = _Thread("store-writer", self._write_batch, MAX_BATCH)
         self._read_thread = _Thread("store-reader", self._read_batch, 1)
@@ -150,7 +164,9 @@ class SqliteStore:
             try:
                 return [Outcome(batch[0](self._reader))]
             finally:
-                self._reading.execute("COMMIT")
+                # Some errors end the transaction by themselves.
+                if self._reading.in_transaction:
+                    self._reading.execute("COMMIT")
         except sqlite3.Error as error:
             return [Outcome(error=database.translate(error))]
         except Exception as error:  # noqa: BLE001  # it is the caller's, and goes there

@@ -157,7 +157,8 @@ class SqliteTransaction(SqliteReader):
         execute = self._connection.execute
         gone = 0
         for job in jobs:
-            if execute(self._sql.delete_job, (job.seq, job.state, job.runs)).rowcount:
+            as_given = (job.seq, job.state, job.runs, job.updated_at)
+            if execute(self._sql.delete_job, as_given).rowcount:
                 execute(self._sql.delete_attempts, (job.seq,))
                 self._unit_counts.append((job.queue, job.state, -1))
                 gone += 1
@@ -197,4 +198,3 @@ class SqliteTransaction(SqliteReader):
         entry = self._rollup.setdefault(key, [0, 0])
         entry[0] += 1
         entry[1] += ms or 0
-

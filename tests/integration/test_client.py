@@ -1,0 +1,491 @@
+"""The blocking client against real sockets: what comes in what order, what breaks."""
+
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.stub_daemon import (
+    GREETING,
+    Peer,
+    Script,
+    StubDaemon,
+    answering,
+    returning,
+)
+from queuectl import errors
+from queuectl.client import Client
+from queuectl_protocol import messages
+from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.messages import Greeting, Request
+
+DEADLINE = 20.0
+MAIN = threading.main_thread().ident or 0
+
+Serve = Callable[..., StubDaemon]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start a daemon that follows the scripts given."""
+    with ExitStack() as stack:
+        yield lambda *scripts: stack.enter_context(StubDaemon(tmp_path / "s", *scripts))
+
+
+def test_a_call_returns_the_result_as_it_is_on_the_wire(serve: Serve) -> None:
+    """Parameters arrive as they were given."""
+    daemon = serve(answering({"echo": lambda p, r: p.reply(r, r.params)}))
+    with Client(daemon.path) as q:
+        assert q.call("echo", {"a": [1, b"x"]}) == {"a": [1, b"x"]}
+
+
+def test_a_refusal_is_raised(serve: Serve) -> None:
+    """And the connection goes on."""
+    daemon = serve(answering({"ping": returning({})}))
+    with Client(daemon.path) as q:
+        with pytest.raises(errors.UnknownMethodError, match="no method dance"):
+            q.call("dance")
+        q.ping()
+    assert daemon.accepted == 1
+
+
+def test_pipelined_requests_may_be_answered_in_any_order(serve: Serve) -> None:
+    """Each is received by its id."""
+
+    def last_first(peer: Peer) -> None:
+        requests: list[Request] = []
+        while len(requests) < 3:
+            requests += peer.receive()
+        peer.greet()
+        for request in reversed(requests):
+            peer.reply(request, request.params["n"])
+        peer.receive()
+
+    daemon = serve(last_first)
+    with Client(daemon.path) as q:
+        ids = [q.send("n", {"n": n}) for n in range(3)]
+        assert [q.receive(i) for i in ids] == [0, 1, 2]
+
+
+def test_the_greeting_is_waited_for(serve: Serve) -> None:
+    """It says who answers, whole or in pieces."""
+
+    def byte_by_byte(peer: Peer) -> None:
+        for byte in messages.encode(Greeting(dict(GREETING))):
+            peer.send_raw(bytes([byte]))
+        peer.receive()
+
+    daemon = serve(byte_by_byte)
+    with Client(daemon.path) as q:
+        assert q.greeting == GREETING
+
+
+def test_full_buffers_on_both_sides_do_not_stop_the_client(serve: Serve) -> None:
+    """It takes a large reply while it sends a large request."""
+    large = b"x" * 4_000_000
+    daemon = serve(answering({"echo": returning(large)}))
+    with Client(daemon.path) as q:
+        ids = [q.send("echo", {"data": large}) for _ in range(3)]
+        assert all(q.receive(i) == large for i in ids)
+
+
+def test_a_daemon_that_dies_in_a_reply_leaves_the_outcome_unknown(
+    serve: Serve,
+) -> None:
+    """The error says so, and the next request finds the next daemon."""
+
+    def die(peer: Peer, request: Request) -> None:
+        reply = messages.encode(messages.Reply(request.id, "x" * 100))
+        peer.send_raw(reply[:50])
+        peer.close()
+
+    daemon = serve(
+        answering({"enqueue": die}), answering({"ping": returning({})}, instance="b")
+    )
+    with Client(daemon.path) as q:
+        with pytest.raises(errors.ConnectionLostError, match=r"enqueue: .* unknown"):
+            q.call("enqueue")
+        q.ping()
+        assert q.greeting["instance"] == "b"
+
+
+def test_a_connection_lost_while_idle_is_no_error(serve: Serve) -> None:
+    """Nothing was under way, so nothing is unknown."""
+
+    def once(peer: Peer, request: Request) -> None:
+        peer.reply(request, {})
+        peer.close()
+
+    daemon = serve(answering({"ping": once}))
+    with Client(daemon.path) as q:
+        for _ in range(3):
+            q.ping()
+            assert q.wait_closed(DEADLINE)
+    assert daemon.accepted == 3
+
+
+def test_requests_under_way_learn_of_the_end_before_it_is_mended(
+    serve: Serve,
+) -> None:
+    """No reply of the new connection is taken for one of the old."""
+    daemon = serve(
+        answering({"a": lambda p, _r: p.close()}), answering({"a": returning(1)})
+    )
+    with Client(daemon.path) as q:
+        first = q.send("a")
+        assert q.wait_closed(DEADLINE)
+        with pytest.raises(errors.ConnectionLostError, match="a was not sent"):
+            q.send("a")
+        with pytest.raises(errors.ConnectionLostError):
+            q.receive(first)
+        assert q.call("a") == 1
+
+
+def farewell(peer: Peer) -> None:
+    """Refuse the connection, and close it without reading."""
+    peer.fail(None, ErrorCode.TOO_MANY_CONNECTIONS, "full")
+
+
+@pytest.mark.parametrize("size", [0, 4_000_000])
+def test_the_reason_for_a_closed_connection_is_raised(serve: Serve, size: int) -> None:
+    """Also when it comes while the request is still being written."""
+    daemon = serve(farewell)
+    with Client(daemon.path) as q:
+        with pytest.raises(errors.TooManyConnectionsError, match="full"):
+            q.call("ping", {"data": b"x" * size})
+        with pytest.raises(errors.TooManyConnectionsError, match="full"):
+            _ = q.greeting
+
+
+def test_another_programs_socket_is_recognized(serve: Serve) -> None:
+    """The user is told that this is not queuectld."""
+    daemon = serve(lambda peer: peer.send_raw(b"SSH-2.0-OpenSSH_9.7\r\n"))
+    with (
+        Client(daemon.path) as q,
+        pytest.raises(errors.ProtocolViolationError, match="does not speak"),
+    ):
+        q.ping()
+
+
+def test_a_late_reply_is_dropped(serve: Serve) -> None:
+    """After a timeout the connection is of use, and nothing is mixed up."""
+    given_up = threading.Event()
+
+    def late(peer: Peer) -> None:
+        peer.greet()
+        (slow,) = peer.receive()
+        assert given_up.wait(DEADLINE)
+        peer.reply(slow, "late")
+        (following,) = peer.receive()
+        peer.reply(following, "in time")
+        peer.receive()
+
+    daemon = serve(late)
+    with Client(daemon.path, timeout=0.5) as q:
+        with pytest.raises(errors.RequestTimeoutError, match="slow in time"):
+            q.call("slow")
+        given_up.set()
+        assert q.call("next") == "in time"
+
+
+def test_a_daemon_that_does_not_greet_is_given_up(serve: Serve) -> None:
+    """With a timeout; without one it is waited for."""
+    daemon = serve(lambda peer: peer.receive())
+    with (
+        Client(daemon.path, timeout=0.05) as q,
+        pytest.raises(errors.RequestTimeoutError, match="greet"),
+    ):
+        _ = q.greeting
+
+
+def test_a_daemon_that_does_not_accept_is_given_up(tmp_path: Path) -> None:
+    """A full backlog counts as an answer that does not come."""
+    path = str(tmp_path / "s")
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        with pytest.raises(errors.RequestTimeoutError, match="did not accept"):
+            Client(path, timeout=0.05)
+
+
+def test_a_signal_does_not_disturb_a_call(serve: Serve) -> None:
+    """Its handler runs, and the waiting goes on."""
+    handled = threading.Event()
+
+    def answer(peer: Peer, request: Request) -> None:
+        signal.pthread_kill(MAIN, signal.SIGUSR1)
+        assert handled.wait(DEADLINE)
+        peer.reply(request, "here")
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    try:
+        daemon = serve(answering({"a": answer}))
+        with Client(daemon.path) as q:
+            assert q.call("a") == "here"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupted_call_leaves_a_client_of_use(serve: Serve) -> None:
+    """Ctrl-C gives up the reply, not the connection."""
+
+    def interrupt(_peer: Peer, _request: Request) -> None:
+        signal.pthread_kill(MAIN, signal.SIGINT)
+
+    daemon = serve(answering({"wait": interrupt, "cancel": returning("done")}))
+    with Client(daemon.path) as q:
+        with pytest.raises(KeyboardInterrupt):
+            q.call("wait")
+        assert q.call("cancel") == "done"
+    assert daemon.accepted == 1
+
+
+def test_a_closed_client_says_so(serve: Serve) -> None:
+    """It does not connect again by itself."""
+    daemon = serve(answering({}))
+    q = Client(daemon.path)
+    q.close()
+    q.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        q.ping()
+
+
+def events(count: int) -> Callable[[Peer, Request], None]:
+    """Return an answer of so many events and a result."""
+
+    def answer(peer: Peer, request: Request) -> None:
+        for n in range(1, count + 1):
+            peer.event(request, n, n=n)
+        peer.reply(request, "end")
+
+    return answer
+
+
+def test_a_stream_yields_its_events_then_has_its_result(serve: Serve) -> None:
+    """The result is the value of StopIteration too."""
+    daemon = serve(answering({"follow": events(3)}))
+    with Client(daemon.path) as q:
+        stream = q.stream("follow")
+        assert list(stream) == [{"n": 1}, {"n": 2}, {"n": 3}]
+        assert stream.result == "end"
+        with pytest.raises(StopIteration) as stop:
+            next(stream)
+        assert stop.value.value == "end"
+
+
+def test_calls_can_be_made_while_a_stream_is_open(serve: Serve) -> None:
+    """Events that come in between are kept."""
+
+    def answer(peer: Peer, request: Request) -> None:
+        events(3)(peer, opened[0])
+        peer.reply(request, "pong")
+
+    opened: list[Request] = []
+    daemon = serve(
+        answering({"follow": lambda _p, r: opened.append(r), "ping": answer})
+    )
+    with Client(daemon.path) as q:
+        stream = q.stream("follow")
+        assert q.call("ping") == "pong"
+        assert len(list(stream)) == 3
+
+
+def test_a_stream_that_is_refused_raises(serve: Serve) -> None:
+    """Where its first event is asked for."""
+    daemon = serve(answering({}))
+    with Client(daemon.path) as q:
+        stream = q.stream("follow")
+        with pytest.raises(errors.UnknownMethodError):
+            next(stream)
+        with pytest.raises(StopIteration):
+            next(stream)
+
+
+def test_a_stream_ends_with_its_connection(serve: Serve) -> None:
+    """After the events that came before."""
+
+    def cut(peer: Peer, request: Request) -> None:
+        peer.event(request, 1, n=1)
+        peer.close()
+
+    daemon = serve(answering({"follow": cut}))
+    with Client(daemon.path) as q:
+        stream = q.stream("follow")
+        assert next(stream) == {"n": 1}
+        with pytest.raises(errors.ConnectionLostError):
+            next(stream)
+
+
+class Unfollowed:
+    """A script of a stream without end, and who ended it."""
+
+    def __init__(self) -> None:
+        self.subs: list[int] = []
+        self.told = threading.Event()
+        self.script: Script = answering(
+            {
+                "follow": lambda p, r: p.event(r, 1, id=r.id),
+                "unfollow": self._unfollow,
+                "ping": returning({}),
+            }
+        )
+
+    def _unfollow(self, peer: Peer, request: Request) -> None:
+        self.subs.append(request.params["sub"])
+        peer.reply(request, {})
+        self.told.set()
+
+
+def test_a_closed_stream_is_ended_in_the_daemon(serve: Serve) -> None:
+    """At once, by its id."""
+    unfollowed = Unfollowed()
+    daemon = serve(unfollowed.script)
+    with Client(daemon.path) as q:
+        with q.stream("follow") as stream:
+            sub = next(stream)["id"]
+        assert unfollowed.told.wait(DEADLINE)
+        assert unfollowed.subs == [sub]
+        assert list(stream) == []
+
+
+def test_a_dropped_stream_is_ended_with_the_next_request(serve: Serve) -> None:
+    """A loop that is left by break needs no more."""
+    unfollowed = Unfollowed()
+    daemon = serve(unfollowed.script)
+    with Client(daemon.path) as q:
+        for _ in q.stream("follow"):
+            break
+        gc.collect()
+        q.ping()
+    assert unfollowed.told.wait(DEADLINE)
+
+
+@pytest.mark.parametrize(("uid", "lent"), [(0, True), (1, False)])
+def test_a_job_inherits_only_from_its_own_user(
+    serve: Serve, uid: int, lent: bool
+) -> None:
+    """The daemon's greeting tells who runs the job."""
+    seen: list[dict[str, Any]] = []
+
+    def enqueue(peer: Peer, request: Request) -> None:
+        seen.append(request.params["job"])
+        peer.fail(request, ErrorCode.QUEUE_FULL)
+
+    daemon = serve(answering({"enqueue": enqueue}, uid=os.geteuid() + uid))
+    with Client(daemon.path) as q:
+        for inherit in (True, False):
+            with pytest.raises(errors.QueueFullError):
+                q.enqueue("true", label="x", inherit=inherit)
+    assert ("cwd" in seen[0] and "env" in seen[0]) is lent
+    assert seen[1] == {"command": "true", "label": "x"}
+
+
+class Storing:
+    """A script that stores batches, but for the one with a job named bad."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.script = answering({"enqueue_many": self._store})
+
+    def _store(self, peer: Peer, request: Request) -> None:
+        jobs = request.params["jobs"]
+        self.sizes.append(len(jobs))
+        for index, job in enumerate(jobs):
+            if job["command"] == "bad":
+                peer.fail(request, ErrorCode.INVALID_PARAMS, "no", {"index": index})
+                return
+        peer.reply(request, {"ids": [job["command"] for job in jobs]})
+
+
+def test_any_number_of_jobs_can_be_enqueued(serve: Serve) -> None:
+    """In batches; the ids are in the order of the jobs."""
+    storing = Storing()
+    daemon = serve(storing.script)
+    commands = [str(n) for n in range(2500)]
+    with Client(daemon.path) as q:
+        assert q.enqueue_many(iter(commands), inherit=False) == commands
+    assert storing.sizes == [1000, 1000, 500]
+
+
+def test_nothing_is_sent_after_a_refused_batch(serve: Serve) -> None:
+    """What is stored is a beginning of the jobs, and the error says which."""
+    storing = Storing()
+    daemon = serve(storing.script)
+    commands = [str(n) for n in range(3500)]
+    commands[1234] = "bad"
+    with Client(daemon.path) as q:
+        with pytest.raises(errors.InvalidParamsError) as caught:
+            q.enqueue_many(commands, inherit=False)
+        assert caught.value.data == {"index": 1234, "ids": commands[:1000]}
+        assert storing.sizes == [1000, 1000]
+        assert q.enqueue_many(commands[:3], inherit=False) == commands[:3]
+
+
+def test_a_listing_fetches_pages_as_they_are_needed(serve: Serve) -> None:
+    """Whoever wants three jobs does not pay for a million."""
+    asked: list[dict[str, Any]] = []
+
+    def page(peer: Peer, request: Request) -> None:
+        asked.append(request.params)
+        before = request.params.get("before", 100)
+        count = min(request.params["limit"], 2)
+        jobs = [_job(str(before - n)) for n in range(1, count + 1)]
+        peer.reply(request, {"jobs": jobs, "next": before - count})
+
+    daemon = serve(answering({"list": page}))
+    with Client(daemon.path) as q:
+        jobs = q.list("dead")
+        assert [next(jobs).id for _ in range(3)] == ["99", "98", "97"]
+        assert len(asked) == 2
+        assert [job.id for job in q.dlq.list(limit=3)] == ["99", "98", "97"]
+
+
+def _job(job_id: str) -> dict[str, Any]:
+    moment = "2026-12-01T10:00:00.000Z"
+    return {
+        "id": job_id,
+        "command": "x",
+        "state": "dead",
+        "attempts": 4,
+        "max_retries": 3,
+        "created_at": moment,
+        "updated_at": moment,
+        "priority": 0,
+        "timeout": 0,
+        "queue": "default",
+        "runs": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("queuectl", {"queuectl.client", "queuectl_protocol", "socket", "msgpack"}),
+        (
+            "queuectl.client",
+            {"asyncio", "subprocess", "queuectl.models", "pathlib", "tempfile"},
+        ),
+    ],
+)
+def test_importing_the_client_is_cheap(module: str, unwanted: set[str]) -> None:
+    """A command pays for nothing that it does not use."""
+    code = f"import {module}, sys; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    ).stdout
+    assert not unwanted & set(output.split())

@@ -1,0 +1,84 @@
+"""The root command: mistakes are answered with what to do, and nothing is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from queuectl.cli.root import SECTIONS, root
+
+
+def _error(*arguments: str) -> str:
+    result = CliRunner().invoke(root, arguments, prog_name="queuectl")
+    assert result.exit_code == 2
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("lits", "queuectl list"),
+        ("statuss", "queuectl status"),
+        ("kill", "queuectl cancel"),
+        ("ls", "queuectl list"),
+        ("add", "queuectl enqueue"),
+    ],
+)
+def test_the_nearest_command_is_named(typed: str, meant: str) -> None:
+    """A typing error and another tool's word are both understood."""
+    assert f"Did you mean '{meant}'?" in _error(typed)
+
+
+def test_subcommands_are_suggested_too() -> None:
+    """Groups inside the root help in the same way."""
+    assert "Did you mean 'queuectl dlq retry'?" in _error("dlq", "retyr")
+
+
+def test_a_far_name_gets_no_suggestion() -> None:
+    """Nothing is suggested that is unlike what was typed."""
+    assert _error("xyzzy").endswith("There is no command 'xyzzy'.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["status", "--no-autostart"], "goes before the command"),
+        (["enqueue", "make", "-j4"], "go after --"),
+        (["run", "make", "-j4"], "queuectl run -- rsync"),
+        (["enqueue"], "there is no command"),
+        (["enqueue", "-c", "x", "y"], "not both"),
+        (["enqueue", "--lines", "x"], "--lines goes with --file"),
+        (["enqueue", "--file", "-", "x"], "--file does not go with a command"),
+        (["enqueue", "--file", "-", "--wait"], "--file does not go with --wait"),
+        (["enqueue", "--file", "/does/not/exist"], "does not exist"),
+        (["enqueue", "x", "--at", "never"], "is no time"),
+        (["enqueue", "x", "--max-retries", "-1"], "not in the range"),
+        (["list", "--state", "asleep"], "asleep"),
+        (["list", "--limit", "0"], "not in the range"),
+        (["worker", "start", "--count", "0"], "not in the range"),
+        (["worker", "stop", "--now", "--timeout", "5"], "not both"),
+        (["dlq", "retry"], "the ids of jobs, or --all"),
+        (["wait"], "Missing argument"),
+        (["rpc", "get", "[1]"], "not an object"),
+    ],
+)
+def test_a_usage_error_says_what_to_do(arguments: list[str], advice: str) -> None:
+    """Mistakes are found before anything is sent, and end with 2."""
+    assert advice in _error(*arguments)
+
+
+def test_only_what_is_used_is_loaded() -> None:
+    """``queuectl status`` imports the module of no other command."""
+    code = (
+        "import sys\n"
+        "from queuectl.cli.root import root\n"
+        "root.get_command(None, 'status')\n"
+        "print(*sys.modules)"
+    )
+    run = [sys.executable, "-c", code]
+    loaded = subprocess.run(run, capture_output=True, text=True, check=True)
+    modules = set(loaded.stdout.split())
+    places = [place for names in SECTIONS.values() for place in names.values()]
+    others = {place.split(":")[0] for place in places} - {"queuectl.cli.status"}
+    assert not modules & (others | {"asyncio", "subprocess", "queuectl.models"})

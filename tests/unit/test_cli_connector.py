@@ -1,0 +1,123 @@
+"""Long waits outlive a daemon, and never start one that was stopped."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from helpers.fakeclient import FakeClient
+from queuectl import errors
+from queuectl.cli import connector
+from queuectl.cli.connector import Connector
+from queuectl.cli.waiting import Waiting
+
+Opener = Callable[[bool], Any]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Give answers to attempts to connect: clients, or errors to raise."""
+    answers: list[Any] = []
+
+    def client(_socket: str | None, *, autostart: bool) -> Any:
+        answer = answers.pop(0)
+        if callable(answer):
+            answer = answer(autostart)
+        if isinstance(answer, errors.QueuectlError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(connector, "Client", client)
+    monkeypatch.setattr(connector, "PAUSE", 0)
+    return answers
+
+
+def _read(client: Any) -> Any:
+    return client.call("wait", {})
+
+
+def _waits(answer: Any) -> FakeClient:
+    return FakeClient(wait=lambda _: answer)
+
+
+def test_a_crashed_daemon_is_started_again(opened: list[Any]) -> None:
+    """A connection that is lost without a word is opened anew, with autostart."""
+    asked: list[bool] = []
+
+    def second(autostart: bool) -> FakeClient:
+        asked.append(autostart)
+        return _waits("done")
+
+    opened += [_waits(errors.ConnectionLostError()), second]
+    assert Connector(None, True).persist(_read) == "done"
+    assert asked == [True]
+
+
+def test_a_stopped_daemon_is_waited_for(opened: list[Any]) -> None:
+    """After "shutting down" the next daemon is waited for, and not started."""
+    asked: list[bool] = []
+
+    def nobody(autostart: bool) -> errors.QueuectlError:
+        asked.append(autostart)
+        return errors.DaemonNotRunningError()
+
+    opened += [_waits(errors.ShuttingDownError()), nobody, nobody, _waits("done")]
+    assert Connector(None, True).persist(_read) == "done"
+    assert asked == [False, False]
+
+
+def test_patience_ends(opened: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that was stopped and not started again ends the wait."""
+    monkeypatch.setattr(connector, "PATIENCE", -1)
+    opened += [_waits(errors.ShuttingDownError()), errors.DaemonNotRunningError()]
+    with pytest.raises(errors.DaemonNotRunningError):
+        Connector(None, True).persist(_read)
+
+
+def test_a_daemon_that_always_dies_ends_the_wait(opened: list[Any]) -> None:
+    """What loses every connection is not asked for ever."""
+    lost = errors.ConnectionLostError()
+    opened += [_waits(lost) for _ in range(connector.RECONNECTS)]
+    with pytest.raises(errors.ConnectionLostError):
+        Connector(None, True).persist(_read)
+    assert opened == []
+
+
+def test_no_autostart_holds_everywhere(opened: list[Any]) -> None:
+    """--no-autostart outweighs what a command would like."""
+    asked: list[bool] = []
+
+    def answer(autostart: bool) -> FakeClient:
+        asked.append(autostart)
+        return _waits("done")
+
+    opened += [answer, answer]
+    Connector(None, False).connect()
+    Connector(None, True).connect(autostart=False)
+    assert asked == [False, False]
+
+
+def test_waiting_goes_on_with_the_jobs_left() -> None:
+    """Jobs whose end is known are not asked for again on a new connection."""
+    jobs = {"1": {"state": "completed"}, "2": errors.ConnectionLostError()}
+    waiting = Waiting(("1", "2"), None)
+    probes: list[str] = []
+
+    def wait(params: Any) -> Any:
+        if params.get("timeout") == 0:
+            probes.append(params["id"])
+            return {"job": {"state": "pending"}, "timed_out": True}
+        answer = jobs[params["id"]]
+        return answer if isinstance(answer, Exception) else {"job": answer}
+
+    with pytest.raises(errors.ConnectionLostError):
+        waiting.run(FakeClient(wait=wait))  # type: ignore[arg-type]
+    jobs["2"] = {"state": "dead"}
+    client = FakeClient(wait=wait)
+    waiting.run(client)  # type: ignore[arg-type]
+    assert probes == ["1", "2"]
+    assert [params["id"] for _, params in client.sent] == ["2"]
+    assert {key: job["state"] for key, job in waiting.jobs.items()} == {
+        "1": "completed",
+        "2": "dead",
+    }

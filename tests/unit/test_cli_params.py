@@ -1,0 +1,141 @@
+"""Option types: what is accepted, and what the refusal says."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import click
+import pytest
+
+from queuectl.cli import times
+from queuectl.cli.params import DURATION, JOB_ID, MOMENT, VARIABLE
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 3, 1, 12, tzinfo=BERLIN).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90", 90), ("90s", 90), ("5m", 300), ("2h", 7200), ("1d", 86400), ("0", 0)],
+)
+def test_durations_are_read(written: str, seconds: float) -> None:
+    """A duration is a number with a unit, seconds unless said."""
+    assert DURATION.convert(written, None, None) == seconds
+
+
+@pytest.mark.parametrize("written", ["", "soon", "-5", "5 parsecs", "9" * 400])
+def test_what_is_no_duration_is_refused(written: str) -> None:
+    """The refusal is a usage error."""
+    with pytest.raises(click.BadParameter):
+        DURATION.convert(written, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026-12-01T10:00:00Z", "2026-12-01T10:00:00+00:00"),
+        ("2026-12-01T10:00:00.250+02:00", "2026-12-01T08:00:00.250+00:00"),
+        ("2026-12-01 10:00", "2026-12-01T10:00:00+01:00"),
+        ("2026-12-01T10:00:30", "2026-12-01T10:00:30+01:00"),
+        ("2026-07-01 10:00:30", "2026-07-01T10:00:30+02:00"),
+        ("13:30", "2026-03-01T13:30:00+01:00"),
+        ("12:00", "2026-03-02T12:00:00+01:00"),
+        ("9:05:07", "2026-03-02T09:05:07+01:00"),
+    ],
+)
+def test_times_are_read(written: str, expected: str) -> None:
+    """RFC 3339, local date and time, and the next time of day are understood."""
+    milliseconds = times.parse_at(written, now=NOON, zone=BERLIN)
+    moment = datetime.fromisoformat(expected)
+    assert milliseconds == round(moment.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "written", ["tomorrow", "2026-13-01 10:00", "25:00", "2026-12-01", "", "1:2:3:4"]
+)
+def test_what_is_no_time_is_refused(written: str) -> None:
+    """The refusal is a ValueError, which becomes a usage error."""
+    with pytest.raises(ValueError, match=r"is no time|must be in|day"):
+        times.parse_at(written, now=NOON, zone=BERLIN)
+    with pytest.raises(click.BadParameter):
+        MOMENT.convert(written, None, None)
+
+
+def test_a_time_that_the_clocks_skip_is_refused() -> None:
+    """In the hour that summer time skips there is no time to run at."""
+    with pytest.raises(ValueError, match="put forward"):
+        times.parse_at("2026-03-29 02:30", now=NOON, zone=BERLIN)
+
+
+def test_a_time_goes_out_as_rfc_3339() -> None:
+    """What the daemon gets is in UTC, whatever was written."""
+    written = "2026-12-01T10:00:00+01:00"
+    assert MOMENT.convert(written, None, None) == "2026-12-01T09:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("A=1", ("A", "1")),
+        ("A=", ("A", "")),
+        ("A=b=c", ("A", "b=c")),
+        ("B", ("B", "x")),
+    ],
+)
+def test_variables_are_read(
+    monkeypatch: pytest.MonkeyPatch, written: str, expected: tuple[str, str]
+) -> None:
+    """NAME=VALUE sets a variable, and NAME alone takes it from here."""
+    monkeypatch.setenv("B", "x")
+    assert VARIABLE.convert(written, None, None) == expected
+
+
+@pytest.mark.parametrize("written", ["=1", "", "NOT_SET_HERE"])
+def test_what_is_no_variable_is_refused(written: str) -> None:
+    """A variable has a name, and a value somewhere."""
+    with pytest.raises(click.BadParameter):
+        VARIABLE.convert(written, None, None)
+
+
+def test_an_id_is_not_empty() -> None:
+    """An empty id, as from an unset variable in a script, is a usage error."""
+    assert JOB_ID.convert("12", None, None) == "12"
+    with pytest.raises(click.BadParameter):
+        JOB_ID.convert("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("passed", "expected"),
+    [(0, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (86_400 * 3, "3d"), (-5, "0s")],
+)
+def test_ages_have_one_unit(passed: float, expected: str) -> None:
+    """How long ago something was is told to one unit; a skewed clock is no age."""
+    moment = "2026-12-01T10:00:00.000Z"
+    assert times.age(moment, times.seconds(moment) + passed) == expected
+
+
+@pytest.mark.parametrize(
+    ("show", "expected"),
+    [
+        (lambda: times.duration(0.0421), "42.1ms"),
+        (lambda: times.duration(90), "1m30s"),
+        (lambda: times.between(None, None), ""),
+        (
+            lambda: times.between(
+                "2026-12-01T10:00:00.000Z", "2026-12-01T10:00:02.500Z"
+            ),
+            "2.5s",
+        ),
+    ],
+)
+def test_lengths_of_time_are_short(show: Callable[[], str], expected: str) -> None:
+    """Milliseconds appear only where they matter."""
+    assert show() == expected
+
+
+def test_local_times_are_for_people() -> None:
+    """A time off the wire is shown in the system's zone, to the second."""
+    moment = datetime(2026, 12, 1, 10, tzinfo=UTC)
+    expected = f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert times.local("2026-12-01T10:00:00.123Z") == expected
+    assert times.local(None) == ""

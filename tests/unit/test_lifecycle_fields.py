@@ -1,0 +1,296 @@
+"""The fields of a job that go with each transition: attempts, lease, due, times."""
+
+from typing import Any
+
+import pytest
+
+from helpers.jobs import NOW, a_job, an_end, claim, finish
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
+from queuectld.core import lifecycle, settings
+from queuectld.core.job import Job, Submission
+from queuectld.core.lifecycle import Event
+
+SETTINGS_OF_A_JOB = (
+    "max_retries",
+    "timeout",
+    "backoff_base",
+    "backoff_max",
+    "backoff_jitter",
+    "output_limit",
+)
+WAITING = (JobState.PENDING, JobState.FAILED)
+ENDS = [
+    *((reason, None) for reason in Reason if reason is not Reason.EXIT),
+    (Reason.EXIT, 0),
+    (Reason.EXIT, 1),
+]
+"""Every reason an attempt can end for, with the exit code where it matters."""
+FAILURES = [
+    *((reason, None) for reason, event in lifecycle.END_EVENT.items()
+      if event is Event.FAIL),
+    (Reason.EXIT, 1),
+    (Reason.EXIT, 255),
+]  # fmt: skip
+
+
+# Enqueue
+
+DEFAULTS = settings.in_force({})
+
+
+def enqueue(submission: Submission) -> Job:
+    """Return ``lifecycle.enqueue`` of job 7, now, with the default settings."""
+    return lifecycle.enqueue(submission, DEFAULTS, now=NOW, seq=7, env_key=b"key")
+
+
+def test_a_job_begins_pending_and_ready() -> None:
+    """A new job is pending and due, has no history, and the settings fill it up."""
+    job = enqueue(Submission("true"))
+    assert (job.state, job.due, job.run_at) == (JobState.PENDING, True, None)
+    assert (job.attempts, job.runs, job.losses, job.lease) == (0, 0, 0, None)
+    assert (job.created_at, job.updated_at) == (NOW, NOW)
+    assert (job.id, job.env_key) == ("7", b"key")
+    for key in SETTINGS_OF_A_JOB:
+        assert getattr(job, key) == getattr(DEFAULTS, key)
+
+
+def test_what_the_submitter_said_stands() -> None:
+    """Every field of a submission is in the job, zeros included."""
+    said: dict[str, Any] = {
+        **dict.fromkeys(SETTINGS_OF_A_JOB, 0),
+        "command": ("make", "all"),
+        "id": "build",
+        "priority": -5,
+        "cwd": "/srv",
+        "umask": 0,
+        "label": "",
+        "submitter": 0,
+    }
+    job = enqueue(Submission(**said))
+    assert {key: getattr(job, key) for key in said} == said
+
+
+@pytest.mark.parametrize(("ahead", "due"), [(-1, True), (0, True), (1, False)])
+def test_a_job_for_later_is_not_due(ahead: int, due: bool) -> None:
+    """A job is due from its ``run_at`` on, to the millisecond."""
+    job = enqueue(Submission("true", run_at=NOW + ahead))
+    assert (job.state, job.due) == (JobState.PENDING, due)
+    assert job.run_at == NOW + ahead
+
+
+# Claim
+
+
+@pytest.mark.parametrize("state", WAITING)
+def test_a_claim_starts_a_run(state: JobState) -> None:
+    """One more attempt and one more run, under the new lease, by that worker."""
+    job = a_job(state, attempts=2, runs=5, losses=1, run_at=NOW - 1)
+    claimed = claim(job)
+    assert claimed.state is JobState.PROCESSING
+    assert (claimed.attempts, claimed.runs) == (3, 6)
+    assert (claimed.lease, claimed.worker) == (42, 3)
+    assert claimed.due is None
+    assert (claimed.started_at, claimed.updated_at) == (NOW, NOW)
+    assert (claimed.losses, claimed.run_at) == (1, NOW - 1)
+
+
+def test_a_claim_forgets_how_the_last_attempt_ended() -> None:
+    """A running job shows no exit code, signal, reason, message or end."""
+    job = a_job(JobState.FAILED, signal=9, message="killed")
+    claimed = claim(job)
+    last = (claimed.exit_code, claimed.signal, claimed.reason, claimed.message)
+    assert last == (None, None, None, None)
+    assert claimed.finished_at is None
+
+
+# The ends of an attempt
+
+
+@pytest.mark.parametrize(("reason", "exit_code"), ENDS)
+@pytest.mark.parametrize("retries_left", [True, False], ids=["retries", "exhausted"])
+def test_every_end_gives_the_lease_back(
+    reason: Reason, exit_code: int | None, retries_left: bool
+) -> None:
+    """After any end there is no lease, the times are the attempt's, the run stays."""
+    job = a_job(JobState.PROCESSING, max_retries=3 if retries_left else 0)
+    end = an_end(reason, exit_code=exit_code, signal=15, message="so it ended")
+    ended = finish(job, end)
+    assert ended.lease is None
+    assert not ended.cancel_requested
+    assert (ended.started_at, ended.finished_at) == (end.started_at, end.finished_at)
+    assert ended.updated_at == NOW
+    assert (ended.runs, ended.worker) == (job.runs, job.worker)
+    assert ended.reason is reason
+    assert (ended.exit_code, ended.signal) == (exit_code, 15)
+    assert ended.message == "so it ended"
+    assert (ended.due is None) == (ended.state in FINAL_STATES)
+
+
+@pytest.mark.parametrize(("reason", "exit_code"), ENDS)
+def test_a_cancelled_job_ends_cancelled_whatever_ended_it(
+    reason: Reason, exit_code: int | None
+) -> None:
+    """After a cancel even a success or a crash leads to cancelled, for good."""
+    job = lifecycle.cancel(a_job(JobState.PROCESSING), now=NOW - 50)
+    ended = finish(job, an_end(reason, exit_code=exit_code))
+    assert ended.state is JobState.CANCELLED
+    assert ended.reason is Reason.CANCELLED
+    assert not ended.cancel_requested
+    assert (ended.due, ended.run_at) == (None, job.run_at)
+
+
+def test_a_success_completes_the_job() -> None:
+    """Exit code 0 completes a job; it waits for nothing any more."""
+    ended = finish(a_job(JobState.PROCESSING), an_end(exit_code=0))
+    assert ended.state is JobState.COMPLETED
+    assert (ended.due, ended.run_at, ended.attempts) == (None, None, 1)
+
+
+@pytest.mark.parametrize(("reason", "exit_code"), FAILURES)
+def test_a_failure_waits_for_its_retry(reason: Reason, exit_code: int | None) -> None:
+    """A failed run counts, and the next one comes after the backoff."""
+    job = a_job(JobState.PROCESSING, attempts=2, runs=2)
+    ended = finish(job, an_end(reason, exit_code=exit_code))
+    assert ended.state is JobState.FAILED
+    assert (ended.attempts, ended.due) == (2, False)
+    assert ended.run_at == NOW + 4_000
+
+
+def test_a_retry_without_delay_is_due_at_once() -> None:
+    """With ``backoff_max`` 0 a failed job is ready again immediately."""
+    job = a_job(JobState.PROCESSING, backoff_max=0)
+    ended = finish(job, an_end(exit_code=1))
+    assert (ended.state, ended.due) == (JobState.FAILED, True)
+    assert ended.run_at == NOW
+
+
+def test_jitter_comes_from_the_caller() -> None:
+    """The delay grows by the caller's random share of the job's own jitter."""
+    job = a_job(JobState.PROCESSING, backoff_jitter=0.5)
+    ended = finish(job, an_end(exit_code=1), random=0.5)
+    assert ended.run_at == NOW + 2_500
+
+
+def test_an_end_that_never_started_keeps_the_time_of_the_claim() -> None:
+    """Where the worker knows no start, the claim's is shown."""
+    job = a_job(JobState.PROCESSING)
+    ended = finish(job, an_end(Reason.INTERRUPTED, started_at=None))
+    assert ended.started_at == job.started_at
+
+
+# max_retries
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 3])
+@pytest.mark.parametrize("reason", [Reason.SIGNAL, Reason.LOST])
+def test_max_retries_counts_the_runs_after_the_first(
+    reason: Reason, max_retries: int
+) -> None:
+    """A job that always fails, or always crashes, runs ``max_retries`` + 1 times."""
+    job = a_job(max_retries=max_retries)
+    runs = 0
+    while job.state in WAITING:
+        job = finish(claim(job), an_end(reason))
+        runs += 1
+    assert job.state is JobState.DEAD
+    assert (runs, job.runs, job.attempts) == (max_retries + 1,) * 3
+    assert job.due is None
+
+
+def test_a_dead_job_keeps_the_time_it_last_waited_for() -> None:
+    """The last failure schedules nothing."""
+    job = a_job(JobState.PROCESSING, max_retries=0, run_at=NOW - 7_000)
+    assert finish(job, an_end(exit_code=1)).run_at == NOW - 7_000
+
+
+# Losses
+
+
+def test_the_first_loss_is_retried_at_once() -> None:
+    """A job whose worker died is ready again immediately; the attempt counts."""
+    ended = finish(a_job(JobState.PROCESSING), an_end(Reason.LOST))
+    assert ended.state is JobState.FAILED
+    assert (ended.attempts, ended.losses) == (1, 1)
+    assert (ended.due, ended.run_at) == (True, NOW)
+
+
+def test_later_losses_in_a_row_back_off() -> None:
+    """A job that goes on killing its worker comes back later and later."""
+    job = a_job(JobState.PROCESSING, attempts=2, losses=1)
+    ended = finish(job, an_end(Reason.LOST))
+    assert (ended.losses, ended.due) == (2, False)
+    assert ended.run_at == NOW + 4_000
+
+
+@pytest.mark.parametrize(
+    ("reason", "exit_code"), [end for end in ENDS if end[0] is not Reason.LOST]
+)
+def test_any_other_end_breaks_the_row_of_losses(
+    reason: Reason, exit_code: int | None
+) -> None:
+    """A run that ended by itself, or was ended, makes the next loss a first one."""
+    job = a_job(JobState.PROCESSING, losses=2)
+    assert finish(job, an_end(reason, exit_code=exit_code)).losses == 0
+
+
+# Interrupts
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_an_interrupt_does_not_count(max_retries: int) -> None:
+    """A job whose worker was stopped is pending, ready, and lost no retry."""
+    job = a_job(max_retries=max_retries)
+    ended = finish(claim(job), an_end(Reason.INTERRUPTED))
+    assert ended.state is JobState.PENDING
+    assert ended.attempts == job.attempts
+    assert (ended.due, ended.run_at) == (True, NOW)
+
+
+def test_an_interrupted_run_keeps_its_number() -> None:
+    """The run is on record and its number is not used again."""
+    job = finish(claim(a_job()), an_end(Reason.INTERRUPTED))
+    assert claim(job).runs == 2
+
+
+# Cancel
+
+
+@pytest.mark.parametrize("state", WAITING)
+def test_a_waiting_job_is_cancelled_at_once(state: JobState) -> None:
+    """It is over now, and nothing will claim it."""
+    ended = lifecycle.cancel(a_job(state), now=NOW)
+    assert ended.state is JobState.CANCELLED
+    assert ended.reason is Reason.CANCELLED
+    assert ended.due is None
+    assert (ended.finished_at, ended.updated_at) == (NOW, NOW)
+    assert not ended.cancel_requested
+
+
+def test_a_running_job_is_marked() -> None:
+    """It runs on under its lease until its processes are gone."""
+    job = a_job(JobState.PROCESSING)
+    marked = lifecycle.cancel(job, now=NOW)
+    assert marked.state is JobState.PROCESSING
+    assert marked.cancel_requested
+    assert (marked.lease, marked.finished_at) == (job.lease, None)
+    assert marked.updated_at == NOW
+
+
+def test_cancelling_twice_is_no_error() -> None:
+    """A second cancel of a running job finds it marked already."""
+    once = lifecycle.cancel(a_job(JobState.PROCESSING), now=NOW)
+    assert lifecycle.cancel(once, now=NOW) == once
+
+
+# Retry
+
+
+@pytest.mark.parametrize("state", [*FINAL_STATES, JobState.FAILED])
+def test_a_manual_retry_restores_the_budget(state: JobState) -> None:
+    """The job is ready now, with all its retries, and its runs go on counting."""
+    job = a_job(state, attempts=4, runs=9, losses=3)
+    again = lifecycle.retry(job, now=NOW)
+    assert again.state is JobState.PENDING
+    assert (again.attempts, again.losses, again.runs) == (0, 0, 9)
+    assert (again.due, again.run_at, again.updated_at) == (True, NOW, NOW)
+    assert claim(again).runs == 10
