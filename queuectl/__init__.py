@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from queuectl.errors import QueuectlError as QueuectlError
     from queuectl.models import Attempt as Attempt
     from queuectl.models import Job as Job
+    from queuectl.submission import NewJob as NewJob
     from queuectl_protocol.version import __version__ as __version__
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Attempt",
     "Client",
     "Job",
+    "NewJob",
     "QueuectlError",
     "__version__",
     "errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "Attempt": "queuectl.models",
     "Client": "queuectl.client",
     "Job": "queuectl.models",
+    "NewJob": "queuectl.submission",
     "QueuectlError": "queuectl.errors",
     "__version__": "queuectl_protocol.version",
 }

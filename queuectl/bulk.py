@@ -30,6 +30,9 @@ class Bulk:
         jobs: commands or ``NewJob`` maps; taken one by one, as batches are built.
         inherited: fields for each job that lacks them, sent once a batch.
         if_exists: what to do about an id that is taken.
+
+    Raises:
+        TypeError: ``jobs`` is one job.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class Bulk:
         inherited: Mapping[str, Any],
         if_exists: IfExists,
     ) -> None:
+        if isinstance(jobs, str | bytes | Mapping):
+            raise TypeError("jobs is an iterable of jobs, not one job: use enqueue")
         self._common = {"defaults": dict(inherited), "if_exists": if_exists}
         self._batches = _batches(_fields(jobs, inherited))
         self._ids: list[str] = []

@@ -299,7 +299,7 @@ def _each(model: str, key: str) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _model(name: str) -> Any:
-    # They take 9 ms to import, and raw calls have no use for them.
+    # They take 7 ms to import, and raw calls have no use for them.
     from queuectl import models  # noqa: PLC0415
 
     return getattr(models, name)

@@ -181,6 +181,8 @@ class Client(Session):
 
         Raises:
             WaitTimeoutError: it was not, within ``timeout``.
+            ShuttingDownError, ConnectionLostError: the daemon ended. The job did not:
+                wait again.
         """
         return self.perform(calls.wait(job_id, timeout))
 

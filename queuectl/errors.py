@@ -41,6 +41,8 @@ from typing import Any, ClassVar
 from queuectl_protocol.errors import RETRYABLE, ErrorCode
 from queuectl_protocol.messages import Failure
 
+_RETRYABLE = RETRYABLE | {"daemon_not_running"}
+
 
 class QueuectlError(Exception):
     """The request could not be carried out.
@@ -66,7 +68,7 @@ class QueuectlError(Exception):
         super().__init__(message or self._default_message())
         self.code = code or self.default_code
         self.data = dict(data or {})
-        self.retryable = self.code in RETRYABLE if retryable is None else retryable
+        self.retryable = self.code in _RETRYABLE if retryable is None else retryable
 
     @classmethod
     def _default_message(cls) -> str:

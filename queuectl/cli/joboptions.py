@@ -1,6 +1,7 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
 import os
+import pwd
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,9 +15,8 @@ from queuectl.errors import CurrentDirectoryError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-BARE = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
-"""What ``--clean-env --env A=1`` keeps beside A: few programs start without these.
-With no variables given the daemon's own minimal environment is used."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What systemd gives its services, and the daemon to a job without an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class JobOptions:
         if self.clean_env:
             found.pop("env", None)
         if self.variables:
-            found["env"] = {**found.get("env", _bare()), **self.variables}
+            env = found.get("env") or minimal(greeting["uid"])
+            found["env"] = {**env, **self.variables}
         return found
 
     def added_to(self, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,8 +74,19 @@ class JobOptions:
         return {**job, **self.fields}
 
 
-def _bare() -> dict[str, str]:
-    return {name: os.environ[name] for name in BARE if name in os.environ}
+def minimal(uid: int) -> dict[str, str]:
+    """Return the environment that the daemon of this user gives a job without one."""
+    found = {"PATH": PATH}
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return found
+    return found | {
+        "HOME": user.pw_dir,
+        "LOGNAME": user.pw_name,
+        "SHELL": user.pw_shell or "/bin/sh",
+        "USER": user.pw_name,
+    }
 
 
 def from_options(

@@ -132,7 +132,7 @@ def _write_table(client: Client, listing: Listing, *, with_output: bool) -> None
     out, layout, now = sys.stdout, None, time.time()
     for page in listing.pages():
         if not page:
-            output.note("there are no such jobs" if listing.state else "no jobs")
+            output.note(f"no {listing.state} jobs" if listing.state else "no jobs")
             return
         rows = [_row(job, now) for job in page]
         if layout is None:

@@ -97,10 +97,9 @@ def signal_name(number: int | None) -> str:
 
 
 def verdict(job: Fields) -> str:
-    """Return a job's state in words, with the reason where it is no success."""
-    if job["state"] == "completed" or job["reason"] in {None, job["state"]}:
-        return str(job["state"])
-    return f"{job['state']} ({outcome(job)})"
+    """Return a job's state in words, of a failure with its reason."""
+    failed = job["state"] in {"failed", "dead"}
+    return f"{job['state']} ({outcome(job)})" if failed else str(job["state"])
 
 
 def sentence(job: Fields) -> str:

@@ -59,7 +59,8 @@ def _tell_if_busy(connector: Connector, job_id: str) -> None:
         return
     with connector.connect() as client:
         workers = client.call("status")["workers"]
-    if workers["busy"] >= workers["active"]:
+        job = client.call("get", {"id": job_id})["job"]
+    if job["state"] == "pending" and workers["busy"] >= workers["active"]:
         output.note(f"job {job_id} waits for one of {workers['active']} workers")
 
 

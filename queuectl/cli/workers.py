@@ -159,7 +159,9 @@ def _stay(client: Client, numbers: list[int]) -> int:
         raise _StopRequested
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+        # One that our parent had ignored stays ignored: see nohup(1).
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
     try:
         client.wait_closed()
         raise ConnectionLostError("the daemon has ended, and these workers with it")

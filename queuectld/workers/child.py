@@ -42,7 +42,9 @@ def main() -> int:
         link.send(wire.Trouble(None, f"cannot begin: {error}"))
         return 1
     # What lives now lives until the end: the collector need not look at it again.
+    gc.collect()
     gc.freeze()
+    subreaper.trim_memory()
     return worker.run(rest)
 
 

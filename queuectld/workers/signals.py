@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from queuectld.workers import subreaper
 
-WATCHED = frozenset({signal.SIGCHLD, signal.SIGTERM})
+WATCHED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGQUIT})
+"""SIGTERM: interrupt the job and leave; a second one, or SIGQUIT: at once. Two
+SIGTERM in a row can arrive as one, so whoever means it sends SIGQUIT."""
 
 IGNORED = frozenset({signal.SIGINT, signal.SIGHUP})
 """A terminal sends these to everybody in it; the daemon alone decides for workers."""

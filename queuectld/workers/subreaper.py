@@ -1,6 +1,6 @@
-"""The two system calls that Python has no name for: PR_SET_CHILD_SUBREAPER, signalfd.
+"""What Python has no name for: PR_SET_CHILD_SUBREAPER, signalfd, malloc_trim.
 
-Called once each when a process starts; nothing else here uses ctypes.
+Called once each when a process starts; nothing else in queuectld uses ctypes.
 """
 
 import ctypes
@@ -44,6 +44,16 @@ def signal_file(signals: Iterable[int]) -> int:
     if fd < 0:
         _raise()
     return fd
+
+
+def trim_memory() -> None:
+    """Give the kernel back what the allocator keeps of freed memory.
+
+    After the imports that is half a megabyte in every worker. Only glibc can.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 def _raise() -> None:

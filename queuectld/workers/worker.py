@@ -111,23 +111,22 @@ class Worker:
         arrived = self._signals.read()
         # Before any reaping: until then, a sender that ended can still be told.
         for one in arrived:
-            if one.number == signal.SIGTERM:
-                self._terminated(one.sender)
+            if one.number in {signal.SIGTERM, signal.SIGQUIT}:
+                self._terminated(one)
         if any(one.number == signal.SIGCHLD for one in arrived):
             if self._running:
                 self._running.child_ended()
             else:
                 ending.reap(None)
 
-    def _terminated(self, sender: int) -> None:
-        if self._order and procfs.descends(sender, os.getpid()):
+    def _terminated(self, by: signals.Received) -> None:
+        if self._order and procfs.descends(by.sender, os.getpid()):
             # Else a job could be interrupted, and so repeated, by itself for ever.
-            self._tell(
-                self._order.lease, ["the job sent SIGTERM to its worker: ignored"]
-            )
+            name = verdict.signal_name(by.number)
+            self._tell(self._order.lease, [f"ignores {name}: its own job sent it"])
             return
         self._leaving = True
-        self._terminations += 1
+        self._terminations += 2 if by.number == signal.SIGQUIT else 1
         if self._order:
             grace = self._order.kill_grace if self._terminations == 1 else 0
             self._end(self._order, Reason.INTERRUPTED, grace)

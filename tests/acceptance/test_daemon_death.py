@@ -1,9 +1,7 @@
 """The daemon is killed or restarted: running jobs go on, and the next one knows all."""
 
 import signal
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 
@@ -176,8 +174,7 @@ def test_a_cancel_that_was_only_committed_is_carried_out(home: Home) -> None:
     home.appears("running")
     home.kill(home.daemon)
     # There is no way to kill it in just that moment, so make the moment.
-    with closing(sqlite3.connect(home.root / "queuectl.db")) as database, database:
-        database.execute("UPDATE jobs SET cancel_requested = 1")
+    home.edit("UPDATE jobs SET cancel_requested = 1")
 
     home.ctl("status")
     assert home.ended(job)["state"] == "cancelled"

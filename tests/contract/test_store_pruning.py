@@ -18,7 +18,7 @@ LATE = NOW + 10**9
 async def prunable(
     store: Store, before: int, *states: JobState, limit: int = 1000
 ) -> list[int]:
-    found = await store.write(lambda tx: tx.prunable(states or FINAL, before, limit))
+    found = await store.read(lambda r: r.prunable(states or FINAL, before, limit))
     return [job.seq for job in found]
 
 

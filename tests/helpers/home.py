@@ -13,8 +13,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,7 +99,7 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [BIN / program, *arguments],
+            [BIN / program, *arguments],  # an absolute path stays one
             cwd=cwd or self.work,
             env=self.environ | variables,
             input=text or "",
@@ -218,6 +219,19 @@ class Home:
         files = (self.root / "queuectld.stderr", self.root / "queuectld.log")
         return "".join(file.read_text() for file in files if file.exists())
 
+    def edit(self, sql: str, *values: Any) -> Any:
+        """Change or read the database of a daemon that is gone; return the first value.
+
+        For states that a daemon cannot be brought into in the time a test has.
+        """
+        with closing(sqlite3.connect(self.root / "queuectl.db")) as database, database:
+            row = database.execute(sql, values).fetchone()
+        return row and row[0]
+
+    def now(self) -> int:
+        """Return the time as the database has it: milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
     # The work of jobs
 
     def gate(self, name: str = "gate") -> Gate:
@@ -249,8 +263,22 @@ class Home:
 
     def processes(self) -> list[Seen]:
         """Return the living processes that belong to this home."""
-        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-        return [seen for pid in pids if (seen := self._seen(pid))]
+        return [seen for pid in _pids() if (seen := self._seen(pid))]
+
+    def children(self, pid: int) -> list[int]:
+        """Return the children of a process, those included that it has to reap."""
+        tasks = list(Path(f"/proc/{pid}/task").glob("*"))
+        found = b" ".join(_read(pid, f"task/{task.name}/children") for task in tasks)
+        return [int(child) for child in found.split()]
+
+    def below(self, pid: int) -> list[str]:
+        """Return the commands of all that runs below a process."""
+        table = {each: self.children(each) for each in _pids()}
+        found = [pid]
+        for each in found:
+            found += table.get(each, [])
+        commands = [_read(each, "cmdline") for each in found[1:]]
+        return [command.replace(b"\0", b" ").decode() for command in commands if command]
 
     def gone(self) -> bool:
         """Whether no process is left."""
@@ -286,7 +314,9 @@ class Home:
         assert not self.socket.exists()
         for folder in ("workers", "spool"):
             assert list((self.root / folder).glob("*")) == []
-        assert self._count("processing") == 0
+        if (self.root / "queuectl.db").exists():
+            sql = "SELECT count(*) FROM jobs WHERE state = 'processing'"
+            assert self.edit(sql) == 0
 
     def clean_up(self) -> None:
         """Kill what a failed test has left, and close files."""
@@ -306,19 +336,6 @@ class Home:
             return None
         return Seen(pid, command.replace(b"\0", b" ").decode(errors="replace"))
 
-    def _count(self, state: str) -> int:
-        """Count jobs in the database of a daemon that is gone."""
-        database = self.root / "queuectl.db"
-        if not database.exists():
-            return 0
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-        try:
-            sql = "SELECT count(*) FROM jobs WHERE state = ?"
-            (count,) = connection.execute(sql, [state]).fetchone()
-        finally:
-            connection.close()
-        return int(count)
-
 
 @contextmanager
 def a_home() -> Iterator[Home]:
@@ -337,6 +354,10 @@ def a_home() -> Iterator[Home]:
 def seconds(start: str, end: str) -> float:
     """Return the seconds between two times of the wire."""
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -164,7 +165,7 @@ class StubDaemon:
                 self.accepted += 1
                 peer = Peer(connected)
                 self._peers.append(peer)
-                self._run(lambda peer=peer, script=script: _serve(peer, script))
+                self._run(partial(_serve, peer, script))
 
 
 def _serve(peer: Peer, script: Script) -> None:

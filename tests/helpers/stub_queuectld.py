@@ -49,4 +49,5 @@ def serve(home: Path, tell: int) -> None:
         ended.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -113,7 +113,7 @@ def test_a_call_without_an_answer_runs_out(serve: Serve) -> None:
     daemon = serve(answering({"slow": lambda _p, _r: None}))
 
     async def main() -> None:
-        async with AsyncClient(daemon.path, timeout=0.2) as q:
+        async with AsyncClient(daemon.path, timeout=1) as q:
             with pytest.raises(errors.RequestTimeoutError, match="slow in time"):
                 await q.call("slow")
 

@@ -116,7 +116,8 @@ def once_looked_at(
     monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]
 ) -> None:
     """Let something happen right after a client has first seen the lock held."""
-    is_held, seen = dial._is_held, []
+    is_held = dial._is_held
+    seen: list[bool] = []
 
     def look(lock: str) -> bool:
         held = is_held(lock)
@@ -156,7 +157,7 @@ def test_a_daemon_that_never_answers_is_not_waited_for_long(
 ) -> None:
     """And no second one is started beside it."""
     monkeypatch.setattr(dial, "PATIENCE", 0.05)
-    with pytest.raises(DaemonNotRunningError, match="holds .*lock"):
+    with pytest.raises(DaemonNotRunningError, match=r"holds .*lock"):
         ping()
     assert starts(home) == []
 
@@ -182,7 +183,7 @@ def test_a_directory_that_cannot_be_made_is_named(
     """With what to set instead."""
     (home / "file").touch()
     monkeypatch.setenv("QUEUECTL_HOME", str(home / "file" / "q"))
-    with pytest.raises(AutostartError, match="file/q .*QUEUECTL_HOME"):
+    with pytest.raises(AutostartError, match=r"file/q .*QUEUECTL_HOME"):
         ping()
 
 
@@ -191,7 +192,7 @@ def test_a_program_that_cannot_be_run_is_named(
 ) -> None:
     """As after an upgrade that removed the interpreter."""
     monkeypatch.setattr(autostart, "COMMAND", (str(home / "python"),))
-    with pytest.raises(AutostartError, match="cannot run .*python"):
+    with pytest.raises(AutostartError, match=r"cannot run .*python"):
         ping()
 
 

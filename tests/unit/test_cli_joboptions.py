@@ -13,12 +13,19 @@ OURS = {"uid": os.geteuid()}
 THEIRS = {"uid": os.geteuid() + 1}
 
 
+MINIMAL = joboptions.minimal
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inherit from a process whose state is known."""
     here = {"cwd": "/srv", "umask": "0027", "env": {"PATH": "/bin", "HOME": "/h"}}
     monkeypatch.setattr(inherit, "capture", lambda: {**here})
-    monkeypatch.setattr(os, "environ", {"PATH": "/usr/bin", "SECRET": "x"})
+    monkeypatch.setattr(
+        joboptions,
+        "minimal",
+        lambda uid: {"USER": "us" if uid == os.geteuid() else "them"},
+    )
 
 
 def _options(**given: Any) -> joboptions.JobOptions:
@@ -43,7 +50,10 @@ def test_a_relative_directory_is_made_absolute() -> None:
         ({}, {"PATH": "/bin", "HOME": "/h"}),
         ({"env": (("A", "1"),)}, {"PATH": "/bin", "HOME": "/h", "A": "1"}),
         ({"clean_env": True}, None),
-        ({"clean_env": True, "env": (("A", "1"),)}, {"PATH": "/usr/bin", "A": "1"}),
+        (
+            {"clean_env": True, "env": (("A", "1"),)},
+            {"USER": "us", "A": "1"},
+        ),
     ],
 )
 def test_the_environment_is_inherited(
@@ -57,7 +67,13 @@ def test_nothing_is_inherited_by_another_users_daemon() -> None:
     """Our environment is not another user's to read."""
     assert _options().inherited(THEIRS, {}) == {}
     given = _options(env=(("A", "1"),)).inherited(THEIRS, {})
-    assert given == {"env": {"PATH": "/usr/bin", "A": "1"}}
+    assert given == {"env": {"USER": "them", "A": "1"}}
+
+
+def test_a_minimal_environment_has_a_path() -> None:
+    """A user who is in no list has at least a PATH; one who is, a home too."""
+    assert MINIMAL(2**31 - 5) == {"PATH": joboptions.PATH}
+    assert {"HOME", "USER", "LOGNAME", "SHELL"} < set(MINIMAL(0))
 
 
 def test_a_directory_that_is_gone_can_be_replaced(

@@ -89,6 +89,7 @@ def test_a_row_tells_what_matters_in_its_state(
         (_ended("dead", "timeout"), "12: dead (timeout)"),
         (_ended("cancelled", "cancelled"), "12: cancelled"),
         (_job("pending"), "12: pending"),
+        (_ended("pending", "cancelled"), "12: pending"),
     ],
 )
 def test_a_sentence_tells_the_reason_of_a_failure(

@@ -8,6 +8,7 @@ import pytest
 from queuectl import bulk
 from queuectl.bulk import Bulk
 from queuectl.errors import AlreadyExistsError, InvalidParamsError, NotFoundError
+from queuectl.submission import NewJob
 
 
 def batches(work: Bulk) -> list[list[dict[str, Any]]]:
@@ -36,7 +37,7 @@ def test_a_batch_of_long_commands_ends_early() -> None:
 
 def test_a_job_larger_than_a_batch_goes_alone() -> None:
     """It is for the daemon to refuse it or not."""
-    big = {"command": "x", "env": {"A": "x" * (bulk.BATCH_BYTES + 1)}}
+    big: NewJob = {"command": "x", "env": {"A": "x" * (bulk.BATCH_BYTES + 1)}}
     sizes = [len(batch) for batch in batches(Bulk(["a", big, "b"], {}, "error"))]
     assert sizes == [1, 1, 1]
 
@@ -46,6 +47,13 @@ def test_no_jobs_need_no_request() -> None:
     work = Bulk([], {}, "error")
     assert work.build() is None
     assert work.finish() == []
+
+
+@pytest.mark.parametrize("one", ["make", {"command": "make"}])
+def test_one_job_is_not_taken_for_many(one: Any) -> None:
+    """A string is not enqueued letter by letter."""
+    with pytest.raises(TypeError, match="use enqueue"):
+        Bulk(one, {}, "error")
 
 
 def test_commands_and_maps_can_be_mixed() -> None:

@@ -98,7 +98,7 @@ def test_a_job_takes_what_it_lacks_from_what_is_inherited() -> None:
 
 
 def test_a_job_is_read_with_its_types() -> None:
-    """Times are aware, words are members of their enumerations, new keys are ignored."""
+    """Times are aware, words are of their enumerations, new keys are ignored."""
     job = calls.get("7", env=False).read({"job": JOB})
     assert job.created_at == datetime(2026, 12, 1, 10, 0, 0, 250_000, UTC)
     assert job.command == ("cp", "a", "b")

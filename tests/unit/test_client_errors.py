@@ -46,6 +46,12 @@ def test_the_docstring_is_the_default_message() -> None:
     )
 
 
+def test_a_missing_daemon_may_come_back() -> None:
+    """Nothing was sent, so the same request is safe to make again."""
+    assert errors.DaemonNotRunningError().retryable
+    assert not errors.ConnectionLostError().retryable
+
+
 def test_timeouts_are_pythons_too() -> None:
     """``except TimeoutError`` catches them."""
     assert issubclass(errors.WaitTimeoutError, TimeoutError)

@@ -1,6 +1,5 @@
 """Jobs as a Python program writes them, and as the wire has them."""
 
-import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def test_python_types_become_those_of_the_wire(
 
 def test_a_relative_directory_is_the_callers() -> None:
     """The daemon's own directory has nothing to do with it."""
-    assert to_wire({"cwd": "sub"}, {})["cwd"] == os.path.join(os.getcwd(), "sub")
+    assert to_wire({"cwd": "sub"}, {})["cwd"] == str(Path.cwd() / "sub")
 
 
 def test_none_is_the_same_as_unsaid() -> None:
