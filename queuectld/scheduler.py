@@ -100,7 +100,7 @@ class Scheduler:
     async def drain(self, grace: float) -> None:
         """End: claim nothing more, let jobs finish for ``grace`` seconds, interrupt."""
         self.staff.drain()
-        await self.staff.retire(list(self.pool), interrupt_after=grace)
+        await self.staff.retire(await self.staff.present(), interrupt_after=grace)
 
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""

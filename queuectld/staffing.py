@@ -58,6 +58,8 @@ class Staff:
         self._pulse = asyncio.Event()
         self._failed_starts = 0
         self._not_before = 0.0
+        self._changing = asyncio.Lock()
+        self._starting = asyncio.Lock()
         self.draining = False
         self.wake: Callable[[], None] = lambda: None
 
@@ -86,10 +88,13 @@ class Staff:
         """
         if self.draining:
             raise DrainingError
-        if self._desired.total() + count > MAX_WORKERS:
-            raise TooManyWorkersError(MAX_WORKERS)
         before = set(self._pool.workers)
-        await self._want(owner, self._desired[owner] + count)
+        if owner is None:
+            await self._change_wanted(lambda wanted: wanted + count)
+        else:
+            self._check_room(count)
+            self._desired[owner] += count
+            self.wake()
         await self._ready(owner)
         return [w for w in self._pool if w.number not in before and w.owner is owner]
 
@@ -97,7 +102,7 @@ class Staff:
         """See to it that at least ``count`` workers run; return how many do."""
         if self._desired.total() < count:
             bound = self._desired.total() - self.wanted
-            await self._want(None, count - bound)
+            await self._change_wanted(lambda wanted: max(wanted, count - bound))
             await self._ready(None)
         return len(self._active())
 
@@ -121,14 +126,20 @@ class Staff:
         Running jobs finish first, for at most ``interrupt_after`` seconds if that is
         given; then they are interrupted.
         """
-        targets = [w for w in self._pool if only is None or w.number in only]
         if only is None:
+            await self._change_wanted(lambda _: 0)
             self._desired.clear()
-            self._pulse.set()
-            await self._want(None, 0)
+            targets = await self.present()
         else:
+            targets = [w for w in await self.present() if w.number in only]
             await self._want_fewer(targets)
+        self._pulse.set()
         return await self.retire(targets, interrupt_after=interrupt_after)
+
+    async def present(self) -> list[Worker]:
+        """Return all workers, with those that are just being started."""
+        async with self._starting:
+            return list(self._pool)
 
     async def retire(
         self, targets: list[Worker], *, interrupt_after: float | None
@@ -156,11 +167,13 @@ class Staff:
             return None
         if self._clock.monotonic() < self._not_before:
             return self._not_before
-        numbers = await self._broker.worker_numbers(len(missing))
-        for owner, number in zip(missing, numbers, strict=True):
-            # While the numbers were committed, fewer may have become enough.
-            if self._desired[owner] > len(self._active(owner)):
-                await self._start(number, owner)
+        async with self._starting:
+            numbers = await self._broker.worker_numbers(len(missing))
+            for owner, number in zip(missing, numbers, strict=True):
+                # While the numbers were committed, fewer may have become enough.
+                enough = self._desired[owner] <= len(self._active(owner))
+                if not (enough or self.draining):
+                    await self._start(number, owner)
         return None
 
     def ready(self) -> None:
@@ -197,16 +210,25 @@ class Staff:
         working = [w for w in self._pool if not w.stopping]
         return [w for w in working if not owner or w.owner is owner[0]]
 
-    async def _want(self, owner: object | None, count: int) -> None:
-        self._desired[owner] = count
-        if owner is None:
-            await self._broker.set_meta(_WANTED, str(count))
+    async def _change_wanted(self, change: Callable[[int], int]) -> None:
+        """Want another number of workers of the pool's own; it is stored first."""
+        async with self._changing:
+            wanted = change(self.wanted)
+            self._check_room(wanted - self.wanted)
+            await self._broker.set_meta(_WANTED, str(wanted))
+            self._desired[None] = wanted
         self.wake()
 
     async def _want_fewer(self, targets: list[Worker]) -> None:
+        """Want as many workers less as these are, so that none is replaced."""
         going = Counter(w.owner for w in targets if not w.stopping)
-        for owner, count in going.items():
-            await self._want(owner, max(0, self._desired[owner] - count))
+        if own := going.pop(None, 0):
+            await self._change_wanted(lambda wanted: max(0, wanted - own))
+        self._desired.subtract(going)
+
+    def _check_room(self, count: int) -> None:
+        if count > 0 and self._desired.total() + count > MAX_WORKERS:
+            raise TooManyWorkersError(MAX_WORKERS)
 
     async def _ready(self, owner: object | None) -> None:
         """Wait until every worker that ``owner`` wants is ready."""

@@ -93,7 +93,7 @@ def test_a_command_that_cannot_start_is_a_failed_attempt(working: Home) -> None:
         working.enqueue([str(plain)]): "permission denied",
         working.enqueue([str(odd)]): "interpreter",
         working.enqueue("true", cwd=str(gone)): f"cannot enter the directory {gone}",
-        ask(working, ["true", *["x" * 100_000] * 20]): "larger than the kernel takes",
+        ask(working, ["true", *["x" * 100_000] * 65]): "larger than the kernel takes",
     }
     for job, why in jobs.items():
         end = working.ended(job)

@@ -95,11 +95,13 @@ class Home:
         program: str = "queuectl",
         text: str | None = None,
         cwd: Path | None = None,
+        umask: int = -1,
         **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [BIN / program, *arguments],  # an absolute path stays one
+            umask=umask,
             cwd=cwd or self.work,
             env=self.environ | variables,
             input=text or "",
@@ -279,6 +281,14 @@ class Home:
             found += table.get(each, [])
         commands = [_read(each, "cmdline") for each in found[1:]]
         return [command.replace(b"\0", b" ").decode() for command in commands if command]
+
+    def has_open(self, pid: int, file: Path) -> bool:
+        """Whether a process has a file open at this moment."""
+        try:
+            links = list(Path(f"/proc/{pid}/fd").iterdir())
+            return any(os.readlink(link) == str(file) for link in links)
+        except OSError:
+            return False
 
     def gone(self) -> bool:
         """Whether no process is left."""

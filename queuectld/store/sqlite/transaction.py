@@ -39,6 +39,9 @@ class SqliteTransaction(SqliteReader):
         self._rollup: dict[tuple[int, str, str, int], list[int]] = {}
         self._unit_counts: list[tuple[str, JobState, int]] = []
         self._unit_measures: list[Measure] = []
+        # The environment stored last in this unit: a batch of jobs shares one.
+        self._kept_env: dict[str, str] | None = None
+        self._kept_key = b""
 
     # The batch's frame, called by the store thread.
 
@@ -54,6 +57,7 @@ class SqliteTransaction(SqliteReader):
         """The unit failed: forget what it counted."""
         self._unit_counts.clear()
         self._unit_measures.clear()
+        self._kept_env = None
 
     def drop_batch(self) -> None:
         """The batch did not commit. The numbers stay: they may skip, never repeat."""
@@ -187,9 +191,12 @@ class SqliteTransaction(SqliteReader):
     def _keep(self, env: dict[str, str] | None) -> bytes | None:
         if env is None:
             return None
-        key, text = rows.environment(env)
-        self._connection.execute(self._sql.insert_environment, (key, text))
-        return key
+        if env is not self._kept_env:
+            self._kept_key, text = rows.environment(env)
+            values = (self._kept_key, text)
+            self._connection.execute(self._sql.insert_environment, values)
+            self._kept_env = env
+        return self._kept_key
 
     def _add(self, measure: Measure) -> None:
         ms = measure.ms
