@@ -42,7 +42,7 @@ def connect(
     Args:
         place: where it is looked for.
         autostart: whether a daemon may be started when none answers. Never done for
-            a socket that was named explicitly, nor with ``QUEUECTL_AUTOSTART=0``.
+            a socket that was named explicitly.
         timeout: seconds that the daemon may take to accept.
 
     Raises:
@@ -57,7 +57,7 @@ def connect(
             raise
         if found := _outwait(place, timeout):
             return found
-        if not autostart or os.environ.get("QUEUECTL_AUTOSTART") == "0":
+        if not autostart:
             raise
     return _start(place, timeout)
 

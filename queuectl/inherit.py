@@ -31,9 +31,6 @@ def for_daemon(greeting: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         greeting: as the daemon sent it; ``uid`` is the user it runs as.
-
-    Raises:
-        CurrentDirectoryError: the current directory was removed.
     """
     return capture() if greeting.get("uid") == os.geteuid() else {}
 
@@ -41,10 +38,33 @@ def for_daemon(greeting: Mapping[str, Any]) -> dict[str, Any]:
 def capture() -> dict[str, Any]:
     """Return ``cwd``, ``umask`` and ``env`` of this process as fields of a job.
 
-    Raises:
-        CurrentDirectoryError: the current directory was removed.
+    ``cwd`` is None when the current directory was removed: see ``check``.
     """
     return {"cwd": _cwd(), "umask": f"{_umask():04o}", "env": environment()}
+
+
+def check(job: Mapping[str, Any], lent: Mapping[str, Any]) -> None:
+    """Refuse a job that needs a directory which is gone.
+
+    It is not to run somewhere else in silence.
+
+    Raises:
+        CurrentDirectoryError: the job has no directory, and there is none to lend.
+    """
+    if job.get("cwd") is None and "cwd" in lent and lent["cwd"] is None:
+        raise CurrentDirectoryError
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return a path as seen from here, for a daemon that is somewhere else.
+
+    Raises:
+        CurrentDirectoryError: the path is relative, and here is nowhere.
+    """
+    try:
+        return os.path.abspath(os.fspath(path))  # noqa: PTH100 - resolves no symlinks
+    except FileNotFoundError:
+        raise CurrentDirectoryError from None
 
 
 def environment() -> dict[str, str]:
@@ -52,11 +72,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in PRIVATE}
 
 
-def _cwd() -> str:
+def _cwd() -> str | None:
     try:
         return os.getcwd()  # noqa: PTH109 - pathlib is slow to import
     except FileNotFoundError:
-        raise CurrentDirectoryError from None
+        return None
 
 
 def _umask() -> int:

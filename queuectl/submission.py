@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypedDict
 
+from queuectl import inherit
 from queuectl_protocol.units import format_time
 
 Command = str | Sequence[str]
@@ -68,10 +69,11 @@ def to_wire(job: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, A
 
     Args:
         job: a ``NewJob``; names that are not of it are left to the daemon to refuse.
-        inherited: fields lent by this process (see ``queuectl.inherit``); only its
-            ``env`` is used, to complete the job's own.
+        inherited: fields lent by this process (see ``queuectl.inherit``). They are not
+            added; only its ``env`` is used, to complete the job's own.
 
     Raises:
+        CurrentDirectoryError: the job needs a directory which is gone.
         TypeError: a value is of a type that cannot be sent.
         ValueError: ``run_at`` has no time zone.
     """
@@ -82,6 +84,7 @@ def to_wire(job: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, A
     }
     if "env" in fields:
         fields["env"] = {**inherited.get("env", {}), **fields["env"]}
+    inherit.check(fields, inherited)
     return fields
 
 
@@ -103,10 +106,6 @@ def _time(value: datetime) -> str:
     return format_time(round(value.timestamp() * 1000))
 
 
-def _cwd(value: str | os.PathLike[str]) -> str:
-    return os.path.abspath(os.fspath(value))  # noqa: PTH100 - resolves no symlinks
-
-
 def _umask(value: int | str) -> str:
     return value if isinstance(value, str) else f"{value:04o}"
 
@@ -118,7 +117,7 @@ _TO_WIRE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "delay": seconds,
         "backoff_max": seconds,
         "run_at": _time,
-        "cwd": _cwd,
+        "cwd": inherit.absolute,
         "umask": _umask,
     }
 )

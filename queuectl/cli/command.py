@@ -1,12 +1,15 @@
 """The kinds of command that ours are made of; each only changes how click behaves."""
 
 import re
+import signal
 from collections.abc import Mapping
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any
 
 import click
+
+from queuectl.cli.exits import die_of
 
 OTHER_NAMES = {
     "add": "enqueue",
@@ -147,6 +150,14 @@ class LazyGroup(Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; if nobody reads on, end as any program in a pipe does."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end with 1, as after a failure.
+            die_of(signal.SIGPIPE)
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
         """Also know what other tools call our commands."""

@@ -85,6 +85,8 @@ def enqueue(
     The job runs here, with this environment and umask. (If the daemon belongs to
     another user: in / with a minimal environment; see --cwd and --env.)
     """
+    if options["delay"] is not None and options["run_at"] is not None:
+        raise click.UsageError("give --delay or --at, not both")
     wanted = joboptions.from_options(**options)
     if path is not None:
         _check_file_options(words, line, options["id"], await_it, as_json)

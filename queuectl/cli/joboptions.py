@@ -1,6 +1,5 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
-import os
 import pwd
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,12 +10,9 @@ import click
 from queuectl import inherit
 from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, VARIABLE
-from queuectl.errors import CurrentDirectoryError
+from queuectl_protocol import environment
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What systemd gives its services, and the daemon to a job without an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +39,14 @@ class JobOptions:
             job: its own fields.
 
         Raises:
-            CurrentDirectoryError: the current directory was removed, and the job has
-                no other.
+            CurrentDirectoryError: the job needs a directory which is gone.
         """
-        try:
-            found = inherit.for_daemon(greeting)
-        except CurrentDirectoryError:
-            if "cwd" not in job:
-                raise
-            os.chdir("/")
-            found = inherit.for_daemon(greeting)
+        found = inherit.for_daemon(greeting)
+        inherit.check(job, found)
         if self.clean_env:
             found.pop("env", None)
         if self.variables:
-            env = found.get("env") or minimal(greeting["uid"])
+            env = found.get("env") or _minimal(greeting["uid"])
             found["env"] = {**env, **self.variables}
         return found
 
@@ -74,19 +64,12 @@ class JobOptions:
         return {**job, **self.fields}
 
 
-def minimal(uid: int) -> dict[str, str]:
+def _minimal(uid: int) -> dict[str, str]:
     """Return the environment that the daemon of this user gives a job without one."""
-    found = {"PATH": PATH}
     try:
-        user = pwd.getpwuid(uid)
+        return environment.minimal(pwd.getpwuid(uid))
     except KeyError:
-        return found
-    return found | {
-        "HOME": user.pw_dir,
-        "LOGNAME": user.pw_name,
-        "SHELL": user.pw_shell or "/bin/sh",
-        "USER": user.pw_name,
-    }
+        return environment.minimal(None)
 
 
 def from_options(
@@ -98,16 +81,9 @@ def from_options(
 ) -> JobOptions:
     """Return what the options of ``job_options`` say; one not given is None."""
     if cwd is not None:
-        fields["cwd"] = _absolute(cwd)
+        fields["cwd"] = inherit.absolute(cwd)
     given = {name: value for name, value in fields.items() if value is not None}
     return JobOptions(given, dict(env), clean_env)
-
-
-def _absolute(path: str) -> str:
-    try:
-        return os.path.abspath(path)  # noqa: PTH100 - resolves no symlinks
-    except FileNotFoundError:
-        raise CurrentDirectoryError from None
 
 
 def job_options(function: F) -> F:

@@ -110,7 +110,7 @@ def rows(columns: "Sequence[Column]", content: "Sequence[Row]") -> None:
 
 def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
     """Write titles and values to stdout, aligned; without the empty ones."""
-    content = [(title, value) for title, value in content if value]
+    content = [(text.escape(title), value) for title, value in content if value]
     columns = max((text.width(title) for title, _ in content), default=0)
     for title, value in content:
         line(f"{indent}{title:{columns}}  {text.escape(value)}")

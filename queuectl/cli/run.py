@@ -50,7 +50,14 @@ def run(
     # ended with 130; a program that started us wants the documented status.
     if canceller.received == signal.SIGINT and os.isatty(sys.stdin.fileno()):
         exits.die_of(signal.SIGINT)
+    _tell_what_the_job_cannot(job)
     return exits.of_job(job)
+
+
+def _tell_what_the_job_cannot(job: dict[str, Any]) -> None:
+    """Say why it ended, where its own output does not: never started, killed ..."""
+    if job["state"] == "dead" and job["reason"] != "exit" and job["message"]:
+        output.note(f"queuectl: {job['message']}")
 
 
 def _tell_if_busy(connector: Connector, job_id: str) -> None:

@@ -74,7 +74,7 @@ def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) 
         if not foreground:
             return Status.OK
         output.flush()
-        return _stay(client, [found["worker"] for found in workers])
+        return _stay(connector, client, [found["worker"] for found in workers])
 
 
 @worker.command()
@@ -152,25 +152,35 @@ class _StopRequested(BaseException):
     """A signal asked for the end."""
 
 
-def _stay(client: Client, numbers: list[int]) -> int:
+def _stay(connector: Connector, client: Client, numbers: list[int]) -> int:
     """Wait for a signal or for the daemon's end; stop these workers."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # One that our parent had ignored stays ignored: see nohup(1).
+    heeded = [s for s in signals if signal.getsignal(s) is not signal.SIG_IGN]
+    received = 0
 
     def leave(*_: object) -> NoReturn:
+        nonlocal received
+        received += 1
+        if received > 1:
+            # A third one ends us, and leaves the rest to the daemon.
+            for number in heeded:
+                signal.signal(number, signal.SIG_DFL)
         raise _StopRequested
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # One that our parent had ignored stays ignored: see nohup(1).
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, leave)
-    try:
-        client.wait_closed()
-        raise ConnectionLostError("the daemon has ended, and these workers with it")
-    except _StopRequested:
-        output.note("stopping when the running jobs have ended; again: at once")
+    for number in heeded:
+        signal.signal(number, leave)
     params: dict[str, Any] = {"workers": numbers}
     try:
-        result = client.call("workers.stop", params)
+        try:
+            client.wait_closed()
+            raise ConnectionLostError("the daemon has ended, and these workers with it")
+        except _StopRequested:
+            output.note("stopping when the running jobs have ended; again: at once")
+            result = client.call("workers.stop", params)
     except _StopRequested:
-        result = client.call("workers.stop", {**params, "now": True})
+        # The other connection was left at any point, maybe in the midst of sending.
+        with connector.connect(autostart=False) as other:
+            result = other.call("workers.stop", {**params, "now": True})
     _tell_stopped(result)
     return Status.OK

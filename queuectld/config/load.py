@@ -14,7 +14,6 @@ from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
 from queuectld.config.options import OPTIONS, Kind, nearest
 
 FILE_NAME = "queuectld.toml"
-LOG_NAME = "queuectld.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,8 @@ class _Loading:
         """Return what the file says; a missing one says nothing unless asked for."""
         try:
             entries = document.parse(file.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            # What is wrong with the state directory is told by whoever makes it.
             if self.sources.config_file is not None:
                 self._complain(str(file), "there is no such file")
             return {}
@@ -194,7 +194,7 @@ def _unknown(key: str) -> str:
 
 def _build(values: _Layer, sources: Sources, config_file: Path | None) -> DaemonConfig:
     checked: dict[str, Any] = {key: given.value for key, given in values.items()}
-    log_file = checked["state_dir"] / LOG_NAME if sources.detached else None
+    log_file = checked["state_dir"] / paths.LOG_NAME if sources.detached else None
     return DaemonConfig(
         **checked,
         log_file=log_file,

@@ -10,7 +10,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from queuectl_protocol.units import parse_duration, parse_size
+from queuectl_protocol.units import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 from queuectld.core.errors import InvalidSettingError
 
 Value = int | float
@@ -59,9 +64,19 @@ class Setting:
         if not self.minimum <= number <= self.maximum:
             raise InvalidSettingError(
                 self.key,
-                f"{self.key} must be from {self.minimum:,} to {self.maximum:,}",
+                f"{self.key} must be from {self._text(self.minimum)} "
+                f"to {self._text(self.maximum)}",
             )
         return number
+
+    def _text(self, value: Value) -> str:
+        match self.kind:
+            case Kind.DURATION:
+                return format_duration(value)
+            case Kind.SIZE:
+                return format_size(int(value))
+            case _:
+                return f"{value:,}"
 
     def _number(self, value: Any) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -83,13 +83,6 @@ def create(output_dir: str, seq: int, run: int, lease: int) -> OutputFiles:
     return OutputFiles(stdout, stderr)
 
 
-def exist(output_dir: str, seq: int, run: int, lease: int) -> bool:
-    """Return whether the run began: its worker created a file for it."""
-    return any(
-        os.path.lexists(path(output_dir, seq, run, lease, stream)) for stream in Stream
-    )
-
-
 def discard(output_dir: str, seq: int, run: int, lease: int, stream: Stream) -> None:
     """Delete one file of a run, known to be empty. Only after the commit."""
     _unlink(path(output_dir, seq, run, lease, stream))

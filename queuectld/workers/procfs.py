@@ -106,9 +106,12 @@ def parse_stat(line: bytes) -> Process:
     )
 
 
-def scan() -> dict[int, Process]:
-    """Return the process table. Not one moment's: processes come and go meanwhile."""
-    found = (process(pid) for pid in _pids())
+def scan(known: Collection[int] = ()) -> dict[int, Process]:
+    """Return the process table, without the pids that are known already.
+
+    Not one moment's: processes come and go meanwhile.
+    """
+    found = (process(pid) for pid in _pids() if pid not in known)
     return {entry.pid: entry for entry in found if entry}
 
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import ending, procfs, verdict
+from queuectld.workers import children, procfs, verdict
 from queuectld.workers.outputs import OutputFiles
 from queuectld.workers.procfs import ProcessId
 from queuectld.workers.wire import Run
@@ -77,7 +77,7 @@ class Running:
         self._stubborn_at = math.inf
         self._pause = _FIRST_PAUSE
         self._asked: Reason | None = None
-        self._exit: ending.Exit | None = None
+        self._exit: children.Exit | None = None
         self._finished_at = 0
         self._left_behind = 0
 
@@ -90,7 +90,7 @@ class Running:
         """Return when to call ``tick``, on the monotonic clock; inf for never."""
         if self._phase is Phase.RUNNING:
             return min(self._timeout_at, self._look_at)
-        return self._due
+        return math.inf if self.over else self._due
 
     def tick(self) -> None:
         """Do what is due."""
@@ -99,7 +99,7 @@ class Running:
             return
         match self._phase:
             case Phase.RUNNING if now >= self._timeout_at:
-                self.end(Reason.TIMEOUT, self.order.kill_grace)
+                self._exceeded(Reason.TIMEOUT)
             case Phase.RUNNING:
                 self._look(now)
             case Phase.SETTLING:
@@ -159,7 +159,7 @@ class Running:
         return killed and self._asked is None
 
     def _collect(self) -> None:
-        ended, left = ending.reap(self.pid)
+        ended, left = children.reap(self.pid)
         if ended:
             self._exit = ended
             self._finished_at = self._clock.wall()
@@ -173,12 +173,18 @@ class Running:
 
     def _look(self, now: float) -> None:
         if sum(self._files.sizes()) > self.order.output_limit:
-            self.end(Reason.OUTPUT_LIMIT, self.order.kill_grace)
+            self._exceeded(Reason.OUTPUT_LIMIT)
         else:
             self._look_at = now + LOOK_INTERVAL
 
+    def _exceeded(self, limit: Reason) -> None:
+        self._collect()
+        if self._phase is Phase.RUNNING:
+            self._asked = limit
+            self._terminate(self.order.kill_grace)
+
     def _terminate(self, grace: float) -> None:
-        below = ending.below()
+        below = children.below()
         if self._exit:
             self._left_behind = len(below)
         if grace <= 0:
@@ -186,15 +192,15 @@ class Running:
             return
         self._phase = Phase.ENDING
         self._due = self._clock.monotonic() + grace
-        ending.terminate(below, None if self._exit else self.pid)
+        children.terminate(below, None if self._exit else self.pid)
 
     def _kill(self) -> None:
         now = self._clock.monotonic()
         if self._phase is not Phase.KILLING:
             self._phase = Phase.KILLING
             self._stubborn_at = now + STUBBORN_AFTER
-        refused, others = ending.kill_children()
-        if refused and not others and self._exit:
+        refused, others = children.kill_children()
+        if refused and not others and not children.kill_below() and self._exit:
             self._abandon(refused)
             return
         if now >= self._stubborn_at:
@@ -203,18 +209,17 @@ class Running:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _abandon(self, refused: list[int]) -> None:
-        self.trouble.append(
-            f"{_name(refused)} changed user and cannot be ended; left alone"
-        )
+        # The main process is never left so: another attempt could run beside it.
+        self.trouble.append(f"cannot end {_name(refused)}: it runs as another user")
         self.abandoned = True
         self._phase = Phase.OVER
 
     def _complain(self) -> None:
-        still = [entry.pid for entry in ending.below()]
+        still = [entry.pid for entry in children.below()]
         if still:
             self.trouble.append(
-                f"{_name(still)} got SIGKILL {STUBBORN_AFTER:g}s ago and is still "
-                "there: it waits for a device or a server, or runs as another user"
+                f"{_name(still)} is still there {STUBBORN_AFTER:g}s after SIGKILL: "
+                "it waits for a device or a server, or runs as another user"
             )
         self._stubborn_at = math.inf
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Collection, Mapping
 
 from queuectld.core.job import Command
-from queuectld.workers import procfs
+from queuectld.workers import marker, procfs, wire
 from queuectld.workers.outputs import OutputFiles
 from queuectld.workers.procfs import ProcessId
 
@@ -41,21 +41,29 @@ class SpawnError(Exception):
     """The job's program could not be started; the message is for its owner."""
 
 
+def environment(
+    given: Mapping[str, str], order: wire.Run, owner: wire.Hello
+) -> dict[str, str]:
+    """Return what a job starts with: what it was given, and what tells it of itself."""
+    return {
+        **given,
+        marker.NAME: marker.value(owner.store, order.lease),
+        "QUEUECTL_JOB_ID": order.id,
+        "QUEUECTL_ATTEMPT": str(order.run),
+        "QUEUECTL_SOCKET": owner.socket,
+    }
+
+
 def spawn(
-    command: Command,
-    *,
-    cwd: str | None,
-    umask: int | None,
+    order: wire.Run,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
 ) -> ProcessId:
-    """Start a command in its own session and return its main process.
+    """Start a job in its own session and return its main process.
 
     Args:
-        command: a line for the shell, or an argument vector.
-        cwd: absolute; None for ``/``.
-        umask: None for 0022.
+        order: its command, cwd and umask.
         env: its whole environment.
         files: where stdout and stderr go; stdin is /dev/null.
         reset: signals to give back their default action (``signals.changed``).
@@ -64,14 +72,14 @@ def spawn(
         SpawnError: there is no process; says why.
     """
     try:
-        if cwd is not None:
-            _enter(cwd)
-        program, argv = _resolve(command, env)
-        os.umask(DEFAULT_UMASK if umask is None else umask)
+        if order.cwd is not None:
+            _enter(order.cwd)
+        program, argv = _resolve(order.command, env)
+        os.umask(DEFAULT_UMASK if order.umask is None else order.umask)
         return _start(program, argv, env, files, reset)
     finally:
         os.umask(OWN_UMASK)
-        if cwd is not None:
+        if order.cwd is not None:
             os.chdir("/")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers.ending import Exit
+from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
 

@@ -10,14 +10,23 @@ import os
 import select
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import complaint, ending, outputs, procfs, signals, spawn
-from queuectld.workers import spool, verdict, wire
-from queuectld.workers.procfs import ProcessId
+from queuectld.workers import (
+    children,
+    complaint,
+    outputs,
+    procfs,
+    signals,
+    spawn,
+    spool,
+    verdict,
+    wire,
+)
 from queuectld.workers.records import RecordFile, WorkerRecord
 from queuectld.workers.run import Running
 from queuectld.workers.uplink import Uplink
@@ -45,8 +54,9 @@ class Worker:
         self._memory = procfs.MemoryWatch()
         self._reset = signals.changed()
         self._poll = select.poll()
-        self._poll.register(link.fd, select.POLLIN)
+        # Ready files come in this order: what happened before what is wanted.
         self._poll.register(signal_file.fd, select.POLLIN)
+        self._poll.register(link.fd, select.POLLIN)
         self._env: dict[str, str] = {}
         self._order: wire.Run | None = None
         self._running: Running | None = None
@@ -54,10 +64,15 @@ class Worker:
         self._result: tuple[wire.Run, AttemptEnd] | None = None
         self._leaving = False
         self._terminations = 0
-        self._boot = procfs.boot_id()
-        self._ticks = procfs.start_ticks(os.getpid()) or 0
+        self._identity = WorkerRecord(
+            store=hello.store,
+            worker=hello.worker,
+            boot_id=procfs.boot_id(),
+            pid=os.getpid(),
+            ticks=procfs.start_ticks(os.getpid()) or 0,
+        )
         self._record = RecordFile(hello.record)
-        self._record.write(self._describe(None, None))
+        self._record.write(self._identity)
 
     def run(self, messages: Sequence[wire.Message]) -> int:
         """Serve until there is nothing left to do; return the exit status.
@@ -117,7 +132,7 @@ class Worker:
             if self._running:
                 self._running.child_ended()
             else:
-                ending.reap(None)
+                children.reap(None)
 
     def _terminated(self, by: signals.Received) -> None:
         if self._order and procfs.descends(by.sender, os.getpid()):
@@ -162,7 +177,7 @@ class Worker:
     def _acknowledged(self, lease: int) -> None:
         if self._result and self._result[0].lease == lease:
             self._forget_result()
-            self._write_record(None, None)
+            self._write_record(self._identity)
 
     def _forget_result(self) -> None:
         if self._result:
@@ -197,7 +212,8 @@ class Worker:
             return
         self._retry_at = math.inf
         try:
-            main = self._spawn(order, files)
+            env = spawn.environment(self._env, order, self._hello)
+            main = spawn.spawn(order, env, files, self._reset)
         except spawn.SpawnError as error:
             files.close()
             self._report(
@@ -205,25 +221,17 @@ class Worker:
             )
             return
         self._running = Running(order, main, files, self._clock)
-        self._write_record(order, main)
-        self._link.send(wire.Started(order.lease, main.pid, self._running.started_at))
-
-    def _spawn(self, order: wire.Run, files: outputs.OutputFiles) -> ProcessId:
-        env = {
-            **self._env,
-            ending.MARKER: ending.marker(self._hello.store, order.lease),
-            "QUEUECTL_JOB_ID": order.id,
-            "QUEUECTL_ATTEMPT": str(order.run),
-            "QUEUECTL_SOCKET": self._hello.socket,
-        }
-        return spawn.spawn(
-            order.command,
-            cwd=order.cwd,
-            umask=order.umask,
-            env=env,
-            files=files,
-            reset=self._reset,
+        self._write_record(
+            replace(
+                self._identity,
+                lease=order.lease,
+                seq=order.seq,
+                run=order.run,
+                job_pid=main.pid,
+                job_ticks=main.ticks,
+            )
         )
+        self._link.send(wire.Started(order.lease, main.pid, self._running.started_at))
 
     def _wait_for_room(self, order: wire.Run, error: OSError) -> None:
         if self._retry_at == math.inf:
@@ -256,53 +264,42 @@ class Worker:
             self._record.remove()
             return 0
         # The record stays: it leads the next daemon to the result, or to its lack.
-        order, end = self._result
-        owner = self._hello
-        kept = spool.SpooledResult(owner.store, owner.worker, order.seq, order.run, end)
-        while not self._keep(kept):
-            if self._terminations > 1:
-                return 1
-        return 0
+        return 0 if self._keep(*self._result) else 1
 
-    def _keep(self, result: spool.SpooledResult) -> bool:
-        """Spool a result; if there is no room, wait for some, or for a signal."""
-        try:
-            spool.write(self._hello.spool_dir, result)
-        except OSError as error:
-            complaint.write(f"cannot keep the result of {result.end.lease}: {error}")
-            if isinstance(error, FileNotFoundError):
-                # The state directory is gone, and with it whoever could ask.
-                self._terminations = 2
-            poll = select.poll()
-            poll.register(self._signals.fd, select.POLLIN)
-            poll.poll(RETRY_INTERVAL * 1000)
+    def _keep(self, order: wire.Run, end: AttemptEnd) -> bool:
+        """Spool a result; without room for it, wait for some, or for a signal."""
+        owner = self._hello
+        result = spool.SpooledResult(
+            owner.store, owner.worker, order.seq, order.run, end
+        )
+        said = False
+        while True:
+            try:
+                spool.write(owner.spool_dir, result)
+            except OSError as error:
+                if not said:
+                    complaint.write(f"cannot keep the result of {order.id}: {error}")
+                said = True
+                # With the directory gone, so is whoever could ask for a result.
+                if isinstance(error, FileNotFoundError) or self._terminations > 1:
+                    return False
+            else:
+                return True
+            self._wait_for_signals(RETRY_INTERVAL)
+
+    def _wait_for_signals(self, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._signals.fd, select.POLLIN)
+        if poll.poll(seconds * 1000):
             self._take_signals()
-            return False
-        return True
 
     # What others read
 
-    def _write_record(self, order: wire.Run | None, main: ProcessId | None) -> None:
+    def _write_record(self, record: WorkerRecord) -> None:
         try:
-            self._record.write(self._describe(order, main))
+            self._record.write(record)
         except OSError as error:
-            self._tell(
-                order.lease if order else None, [f"cannot write the record: {error}"]
-            )
-
-    def _describe(self, order: wire.Run | None, main: ProcessId | None) -> WorkerRecord:
-        return WorkerRecord(
-            store=self._hello.store,
-            worker=self._hello.worker,
-            boot_id=self._boot,
-            pid=os.getpid(),
-            ticks=self._ticks,
-            lease=order.lease if order else None,
-            seq=order.seq if order else None,
-            run=order.run if order else None,
-            job_pid=main.pid if main else None,
-            job_ticks=main.ticks if main else None,
-        )
+            self._tell(record.lease, [f"cannot write the record: {error}"])
 
     def _tell(self, lease: int | None, sentences: list[str]) -> None:
         for sentence in sentences:

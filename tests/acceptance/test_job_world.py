@@ -1,7 +1,6 @@
 """What a job finds when it starts: directory, umask, environment, files, signals."""
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -166,4 +165,4 @@ def test_a_directory_that_is_gone_is_the_clients_error(
     done = working.run("-c", script, "sh", command, program="/bin/sh", cwd=tmp_path)
     assert done.returncode == 1
     assert "current directory" in done.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

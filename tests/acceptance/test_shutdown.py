@@ -40,9 +40,10 @@ class Outcome(StrEnum):
 
 FIRST = f"{ALONE} [ $QUEUECTL_ATTEMPT -gt 1 ] || "
 COMMANDS = {
-    Work.SHORT: f"{FIRST} {{ echo >running; read _ <gate; }}",
-    Work.LONG: f"{FIRST} {{ setsid sleep 600 & echo >running; sleep 600; }}",
-    Work.STUBBORN: f"{FIRST} {{ trap '' TERM; echo >running; while :; do sleep 60; done; }}",
+    Work.SHORT: FIRST + "{ echo >running; read _ <gate; }",
+    Work.LONG: FIRST + "{ setsid sleep 600 & echo >running; sleep 600; }",
+    Work.STUBBORN: FIRST
+    + "{ trap '' TERM; echo >running; while :; do sleep 600; done; }",
 }
 GRACES = {
     # A second signal does not wait for the first one's grace, which is 30 s.
@@ -72,14 +73,14 @@ def test_signal_with_work_in_flight(home: Home, way: Way, work: Work) -> None:
     """Exit status 0, the job as the table says, and no process left."""
     gate = home.gate()
     daemon = home.serve(*(() if way is Way.TWICE else GRACES.get(work, ())))
-    home.ctl("worker", "start", "--count", "2")
+    home.ask("workers.start", count=2)
     home.configure(kill_grace="0.3")
     job = home.enqueue(COMMANDS[work]) if work in COMMANDS else ""
     if job:
         home.appears("running")
     outcome = EXPECTED[way][work]
 
-    send(home, way)
+    send(home, way, twice=bool(job))
     if outcome is Outcome.COMPLETED:
         gate.open()
     if way is Way.HUP:
@@ -97,13 +98,16 @@ def test_signal_with_work_in_flight(home: Home, way: Way, work: Work) -> None:
         settle(home, job, outcome)
 
 
-def send(home: Home, way: Way) -> None:
-    """Send what is to be sent; a second signal when the first has had its effect."""
+def send(home: Home, way: Way, *, twice: bool) -> None:
+    """Send what is to be sent; a second signal when the first has had its effect.
+
+    With nothing to wait for, the first signal is enough to end the daemon.
+    """
     if way is Way.HUP:
         (home.root / "queuectld.toml").write_text("max_page = 77\n")
     number = signal.SIGTERM if way is Way.TWICE else signal.Signals[way.value]
     home.send(home.daemon, number)
-    if way is Way.TWICE and home.workers():
+    if way is Way.TWICE and twice:
         waiting.until(lambda: home.ask("status")["draining"], "it is draining")
         home.send(home.daemon, number)
 
@@ -126,7 +130,7 @@ def test_a_draining_daemon_answers_and_claims_nothing(home: Home) -> None:
     """Reads and enqueues work while it waits for jobs; what waits stays pending."""
     gate = home.gate()
     daemon = home.serve()
-    home.ctl("worker", "start", "--count", "2")
+    home.ask("workers.start", count=2)
     for number in (1, 2):
         home.enqueue(f"echo >running{number}; read _ <gate; echo {number} >>done")
         home.appears(f"running{number}")
@@ -134,7 +138,7 @@ def test_a_draining_daemon_answers_and_claims_nothing(home: Home) -> None:
     home.send(daemon.pid, signal.SIGTERM)
     waiting.until(lambda: home.ask("status")["draining"], "it is draining")
 
-    meanwhile = home.enqueue("echo 4 >>done")
+    meanwhile = home.ctl("enqueue", "echo 4 >>done")
     gate.open()
     waiting.until(lambda: home.ask("status")["completed"] == 1, "one has ended")
     assert home.ctl("list", "--state", "pending").count("echo") == 2
@@ -154,7 +158,7 @@ def test_workers_are_not_started_by_a_draining_daemon(home: Home) -> None:
     """It says why at once, and the wish is not kept."""
     gate = home.gate()
     daemon = home.serve()
-    home.ctl("worker", "start")
+    home.ask("workers.start")
     home.enqueue("echo >running; read _ <gate")
     home.appears("running")
     home.send(daemon.pid, signal.SIGTERM)
@@ -172,7 +176,7 @@ def test_a_drain_can_become_a_restart(home: Home) -> None:
     """SIGUSR1 after SIGTERM: the daemon goes now, the job finishes without it."""
     gate = home.gate()
     daemon = home.serve()
-    home.ctl("worker", "start")
+    home.ask("workers.start")
     job = home.enqueue("echo >running; read _ <gate")
     home.appears("running")
     home.send(daemon.pid, signal.SIGTERM)
@@ -199,6 +203,7 @@ def test_daemon_stop_waits_and_now_does_not(home: Home) -> None:
     assert stopping.wait(PATIENCE) == 0
     home.assert_nothing_left()
 
+    home.ctl("daemon", "start")
     second = home.enqueue(COMMANDS[Work.STUBBORN].replace(">running", ">again"))
     assert home.job(first)["state"] == "completed"
     home.appears("again")

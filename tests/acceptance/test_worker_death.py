@@ -11,7 +11,9 @@ from helpers.home import ALONE, Home, seconds
 HOLD = "setsid sleep 600 & echo $$ $! >running; sleep 600"
 """A job, and a process that left its session, that never end by themselves."""
 
-HOLD_ONCE = f"{ALONE} echo $QUEUECTL_ATTEMPT; [ $QUEUECTL_ATTEMPT -gt 1 ] || {{ {HOLD}; }}"
+HOLD_ONCE = (
+    f"{ALONE} echo $QUEUECTL_ATTEMPT; [ $QUEUECTL_ATTEMPT -gt 1 ] || {{ {HOLD}; }}"
+)
 
 
 def test_a_killed_workers_job_starts_again_at_once_and_completes(home: Home) -> None:
@@ -57,7 +59,7 @@ def test_the_first_loss_is_retried_at_once_and_a_second_one_backs_off(
     home: Home,
 ) -> None:
     """Losses count as attempts; one says little about the job, two in a row more."""
-    home.ctl("worker", "start")
+    home.ctl("worker", "start", "--count", "2")
     hold_twice = HOLD_ONCE.replace("-gt 1", "-gt 2")
     job = home.enqueue(hold_twice, backoff_base=1, backoff_jitter=0)
     for _ in range(2):
@@ -164,9 +166,9 @@ def test_a_signal_from_outside_costs_a_worker_no_job(
     home.ctl("worker", "start")
     gate = home.gate()
     job = home.enqueue(
-        f"{ALONE} echo >run$QUEUECTL_ATTEMPT; [ $QUEUECTL_ATTEMPT -gt 1 ] || read _ <gate"
+        f"{ALONE} [ $QUEUECTL_ATTEMPT -gt 1 ] || {{ echo >running; read _ <gate; }}"
     )
-    home.appears("run1")
+    home.appears("running")
     home.send(home.worker_of(job)["pid"], number)
     if number is not signal.SIGTERM:
         gate.open()

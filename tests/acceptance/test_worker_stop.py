@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from helpers import waiting
+from helpers import processes, waiting
 from helpers.home import ALONE, Home
 from helpers.rawclient import PATIENCE
 
@@ -24,8 +24,7 @@ STUBBORN_ONCE = (
 def assert_only_the_daemon_is_left(home: Home) -> None:
     """No worker, no process of a job, no zombie, no record, no job in processing."""
     assert [seen.pid for seen in home.processes()] == [home.daemon]
-    children = home.children(home.daemon)
-    assert children == [], "the daemon has not reaped them"
+    assert processes.children(home.daemon) == [], "the daemon has not reaped them"
     assert home.workers() == []
     assert list((home.root / "workers").iterdir()) == []
     assert home.ask("status")["processing"] == 0
@@ -179,7 +178,9 @@ def test_a_second_signal_interrupts_foreground_workers(
     home.send(client.pid, number)
     waiting.until(lambda: home.workers()[0]["state"] == "stopping", "it is told")
     home.send(client.pid, number)
-    assert "1 job interrupted" in client.communicate()[0]
+    assert "1 job interrupted" in client.communicate()[0], (
+        home.root / "queuectl.stderr"
+    ).read_text()
     assert client.returncode == 0
     assert_only_the_daemon_is_left(home)
     assert_interrupted(home, job)

@@ -1,73 +1,37 @@
 """The broker on a real store does what a page of plain Python does.
 
-Hypothesis makes up the lives of queues: whatever is done, in whatever order, the jobs
-are those of ``helpers.model`` after every step. ``QUEUECTL_TEST_EXAMPLES`` says how
-many lives, at random; without it they are few and the same each time.
+Whatever is done, in whatever order, the jobs are those of ``helpers.model`` after
+every step. Hypothesis makes up short lives of odd turns, and shrinks what it finds;
+dice make up long ones. ``QUEUECTL_TEST_EXAMPLES`` says how many of each, at random;
+without it they are few, and the same each time.
 """
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from copy import deepcopy
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
 )
 
-from helpers.clocks import StandingClock
 from helpers.jobs import NOW
-from helpers.model import (
-    DEFAULTS,
-    FINAL,
-    RANDOM,
-    WAITING,
-    ModelJob,
-    ModelQueue,
-    RefusedError,
-    Wanted,
-)
+from helpers.model import DEFAULTS, FINAL, ModelJob, Wanted
+from helpers.twins import End, Twins
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, IfExists
-from queuectld.core.errors import (
-    JobConflictError,
-    JobExistsError,
-    JobNotFoundError,
-    JobStateError,
-    QueueError,
-    QueueFullError,
-)
-from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
-from queuectld.housekeeping import Housekeeping
-from queuectld.store.api import Reader
-from queuectld.store.sqlite import SqliteStore
-
-T = TypeVar("T")
+from queuectld.core.errors import JobNotFoundError
+from queuectld.core.job import AttemptEnd
 
 EXAMPLES = os.environ.get("QUEUECTL_TEST_EXAMPLES")
 
-REFUSALS: dict[str, type[QueueError]] = {
-    "exists": JobExistsError,
-    "conflict": JobConflictError,
-    "full": QueueFullError,
-    "state": JobStateError,
-}
-ENDS: tuple[tuple[Reason, int | None], ...] = (
-    (Reason.EXIT, 0),
-    (Reason.EXIT, 0),
-    (Reason.EXIT, 1),
-    (Reason.EXIT, 255),
-    (Reason.LOST, None),
-    *((reason, None) for reason in Reason if reason is not Reason.EXIT),
-)
 VALUES: dict[str, tuple[float | None, ...]] = {
     "max_retries": (None, 0, 1, 2),
     "backoff_base": (None, 1, 1.5, 3),
@@ -77,247 +41,146 @@ VALUES: dict[str, tuple[float | None, ...]] = {
 }
 assert set(VALUES) == set(DEFAULTS)
 
-picks = st.integers(0, 10_000)
-"""Which of those that there are; taken modulo their number."""
-ids = st.none() | st.sampled_from(("alpha", "beta", "gamma"))
-wishes = st.builds(
-    Wanted,
-    id=ids,
-    command=st.sampled_from(("true", "true", "false")),
-    priority=st.sampled_from((0, 0, 0, 1, -1)),
-    max_retries=st.sampled_from((None, None, 0, 1)),
-    run_at=st.sampled_from((None, None, NOW - 1, NOW + 3_000, NOW + 90_000)),
+WISHES: dict[str, tuple[Any, ...]] = {
+    "id": (None, None, "alpha", "beta", "gamma"),
+    "command": ("true", "true", "false"),
+    "priority": (0, 0, 0, 1, -1),
+    "max_retries": (None, None, 0, 1),
+    "run_at": (None, None, NOW - 1, NOW + 3_000, NOW + 90_000),
+}
+ENDS: tuple[End, ...] = (
+    *((Reason.EXIT, code) for code in (0, 0, 1, 1)),
+    *((Reason.LOST, None) for _ in range(3)),
+    *((reason, None) for reason in Reason if reason is not Reason.EXIT),
 )
-steps = st.sampled_from((0.001, 0.5, 1, 2, 4.2, 60, 5_000))
+STATES = (None, None, None, None, *JobState)
+"""The state that somebody asks a job to be in; mostly none."""
+TIMES = (0.001, 0.5, 1, 2, 4.2, 60, 5_000)
+
+picks = st.integers(0, 10_000)
+"""Which of those that there are: taken modulo their number."""
+wishes = st.builds(Wanted, **{k: st.sampled_from(v) for k, v in WISHES.items()})
+batches = st.lists(wishes, min_size=1, max_size=4)
+ends = st.sampled_from(ENDS)
+states = st.sampled_from(STATES)
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    """A broker and a model to which the same is done."""
+    """What can be done to a queue. One step of a life may be several things."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
-        self.runner = asyncio.Runner()
-        self.clock = StandingClock()
-        self.model = ModelQueue()
-        self.leases: set[int] = set()
-        self.seqs: set[int] = set()
-        self.workers = 0
-        self.announced: list[int | None] = []
-        self.runner.run(self.open())
-
-    async def open(self) -> None:
-        """Open the store, and a broker on it."""
-        self.store = SqliteStore(Path(self.folder.name) / "queuectl.db")
-        self.broker = Broker(self.store, self.clock, lambda: RANDOM)
-        self.broker.on_waiting = self.announced.append
-        await self.broker.open()
+        self.twins = Twins()
+        self.model = self.twins.model
 
     def teardown(self) -> None:
-        """Close what is open."""
-        self.runner.run(self.store.close())
-        self.runner.close()
-        self.folder.cleanup()
+        """Leave nothing behind."""
+        self.twins.close()
 
-    # -- helpers -------------------------------------------------------------------
-
-    def pick(self, number: int, jobs: list[ModelJob]) -> ModelJob:
+    def any_job(self, number: int) -> ModelJob:
         """Return one of the jobs."""
+        jobs = list(self.model.jobs.values())
         return jobs[number % len(jobs)]
 
-    def both(
-        self, real: Callable[[], Awaitable[T]], model: Callable[[], Any]
-    ) -> T | None:
-        """Do the same to both; they must agree on whether it can be done.
+    @initialize(retries=st.sampled_from(VALUES["max_retries"]))
+    def begin(self, retries: float | None) -> None:
+        """Start with some jobs: a life from nothing takes long to get anywhere."""
+        self.configure("max_retries", VALUES["max_retries"].index(retries))
+        self.twins.enqueue([Wanted(), Wanted(max_retries=1)], returns=False)
 
-        Who watches a job that changed must have heard of it.
-        """
-        before = deepcopy(self.model.jobs)
-        self.announced.clear()
-        try:
-            model()
-            expected = None
-        except RefusedError as error:
-            expected = REFUSALS[error.args[0]]
-        with ExitStack() as stack:
-            watch = self.broker.watch
-            heard = {j.id: stack.enter_context(watch(j.seq)) for j in before.values()}
-            done, refusal = self.runner.run(self.attempt(real))
-        assert refusal is expected
-        for job in self.model.jobs.values():
-            if job.id not in heard or job == before[job.id]:
-                continue
-            assert heard[job.id].is_set()
-            self.assert_announced(job)
-        return done
-
-    async def attempt(
-        self, real: Callable[[], Awaitable[T]]
-    ) -> tuple[T | None, type[QueueError] | None]:
-        """Return the result, or the kind of refusal."""
-        try:
-            return await real(), None
-        except QueueError as error:
-            return None, type(error)
-
-    def assert_announced(self, job: ModelJob) -> None:
-        """The scheduler was told of a job that waits."""
-        if job.due is not None:
-            assert (None if job.due else job.run_at) in self.announced
-
-    def started(self, assignment: Assignment, job: ModelJob, worker: int) -> None:
-        """Compare a claim with what the model expects to be claimed."""
-        assert assignment.job.id == job.id
-        assert assignment.lease not in self.leases
-        assert assignment.lease > max(self.leases, default=0)
-        self.leases.add(assignment.lease)
-        self.model.claim(job, assignment.lease, worker)
-
-    # -- what can be done ------------------------------------------------------------
-
-    @rule(batch=st.lists(wishes, min_size=1, max_size=4), returns=st.booleans())
+    @rule(batch=batches, returns=st.booleans())
     def enqueue(self, batch: list[Wanted], returns: bool) -> None:
         """Add jobs, all or none."""
-        flags: list[bool] = []
-        submissions = [
-            Submission(w.command, w.id, "default", w.priority, w.max_retries)
-            if w.run_at is None
-            else Submission(
-                w.command, w.id, "default", w.priority, w.max_retries, run_at=w.run_at
-            )
-            for w in batch
-        ]
-        if_exists = IfExists.RETURN if returns else IfExists.ERROR
-        done = self.both(
-            lambda: self.broker.enqueue(submissions, if_exists=if_exists),
-            lambda: flags.extend(self.model.outcome(batch, returns=returns)),
-        )
-        if done is None:
-            return
-        assert [enqueued.created for enqueued in done] == flags
-        for wanted, enqueued in zip(batch, done, strict=True):
-            job = enqueued.job
-            assert wanted.id in (None, job.id)
-            if enqueued.created:
-                assert job.seq > max(self.seqs, default=0)
-                self.seqs.add(job.seq)
-                self.model.add(wanted, job.id, job.seq, self.clock.now)
-                self.assert_announced(self.model.jobs[job.id])
+        self.twins.enqueue(batch, returns=returns)
 
     @rule(count=st.integers(1, 3))
     def claim(self, count: int) -> None:
-        """Give workers something to do."""
-        workers = [self.workers + n for n in range(1, count + 1)]
-        self.workers += count
-        expected = self.model.next(count)
-        claimed = self.runner.run(self.broker.claim(workers))
-        assert len(claimed) == len(expected)
-        for assignment, job, worker in zip(claimed, expected, workers, strict=False):
-            self.started(assignment, job, worker)
+        """Give workers something to do, if there is anything."""
+        self.twins.claim(count)
+
+    @rule(reports=st.lists(ends, min_size=2, max_size=8))
+    def work(self, reports: list[End]) -> None:
+        """Run jobs one after the other, waiting for their time where needed."""
+        for end in reports:
+            self.twins.promote(exactly=not self.model.next(1))
+            for job in self.twins.claim(1):
+                self.twins.finish(job, end, started=True, goes_on=False)
+                self.twins.compare()
 
     @precondition(lambda self: self.model.in_states("processing"))
-    @rule(
-        number=picks,
-        end=st.sampled_from(ENDS),
-        goes_on=st.booleans(),
-        started=st.booleans(),
-    )
-    def finish(
-        self, number: int, end: tuple[Reason, int | None], goes_on: bool, started: bool
-    ) -> None:
+    @rule(number=picks, end=ends, started=st.booleans(), goes_on=st.booleans())
+    def finish(self, number: int, end: End, started: bool, goes_on: bool) -> None:
         """End a run; its worker may take the next job with it."""
-        job = self.pick(number, self.model.in_states("processing"))
-        assert job.lease is not None
-        now = self.clock.now
-        report = AttemptEnd(job.lease, now if started else None, now, *end)
-        next_for = job.worker if goes_on else None
-        done = self.both(
-            lambda: self.broker.finish(job.seq, report, next_for=next_for),
-            lambda: self.model.finish(job, end[0].value, end[1], now),
-        )
-        assert done is not None
-        assert done.job is not None
-        expected = self.model.next(1) if goes_on else []
-        assert (done.next is not None) == bool(expected)
-        if done.next is not None and next_for is not None:
-            self.started(done.next, expected[0], next_for)
+        running = self.model.in_states("processing")
+        job = running[number % len(running)]
+        self.twins.finish(job, end, started=started, goes_on=goes_on)
 
-    @precondition(lambda self: self.leases and self.model.jobs)
-    @rule(number=picks, which=picks, end=st.sampled_from(ENDS))
-    def finish_late(
-        self, number: int, which: int, end: tuple[Reason, int | None]
-    ) -> None:
+    @precondition(lambda self: self.twins.leases and self.model.jobs)
+    @rule(number=picks, which=picks, end=ends)
+    def finish_late(self, number: int, which: int, end: End) -> None:
         """A result under any lease but the current one is refused."""
-        job = self.pick(number, list(self.model.jobs.values()))
-        leases = sorted(self.leases - {job.lease}) or [max(self.leases) + 1]
-        report = AttemptEnd(leases[which % len(leases)], NOW, NOW, *end)
-        done = self.runner.run(self.broker.finish(job.seq, report))
-        assert (done.job, done.next) == (None, None)
-        gone = self.runner.run(self.broker.finish(10**9, report))
-        assert (gone.job, gone.next) == (None, None)
+        job, broker = self.any_job(number), self.twins.broker
+        others = sorted(self.twins.leases - {job.lease}) or [10**9]
+        report = AttemptEnd(others[which % len(others)], NOW, NOW, *end)
+        for seq in (job.seq, 10**9):
+            done = self.twins.run(broker.finish(seq, report))
+            assert (done.job, done.next) == (None, None)
+
+    @precondition(lambda self: self.model.in_states("processing"))
+    @rule(number=picks, end=ends)
+    def cancel_running(self, number: int, end: End) -> None:
+        """Whatever end comes after it, it is cancelled."""
+        running = self.model.in_states("processing")
+        job = running[number % len(running)]
+        self.cancel(self.model_index(job), None)
+        self.twins.finish(job, end, started=True, goes_on=False)
+        assert job.state == "cancelled"
+
+    def model_index(self, job: ModelJob) -> int:
+        """Return the number under which ``any_job`` gives this one."""
+        return list(self.model.jobs.values()).index(job)
 
     @precondition(lambda self: self.model.jobs)
-    @rule(number=picks, state=st.none() | st.sampled_from(JobState))
+    @rule(number=picks, state=states)
     def cancel(self, number: int, state: JobState | None) -> None:
         """Somebody does not want a job, perhaps only if it is in some state."""
-        job = self.pick(number, list(self.model.jobs.values()))
-        self.both(
-            lambda: self.broker.cancel(job.id, state),
-            lambda: self.guarded(job, state, self.model.cancel),
-        )
+        job = self.any_job(number)
+        self.twins.guarded(job, state, self.twins.broker.cancel, self.model.cancel)
 
     @precondition(lambda self: self.model.jobs)
-    @rule(number=picks, state=st.none() | st.sampled_from(JobState))
+    @rule(number=picks, state=states)
     def retry(self, number: int, state: JobState | None) -> None:
         """Somebody wants a job again, perhaps only if it is in some state."""
-        job = self.pick(number, list(self.model.jobs.values()))
-        self.both(
-            lambda: self.broker.retry(job.id, state),
-            lambda: self.guarded(job, state, self.model.retry),
-        )
+        job = self.any_job(number)
+        self.twins.guarded(job, state, self.twins.broker.retry, self.model.retry)
 
-    def guarded(
-        self,
-        job: ModelJob,
-        state: JobState | None,
-        act: Callable[[ModelJob, int], None],
-    ) -> None:
-        """Do it to the model if the job is in that state."""
-        if state is not None and job.state != state:
-            raise RefusedError("state")
-        act(job, self.clock.now)
+    @precondition(lambda self: self.model.in_states("failed"))
+    @rule(number=picks, wanted=st.booleans())
+    def decide_about_failed(self, number: int, wanted: bool) -> None:
+        """A job that waits for its retry is wanted now, or not any more."""
+        failed = self.model.in_states("failed")
+        number = self.model_index(failed[number % len(failed)])
+        (self.retry if wanted else self.cancel)(number, None)
 
     @rule(state=st.sampled_from(("dead", "failed", "cancelled", "completed")))
     def retry_all(self, state: str) -> None:
         """Everything in a state again."""
-        jobs = self.model.in_states(state)
-        done = self.both(
-            lambda: self.broker.retry_all(JobState(state)),
-            lambda: [self.model.retry(job, self.clock.now) for job in jobs],
-        )
-        assert done == len(jobs)
+        self.twins.retry_all(state)
 
     @rule(job_id=st.sampled_from(("nobody", "0", "007", "999999")))
     def ask_for_nobody(self, job_id: str) -> None:
         """An id that no job has is an error, whatever is asked."""
-        broker = self.broker
+        broker = self.twins.broker
         for ask in (broker.view, broker.cancel, broker.retry):
-            _, refusal = self.runner.run(self.attempt(lambda ask=ask: ask(job_id)))
+            refusal = self.twins.refusal_of(partial(ask, job_id))
             assert refusal is JobNotFoundError
 
-    @rule(seconds=steps)
+    @rule(seconds=st.sampled_from(TIMES))
     def wait(self, seconds: float) -> None:
-        """Time passes; nothing happens by itself."""
-        self.clock.advance(seconds)
-
-    @rule(exactly=st.booleans())
-    def promote(self, exactly: bool) -> None:
-        """What the scheduler does when the time has come, perhaps to the moment."""
-        earliest = self.model.next_run_at()
-        if exactly and earliest is not None:
-            self.clock.now = max(self.clock.now, earliest)
-        self.model.promote(self.clock.now)
-        assert self.runner.run(self.broker.promote()) == self.model.next_run_at()
+        """Time passes, and the scheduler does what is due; nothing else happens."""
+        self.twins.clock.advance(seconds)
+        self.twins.compare()
+        self.twins.promote(exactly=False)
 
     @rule(
         states=st.sets(st.sampled_from(FINAL), min_size=1),
@@ -325,98 +188,88 @@ class BrokerMachine(RuleBasedStateMachine):
     )
     def prune(self, states: set[str], older_than: float) -> None:
         """Finished jobs are forgotten."""
-        house = Housekeeping(self.broker, self.folder.name, self.clock)
-        wanted = [JobState(state) for state in sorted(states)]
-        pruned = self.runner.run(house.prune(wanted, older_than))
-        assert pruned == self.model.prune(states, older_than, self.clock.now)
+        self.twins.prune(states, older_than)
 
     @rule(key=st.sampled_from(sorted(VALUES)), number=picks)
     def configure(self, key: str, number: int) -> None:
         """A setting changes: for jobs to come, or at once."""
         value = VALUES[key][number % len(VALUES[key])]
-        self.runner.run(self.broker.set_setting(key, value))
+        self.twins.run(self.twins.broker.set_setting(key, value))
         self.model.settings[key] = DEFAULTS[key] if value is None else value
-        assert getattr(self.broker.settings, key) == self.model.settings[key]
+        assert getattr(self.twins.broker.settings, key) == self.model.settings[key]
 
     @rule()
     def reopen(self) -> None:
         """The daemon restarts; nothing is different."""
-        before = self.broker.store_id, self.broker.settings
-        self.runner.run(self.store.close())
-        self.runner.run(self.open())
-        assert (self.broker.store_id, self.broker.settings) == before
-
-    # -- what always holds -----------------------------------------------------------
+        self.twins.reopen()
 
     @invariant()
     def the_jobs_are_those_of_the_model(self) -> None:
         """Every job, every attempt, every count."""
-        expected = sorted(self.model.jobs.values(), key=lambda job: job.seq)
-        jobs, records, counts, running, earliest = self.runner.run(
-            self.store.read(picture)
-        )
-        names = ModelJob.__dataclass_fields__.keys() - {"records"}
-        found = [{name: getattr(job, name) for name in names} for job in jobs]
-        assert found == [job.facts() for job in expected]
-        assert records == [
-            [(r.run, r.lease, r.worker, r.reason) for r in job.records]
-            for job in expected
-        ]
-        assert counts == {s: len(self.model.in_states(s)) for s in JobState}
-        assert [job.id for job in running] == [
-            job.id for job in expected if job.state == "processing"
-        ]
-        assert earliest == self.model.next_run_at()
-        for job in jobs:
-            assert_consistent(job)
+        self.twins.compare()
 
     @invariant()
     def the_statistics_count_what_happened(self) -> None:
         """Also of jobs that are gone."""
-        stats = self.runner.run(self.broker.stats(None))
-        counted = self.model.counted
-        assert (stats.completed, stats.dead) == (counted["completed"], counted["dead"])
-        assert stats.cancelled == counted["cancelled"]
-        assert stats.failed_attempts == counted["failed"]
-        assert (stats.retries, stats.lost) == (counted["retried"], counted["lost"])
-        assert (stats.run.count, stats.wait.count) == (counted["run"], counted["wait"])
-
-
-def picture(reader: Reader) -> tuple[Any, ...]:
-    """Return what there is, oldest first, in one snapshot."""
-    jobs = reader.page(None, None, 10_000).jobs[::-1]
-    records = [
-        [
-            (a.run, a.lease, a.worker, a.end and a.end.reason.value)
-            for a in reader.attempts(job.seq)
-        ]
-        for job in jobs
-    ]
-    counts, running = reader.counts(), reader.running()
-    return jobs, records, counts, running, reader.next_run_at()
-
-
-def assert_consistent(job: Job) -> None:
-    """What is true of a job in whatever life it has."""
-    runs, waits = job.state is JobState.PROCESSING, job.state in WAITING
-    assert (job.lease is not None) == runs
-    assert (job.due is not None) == waits
-    assert not job.cancel_requested or runs
-    assert 0 <= job.attempts <= job.runs
-    assert job.attempts <= job.max_retries + 1
-    assert job.losses <= job.attempts
-    if job.state in FINAL:
-        assert job.finished_at is not None
-    if job.due is False:
-        assert job.run_at is not None
+        self.twins.compare_statistics()
 
 
 TestBroker = BrokerMachine.TestCase
 TestBroker.settings = settings(
-    max_examples=int(EXAMPLES or 30),
-    stateful_step_count=100 if EXAMPLES else 40,
+    max_examples=int(EXAMPLES or 20),
+    stateful_step_count=60 if EXAMPLES else 30,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def _wish(dice: random.Random) -> Wanted:
+    return Wanted(**{key: dice.choice(values) for key, values in WISHES.items()})
+
+
+def _some(dice: random.Random, most: int) -> range:
+    return range(dice.randint(1, most))
+
+
+Act = Callable[[BrokerMachine, random.Random], None]
+ALWAYS: tuple[Act, ...] = (
+    lambda m, d: m.enqueue([_wish(d) for _ in _some(d, 4)], d.random() < 0.5),
+    lambda m, d: m.enqueue([_wish(d) for _ in _some(d, 4)], d.random() < 0.5),
+    lambda m, d: m.work([d.choice(ENDS) for _ in _some(d, 8)]),
+    lambda m, d: m.claim(d.randint(1, 3)),
+    lambda m, d: m.retry_all(d.choice(("dead", "failed", "cancelled", "completed"))),
+    lambda m, d: m.wait(d.choice(TIMES)),
+    lambda m, d: m.prune(set(d.sample(FINAL, d.randint(1, 3))), d.choice((0, 1, 100))),
+    lambda m, d: m.configure(d.choice(sorted(VALUES)), d.randrange(20)),
+    lambda m, _: m.reopen(),
+)
+WITH_JOBS: tuple[Act, ...] = (
+    lambda m, d: m.cancel(d.randrange(10_000), d.choice(STATES)),
+    lambda m, d: m.retry(d.randrange(10_000), d.choice(STATES)),
+)
+WITH_RUNNING: tuple[Act, ...] = (
+    lambda m, d: m.finish(
+        d.randrange(100), d.choice(ENDS), d.random() < 0.5, d.random() < 0.5
+    ),
+    lambda m, d: m.finish_late(d.randrange(100), d.randrange(100), d.choice(ENDS)),
+    lambda m, d: m.cancel_running(d.randrange(100), d.choice(ENDS)),
+)
+
+
+@pytest.mark.parametrize("life", range(int(EXAMPLES or 5)))
+def test_a_long_life(life: int) -> None:
+    """Two hundred acts by chance, and the two queues are the same after each."""
+    dice = random.Random(random.random() if EXAMPLES else life)
+    machine = BrokerMachine()
+    try:
+        for _ in range(200):
+            acts = ALWAYS
+            acts += WITH_JOBS if machine.model.jobs else ()
+            acts += WITH_RUNNING if machine.model.in_states("processing") else ()
+            dice.choice(acts)(machine, dice)
+            machine.twins.compare()
+            machine.twins.compare_statistics()
+    finally:
+        machine.teardown()

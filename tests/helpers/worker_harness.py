@@ -7,18 +7,15 @@ test can say at its end that none is left.
 import os
 import select
 import signal
-import socket
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from helpers import waiting
-from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import ending, outputs, procfs, records, spool, wire
+from queuectld.workers import marker, outputs, pidfd, procfs, records, spool, wire
 from queuectld.workers.launch import launch
 from queuectld.workers.records import WorkerRecord
 
@@ -145,14 +142,6 @@ class WorkerHarness:
             if isinstance(message, kind):
                 return message
 
-    def silent(self, command: Callable[[], object]) -> None:
-        """Do something and assert that the worker does not answer it.
-
-        A run of its own bounds the wait: its start is the next thing that is said.
-        """
-        command()
-        self.run("true")
-
     def vanish(self) -> None:
         """Be gone, as a daemon that was killed."""
         self.socket.close()
@@ -182,7 +171,7 @@ class WorkerHarness:
 
     def processes(self) -> list[procfs.Process]:
         """Return the living processes of this harness's jobs, however they hid."""
-        marked = f"{ending.MARKER}={self.store}:".encode()
+        marked = f"{marker.NAME}={self.store}:".encode()
         table = procfs.scan()
         found = {p.pid: p for p in table.values() if marked in _environ(p.pid)}
         for seed in [self.pid, *found]:
@@ -211,7 +200,7 @@ class WorkerHarness:
         return self._status
 
     def close(self) -> list[procfs.Process]:
-        """End everything by force; return what there was to end, the worker excepted."""
+        """End everything by force; return what there was, the worker excepted."""
         self.socket.close()
         left = self.processes()
         if self._status is None:
@@ -220,7 +209,7 @@ class WorkerHarness:
             else:
                 self.signal(signal.SIGKILL)
         for entry in left:
-            ending.send(entry.id, signal.SIGKILL)
+            pidfd.send(entry.id, signal.SIGKILL)
         self.exit_status()
         os.close(self.pidfd)
         return left
@@ -237,23 +226,6 @@ def worker(home: Path) -> Iterator[WorkerHarness]:
         raise
     left = harness.close()
     assert not left, f"processes are left: {left}"
-
-
-def took(action: Callable[[], object]) -> float:
-    """Return the seconds that something took."""
-    before = time.monotonic()
-    action()
-    return time.monotonic() - before
-
-
-def interrupted(end: AttemptEnd) -> bool:
-    """Return whether a run ended because an operator wanted it to."""
-    return end.reason is Reason.INTERRUPTED
-
-
-def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Return both ends of a link, for tests without a worker."""
-    return socket.socketpair()
 
 
 def _environ(pid: int) -> bytes:

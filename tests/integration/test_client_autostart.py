@@ -23,8 +23,7 @@ PROGRAM = Path(__file__).parents[1] / "helpers" / "stub_queuectld.py"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a home for a daemon that is started there, and ended after the test."""
-    for name in ("QUEUECTL_SOCKET", "QUEUECTL_AUTOSTART"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("QUEUECTL_SOCKET", raising=False)
     monkeypatch.setenv("QUEUECTL_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
     monkeypatch.setattr(autostart, "COMMAND", (sys.executable, str(PROGRAM)))
@@ -83,13 +82,11 @@ def test_a_daemon_is_not_started_with_a_jobs_variables(
     assert starts(home) == ["None"]
 
 
-@pytest.mark.parametrize("variable", ["QUEUECTL_AUTOSTART", "QUEUECTL_SOCKET"])
-def test_the_environment_can_forbid_a_start(
-    home: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+def test_nothing_is_started_where_the_environment_names_a_socket(
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By saying so, or by naming a socket, which may be anybody's."""
-    value = {"QUEUECTL_AUTOSTART": "0", "QUEUECTL_SOCKET": str(home / "s")}[variable]
-    monkeypatch.setenv(variable, value)
+    """It may be anybody's."""
+    monkeypatch.setenv("QUEUECTL_SOCKET", str(home / "s"))
     with pytest.raises(DaemonNotRunningError, match="queuectl daemon start"):
         ping()
     assert starts(home) == []

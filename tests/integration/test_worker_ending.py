@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from helpers import waiting, worker_harness
 from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.vocabulary import Reason
@@ -164,8 +165,7 @@ def fifo(worker: WorkerHarness) -> str:
 
 
 FAMILY = """
-import os, signal, sys, time
-depth = 0
+import os, time
 def hold(name):
     print(name, flush=True)
     time.sleep(600)
@@ -225,7 +225,8 @@ def test_what_a_job_left_behind_and_ignores_sigterm(worker: WorkerHarness) -> No
     script = "trap '' TERM; (while :; do sleep 0.01; done) & exit 0"
     end = worker.run(script, kill_grace=SHORT)
     assert (end.reason, end.exit_code) == (Reason.EXIT, 0)
-    assert end.message == "ended 1 process that it left behind"
+    assert "left behind" in (end.message or "")
+    assert worker.processes() == []
 
 
 def test_cancel_while_leftovers_are_ended(worker: WorkerHarness) -> None:
@@ -286,7 +287,9 @@ def test_sigterm_comes_once(worker: WorkerHarness) -> None:
 
 def test_a_stopped_job_can_still_clean_up(worker: WorkerHarness) -> None:
     """SIGTERM reaches a stopped job because it is made to go on."""
-    order = worker.start("trap 'echo bye; exit 0' TERM; echo up; kill -STOP $$; sleep 9")
+    order = worker.start(
+        "trap 'echo bye; exit 0' TERM; echo up; kill -STOP $$; sleep 9"
+    )
     main = main_of(worker)
     waiting.until(lambda: (p := procfs.process(main)) and p.state == "T", "the stop")
     worker.send(cancel(order))
@@ -307,8 +310,9 @@ def test_job_that_forks_for_ever(worker: WorkerHarness) -> None:
 
 
 RUNNER = """
-import os, signal
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+import os, time
+if os.fork():
+    time.sleep(600)
 print("up", flush=True)
 while True:
     if os.fork():
@@ -320,8 +324,7 @@ while True:
 @pytest.mark.parametrize("escape", ["pass", "os.setsid()"])
 def test_job_that_runs_away(worker: WorkerHarness, escape: str) -> None:
     """A process that forks and exits, again and again, is caught on the run."""
-    script = RUNNER.format(escape=escape)
-    order = worker.start(python(f"import os\nif os.fork():\n os.wait()\n{script}"))
+    order = worker.start(python(RUNNER.format(escape=escape)))
     worker.says(order, "up")
     worker.send(cancel(order, grace=0))
     assert worker.finished().reason is Reason.CANCELLED
@@ -391,7 +394,7 @@ def test_output_limit(worker: WorkerHarness) -> None:
 
 
 def test_output_limit_counts_both_streams(worker: WorkerHarness) -> None:
-    """stdout and stderr share one limit."""
+    """Both together count, not each for itself."""
     script = "head -c 600 /dev/zero; head -c 600 /dev/zero >&2; exec sleep 600"
     assert worker.run(script, output_limit=1000).reason is Reason.OUTPUT_LIMIT
 

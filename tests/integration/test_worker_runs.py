@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from helpers import waiting, worker_harness
 from helpers.worker_harness import ENV, WorkerHarness
 from queuectl_protocol.vocabulary import Reason
@@ -19,7 +20,9 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def output_of(worker: WorkerHarness, command: str | tuple[str, ...], **say: object) -> str:
+def output_of(
+    worker: WorkerHarness, command: str | tuple[str, ...], **say: object
+) -> str:
     """Run a command that succeeds and return its stdout."""
     order = worker.order(command, **say)
     worker.send(order)
@@ -112,7 +115,9 @@ def test_session_and_stdin(worker: WorkerHarness) -> None:
 
 def test_nothing_is_inherited_by_accident(worker: WorkerHarness) -> None:
     """No open file, blocked signal or ignored signal of the worker is left to a job."""
-    text = output_of(worker, "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status")
+    text = output_of(
+        worker, "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    )
     files, masks = text.split("SigBlk:")
     assert files.split() == ["0", "1", "2", "3"]  # 3 is ls's own
     blocked, ignored = masks.split("SigIgn:")
@@ -141,7 +146,12 @@ def test_program_is_searched_in_the_jobs_path(
         tool.write_text(f"#!/bin/sh\necho {place}\n")
         tool.chmod(0o755)
     cwd = str(tmp_path)
-    for path, found in (("bin", "bin"), ("nowhere:", "."), (":bin", "."), ("bin:", "bin")):
+    for path, found in (
+        ("bin", "bin"),
+        ("nowhere:", "."),
+        (":bin", "."),
+        ("bin:", "bin"),
+    ):
         assert output_of(worker, ("tool",), cwd=cwd, env={"PATH": path}) == f"{found}\n"
     assert output_of(worker, ("./tool",), cwd=cwd) == ".\n"
     assert output_of(worker, ("echo", "x"), env={}) == "x\n"
@@ -164,7 +174,11 @@ SPAWN_ERRORS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
     "unknown": (("no-such-tool",), {}, "no-such-tool: command not found"),
     "missing": (("/no/such/tool",), {}, "/no/such/tool: no such file"),
     "not executable": (("{home}/text",), {}, "permission denied"),
-    "not executable in PATH": (("text",), {"env": {"PATH": "{home}"}}, "permission den"),
+    "not executable in PATH": (
+        ("text",),
+        {"env": {"PATH": "{home}"}},
+        "permission den",
+    ),
     "directory": (("{home}",), {}, "permission denied"),
     "no program": (("{home}/garbage",), {}, "neither a program"),
     "no interpreter": (("{home}/orphan",), {}, "interpreter"),

@@ -13,9 +13,6 @@ OURS = {"uid": os.geteuid()}
 THEIRS = {"uid": os.geteuid() + 1}
 
 
-MINIMAL = joboptions.minimal
-
-
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inherit from a process whose state is known."""
@@ -23,7 +20,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inherit, "capture", lambda: {**here})
     monkeypatch.setattr(
         joboptions,
-        "minimal",
+        "_minimal",
         lambda uid: {"USER": "us" if uid == os.geteuid() else "them"},
     )
 
@@ -70,28 +67,15 @@ def test_nothing_is_inherited_by_another_users_daemon() -> None:
     assert given == {"env": {"USER": "them", "A": "1"}}
 
 
-def test_a_minimal_environment_has_a_path() -> None:
-    """A user who is in no list has at least a PATH; one who is, a home too."""
-    assert MINIMAL(2**31 - 5) == {"PATH": joboptions.PATH}
-    assert {"HOME", "USER", "LOGNAME", "SHELL"} < set(MINIMAL(0))
-
-
 def test_a_directory_that_is_gone_can_be_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From a removed directory a job can be enqueued that has one of its own."""
-    moved: list[str] = []
-
-    def capture() -> dict[str, Any]:
-        if not moved:
-            raise errors.CurrentDirectoryError
-        return {"umask": "0022"}
-
-    monkeypatch.setattr(inherit, "capture", capture)
-    monkeypatch.setattr(os, "chdir", moved.append)
+    lent = {"cwd": None, "umask": "0022"}
+    monkeypatch.setattr(inherit, "capture", lambda: {**lent})
     with pytest.raises(errors.CurrentDirectoryError):
         _options().inherited(OURS, {})
-    assert _options().inherited(OURS, {"cwd": "/srv"}) == {"umask": "0022"}
+    assert _options().inherited(OURS, {"cwd": "/srv"}) == lent
 
 
 def test_a_field_is_given_once() -> None:

@@ -36,9 +36,9 @@ def test_a_note_cannot_pass_for_two(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_pairs_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
-    """Values stand below each other, and empty ones are not there."""
-    output.pairs([("A", "1"), ("Long", "2\n"), ("None", "")])
-    assert capsys.readouterr().out == "A     1\nLong  2\\n\n"
+    """Values stand below each other, and empty ones are not there; all is escaped."""
+    output.pairs([("A", "1"), ("Lo\t", "2\n"), ("None", "")])
+    assert capsys.readouterr().out == "A     1\nLo\\t  2\\n\n"
 
 
 def test_colours_are_for_terminals_that_want_them(

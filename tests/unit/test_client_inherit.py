@@ -47,13 +47,21 @@ def test_a_daemon_of_another_user_gets_nothing() -> None:
     assert set(inherit.for_daemon({"uid": os.geteuid()})) == {"cwd", "umask", "env"}
 
 
-def test_a_directory_that_is_gone_is_an_error(
+def test_a_directory_that_is_gone_is_lent_to_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job is not run somewhere else in silence."""
+    """A job that needs it is not run somewhere else in silence; others do run."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
+    lent = inherit.capture()
+    assert lent["cwd"] is None
+    for job in ({}, {"cwd": None}):
+        with pytest.raises(CurrentDirectoryError, match="cwd"):
+            inherit.check(job, lent)
+    inherit.check({"cwd": "/srv"}, lent)
+    inherit.check({}, {})
+    assert inherit.absolute("/a/../b") == "/b"
     with pytest.raises(CurrentDirectoryError, match="cwd"):
-        inherit.capture()
+        inherit.absolute("sub")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from queuectl.errors import CurrentDirectoryError
 from queuectl.submission import NewJob, to_wire
 from queuectld.core.submission import FIELDS
 
@@ -54,6 +55,14 @@ def test_given_variables_complete_the_inherited_ones() -> None:
     """Its own win; nothing else is taken from what is inherited."""
     inherited = {"cwd": "/", "env": {"A": "1", "B": "2"}}
     assert to_wire({"env": {"B": "3"}}, inherited) == {"env": {"A": "1", "B": "3"}}
+
+
+def test_a_directory_that_is_gone_is_refused_where_it_is_needed() -> None:
+    """A job with a directory of its own does not need it."""
+    with pytest.raises(CurrentDirectoryError):
+        to_wire({"command": "x"}, {"cwd": None})
+    job = {"command": "x", "cwd": "/srv"}
+    assert to_wire(job, {"cwd": None}) == job
 
 
 def test_without_inheritance_the_given_variables_are_all() -> None:

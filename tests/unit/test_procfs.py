@@ -1,6 +1,7 @@
 """The process table: parsing, and the tree in it."""
 
 import pytest
+
 from queuectld.workers import procfs
 from queuectld.workers.procfs import Process, ProcessId
 

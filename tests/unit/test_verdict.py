@@ -4,9 +4,10 @@ import signal
 from dataclasses import replace
 
 import pytest
+
 from queuectl_protocol.vocabulary import Reason
 from queuectld.workers import verdict, wire
-from queuectld.workers.ending import Exit
+from queuectld.workers.children import Exit
 from queuectld.workers.verdict import Facts
 
 ORDER = wire.Run(8, 1, 1, "j", "x", None, None, None, 300, 5, 1 << 30)

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+
 from helpers import feeding
 from queuectl_protocol import messages
 from queuectl_protocol.errors import FrameTooLargeError, ProtocolError

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
 from queuectld.workers import records, spool
@@ -31,8 +32,7 @@ def test_record_there_and_back(record: WorkerRecord) -> None:
 
 def test_record_has_a_fixed_size() -> None:
     """Even the longest record fits, so rewriting never needs more space."""
-    numbers = dict.fromkeys(("lease", "seq", "run", "job_pid", "job_ticks"), BIG)
-    longest = replace(IDLE, worker=BIG, pid=BIG, ticks=BIG, **numbers)
+    longest = WorkerRecord(UUID, BIG, UUID, *[BIG] * 7)
     assert len(records.encode(longest)) == len(records.encode(IDLE)) == records.SIZE
 
 
@@ -68,7 +68,13 @@ def test_result_from_a_later_minor_version() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 2}, {"reason": "boredom"}, {"lease": None}, {"seq": "8"}, {"run": 1.5}],
+    [
+        {"version": 2},
+        {"reason": "boredom"},
+        {"lease": None},
+        {"seq": "8"},
+        {"run": 1.5},
+    ],
 )
 def test_result_that_is_none(change: dict[str, object]) -> None:
     """A result that cannot be understood is told as such, never guessed at."""

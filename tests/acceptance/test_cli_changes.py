@@ -1,0 +1,180 @@
+"""``cancel``, ``retry``, ``prune`` and ``dlq``: commands that change jobs."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from helpers.cli import Cli, Said, shared
+
+cli = shared(workers=1)
+
+FINAL = "--max-retries", "0"
+
+
+@pytest.fixture
+def empty(cli: Cli) -> Iterator[Cli]:
+    """Remove what other tests have left."""
+    cli.home.ask("prune", states=["completed", "cancelled", "dead"])
+    return cli
+
+
+def pending(cli: Cli) -> str:
+    """Enqueue a job that stays where it is; return its id."""
+    return cli.enqueue("true", "--delay", "1d")
+
+
+def test_cancel_is_about_jobs_that_wait(cli: Cli) -> None:
+    """Each is told; the others are cancelled whatever is wrong with one."""
+    waits, other = pending(cli), pending(cli)
+    done = cli.ended("true")
+    assert cli("cancel", waits, "nope", done, other, waits) == Said(
+        1,
+        f"{waits}: cancelled\n{other}: cancelled\n",
+        "queuectl: no job has the id 'nope'\n"
+        f"queuectl: job {done} is completed already; there is nothing to cancel\n",
+    )
+
+
+def test_cancel_returns_when_a_running_job_is_gone(cli: Cli) -> None:
+    """Everything it started is; and it is cancelled, not failed."""
+    script = "setsid sleep 601 & (setsid sleep 601 &); echo >{0}; sleep 601"
+    job = cli.enqueue(script.format("cancelled"))
+    cli.home.appears("cancelled")
+    assert cli("cancel", job) == Said(0, f"{job}: cancelled\n", "")
+    assert not [seen for seen in cli.home.processes() if "sleep 601" in seen.command]
+    found = cli.home.job(job)
+    assert (found["state"], found["reason"]) == ("cancelled", "cancelled")
+    assert cli("wait", job) == Said(130, f"{job}: cancelled\n", "")
+
+
+def test_cancel_and_retry_print_json(cli: Cli) -> None:
+    """An array of what was changed; an empty one where nothing was."""
+    job = pending(cli)
+    (cancelled,) = cli.json("cancel", "--json", job)
+    assert cancelled == cli.home.job(job)
+    (retried,) = cli.json("retry", "--json", job)
+    assert (retried["id"], retried["state"]) == (job, "pending")
+    said = cli("retry", "--json", "nope")
+    assert said == Said(1, "[]\n", "queuectl: no job has the id 'nope'\n")
+
+
+def test_retry_runs_a_job_again(cli: Cli) -> None:
+    """Whatever became of it; earlier attempts are kept."""
+    dead = cli.ended("exit 1", *FINAL)
+    done = cli.ended("true")
+    waits = cli.enqueue("exit $((QUEUECTL_ATTEMPT < 2))")
+    cli.home.until_state(waits, "failed")
+    queued = pending(cli)
+    said = cli("retry", dead, done, waits, queued, "nope")
+    assert said == Said(
+        1,
+        f"{dead}: pending\n{done}: pending\n{waits}: pending\n",
+        f"queuectl: job {queued} is queued already; there is nothing to retry\n"
+        "queuectl: no job has the id 'nope'\n",
+    )
+    assert cli("wait", dead, done, waits).out.splitlines() == [
+        f"{dead}: dead (exit 1)",
+        f"{done}: completed",
+        f"{waits}: completed",
+    ]
+    assert [cli.home.job(job)["runs"] for job in (dead, done, waits)] == [2, 2, 2]
+
+
+def test_prune_deletes_what_has_ended(empty: Cli) -> None:
+    """Completed and cancelled jobs unless told otherwise, with their output."""
+    cli = empty
+    done, dead, cancelled = (
+        cli.ended("echo x"),
+        cli.ended("false", *FINAL),
+        pending(cli),
+    )
+    waits = pending(cli)
+    cli.ok("cancel", cancelled)
+    assert cli.ok("prune", "--older-than", "1h") == "0 jobs deleted\n"
+    assert cli.ok("prune", "--state", "cancelled") == "1 job deleted\n"
+    assert cli.json("prune", "--json") == {"pruned": 1}
+    assert cli.refused("show", done) == f"no job has the id '{done}'"
+    assert cli.refused("logs", done) == f"no job has the id '{done}'"
+    assert cli.home.job(dead)["state"] == "dead"
+    assert cli.home.job(waits)["state"] == "pending"
+    both = ("--state", "dead", "-s", "completed")
+    assert cli.ok("prune", *both, "--older-than", "0") == "1 job deleted\n"
+
+
+def test_the_dead_letter_queue_has_the_dead(empty: Cli) -> None:
+    """It lists them, newest first, and shows them alone."""
+    cli = empty
+    assert cli("dlq", "list") == Said(0, "", "no dead jobs\n")
+    assert cli.json("dlq", "list", "--json") == []
+    done = cli.ended("true")
+    dead = [cli.ended("echo last words; exit 3", *FINAL) for _ in range(3)]
+    newest = dead[::-1]
+    listed = cli.json("dlq", "list", "--json")
+    assert [job["id"] for job in listed] == newest
+    assert [job["id"] for job in cli.json("dlq", "list", "--json", "-n", "2")] == (
+        newest[:2]
+    )
+    header, first, output, *_ = cli.ok("dlq", "list", "--output").splitlines()
+    assert header.split()[:2] == ["ID", "STATE"]
+    assert first.split()[:2] == [newest[0], "dead"]
+    assert output == "    | last words"
+    assert cli.ok("dlq", "show", dead[0]) == cli.ok("show", dead[0])
+    shown = cli.json("dlq", "show", "--json", dead[0])
+    assert shown == cli.json("show", "--json", dead[0])
+    said = cli.refused("dlq", "show", done)
+    assert said == f"job '{done}' is completed, not dead; see: queuectl show {done}"
+    assert cli.refused("dlq", "show", "nope") == "no job has the id 'nope'"
+
+
+def test_the_dead_are_retried_with_their_whole_budget(empty: Cli) -> None:
+    """One by one, or all of them; nothing that is not dead."""
+    cli = empty
+    done = cli.ended("true")
+    dead = [cli.ended("exit 1", *FINAL) for _ in range(3)]
+    assert cli("dlq", "retry", dead[0], done) == Said(
+        1, f"{dead[0]}: pending\n", f"queuectl: job {done} is completed, not dead\n"
+    )
+    cli.home.ended(dead[0])
+    assert cli.ok("dlq", "retry", "--all") == "3 jobs pending again\n"
+    for job in dead:
+        cli.home.ended(job)
+    assert [cli.home.job(job)["runs"] for job in dead] == [3, 2, 2]
+    assert cli.json("dlq", "retry", "--all", "--json") == {"retried": 3}
+    for job in dead:
+        cli.home.ended(job)
+    (retried,) = cli.json("dlq", "retry", "--json", dead[0])
+    assert retried["id"] == dead[0]
+    cli.home.ended(dead[0])
+
+
+def test_the_dead_are_purged(empty: Cli) -> None:
+    """With their output; other jobs stay."""
+    cli = empty
+    done = cli.ended("true")
+    for _ in range(2):
+        cli.ended("exit 1", *FINAL)
+    assert cli.ok("dlq", "purge", "--older-than", "30d") == "0 jobs deleted\n"
+    assert cli.ok("dlq", "purge") == "2 jobs deleted\n"
+    assert cli.json("dlq", "purge", "--yes", "--json") == {"pruned": 0}
+    assert cli.home.job(done)["state"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cancel",), "Missing argument 'ID...'."),
+        (("cancel", ""), "Invalid value for 'ID...': an id is not empty"),
+        (("retry",), "Missing argument 'ID...'."),
+        (("prune", "--state", "pending"), "Invalid value for '-s' / '--state'"),
+        (("prune", "--older-than", "7 days"), "Invalid value for '--older-than'"),
+        (("dlq", "retry"), "give the ids of jobs, or --all"),
+        (("dlq", "retry", "--all", "7"), "give the ids of jobs, or --all"),
+        (("dlq", "list", "--limit", "0"), "Invalid value for '-n' / '--limit'"),
+        (("dlq", "empty"), "There is no command 'empty'."),
+    ],
+)
+def test_mistakes_are_usage_errors(
+    cli: Cli, arguments: tuple[str, ...], message: str
+) -> None:
+    """Exit status 2, before anything is asked of the daemon."""
+    assert cli.misuse(*arguments).startswith(message)

@@ -1,0 +1,105 @@
+"""``worker``: what its commands say. What they do is in test_worker_stop.py."""
+
+import pytest
+
+from helpers.cli import Cli, Said, shared
+from helpers.home import seconds
+
+cli = shared(workers=0)
+
+WORKER_FIELDS = {
+    "worker", "pid", "state", "job", "run", "started_at", "adopted", "bound",
+}  # fmt: skip
+
+
+def test_workers_are_added(cli: Cli) -> None:
+    """Start returns when they are ready, and names them; stop when they are gone."""
+    assert cli("worker", "start") == Said(0, "1 worker ready: 1\n", "")
+    assert cli("worker", "start", "--count", "2") == Said(
+        0, "2 workers ready: 2, 3\n", ""
+    )
+    assert cli.json("status", "--json")["workers"] == {"active": 3, "busy": 0}
+    assert cli("worker", "stop") == Said(0, "3 workers stopped\n", "")
+    assert cli.home.workers() == []
+    assert cli("worker", "stop", "--timeout", "1m") == Said(
+        0, "0 workers stopped\n", ""
+    )
+    assert cli("worker", "stop", "--now") == Said(0, "0 workers stopped\n", "")
+
+
+def test_worker_commands_print_json(cli: Cli) -> None:
+    """The new workers and how many are wanted; the list; the numbers stopped."""
+    started = cli.json("worker", "start", "-n", "2", "--json")
+    assert started["wanted"] == 2
+    assert [set(each) for each in started["workers"]] == [WORKER_FIELDS] * 2
+    assert {each["state"] for each in started["workers"]} == {"idle"}
+    assert cli.json("worker", "list", "--json") == started["workers"]
+    stopped = cli.json("worker", "stop", "--json")
+    assert stopped == {"stopped": 2, "interrupted": 0}
+    assert cli.json("worker", "list", "--json") == []
+    assert cli("worker", "list") == Said(0, "", "no workers are running\n")
+
+
+def test_a_worker_is_listed_with_what_it_runs(cli: Cli) -> None:
+    """Its job, the run and since when; a foreground one is marked."""
+    client = cli.home.begin("worker", "start", "--foreground", "--count", "1")
+    assert client.stdout
+    assert client.stdout.readline().startswith("1 worker ready: ")
+    gate = cli.home.gate()
+    job = cli.enqueue("echo >listed; read _ <gate")
+    cli.home.appears("listed")
+    (found,) = cli.json("worker", "list", "--json")
+    assert (found["state"], found["job"], found["run"]) == ("busy", job, 1)
+    assert (found["bound"], found["adopted"]) == (True, False)
+    assert seconds(found["started_at"], cli.home.job(job)["started_at"]) >= 0
+    header, row = cli.ok("worker", "list").splitlines()
+    titles = ["WORKER", "PID", "STATE", "JOB", "RUN", "FOR", "NOTES"]
+    assert header.split() == titles
+    number, pid = str(found["worker"]), str(found["pid"])
+    assert row.split()[:5] == [number, pid, "busy", job, "1"]
+    assert row.endswith("foreground")
+    gate.open()
+    cli.home.ended(job)
+    client.terminate()
+    assert client.communicate()[0] == "1 worker stopped\n"
+
+
+def test_stop_tells_what_it_waits_for(cli: Cli) -> None:
+    """On stderr; and how many jobs were interrupted."""
+    cli.ok("worker", "start")
+    job = cli.enqueue("echo >stopped; sleep 605", "--id", "stopped")
+    cli.home.appears("stopped")
+    assert cli("worker", "stop", "--timeout", "0.1") == Said(
+        0,
+        "1 worker stopped\n1 job interrupted, and pending again\n",
+        "waiting for 1 running job\n",
+    )
+    assert cli.home.job(job)["state"] == "pending"
+    cli.ok("cancel", job)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("start", "--count", "0"), "Invalid value for '-n' / '--count': 0 is not in"),
+        (("start", "--count", "257"), "Invalid value for '-n' / '--count': 257 is"),
+        (("start", "--count", "two"), "Invalid value for '-n' / '--count'"),
+        (("start", "2"), "Got unexpected extra argument (2)"),
+        (("stop", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("stop", "--now", "--timeout", "1"), "give --timeout or --now, not both"),
+    ],
+)
+def test_mistakes_are_usage_errors(
+    cli: Cli, arguments: tuple[str, ...], message: str
+) -> None:
+    """Exit status 2."""
+    assert cli.misuse("worker", *arguments).startswith(message)
+
+
+def test_there_is_a_most_of_workers(cli: Cli) -> None:
+    """None is started when all are too many."""
+    cli.ok("worker", "start")
+    message = "a daemon runs at most 256 workers; nothing was started"
+    assert cli.refused("worker", "start", "--count", "256") == message
+    assert len(cli.home.workers()) == 1
+    cli.ok("worker", "stop")

@@ -1,0 +1,147 @@
+"""A broker with a clock that stands still, on a store that lives for one test."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from helpers.clocks import StandingClock
+from helpers.jobs import NOW
+from helpers.stores import Home
+from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.broker import Broker, Finished, IfExists
+from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.store.api import Reader, Store, Transaction
+
+T = TypeVar("T")
+
+RANDOM = 0.5
+"""What is drawn for the jitter of a retry."""
+
+
+@dataclass
+class Desk:
+    """A broker and what stands around it.
+
+    Attributes:
+        waiting: what ``on_waiting`` was called with, in order.
+    """
+
+    broker: Broker
+    store: Store
+    clock: StandingClock = field(default_factory=StandingClock)
+    waiting: list[int | None] = field(default_factory=list)
+
+    async def enqueue(self, command: str = "true", **fields: Any) -> Job:
+        """Add one job."""
+        submission = Submission(command, **fields)
+        (done,) = await self.broker.enqueue([submission], if_exists=IfExists.ERROR)
+        return done.job
+
+    async def claim(self, worker: int = 1) -> Assignment:
+        """Let a worker take the next job, which there must be."""
+        (assignment,) = await self.broker.claim([worker])
+        return assignment
+
+    async def finish(
+        self,
+        job: Job,
+        reason: Reason = Reason.EXIT,
+        exit_code: int | None = None,
+        *,
+        next_for: int | None = None,
+        **fields: Any,
+    ) -> Finished:
+        """End the job's run, now: with exit code 0 unless something is said."""
+        assert job.lease is not None
+        if reason is Reason.EXIT and exit_code is None:
+            exit_code = 0
+        values = {"started_at": job.started_at, "finished_at": self.clock.now, **fields}
+        end = AttemptEnd(job.lease, reason=reason, exit_code=exit_code, **values)
+        return await self.broker.finish(job.seq, end, next_for=next_for)
+
+    async def run(self, reason: Reason = Reason.EXIT, exit_code: int = 0) -> Job:
+        """Run the next job to its end; return it as it is then."""
+        assignment = await self.claim()
+        code = exit_code if reason is Reason.EXIT else None
+        finished = await self.finish(assignment.job, reason, code)
+        assert finished.job is not None
+        return finished.job
+
+    async def in_state(self, state: JobState, **fields: Any) -> Job:
+        """Add a job and bring it into a state. Nothing else may be waiting."""
+        job = await self.enqueue(**{"max_retries": 0, **fields})
+        if state is JobState.PENDING:
+            return job
+        if state is JobState.CANCELLED:
+            return await self.broker.cancel(job.id)
+        if state is JobState.PROCESSING:
+            return (await self.claim()).job
+        return await self.run(exit_code=int(state is not JobState.COMPLETED))
+
+    async def now(self, job: Job) -> Job:
+        """Return the job as it is now."""
+        return (await self.broker.view(job.id)).job
+
+
+@asynccontextmanager
+async def a_desk(
+    home: Home, now: int = NOW, around: Callable[[Store], Store] = lambda store: store
+) -> AsyncIterator[Desk]:
+    """Open the store at home and a broker on it, or on what ``around`` makes of it."""
+    clock = StandingClock(now)
+    async with home.open() as store:
+        broker = Broker(around(store), clock, lambda: RANDOM)
+        await broker.open()
+        desk = Desk(broker, store, clock)
+        broker.on_waiting = desk.waiting.append
+        yield desk
+
+
+Turn = Callable[[], Awaitable[object]]
+
+
+class Interrupted:
+    """A store that gives others a turn after each write, or read: in a test, always.
+
+    Attributes:
+        writes: how many there were.
+        after_write, after_read: what the others do.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.writes = 0
+        self.after_write: Turn | None = None
+        self.after_read: Turn | None = None
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Write, then let the others do theirs, undisturbed."""
+        result = await self._store.write(work)
+        self.writes += 1
+        turn, self.after_write = self.after_write, None
+        if turn is not None:
+            await turn()
+            self.after_write = turn
+        return result
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Read, then let the others do theirs, undisturbed."""
+        result = await self._store.read(query)
+        turn, self.after_read = self.after_read, None
+        if turn is not None:
+            await turn()
+            self.after_read = turn
+        return result
+
+    async def checkpoint(self) -> None:
+        """Move the log."""
+        await self._store.checkpoint()
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts."""
+        return self._store.facts()
+
+    async def close(self) -> None:
+        """Close."""
+        await self._store.close()

@@ -1,0 +1,394 @@
+"""A worker without its daemon, or with a daemon that wants it to go."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import waiting, worker_harness
+from helpers.worker_harness import WorkerHarness
+from queuectl_protocol.frames import encode_frame
+from queuectl_protocol.vocabulary import Reason
+from queuectld.workers import outputs, records, spool, wire
+
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.01; done"
+WAITS = "echo up; read line < fifo; exit 5"
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
+    os.mkfifo(tmp_path / "fifo")
+    with worker_harness.worker(tmp_path) as ready:
+        yield ready
+
+
+def waiting_job(worker: WorkerHarness) -> wire.Run:
+    """Start a job that ends, with 5, when ``go_on`` is called."""
+    order = worker.start(WAITS, cwd=str(worker.home))
+    worker.says(order, "up")
+    return order
+
+
+def go_on(worker: WorkerHarness) -> None:
+    (worker.home / "fifo").write_text("go on\n")
+
+
+# The daemon is gone
+
+
+def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
+    """Nothing to do and nobody to serve: it ends and leaves nothing."""
+    worker.run("true")
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert not worker.record_path.exists()
+    assert spool.leases(str(worker.spool_dir)) == []
+
+
+def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
+    """A job outlives its daemon; its result waits for the next one, with its record."""
+    order = waiting_job(worker)
+    worker.vanish()
+    go_on(worker)
+    assert worker.exit_status() == 0
+    end = worker.spooled(order.lease)
+    assert end is not None
+    assert (end.lease, end.reason, end.exit_code) == (order.lease, Reason.EXIT, 5)
+    assert end.stdout_bytes == 3
+    kept = spool.read(str(worker.spool_dir), order.lease)
+    assert kept is not None
+    assert (kept.store, kept.worker, kept.seq, kept.run) == (
+        worker.store, 1, order.seq, 1,
+    )  # fmt: skip
+    record = worker.record()
+    assert record is not None
+    assert record.lease == order.lease
+    where = (str(worker.output_dir), order.seq, order.run, order.lease)
+    assert outputs.sizes(*where) == (3, 0), "both files stay for the daemon to judge by"
+
+
+def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
+    """The closed link is not looked at again while the job runs."""
+    waiting_job(worker)
+    worker.vanish()
+    where = Path(f"/proc/{worker.pid}/syscall")
+    if os.uname().machine == "x86_64":
+        waiting.until(lambda: where.read_text().startswith("7 "), "poll(2)")
+    switches = Path(f"/proc/{worker.pid}/status")
+    before = voluntary_switches(switches)
+    select.poll().poll(50)
+    assert voluntary_switches(switches) - before <= 1
+    go_on(worker)
+    assert worker.exit_status() == 0
+
+
+def voluntary_switches(status: Path) -> int:
+    (line,) = [x for x in status.read_text().splitlines() if x.startswith("voluntary")]
+    return int(line.split()[1])
+
+
+def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
+    """A worker keeps its job's promises alone."""
+    order = worker.start("exec sleep 600", timeout=0.5)
+    worker.vanish()
+    assert worker.exit_status() == 0
+    end = worker.spooled(order.lease)
+    assert end is not None
+    assert (end.reason, end.signal) == (Reason.TIMEOUT, 15)
+
+
+def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
+    """A daemon that dies between the result and its ack finds it in the spool."""
+    order = worker.start("exit 4")
+    told = worker.finished()
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) == told
+    assert worker.record_path.exists()
+
+
+def test_result_that_was_taken(worker: WorkerHarness) -> None:
+    """An acknowledged result is not spooled."""
+    order = worker.start("exit 4")
+    worker.finished()
+    worker.send(wire.Ack(order.lease))
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is None
+
+
+def test_ack_of_another_result(worker: WorkerHarness) -> None:
+    """An ack counts only for the lease that it names."""
+    order = worker.start("exit 4")
+    worker.finished()
+    worker.send(wire.Ack(order.lease + 1))
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is not None
+
+
+def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None:
+    """A result that meets a broken pipe goes to the spool."""
+    order = waiting_job(worker)
+    worker.signal(signal.SIGSTOP)
+    worker.vanish()
+    go_on(worker)
+    worker.signal(signal.SIGCONT)
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is not None
+
+
+def test_worker_that_nobody_greets(tmp_path: Path) -> None:
+    """A daemon that dies before its hello leaves no worker behind."""
+    harness = WorkerHarness(tmp_path)
+    harness.vanish()
+    assert harness.exit_status() == 0
+    assert harness.close() == []
+
+
+# The spool resists
+
+
+def test_spool_without_room(worker: WorkerHarness) -> None:
+    """The worker tries again until the result is kept."""
+    order = waiting_job(worker)
+    obstacle = worker.spool_dir / f"{order.lease}.json.tmp"
+    obstacle.mkdir()
+    worker.vanish()
+    go_on(worker)
+    waiting.until(lambda: not worker.processes(), "the job's end")
+    obstacle.rmdir()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is not None
+
+
+def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
+    """A second SIGTERM ends the wait: the result is lost, and the status says so."""
+    order = waiting_job(worker)
+    (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
+    worker.vanish()
+    go_on(worker)
+    waiting.until(lambda: not worker.processes(), "the job's end")
+    worker.signal(signal.SIGQUIT)
+    assert worker.exit_status() == 1
+    assert worker.record_path.exists()
+
+
+def test_spool_that_is_gone(worker: WorkerHarness) -> None:
+    """Without a state directory nobody will ask: no worker waits for ever."""
+    waiting_job(worker)
+    worker.spool_dir.rmdir()
+    worker.vanish()
+    go_on(worker)
+    assert worker.exit_status() == 1
+
+
+# The output directory resists
+
+
+def blocked_job(worker: WorkerHarness) -> tuple[wire.Run, Path]:
+    """Give a job whose output files cannot be created; return it and the obstacle."""
+    order = worker.order("echo x")
+    obstacle = worker.output_dir / str(order.seq // outputs.SHARD)
+    obstacle.write_text("in the way")
+    worker.send(order)
+    trouble = worker.receive(wire.Trouble)
+    assert trouble.lease == order.lease
+    assert order.id in trouble.message
+    assert "trying again" in trouble.message
+    return order, obstacle
+
+
+def test_output_without_room(worker: WorkerHarness) -> None:
+    """The job waits, the operator is told once, and then it runs."""
+    order, obstacle = blocked_job(worker)
+    obstacle.unlink()
+    assert worker.receive(wire.Started).lease == order.lease
+    assert worker.finished().exit_code == 0
+    assert len(worker.troubles) == 1
+
+
+def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
+    """A run that waits can be called off; it never started."""
+    order, obstacle = blocked_job(worker)
+    worker.send(wire.End(order.lease, Reason.CANCELLED, 5))
+    end = worker.finished()
+    assert (end.lease, end.reason, end.started_at) == (
+        order.lease, Reason.CANCELLED, None,
+    )  # fmt: skip
+    obstacle.unlink()
+    assert worker.run("true").exit_code == 0
+
+
+def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
+    """A run that never started is nobody's loss: no file of it, no result."""
+    order, _ = blocked_job(worker)
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is None
+    assert not worker.record_path.exists()
+
+
+# Stop and signals
+
+
+def test_stop_when_idle(worker: WorkerHarness) -> None:
+    """An idle worker goes at once."""
+    worker.send(wire.Stop())
+    assert worker.exit_status() == 0
+    assert not worker.record_path.exists()
+
+
+def test_stop_when_busy(worker: WorkerHarness) -> None:
+    """A busy one finishes, tells, and waits until that is committed."""
+    order = waiting_job(worker)
+    worker.send(wire.Stop())
+    go_on(worker)
+    assert worker.finished().exit_code == 5
+    assert worker.record_path.exists()
+    worker.send(wire.Ack(order.lease))
+    assert worker.exit_status() == 0
+    assert not worker.record_path.exists()
+    assert worker.spooled(order.lease) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_signal_when_idle(worker: WorkerHarness, number: int) -> None:
+    """It goes, as after a stop."""
+    worker.signal(number)
+    assert worker.exit_status() == 0
+    assert not worker.record_path.exists()
+
+
+def test_sigterm_when_busy(worker: WorkerHarness) -> None:
+    """The job is interrupted with its grace; its end is told and committed first."""
+    order = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
+    worker.says(order, "up")
+    worker.signal(signal.SIGTERM)
+    end = worker.finished()
+    assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 3)
+    worker.send(wire.Ack(order.lease))
+    assert worker.exit_status() == 0
+
+
+def test_sigterm_twice(worker: WorkerHarness) -> None:
+    """The second one leaves the job no time."""
+    order = worker.start(STUBBORN, kill_grace=600)
+    worker.says(order, "up")
+    worker.signal(signal.SIGTERM)
+    # Only one of two pending signals of a kind arrives: the first must be taken.
+    pending = Path(f"/proc/{worker.pid}/status")
+    waiting.until(lambda: sigterm_taken(pending), "the first signal to be read")
+    worker.signal(signal.SIGTERM)
+    end = worker.finished()
+    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
+    # It does not wait for the ack any more; the spool has the result.
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) == end
+
+
+def sigterm_taken(status: Path) -> bool:
+    text = status.read_text()
+    (line,) = [x for x in text.splitlines() if x.startswith("ShdPnd")]
+    return not int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+
+
+def test_sigquit_when_busy(worker: WorkerHarness) -> None:
+    """SIGQUIT means at once, where two SIGTERM might arrive as one."""
+    order = worker.start(STUBBORN, kill_grace=600)
+    worker.says(order, "up")
+    worker.signal(signal.SIGTERM)
+    worker.signal(signal.SIGQUIT)
+    end = worker.finished()
+    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
+
+
+def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
+    """The next daemon ends an adopted worker so, and finds the result in the spool."""
+    order = worker.start("exec sleep 600")
+    worker.vanish()
+    worker.signal(signal.SIGTERM)
+    assert worker.exit_status() == 0
+    end = worker.spooled(order.lease)
+    assert end is not None
+    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 15)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
+    """They are meant for the daemon: a worker stays."""
+    order = waiting_job(worker)
+    worker.signal(number)
+    go_on(worker)
+    assert worker.finished().lease == order.lease
+    worker.send(wire.Ack(order.lease))
+    assert worker.run("true").exit_code == 0
+
+
+def test_run_after_sigterm(worker: WorkerHarness) -> None:
+    """A run that meets a leaving worker is not started, and so not counted."""
+    order = worker.order("true")
+    worker.signal(signal.SIGSTOP)
+    worker.signal(signal.SIGTERM)
+    worker.send(order)
+    worker.signal(signal.SIGCONT)
+    assert worker.exit_status() == 0
+    assert outputs.sizes(str(worker.output_dir), order.seq, 1, order.lease) is None
+
+
+# A daemon that makes no sense
+
+
+def test_other_version_of_the_link(tmp_path: Path) -> None:
+    """A worker of another version says so and goes."""
+    harness = WorkerHarness(tmp_path)
+    harness.send(harness.hello(version=wire.VERSION + 1))
+    assert "restart the daemon" in harness.receive(wire.Trouble).message
+    assert harness.exit_status() == 1
+    assert harness.close() == []
+
+
+def test_record_that_cannot_be_written(tmp_path: Path) -> None:
+    """A worker that could not be found again does not begin."""
+    harness = WorkerHarness(tmp_path)
+    harness.record_path.mkdir()
+    harness.send(harness.hello())
+    assert "cannot begin" in harness.receive(wire.Trouble).message
+    assert harness.exit_status() == 1
+    assert harness.close() == []
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        encode_frame(b"\xc1"),
+        wire.encode(wire.Ready(1)),
+        wire.encode(
+            wire.Run(99, 99, 1, "second", "true", None, None, None, 0, 5, 0)
+        ),
+        b"\xff\xff\xff\xff",
+    ],
+)  # fmt: skip
+def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
+    """The worker leaves such a daemon as if it had died; the job is not harmed."""
+    order = waiting_job(worker)
+    worker.socket.sendall(nonsense)
+    assert "leaves its daemon" in worker.receive(wire.Trouble).message
+    go_on(worker)
+    assert worker.exit_status() == 0
+    end = worker.spooled(order.lease)
+    assert end is not None
+    assert end.exit_code == 5
+
+
+def test_a_record_left_by_a_dead_worker(tmp_path: Path) -> None:
+    """A worker takes over the file of one that died, longer garbage included."""
+    (tmp_path / "1.json").write_bytes(b"x" * 2 * records.SIZE)
+    with worker_harness.worker(tmp_path) as worker:
+        record = worker.record()
+        assert record is not None
+        assert record.pid == worker.pid
+        assert worker.record_path.stat().st_size == records.SIZE
