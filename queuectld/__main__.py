@@ -112,6 +112,8 @@ def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
     """Yield the lines of a file that would make this configuration."""
     for key, option in config.OPTIONS.items():
         yield f"{option.toml(getattr(loaded, key))}  # {loaded.origins[key]}"
+    # A table's lines come last: what follows one belongs to it.
+    yield from loaded.roles.toml()
 
 
 def _directory(find: Callable[[], Path]) -> str:

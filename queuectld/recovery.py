@@ -47,7 +47,9 @@ class Recovery:
 
     async def adopt_or_settle(self, pool: Pool) -> None:
         """At the start: take in the workers that live, settle what the others left."""
-        running = {job.lease: job for job in await self._broker.running()}
+        # By worker, not by lease: a worker writes its record after the spawn, so one
+        # that was just given a run still shows the lease of the run before.
+        running = {job.worker: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
         adopted: set[int | None] = set()
         for record in records.read_all(self._records):
@@ -55,10 +57,10 @@ class Recovery:
                 continue
             pidfd = _open(record)
             if pidfd is None:
-                dead[record.lease] = record
+                dead[record.worker] = record
                 continue
-            adopted.add(record.lease)
-            job = running.pop(record.lease, None)
+            job = running.pop(record.worker, None)
+            adopted |= {record.lease, job and job.lease}
             run = None if job is None else self._run_on(pool, job)
             worker = pool.adopt(record, pidfd, run)
             if run is not None and run.verdict is Reason.CANCELLED:
@@ -66,7 +68,7 @@ class Recovery:
                 grace = self._broker.settings.kill_grace
                 pool.end_run(worker, Reason.CANCELLED, grace)
         for job in running.values():
-            await self.settle(_run(job), dead.get(job.lease))
+            await self.settle(_run(job), dead.get(job.worker))
         await asyncio.to_thread(self._sweep, dead.values(), adopted)
 
     async def bury(self, worker: Worker) -> None:
@@ -90,6 +92,9 @@ class Recovery:
         end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
         await self._broker.finish(run.seq, end)
         await self.forget(run.lease)
+        await asyncio.to_thread(
+            outputs.remove_empty, self._output, run.seq, run.run, run.lease
+        )
         _events.info(
             "attempt_settled",
             job=run.job_id,

@@ -1,4 +1,4 @@
-"""The words of the wire that are values: states of a job, reasons of an end."""
+"""The words of the wire that are values: states, reasons of an end, roles."""
 
 from enum import StrEnum
 
@@ -29,3 +29,20 @@ class Reason(StrEnum):
     LOST = "lost"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+
+class Role(StrEnum):
+    """What a client may do, from the least to the most: each includes those before it.
+
+    As strings they have no such order, so do not compare them with ``<``.
+    """
+
+    READ = "read"
+    SUBMIT = "submit"
+    OPERATE = "operate"
+    ADMIN = "admin"
+
+    def includes(self, other: "Role") -> bool:
+        """Whether who has this role may do what ``other`` may."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(other)

@@ -20,9 +20,9 @@ COLUMNS = (
     Column("KEY"),
     Column("VALUE", right=True),
     Column("DEFAULT", right=True, spare=1),
-    Column("RANGE", spare=3),
-    Column("TOUCHES", spare=2),
-    Column("MEANING", flexible=True, spare=4),
+    Column("RANGE", spare=4),
+    Column("TOUCHES", spare=3),
+    Column("MEANING", flexible=True, spare=2, least=30),
 )
 
 

@@ -7,6 +7,7 @@ from queuectld.config.load import load
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
 from queuectld.config.options import OPTIONS, Applies, Kind, Option
 from queuectld.config.reload import Change, Reload, reload
+from queuectld.config.roles import Roles
 
 __all__ = [
     "OPTIONS",
@@ -18,6 +19,7 @@ __all__ = [
     "Option",
     "Problem",
     "Reload",
+    "Roles",
     "Sources",
     "load",
     "reload",

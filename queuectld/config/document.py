@@ -1,13 +1,16 @@
-"""A TOML text with the line of each key, which tomllib does not tell.
+"""A TOML text with the lines of its keys, which tomllib does not tell.
 
 It knows nothing of options.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+_LEVELS = 2
+"""Of keys whose lines are told: options, and what a table of them holds."""
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -26,10 +29,15 @@ class SyntaxProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A top-level key: its value, and the line it stands in, from 1."""
+    """A top-level key: its value, and the line it stands in, from 1.
+
+    Attributes:
+        lines: the lines of the keys below it, if it is a table.
+    """
 
     value: Any
     line: int
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse(content: bytes) -> dict[str, Entry]:
@@ -44,7 +52,14 @@ def parse(content: bytes) -> dict[str, Entry]:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise _problem(error, text) from None
     lines = dict(reversed(list(_keys(text))))
-    return {key: Entry(value, lines[key]) for key, value in document.items()}
+    below: dict[str, dict[str, int]] = {}
+    for (key, *rest), line in lines.items():
+        if rest:
+            below.setdefault(key, {})[rest[0]] = line
+    return {
+        key: Entry(value, lines[key,], below.get(key, {}))
+        for key, value in document.items()
+    }
 
 
 def _decode(content: bytes) -> str:
@@ -64,22 +79,33 @@ def _problem(error: Exception, text: str) -> SyntaxProblemError:
     return SyntaxProblemError(match[1], int(match[2] or last))
 
 
-def _keys(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each statement's top-level key with its line, in order.
+def _keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield each statement's keys of the first and the second level, with its line.
 
     The text is TOML as a whole, so a statement is complete as soon as it parses
-    alone: a value that goes on over lines does not before its end. After the first
-    table header only headers can bring a new top-level key.
+    alone: a value that goes on over lines does not before its end. After a table's
+    header the keys of statements are below the header's.
     """
-    statement, first, in_table = "", 1, False
+    statement, first = "", 1
+    table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         statement += line + "\n"
         try:
             keys = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:
             continue
-        header = statement.lstrip(" \t").startswith("[")
-        in_table = in_table or header
-        if header or not in_table:
-            yield from ((key, first) for key in keys)
+        if statement.lstrip(" \t").startswith("["):
+            *_, table = _paths((), keys)
+            yield from ((path, first) for path in _paths((), keys))
+        else:
+            yield from ((path, first) for path in _paths(table, keys))
         statement, first = "", number + 1
+
+
+def _paths(table: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the keys in a value, those of at most two levels."""
+    if not isinstance(value, dict) or len(table) == _LEVELS:
+        return
+    for key, below in value.items():
+        yield (*table, key)
+        yield from _paths((*table, key), below)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol import paths
-from queuectld.config import document
+from queuectld.config import document, roles
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
 from queuectld.config.options import OPTIONS, Kind, nearest
+from queuectld.config.roles import Roles
 
 FILE_NAME = "queuectld.toml"
 
@@ -50,6 +51,7 @@ class _Loading:
 
     sources: Sources
     problems: list[Problem] = field(default_factory=list)
+    roles: Roles = field(default_factory=Roles)
 
     def run(self) -> DaemonConfig:
         defaults = self._checked(_defaults(self.sources))
@@ -62,7 +64,8 @@ class _Loading:
         self._check_length(values["socket"])
         if self.problems:
             raise ConfigError(self.problems)
-        return _build(values, self.sources, file if file.exists() else None)
+        read = file if file.exists() else None
+        return _build(values, self.roles, self.sources, read)
 
     def _checked(self, layer: _Layer) -> _Layer:
         """Return the layer's sound values, each in its option's own type."""
@@ -104,10 +107,17 @@ class _Loading:
             self._complain(f"{file}:{error.line}", str(error))
             return {}
         base = str(file.parent)
+        if table := entries.pop(roles.KEY, None):
+            self._read_roles(file, table)
         return {
             key: _Given(entry.value, f"{file}:{entry.line}", base, f"{key}: ")
             for key, entry in entries.items()
         }
+
+    def _read_roles(self, file: Path, table: document.Entry) -> None:
+        self.roles, mistakes = roles.read(table)
+        for mistake in mistakes:
+            self._complain(f"{file}:{mistake.line}", mistake.message)
 
     def _check_length(self, socket: _Given) -> None:
         size = len(os.fsencode(socket.value))
@@ -192,11 +202,14 @@ def _unknown(key: str) -> str:
     )
 
 
-def _build(values: _Layer, sources: Sources, config_file: Path | None) -> DaemonConfig:
+def _build(
+    values: _Layer, given: Roles, sources: Sources, config_file: Path | None
+) -> DaemonConfig:
     checked: dict[str, Any] = {key: given.value for key, given in values.items()}
     log_file = checked["state_dir"] / paths.LOG_NAME if sources.detached else None
     return DaemonConfig(
         **checked,
+        roles=given,
         log_file=log_file,
         config_file=config_file,
         origins={key: values[key].origin for key in OPTIONS},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectld.config.options import OPTIONS
+from queuectld.config.roles import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class DaemonConfig:
         log_file: None for stderr.
         shutdown_grace: seconds.
         max_frame: bytes.
+        roles: who may do what, besides the daemon's own user and root.
         config_file: the file that was read; None if there was none.
         origins: option key -> where its value comes from, for people.
         sources: what ``reload`` starts from.
@@ -86,6 +88,7 @@ class DaemonConfig:
     max_connections: int = _default("max_connections")
     max_inflight: int = _default("max_inflight")
     max_page: int = _default("max_page")
+    roles: Roles = field(default_factory=Roles)
     config_file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     sources: Sources = field(default_factory=Sources, compare=False, repr=False)

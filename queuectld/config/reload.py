@@ -3,12 +3,14 @@
 It compares; putting values into force is the daemon's.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from queuectld.config.load import load
 from queuectld.config.model import DaemonConfig
 from queuectld.config.options import OPTIONS, Applies
+from queuectld.config.roles import KEY as ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,28 @@ def reload(running: DaemonConfig) -> Reload:
     at_once = [key for key in changed if OPTIONS[key].applies is Applies.RELOAD]
     values: dict[str, Any] = {key: getattr(wanted, key) for key in at_once}
     origins = dict(running.origins) | {key: wanted.origins[key] for key in at_once}
-    config = replace(running, **values, config_file=wanted.config_file, origins=origins)
+    config = replace(
+        running,
+        **values,
+        roles=wanted.roles,
+        config_file=wanted.config_file,
+        origins=origins,
+    )
     return Reload(
         config,
-        applied=tuple(_change(key, running, wanted) for key in at_once),
+        applied=(
+            *(_change(key, running, wanted) for key in at_once),
+            *_change_of_roles(running, wanted),
+        ),
         pending=tuple(
             _change(key, running, wanted) for key in changed if key not in at_once
         ),
     )
+
+
+def _change_of_roles(running: DaemonConfig, wanted: DaemonConfig) -> Iterator[Change]:
+    if wanted.roles != running.roles:
+        yield Change(ROLES, str(running.roles), str(wanted.roles))
 
 
 def _change(key: str, running: DaemonConfig, wanted: DaemonConfig) -> Change:

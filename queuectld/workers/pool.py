@@ -201,10 +201,8 @@ class Pool:
         if worker.link is not None:
             worker.link.send(wire.End(run.lease, reason, grace))
         else:
-            # It listens to nobody but the kernel. A second SIGTERM means: at once.
-            self._signal(worker, signal.SIGTERM)
-            if not grace:
-                self._signal(worker, signal.SIGTERM)
+            # It listens to nobody but the kernel. SIGQUIT means: at once.
+            self._signal(worker, signal.SIGTERM if grace else signal.SIGQUIT)
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker that is stuck; what it ran is ended by who is told of it."""

@@ -159,7 +159,8 @@ class Running:
         return killed and self._asked is None
 
     def _collect(self) -> None:
-        ended, left = children.reap(self.pid)
+        # Once it is reaped, its pid may come back as that of an orphan.
+        ended, left = children.reap(None if self._exit else self.pid)
         if ended:
             self._exit = ended
             self._finished_at = self._clock.wall()

@@ -27,6 +27,7 @@ from queuectld.workers import (
     verdict,
     wire,
 )
+from queuectld.workers.procfs import ProcessId
 from queuectld.workers.records import RecordFile, WorkerRecord
 from queuectld.workers.run import Running
 from queuectld.workers.uplink import Uplink
@@ -216,21 +217,12 @@ class Worker:
             main = spawn.spawn(order, env, files, self._reset)
         except spawn.SpawnError as error:
             files.close()
-            self._report(
-                order, verdict.not_spawned(order, str(error), self._clock.wall())
-            )
+            self._write_record(self._occupied(order, None))
+            end = verdict.not_spawned(order, str(error), self._clock.wall())
+            self._report(order, end)
             return
         self._running = Running(order, main, files, self._clock)
-        self._write_record(
-            replace(
-                self._identity,
-                lease=order.lease,
-                seq=order.seq,
-                run=order.run,
-                job_pid=main.pid,
-                job_ticks=main.ticks,
-            )
-        )
+        self._write_record(self._occupied(order, main))
         self._link.send(wire.Started(order.lease, main.pid, self._running.started_at))
 
     def _wait_for_room(self, order: wire.Run, error: OSError) -> None:
@@ -294,6 +286,16 @@ class Worker:
             self._take_signals()
 
     # What others read
+
+    def _occupied(self, order: wire.Run, main: ProcessId | None) -> WorkerRecord:
+        return replace(
+            self._identity,
+            lease=order.lease,
+            seq=order.seq,
+            run=order.run,
+            job_pid=main.pid if main else None,
+            job_ticks=main.ticks if main else None,
+        )
 
     def _write_record(self, record: WorkerRecord) -> None:
         try:

@@ -1,7 +1,9 @@
 """The daemon is killed or restarted: running jobs go on, and the next one knows all."""
 
+import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +128,29 @@ def test_idle_workers_end_with_their_daemon(home: Home) -> None:
     waiting.until(
         lambda: [w["state"] for w in home.workers()] == ["idle"] * 3, "three others"
     )
+
+
+def test_records_of_idle_workers_that_were_killed_are_removed(home: Home) -> None:
+    """All of them: only those of the next daemon's workers are there."""
+    home.ctl("worker", "start", "--count", "3")
+    home.send(home.daemon, signal.SIGSTOP)  # else it would replace them
+    records = home.root / "workers"
+    names = {file.stem for file in records.iterdir()}
+    home.kill(*(record_pid(file) for file in records.iterdir()))
+    home.kill(home.daemon)
+    assert {file.stem for file in records.iterdir()} == names == {"1", "2", "3"}
+
+    home.ctl("status")
+    waiting.until(
+        lambda: [w["state"] for w in home.workers()] == ["idle"] * 3, "three others"
+    )
+    assert {file.stem for file in records.iterdir()} == {"4", "5", "6"}
+
+
+def record_pid(file: Path) -> int:
+    """Return the pid in a worker's record."""
+    pid: int = json.loads(file.read_text())["pid"]
+    return pid
 
 
 @ENDS

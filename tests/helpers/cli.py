@@ -47,6 +47,7 @@ class Cli:
             capture_output=True,
             cwd=cwd or self.home.work,
             env=self.home.environ | variables,
+            umask=0o022,  # what jobs inherit is shown
             timeout=PATIENCE,
             check=False,
         )

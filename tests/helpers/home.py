@@ -224,27 +224,13 @@ class Home(Asking):
             processes.await_end(self.daemon, handle, PATIENCE)
         self.assert_nothing_left()
 
-    def _open(self, pid: int) -> int:
-        """Return a pidfd of a process of this home, never of another's.
-
-        Raises:
-            ProcessLookupError: it has ended.
-        """
-        handle = os.pidfd_open(pid)
-        if processes.find(pid, str(self.root)):
-            return handle
-        os.close(handle)
-        raise ProcessLookupError(pid)
-
     def assert_nothing_left(self) -> None:
         """No process, socket, worker's record or spooled result; no job stuck."""
-        for child in self._children:
-            if child.poll() is not None:
-                child.wait()
         assert self.processes() == []
         assert not self.socket.exists()
         for folder in ("workers", "spool"):
-            assert list((self.root / folder).glob("*")) == []
+            left = [file.read_text() for file in (self.root / folder).glob("*")]
+            assert left == [], folder
         if (self.root / "queuectl.db").exists():
             sql = "SELECT count(*) FROM jobs WHERE state = 'processing'"
             assert self.edit(sql) == 0
@@ -260,6 +246,18 @@ class Home(Asking):
             child.wait()
             if child.stdout is not None:
                 child.stdout.close()
+
+    def _open(self, pid: int) -> int:
+        """Return a pidfd of a process of this home, never of another's.
+
+        Raises:
+            ProcessLookupError: it has ended.
+        """
+        handle = os.pidfd_open(pid)
+        if processes.find(pid, str(self.root)):
+            return handle
+        os.close(handle)
+        raise ProcessLookupError(pid)
 
 
 @contextmanager

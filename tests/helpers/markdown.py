@@ -30,6 +30,11 @@ def code(text: str, after: str) -> str:
     return " ".join(block[0].split()) if block else ""
 
 
+def fenced(text: str, language: str = "console") -> list[str]:
+    """Return the contents of the fenced blocks in one language."""
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+
+
 def anchors(page: str) -> set[str]:
     """Return what a link can lead to: a word for each heading, as GitHub makes it."""
     headings: list[str] = re.findall(r"(?m)^#+ (.*)$", page)

@@ -110,6 +110,20 @@ def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
     assert worker.record_path.exists()
 
 
+def test_spawn_error_that_was_not_taken(worker: WorkerHarness) -> None:
+    """A run that could not start is a result like any other, on record and kept."""
+    worker.run("true")
+    order = worker.order(("no-such-tool",))
+    worker.send(order)
+    told = worker.finished()
+    worker.vanish()
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) == told
+    record = worker.record()
+    assert record is not None
+    assert (record.lease, record.job_pid) == (order.lease, None)
+
+
 def test_result_that_was_taken(worker: WorkerHarness) -> None:
     """An acknowledged result is not spooled."""
     order = worker.start("exit 4")

@@ -1,0 +1,158 @@
+"""The table ``[roles]`` of the file: which users and groups may do what.
+
+Names are looked up when the file is read, so that a mistake is told then and the
+daemon never waits for a directory service while it serves. Who the daemon's own user
+and root are, it does not know.
+"""
+
+import difflib
+import grp
+import json
+import pwd
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from queuectl_protocol.vocabulary import Role
+from queuectld.config.document import Entry
+
+KEY = "roles"
+
+ID_MAX = 2**32 - 2
+"""uid_t and gid_t are unsigned; the last value means "none" to chown(2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who has which role. Empty: nobody but the daemon's own user and root.
+
+    Attributes:
+        users: uid -> role.
+        groups: gid -> role.
+        members: role -> who has it, as they are written in the file.
+    """
+
+    users: Mapping[int, Role] = field(default_factory=dict)
+    groups: Mapping[int, Role] = field(default_factory=dict)
+    members: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, uid: int, gids: Iterable[int]) -> Role | None:
+        """Return the highest role of a user in these groups; None if he has none."""
+        found = [self.groups[gid] for gid in gids if gid in self.groups]
+        if uid in self.users:
+            found.append(self.users[uid])
+        return _highest(found)
+
+    def toml(self) -> Iterator[str]:
+        """Yield the lines of a file that say the same."""
+        if self.members:
+            yield f"[{KEY}]"
+        for role, members in self.members.items():
+            yield f"{role} = {json.dumps(members, ensure_ascii=False)}"
+
+    def __str__(self) -> str:
+        """Return it in a line, for the log."""
+        told = (f"{role}: {', '.join(who)}" for role, who in self.members.items())
+        return "; ".join(told) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with one entry, and the line it stands in."""
+
+    line: int
+    message: str
+
+
+def read(entry: Entry) -> tuple[Roles, list[Mistake]]:
+    """Return the roles that a table gives, and every mistake in it."""
+    if not isinstance(entry.value, dict):
+        return Roles(), [Mistake(entry.line, f"{KEY}: is a table: [{KEY}]")]
+    reading = _Reading()
+    for key, value in entry.value.items():
+        reading.line = entry.lines.get(key, entry.line)
+        reading.role(key, value)
+    members = {role: reading.members[role] for role in Role if role in reading.members}
+    return Roles(reading.users, reading.groups, members), reading.mistakes
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read so far, and what was wrong with it."""
+
+    line: int = 0
+    users: dict[int, Role] = field(default_factory=dict)
+    groups: dict[int, Role] = field(default_factory=dict)
+    members: dict[Role, tuple[str, ...]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def role(self, key: str, value: Any) -> None:
+        """Read the list of one role."""
+        if key not in list(Role):
+            self._complain(f"{KEY}: {_unknown(key)}")
+            return
+        role = Role(key)
+        if not isinstance(value, list):
+            self._complain(f'{KEY}.{role}: is a list, such as ["alice", "@staff"]')
+            return
+        self.members[role] = tuple(str(member) for member in value)
+        for member in value:
+            try:
+                ids, found = self._find(member)
+            except ValueError as error:
+                self._complain(f"{KEY}.{role}: {error}")
+                continue
+            ids[found] = _highest([role, ids.get(found, role)]) or role
+
+    def _find(self, member: Any) -> tuple[dict[int, Role], int]:
+        if not isinstance(member, str) or not member.removeprefix("@"):
+            raise ValueError(
+                f"{member!r} is nobody; write a user as alice or uid:1000, "
+                "a group as @staff or gid:50"
+            )
+        kind, colon, number = member.partition(":")
+        if colon and kind in {"uid", "gid"}:
+            return (self.users if kind == "uid" else self.groups), _number(number)
+        if member.startswith("@"):
+            return self.groups, _look_up(_gid, member[1:], "group", "gid")
+        return self.users, _look_up(_uid, member, "user", "uid")
+
+    def _complain(self, message: str) -> None:
+        self.mistakes.append(Mistake(self.line, message))
+
+
+def _highest(roles: Iterable[Role]) -> Role | None:
+    return max(roles, key=list(Role).index, default=None)
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key.lower(), Role, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"they are: {', '.join(Role)}"
+    return f"there is no role {key!r}; {advice}"
+
+
+def _number(text: str) -> int:
+    # isdecimal is true for digits of other scripts as well, which int reads.
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(ID_MAX)):
+        raise ValueError(f"{text!r} is no number of a user or group")
+    if int(text) > ID_MAX:
+        raise ValueError(f"{text} is over the highest number, {ID_MAX}")
+    return int(text)
+
+
+def _look_up(find: Callable[[str], int], name: str, kind: str, prefix: str) -> int:
+    try:
+        return find(name)
+    except (KeyError, ValueError):  # ValueError: a NUL, or what is no text here
+        raise ValueError(
+            f"there is no {kind} {name!r} on this machine; a number is written "
+            f"{prefix}:1000"
+        ) from None
+
+
+def _uid(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _gid(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
