@@ -21,6 +21,7 @@ from queuectld.core.errors import (
     JobConflictError,
     JobExistsError,
     JobNotFoundError,
+    JobNotYoursError,
     JobStateError,
     QueueFullError,
 )
@@ -121,13 +122,23 @@ class Broker:
             self._announce(enqueued.job)
         return done
 
-    async def view(self, job_id: str, *, env: bool = False) -> JobView:
+    async def view(
+        self, job_id: str, *, env: bool = False, submitter: int | None = None
+    ) -> JobView:
         """Return a job with its attempts.
+
+        Args:
+            job_id: which.
+            env: with its environment.
+            submitter: only if this user enqueued it; None: whoever did.
 
         Raises:
             JobNotFoundError: there is none with this id.
+            JobNotYoursError: it is not that user's.
         """
-        return await self._store.read(lambda reader: _view(reader, job_id, env=env))
+        return await self._store.read(
+            lambda reader: _view(reader, job_id, env=env, submitter=submitter)
+        )
 
     async def page(
         self, state: JobState | None, before: int | None, limit: int
@@ -166,25 +177,51 @@ class Broker:
 
     # -- change -------------------------------------------------------------------
 
-    async def cancel(self, job_id: str, if_state: JobState | None = None) -> Job:
+    async def cancel(
+        self,
+        job_id: str,
+        if_state: JobState | None = None,
+        submitter: int | None = None,
+    ) -> Job:
         """Cancel a job, or mark a running one: its processes are the caller's to end.
 
+        Args:
+            job_id: which.
+            if_state: only if it is in this state.
+            submitter: only if this user enqueued it; None: whoever did.
+
         Raises:
-            JobNotFoundError, JobStateError: nothing changed.
+            JobNotFoundError, JobNotYoursError, JobStateError: nothing changed.
         """
         now = self._clock.wall()
-        job = await self._store.write(lambda tx: _cancel(tx, job_id, if_state, now))
+
+        def work(tx: Transaction) -> Job:
+            job = _find(tx, job_id, if_state, submitter)
+            return _cancel(tx, job, now)
+
+        job = await self._store.write(work)
         self._announce(job)
         return job
 
-    async def retry(self, job_id: str, if_state: JobState | None = None) -> Job:
+    async def retry(
+        self,
+        job_id: str,
+        if_state: JobState | None = None,
+        submitter: int | None = None,
+    ) -> Job:
         """Queue a job again, with its whole retry budget.
 
-        Raises:
-            JobNotFoundError, JobStateError: nothing changed.
+        Takes and raises as ``cancel``.
         """
         now = self._clock.wall()
-        job = await self._store.write(lambda tx: _retry(tx, job_id, if_state, now))
+
+        def work(tx: Transaction) -> Job:
+            job = _find(tx, job_id, if_state, submitter)
+            again = lifecycle.retry(job, now=now)
+            tx.update(job, again)
+            return again
+
+        job = await self._store.write(work)
         self._announce(job)
         return job
 
@@ -377,7 +414,7 @@ def _enqueue(
 
 _IDENTITY = (
     "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
-    "backoff_max", "backoff_jitter", "output_limit", "label",
+    "backoff_max", "backoff_jitter", "output_limit", "label", "submitter",
 )  # fmt: skip
 """What must be the same for two submissions with one id to be one job. What a client
 inherits from where it happens to run (cwd, umask, environment) and when (run_at) is
@@ -391,8 +428,8 @@ def _check_same(job: Job, submission: Submission, index: int) -> None:
             raise JobConflictError(job.id, field, index)
 
 
-def _view(reader: Reader, job_id: str, *, env: bool) -> JobView:
-    job = _find(reader, job_id)
+def _view(reader: Reader, job_id: str, *, env: bool, submitter: int | None) -> JobView:
+    job = _find(reader, job_id, submitter=submitter)
     attempts = reader.attempts(job.seq)
     if job.lease is not None:
         attempts.append(Attempt(job.runs, job.lease, job.worker, job.started_at, None))
@@ -404,10 +441,18 @@ def _view(reader: Reader, job_id: str, *, env: bool) -> JobView:
     )
 
 
-def _find(reader: Reader, job_id: str, if_state: JobState | None = None) -> Job:
+def _find(
+    reader: Reader,
+    job_id: str,
+    if_state: JobState | None = None,
+    submitter: int | None = None,
+) -> Job:
     job = reader.job(job_id)
     if job is None:
         raise JobNotFoundError(job_id)
+    # In the same snapshot as what follows: an id can come to name another's job.
+    if submitter is not None and job.submitter != submitter:
+        raise JobNotYoursError(job_id)
     if if_state is not None and job.state is not if_state:
         raise JobStateError(
             job_id, job.state, f"job {job_id} is {job.state}, not {if_state}"
@@ -415,20 +460,12 @@ def _find(reader: Reader, job_id: str, if_state: JobState | None = None) -> Job:
     return job
 
 
-def _cancel(tx: Transaction, job_id: str, if_state: JobState | None, now: int) -> Job:
-    job = _find(tx, job_id, if_state)
+def _cancel(tx: Transaction, job: Job, now: int) -> Job:
     cancelled = lifecycle.cancel(job, now=now)
     tx.update(job, cancelled)
     if cancelled.state is JobState.CANCELLED:
         tx.measure([Measure("cancelled", now)])
     return cancelled
-
-
-def _retry(tx: Transaction, job_id: str, if_state: JobState | None, now: int) -> Job:
-    job = _find(tx, job_id, if_state)
-    again = lifecycle.retry(job, now=now)
-    tx.update(job, again)
-    return again
 
 
 def _retry_in_state(

@@ -60,7 +60,7 @@ class Recovery:
                 dead[record.worker] = record
                 continue
             job = running.pop(record.worker, None)
-            adopted |= {record.lease, job and job.lease}
+            adopted |= {record.lease, None if job is None else job.lease}
             run = None if job is None else self._run_on(pool, job)
             worker = pool.adopt(record, pidfd, run)
             if run is not None and run.verdict is Reason.CANCELLED:

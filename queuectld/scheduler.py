@@ -127,14 +127,18 @@ class Scheduler:
     # -- requests -----------------------------------------------------------------
 
     async def cancel(
-        self, job_id: str, if_state: JobState | None = None, *, wait: bool = True
+        self,
+        job_id: str,
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+        wait: bool = True,
     ) -> Job:
         """Cancel a job; with ``wait``, return when its processes are gone.
 
-        Raises:
-            JobNotFoundError, JobStateError: nothing changed.
+        Otherwise takes and raises as ``Broker.cancel``.
         """
-        job = await self._broker.cancel(job_id, if_state)
+        job = await self._broker.cancel(job_id, if_state, submitter)
         if job.state is not JobState.PROCESSING:
             return job
         self._end_cancelled(job)

@@ -76,12 +76,42 @@ All mistakes of flags, variables and file are reported together, with the file's
     queuectld: /home/me/.local/state/queuectl/queuectld.toml:3: there is no option \
 'max_pages'; did you mean max_page?
 
+## Who may do what
+
+The daemon's own user and root may do everything, and nobody else may connect, whatever
+the mode of the socket, unless the file has a table `[roles]`, which must come last:
+
+    [roles]
+    read = ["@adm", "uid:998"]          # look at jobs, numbers and settings
+    submit = ["@staff"]                 # enqueue; cancel, retry, read output: own jobs
+    operate = ["alice", "gid:50"]       # everybody's jobs, workers, prune
+    admin = ["bob"]                     # settings; stop the daemon
+
+Each role includes those before it; who is in several lists has the highest. A member is
+a user (`alice`, `uid:1000`) or a group (`@staff`, `gid:50`). Names are looked up when
+the file is read: one that is not there is a mistake. A user's groups are those of the
+process that connects, as for the mode of a file: after `usermod -aG` log in again.
+[PROTOCOL.md](../protocol/PROTOCOL.md) has the role that each method needs.
+
+All who have a role see the command lines of all jobs. Environments and output are for
+the job's submitter and for `operate`.
+
+**As long as jobs run as the daemon's user, `submit` equals `admin` in effect.** A job
+can do whatever that user can: read the database and all output, or connect as `admin`.
+Roles only prevent accidents. Do not give `submit` to whom you would not give the
+account.
+
+What a client may not do is an error with the code `forbidden`, and is logged
+(`client_refused`, `request_denied`). Who cancels, retries, prunes, changes settings or
+workers, or stops the daemon is logged too (`requested`).
+
 ## Reload
 
 SIGHUP reads the file again. What the table marks *on reload* is in force at once; what
 changed and needs a restart is logged as `option_needs_restart`. A file with a mistake
 is refused whole (`reload_refused`), and the daemon goes on as it was. Flags and
-variables keep what they said at the start, and still go first.
+variables keep what they said at the start, and still go first. Changed roles apply to
+connections made from then on; those that are open keep what they have.
 
 ## The log
 
@@ -102,6 +132,14 @@ SAMPLE_HEAD = """\
 # Check a changed file with queuectld --config FILE --check-config, then reload.
 """
 
+SAMPLE_TAIL = """\
+# Who may connect besides the daemon's user and root; nobody unless said here.
+# read, submit, operate, admin: users ("alice", "uid:1000") and groups ("@staff",
+# "gid:50"). Jobs run as the daemon's user: submit equals admin in effect.
+#[roles]
+#operate = ["@queuectl"]
+"""
+
 
 def page() -> str:
     """Return the whole page."""
@@ -110,7 +148,7 @@ def page() -> str:
 
 def sample() -> str:
     """Return a configuration file that says nothing and shows everything."""
-    return "\n".join([SAMPLE_HEAD, *_lines()])
+    return "\n".join([SAMPLE_HEAD, *_lines(), SAMPLE_TAIL])
 
 
 def _table() -> Iterator[str]:

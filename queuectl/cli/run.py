@@ -38,7 +38,9 @@ def run(
     wanted = joboptions.from_options(**options)
     job = wanted.added_to(joboptions.read_command(line, words)) | {"max_retries": 0}
     with connector.connect() as client:
-        client.call("workers.ensure", {"count": 1})
+        # Who may only submit may not start workers, and needs not where some run.
+        if not client.call("status")["workers"]["active"]:
+            client.call("workers.ensure", {"count": 1})
     canceller = Canceller(connector)
     with canceller:
         job = enqueue.enqueue_one(connector, job, wanted, "error")

@@ -7,10 +7,13 @@ QueueError
 ├── JobExistsError       the id is taken
 ├── JobConflictError     the id is taken by a different job
 ├── JobStateError        not possible in the state the job is in
+├── JobNotYoursError     somebody else enqueued it
 └── QueueFullError
 """
 
 from typing import Any
+
+from queuectl_protocol.vocabulary import Role
 
 
 class QueueError(Exception):
@@ -114,6 +117,22 @@ class JobStateError(QueueError):
     def data(self) -> dict[str, Any] | None:
         """The id and the state it is in."""
         return {"id": self.job_id, "state": self.state}
+
+
+class JobNotYoursError(QueueError):
+    """Somebody else enqueued the job, and it is not for everybody to deal with."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"job {job_id} was enqueued by somebody else; that needs the role "
+            f"{Role.OPERATE}"
+        )
+        self.job_id = job_id
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The id, and the least role that may."""
+        return {"id": self.job_id, "role": Role.OPERATE.value}
 
 
 class QueueFullError(QueueError):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from queuectl_protocol.vocabulary import Role
 from queuectld.server.context import Context
 from queuectld.server.inotify import Watcher
 from queuectld.server.method import Method
@@ -34,12 +35,25 @@ class Peer:
 
     Attributes:
         uid: who it was when it connected.
+        pid: which process that was; it may have ended, or handed the connection on.
+        role: what it may do; None for one that is being turned away.
         streams: those that are open, by the id of their request.
     """
 
     uid: int
+    pid: int
+    role: Role | None
     outbox: Outbox
     streams: dict[int | str, "Stream"] = field(default_factory=dict)
+
+    def may(self, role: Role) -> bool:
+        """Whether it may do what that role may."""
+        return self.role is not None and self.role.includes(role)
+
+    @property
+    def confined_to(self) -> int | None:
+        """The uid whose jobs alone are its own to deal with; None: all are."""
+        return None if self.may(Role.OPERATE) else self.uid
 
 
 class Stream:

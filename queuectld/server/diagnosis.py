@@ -59,7 +59,7 @@ async def checks(context: Context) -> list[Check]:
         space(config.state_dir),
         wal(facts["wal_size"]),
         permissions(config),
-        trust(config.socket),
+        trust(config),
         descriptors(config),
         workers(active, waiting),
     ]
@@ -146,30 +146,36 @@ def permissions(config: DaemonConfig) -> Check:
 
 
 def _open_to_others(config: DaemonConfig) -> Iterator[str]:
-    private = (
-        config.state_dir,
-        config.database,
-        config.output_dir,
-        config.spool_dir,
-        config.runtime_dir,
-    )
-    for path in dict.fromkeys(private):
+    # Clients of a system service pass through its runtime directory to the socket; the
+    # records in it are for their owner alone by their own modes.
+    private = {
+        config.runtime_dir: 0o022,
+        config.state_dir: 0o077,
+        config.database: 0o077,
+        config.output_dir: 0o077,
+        config.spool_dir: 0o077,
+    }
+    for path, closed in private.items():
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
             continue
-        if mode & 0o077:
+        if mode & closed:
             yield f"{path} ({mode & 0o777:04o})"
 
 
-def trust(socket: Path) -> Check:
+def trust(config: DaemonConfig) -> Check:
     """Tell who may run code here, which is what enqueueing comes to."""
-    user = _user_name(os.geteuid())
+    user, roles, socket = _user_name(os.geteuid()), config.roles, config.socket
     mode = socket.stat().st_mode & 0o777
-    detail = (
-        f"whoever can write to {socket} ({mode:04o}) runs commands as {user}, and can "
-        "read what the daemon can read"
-    )
+    own = user if user == "root" else f"{user} and root"
+    detail = f"jobs run as {user}; nobody is served but {own}"
+    if roles.members:
+        detail = (
+            f"jobs run as {user}, so whoever may submit one can do all that {user} "
+            "can: submit equals admin, and roles only prevent accidents; they are, "
+            f"besides {own}: {roles}"
+        )
     if os.geteuid() == 0:
         return Check(
             "trust", Level.WARNING, detail, "run the daemon as a user of its own"

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
@@ -42,6 +43,18 @@ class TooManyRequestsError(Exception):
     """As many requests as one connection may have are waiting for something."""
 
 
+class ForbiddenError(Exception):
+    """The client's role does not allow this method.
+
+    Attributes:
+        data: the least role that does.
+    """
+
+    def __init__(self, method: str, needed: Role, has: Role | None) -> None:
+        super().__init__(f"{method} needs the role {needed}, and yours is {has}")
+        self.data = {"role": needed.value}
+
+
 class ShuttingDownError(Exception):
     """The daemon is stopping; ask the next one."""
 
@@ -58,6 +71,8 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.JobConflictError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
+        core.JobNotYoursError: ErrorCode.FORBIDDEN,
+        ForbiddenError: ErrorCode.FORBIDDEN,
         core.TooManyWorkersError: ErrorCode.INVALID_PARAMS,
         # The message is for the operator; the cause is in the log.
         core.WorkersNotReadyError: ErrorCode.INTERNAL,

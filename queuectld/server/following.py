@@ -13,6 +13,7 @@ from pathlib import Path
 
 from queuectl_protocol.vocabulary import FINAL_STATES
 from queuectld.broker import Broker, JobView
+from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, Job
 from queuectld.server import reading
 from queuectld.server.call import Stream
@@ -208,7 +209,11 @@ class Follower:
         """Look at the job again if it changed since the last look."""
         if self._changed.is_set():
             self._changed.clear()
-            self._view = await self._broker.view(self._view.job.id)
+            job = self._view.job
+            self._view = await self._broker.view(job.id)
+            if self._view.job.seq != job.seq:
+                # It was pruned, and another one, maybe somebody else's, has its name.
+                raise JobNotFoundError(job.id)
 
     async def _something(self) -> None:
         """Wait until the job changes, a file grows, or the client has enough."""

@@ -2,25 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.vocabulary import Role
 from queuectld.server.params import Param
 
 Result = dict[str, Any]
 Handler = Callable[..., Awaitable[Result]]
 """Takes the ``Call``, then each declared parameter by its name."""
-
-
-class Role(StrEnum):
-    """What a client may do.
-
-    Whoever may enqueue runs code as the daemon's user, so there is one role until
-    jobs run as their submitters.
-    """
-
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +21,10 @@ class Method:
         doc: one or two sentences.
         result: the shape of the reply, for people.
         errors: its own; those that any request can meet are not among them.
-        role: who may call it.
+        role: the least one that may call it. That somebody else's job needs a
+            higher one for some methods is for their handlers to see to.
+        audit: names of the parameters that the log tells when it tells who asked for
+            this, which for secrets must not be all; None: it does not tell.
         waits: it may take as long as the client likes. Such requests do not count
             against ``max_inflight`` (they have the same limit of their own) and end
             with the connection. Others end by themselves, and are carried out even
@@ -48,5 +41,6 @@ class Method:
     result: str = "{}"
     errors: tuple[ErrorCode, ...] = ()
     role: Role = Role.ADMIN
+    audit: tuple[str, ...] | None = None
     waits: bool = False
     bulky: bool = False

@@ -7,8 +7,6 @@ read, and the client waits in its own write.
 
 import asyncio
 import os
-import socket
-import struct
 from collections import deque
 from functools import partial
 
@@ -17,21 +15,20 @@ from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import params
+from queuectld.server import access, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.errors import (
+    ForbiddenError,
     ShuttingDownError,
     TooManyRequestsError,
     UnknownMethodError,
     refusal,
 )
-from queuectld.server.method import Method, Role
+from queuectld.server.method import Method
 from queuectld.server.outbox import Outbox
 
 API = 1
 """The version of the protocol, and the oldest that is still spoken."""
-
-_UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred, see unix(7)
 
 _log = logs.get("server")
 
@@ -62,12 +59,18 @@ class Session(asyncio.Protocol):
     # -- what the loop calls ------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet, or refuse a connection over the limit."""
+        """Greet, or refuse a stranger and a connection over the limit."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._outbox = Outbox(self._connection, transport)
-        self._peer = Peer(peer_uid(transport.get_extra_info("socket")), self._outbox)
-        limit = self._service.context.config().max_connections
+        config = self._service.context.config()
+        client = access.credentials(transport.get_extra_info("socket"))
+        role = access.role(client, config.roles, owner=os.geteuid())
+        self._peer = Peer(client.uid, client.pid, role, self._outbox)
+        if role is None:
+            self._turn_away()
+            return
+        limit = config.max_connections
         if len(self._service.connections) >= limit:
             self._close(
                 ErrorCode.TOO_MANY_CONNECTIONS,
@@ -122,6 +125,14 @@ class Session(asyncio.Protocol):
     def abort(self) -> None:
         """Close without waiting for a client that does not read."""
         self._transport.abort()
+
+    def _turn_away(self) -> None:
+        _log.warning("client_refused", uid=self._peer.uid, pid=self._peer.pid)
+        self._close(
+            ErrorCode.FORBIDDEN,
+            f"this daemon does not serve the user with uid {self._peer.uid}; whom it "
+            "serves besides its own user is said in [roles] of queuectld.toml",
+        )
 
     def _close(self, code: ErrorCode, message: str) -> None:
         self._outbox.fail(None, code, message)
@@ -198,14 +209,29 @@ class Session(asyncio.Protocol):
             else:
                 await self._call(request, method)
         except Exception as error:  # noqa: BLE001 - the boundary of all handlers
-            if refusal(error).code is ErrorCode.INTERNAL:
+            code = refusal(error).code
+            if code is ErrorCode.INTERNAL:
                 _log.exception("request_failed", error, method=method.name)
+            elif code is ErrorCode.FORBIDDEN:
+                _log.warning(
+                    "request_denied", method=method.name, **self._who(), why=str(error)
+                )
             self._outbox.refuse(request.id, error)
 
     async def _call(self, request: Request, method: Method) -> None:
+        if not self._peer.may(method.role):
+            raise ForbiddenError(method.name, method.role, self._peer.role)
         arguments = params.checked(method.params, request.params)
+        if method.audit is not None:
+            told = {name: arguments[name] for name in method.audit}
+            _log.info("requested", method=method.name, **self._who(), **told)
         call = Call(request.id, self._service, self._peer)
         self._outbox.reply(request.id, await method.handler(call, **arguments))
+
+    def _who(self) -> dict[str, object]:
+        """Return what the log says of the client."""
+        peer = self._peer
+        return {"uid": peer.uid, "pid": peer.pid, "role": peer.role}
 
     def _answered(
         self, request: Request, method: Method, task: asyncio.Task[None]
@@ -234,12 +260,5 @@ class Session(asyncio.Protocol):
             "max_frame": context.config().max_frame,
             "features": [],
             "uid": os.geteuid(),
-            "you": {"uid": self._peer.uid, "role": Role.ADMIN},
+            "you": {"uid": self._peer.uid, "role": self._peer.role},
         }
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Return the uid that the process at the other end had when it connected."""
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    _pid, uid, _gid = _UCRED.unpack(data)
-    return int(uid)

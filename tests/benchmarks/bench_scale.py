@@ -66,11 +66,17 @@ def rss(client: Client) -> int:
     return int(client.call("daemon.status")["rss"])
 
 
-def timed(operation: Callable[[], object]) -> float:
-    """Return how long one call takes, in milliseconds."""
-    begun = time.perf_counter()
-    operation()
-    return (time.perf_counter() - begun) * 1000
+def alternate(
+    operation: Callable[[Client], object], small: Client, large: Client, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Return how long each call takes on both, in milliseconds."""
+    times: dict[Client, list[float]] = {small: [], large: []}
+    for _ in range(rounds):
+        for client in (small, large):
+            begun = time.perf_counter()
+            operation(client)
+            times[client].append((time.perf_counter() - begun) * 1000)
+    return times[small], times[large]
 
 
 def run_one(client: Client) -> None:
@@ -85,16 +91,6 @@ OPERATIONS: dict[str, Callable[[Client], object]] = {
     "list --limit 20": lambda c: c.call("list", {"limit": 20}),
     "list dead": lambda c: c.call("list", {"limit": 20, "state": "dead"}),
 }
-
-
-def compare(small: Client, large: Client, rounds: int) -> None:
-    """Print each operation's cost on both, and their ratio."""
-    for name, operation in OPERATIONS.items():
-        times: dict[Client, list[float]] = {small: [], large: []}
-        for _ in range(rounds):
-            for client in (small, large):
-                times[client].append(timed(lambda c=client: operation(c)))  # type: ignore[misc]
-        report(name, times[small], times[large])
 
 
 def report(name: str, small: list[float], large: list[float]) -> None:
@@ -116,14 +112,14 @@ def main() -> None:
         fill(small, 100, run_at=FAR, priority=1000)
         seconds = fill(large, options.jobs, run_at=FAR, priority=1000)
         print(f"{options.jobs} delayed jobs of higher priority in {seconds:.1f} s")
-        compare(small, large, options.rounds)
+        for name, operation in OPERATIONS.items():
+            report(name, *alternate(operation, small, large, options.rounds))
         for client in (small, large):
             client.call("workers.start", {"count": 1})
-        times: dict[Client, list[float]] = {small: [], large: []}
-        for _ in range(options.rounds):
-            for client in (small, large):
-                times[client].append(timed(lambda c=client: run_one(c)))  # type: ignore[misc]
-        report("enqueue, claim, finish", times[small], times[large])
+        report(
+            "enqueue, claim, finish",
+            *alternate(run_one, small, large, options.rounds),
+        )
         print(
             f"daemon's memory: {before / 2**20:.1f} MiB empty, "
             f"{rss(large) / 2**20:.1f} MiB with {options.jobs} jobs"

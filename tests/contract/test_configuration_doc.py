@@ -2,6 +2,7 @@
 
 import re
 
+from queuectl_protocol.vocabulary import Role
 from queuectld.config import OPTIONS, document
 from tools import generate_configuration
 
@@ -19,11 +20,12 @@ def test_the_sample_is_current() -> None:
 
 
 def test_every_line_of_the_sample_can_be_used() -> None:
-    """Without its # each line is TOML, has an option's key and its default."""
+    """Without its # each line is TOML: options with their defaults, then the roles."""
     sample = generate_configuration.sample()
     assert document.parse(sample.encode()) == {}
-    active = re.sub(r"(?m)^#(?=\w)", "", sample)
+    active = re.sub(r"(?m)^#(?=[\w\[])", "", sample)
     entries = document.parse(active.encode())
+    assert entries.pop("roles").value.keys() <= set(Role)
     assert list(entries) == list(OPTIONS)
     for key, option in OPTIONS.items():
         if option.default is not None:

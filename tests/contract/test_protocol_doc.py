@@ -10,7 +10,7 @@ import pytest
 from helpers import markdown
 from helpers.jobs import NOW, a_job
 from queuectl_protocol.errors import RETRYABLE, ErrorCode
-from queuectl_protocol.vocabulary import Reason
+from queuectl_protocol.vocabulary import Reason, Role
 from queuectld.config.options import OPTIONS
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
@@ -66,6 +66,19 @@ def test_errors_are_those_of_the_table(name: str) -> None:
     """The errors of its own that a method can meet."""
     (line,) = re.findall(r"(?m)^Errors: (.*)\.$", SECTIONS[name])
     assert re.findall("`(.*?)`", line) == METHODS_TOLD[name]["errors"]
+
+
+@pytest.mark.parametrize("name", [*METHODS])
+def test_the_role_is_that_of_the_table(name: str) -> None:
+    """The least role that may call a method."""
+    (role,) = re.findall(r"(?m)^Role: `(\w+)`[.;]", SECTIONS[name])
+    assert role == METHODS_TOLD[name]["role"]
+
+
+def test_every_role_is_explained_from_the_least_to_the_most() -> None:
+    """Each role, in the order of what it includes."""
+    documented = markdown.rows(CHAPTERS["Who may connect"], "role")
+    assert [row[0] for row in documented] == list(Role)
 
 
 def test_the_errors_that_any_request_can_meet_are_named() -> None:

@@ -79,7 +79,7 @@ def test_every_error_code_is_somebodys() -> None:
     """No code is promised that nothing can answer."""
     used = {code for method in METHODS.values() for code in method.errors}
     unused = set(ErrorCode) - used - set(COMMON)
-    assert unused == {ErrorCode.TOO_MANY_CONNECTIONS, ErrorCode.FORBIDDEN}
+    assert unused == {ErrorCode.TOO_MANY_CONNECTIONS}
 
 
 def test_every_refusal_of_the_queue_has_its_code() -> None:

@@ -1,6 +1,7 @@
 """Methods for the job settings."""
 
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.vocabulary import Role
 from queuectld.core import settings
 from queuectld.server import params, wire
 from queuectld.server.call import Call
@@ -41,6 +42,7 @@ METHODS = (
         name="config.list",
         doc="Return all job settings, and what each means.",
         handler=list_settings,
+        role=Role.READ,
         result=f"{{settings: [{_SETTING}]}}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
@@ -48,6 +50,7 @@ METHODS = (
         name="config.get",
         doc="Return one job setting.",
         handler=get,
+        role=Role.READ,
         params=(_KEY,),
         result=_SETTING,
         errors=(ErrorCode.STORAGE_ERROR,),
@@ -56,6 +59,8 @@ METHODS = (
         name="config.set",
         doc="Give a job setting a value. Which jobs that touches, applies says.",
         handler=set_value,
+        role=Role.ADMIN,
+        audit=("key", "value"),
         params=(_KEY, params.setting_value("value", "the value")),
         result=_SETTING,
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
@@ -64,6 +69,8 @@ METHODS = (
         name="config.unset",
         doc="Give a job setting its default again.",
         handler=unset,
+        role=Role.ADMIN,
+        audit=("key",),
         params=(_KEY,),
         result=_SETTING,
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import psutil
 
 from queuectl_protocol import __version__
+from queuectl_protocol.vocabulary import Role
 from queuectld.server import diagnosis, params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -60,6 +61,7 @@ METHODS = (
         name="daemon.status",
         doc="Return who answers, since when, and how it is. rss is in bytes.",
         handler=status,
+        role=Role.READ,
         result="{pid: int, version: str, uptime: seconds, socket: str, state_dir: str, "
         "started_at: time, instance: str, draining: bool, workers: {active: int, "
         "busy: int, wanted: int}, connections: int, rss: int}",
@@ -69,6 +71,8 @@ METHODS = (
         doc="Reply, then end the daemon as SIGTERM does: running jobs have "
         "shutdown_grace to finish.",
         handler=stop,
+        role=Role.ADMIN,
+        audit=("now",),
         params=(params.flag("now", "as a second SIGTERM does: end them at once"),),
     ),
     Method(
@@ -76,11 +80,14 @@ METHODS = (
         doc="Reply, then end the daemon as SIGUSR1 does: the workers finish their "
         "jobs, and the next daemon takes over the results.",
         handler=restart,
+        role=Role.ADMIN,
+        audit=(),
     ),
     Method(
         name="doctor",
         doc="Look for what is wrong, or may go wrong, on the daemon's side.",
         handler=doctor,
+        role=Role.READ,
         result="{checks: [{name: str, level: ok | warning | error, detail: str, "
         "advice: str | null}]}",
     ),

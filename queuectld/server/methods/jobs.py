@@ -6,7 +6,7 @@ from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_BATCH, MAX_PAGE
-from queuectl_protocol.vocabulary import JobState
+from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import IfExists
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
@@ -79,7 +79,10 @@ async def _submissions(
 
 async def get(call: Call, *, id: str, env: bool) -> Result:
     """Return one job and its attempts."""
-    view = await call.context.broker.view(id, env=env)
+    # Variables are where secrets are handed to jobs; the rest of a job is told to all
+    # who may look.
+    owner = call.peer.confined_to if env else None
+    view = await call.context.broker.view(id, env=env, submitter=owner)
     job = wire.job(view.job)
     if env:
         job["env"] = view.env
@@ -115,13 +118,16 @@ async def cancel(
     call: Call, *, id: str, if_state: JobState | None, wait: bool
 ) -> Result:
     """Cancel one job."""
-    job = await call.context.scheduler.cancel(id, if_state, wait=wait)
+    job = await call.context.scheduler.cancel(
+        id, if_state, submitter=call.peer.confined_to, wait=wait
+    )
     return {"job": wire.job(job)}
 
 
 async def retry(call: Call, *, id: str, if_state: JobState | None) -> Result:
     """Queue one job again."""
-    return {"job": wire.job(await call.context.broker.retry(id, if_state))}
+    owner = call.peer.confined_to
+    return {"job": wire.job(await call.context.broker.retry(id, if_state, owner))}
 
 
 async def retry_all(call: Call, *, state: JobState) -> Result:
@@ -152,6 +158,7 @@ METHODS = (
         name="enqueue",
         doc="Add a job. When the reply comes, it is on disk.",
         handler=enqueue,
+        role=Role.SUBMIT,
         params=(
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
@@ -170,6 +177,7 @@ METHODS = (
         doc="Add jobs, all or none. An error's data has the index, from 0, of the "
         "first job that was refused.",
         handler=enqueue_many,
+        role=Role.SUBMIT,
         params=(
             params.batch(
                 "jobs",
@@ -193,6 +201,7 @@ METHODS = (
         doc="Return a job and its attempts, oldest first. The last one has reason null "
         "while it runs.",
         handler=get,
+        role=Role.READ,
         params=(_ID, params.flag("env", "with the job's environment, as job.env")),
         result="{job: JOB, attempts: [ATTEMPT]}",
         errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
@@ -202,6 +211,7 @@ METHODS = (
         doc="Return jobs, newest first. A page can be shorter than limit; the listing "
         "is complete when next is null.",
         handler=page,
+        role=Role.READ,
         params=(
             _STATE,
             params.whole(
@@ -221,6 +231,8 @@ METHODS = (
         name="cancel",
         doc="Cancel a job that is waiting or running.",
         handler=cancel,
+        role=Role.SUBMIT,
+        audit=("id",),
         params=(
             _ID,
             _IF_STATE,
@@ -241,6 +253,8 @@ METHODS = (
         doc="Queue a job again that is dead, cancelled, completed or failed, with all "
         "its retries, now. Its attempts so far stay on record.",
         handler=retry,
+        role=Role.SUBMIT,
+        audit=("id",),
         params=(_ID, _IF_STATE),
         result="{job: JOB}",
         errors=(
@@ -254,6 +268,8 @@ METHODS = (
         name="retry_all",
         doc="Queue all jobs again that are in a state.",
         handler=retry_all,
+        role=Role.OPERATE,
+        audit=("state",),
         params=(params.choice("state", "the state", _RETRIABLE, required=True),),
         result="{retried: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_LOG_CHUNK
+from queuectl_protocol.vocabulary import Role
 from queuectld.broker import JobView
 from queuectld.core.job import Attempt
 from queuectld.server import params, reading, wire
@@ -30,7 +31,7 @@ async def read(
     tail: int | None,
 ) -> Result:
     """Return a piece of what one attempt wrote to one stream."""
-    view = await call.context.broker.view(id)
+    view = await call.context.broker.view(id, submitter=call.peer.confined_to)
     attempt = _attempt(view, run)
     piece = reading.Piece(b"", offset, 0)
     if attempt is not None:
@@ -76,7 +77,7 @@ async def follow(
     broker = call.context.broker
     # Before anything is waited for: unfollow may be the very next request.
     with call.stream() as stream:
-        view = await broker.view(id)
+        view = await broker.view(id, submitter=call.peer.confined_to)
         _attempt(view, run)
         with broker.watch(view.job.seq) as changed:
             # It may have changed before it was watched.
@@ -110,6 +111,7 @@ METHODS = (
         doc="Return a piece of what one attempt wrote to one stream. An attempt that "
         "wrote nothing has an empty one; run is null when the job never ran.",
         handler=read,
+        role=Role.SUBMIT,
         params=(
             _ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
@@ -143,6 +145,7 @@ METHODS = (
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
         "{type: data, run, stream, offset, data: bin}.",
         handler=follow,
+        role=Role.SUBMIT,
         params=(
             _ID,
             params.whole(
@@ -174,6 +177,7 @@ METHODS = (
         name="unfollow",
         doc="End a stream early: its request then gets its reply.",
         handler=unfollow,
+        role=Role.SUBMIT,
         params=(params.request_id("sub", "id of the request that opened the stream"),),
     ),
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.vocabulary import Role
 from queuectld.core import submission
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -13,6 +14,7 @@ COMMON = (
     ErrorCode.UNKNOWN_METHOD,
     ErrorCode.INVALID_PARAMS,
     ErrorCode.FRAME_TOO_LARGE,
+    ErrorCode.FORBIDDEN,
     ErrorCode.SHUTTING_DOWN,
     ErrorCode.INTERNAL,
 )
@@ -63,12 +65,13 @@ def _method(method: Method) -> dict[str, Any]:
 
 
 METHODS = (
-    Method(name="ping", doc="Do nothing, and answer.", handler=ping),
+    Method(name="ping", doc="Do nothing, and answer.", handler=ping, role=Role.READ),
     Method(
         name="describe",
         doc="Tell all methods, the fields of a job and the error codes. The errors of "
         "a method are its own; common_errors can meet any request.",
         handler=describe,
+        role=Role.READ,
         result="{methods: [{name, doc, params: [{name, type, required, default, doc}], "
         "result, errors: [str], role}], job_fields: [{name, type, doc}], "
         "errors: [str], common_errors: [str]}",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
-from queuectl_protocol.vocabulary import FINAL_STATES, JobState
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
 from queuectld.housekeeping import EXPIRING
 from queuectld.server import params
 from queuectld.server.call import Call
@@ -22,6 +22,8 @@ METHODS = (
         doc="Forget finished jobs, with their attempts and output. Ids that users gave "
         "are free again.",
         handler=prune,
+        role=Role.OPERATE,
+        audit=("states", "older_than"),
         params=(
             params.choices(
                 "states",

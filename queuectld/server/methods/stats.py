@@ -1,6 +1,7 @@
 """Methods that count."""
 
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.vocabulary import Role
 from queuectld.server import params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -33,6 +34,7 @@ METHODS = (
         name="status",
         doc="Return how many jobs are in each state, and how many workers there are.",
         handler=status,
+        role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
         "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool}",
         errors=(ErrorCode.STORAGE_ERROR,),
@@ -42,6 +44,7 @@ METHODS = (
         doc="Return statistics, those of pruned jobs included. Times are in seconds; "
         "percentiles are within 5 per cent.",
         handler=stats,
+        role=Role.READ,
         params=(
             params.seconds("since", "the last so many; absent: from the first job"),
         ),

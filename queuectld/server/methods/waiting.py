@@ -3,7 +3,7 @@
 import asyncio
 
 from queuectl_protocol.errors import ErrorCode
-from queuectl_protocol.vocabulary import FINAL_STATES
+from queuectl_protocol.vocabulary import FINAL_STATES, Role
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Job
 from queuectld.server import params, wire
@@ -43,6 +43,7 @@ METHODS = (
         name="wait",
         doc="Reply when the job is completed, dead or cancelled, or after timeout.",
         handler=wait,
+        role=Role.READ,
         params=(
             params.text("id", "the job's id", required=True),
             params.seconds("timeout", "wait at most so long; absent: for ever"),

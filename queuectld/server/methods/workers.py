@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.vocabulary import Role
 from queuectld.server import params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -64,6 +65,7 @@ METHODS = (
         name="workers.list",
         doc="Return the worker processes, and how many are wanted beside bound ones.",
         handler=list_workers,
+        role=Role.READ,
         result="{workers: [WORKER], wanted: int}",
     ),
     Method(
@@ -71,6 +73,8 @@ METHODS = (
         doc="Add workers; reply when they are ready. The wanted number outlives the "
         f"daemon. There are at most {MAX_WORKERS}.",
         handler=start,
+        role=Role.OPERATE,
+        audit=("count", "bound"),
         params=(
             params.whole(
                 "count", "how many more", minimum=1, maximum=MAX_WORKERS, default=1
@@ -88,6 +92,8 @@ METHODS = (
         name="workers.ensure",
         doc="Add workers if there are fewer than count; reply when they are ready.",
         handler=ensure,
+        role=Role.OPERATE,
+        audit=("count",),
         params=(
             params.whole(
                 "count", "how many in all", minimum=1, maximum=MAX_WORKERS, default=1
@@ -102,6 +108,8 @@ METHODS = (
         "worker process is left. An interrupted job is pending again, and the attempt "
         "does not count.",
         handler=stop,
+        role=Role.OPERATE,
+        audit=("timeout", "now", "workers"),
         params=(
             params.seconds(
                 "timeout", "then interrupt what still runs; absent: wait for it"
