@@ -179,7 +179,7 @@ class Stats(Model):
         success_rate: completed / (completed + dead); None when there was neither.
         run: from the start of a run to its end; None when none ended.
         wait: from when a job could run to its start.
-        per_minute: jobs that ended, per minute.
+        per_minute: jobs that completed, per minute.
     """
 
     since: datetime | None = field(metadata=_TIME)

@@ -414,7 +414,7 @@ def _enqueue(
 
 _IDENTITY = (
     "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
-    "backoff_max", "backoff_jitter", "output_limit", "label", "submitter",
+    "backoff_max", "backoff_jitter", "output_limit", "label",
 )  # fmt: skip
 """What must be the same for two submissions with one id to be one job. What a client
 inherits from where it happens to run (cwd, umask, environment) and when (run_at) is

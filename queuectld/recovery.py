@@ -75,12 +75,13 @@ class Recovery:
         """A worker is gone: settle the run it had, and remove its record."""
         file = records.file_of(self._records, worker.number)
         record = await asyncio.to_thread(records.read, file)
-        if worker.run is None:
+        run = worker.run
+        lease = None if record is None else record.lease
+        if lease is not None and (run is None or run.lease != lease):
             # It may have spooled a result that was committed before it was told so.
-            if record is not None and record.lease is not None:
-                await self.forget(record.lease)
-        elif not worker.run.reported:
-            await self.settle(worker.run, record)
+            await self.forget(lease)
+        if run is not None and not run.reported:
+            await self.settle(run, record)
         await asyncio.to_thread(records.remove, file)
 
     async def forget(self, lease: int) -> None:
@@ -165,6 +166,7 @@ class Recovery:
         """Remove dead workers' records, and results that were recorded before."""
         for record in dead:
             records.remove(records.file_of(self._records, record.worker))
+        records.remove_empty(self._records)
         for lease in spool.leases(self._spool):
             if lease not in adopted:
                 spool.remove(self._spool, lease)

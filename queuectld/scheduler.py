@@ -6,6 +6,7 @@ happened.
 """
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from queuectld.recovery import Recovery
 from queuectld.staffing import Staff
 from queuectld.store.api import Store, StoreError
 from queuectld.workers.handle import Worker
-from queuectld.workers.pool import Places, Pool
+from queuectld.workers.pool import OVERDUE, Places, Pool
 
 _events = logs.get("scheduler")
 
@@ -256,6 +257,7 @@ class Scheduler:
                 _events.error("scheduler_waits", error=str(error))
                 self._store_retry.arm(now + STORE_RETRY)
         self._kill_overdue(now)
+        self._kill_lingering(now)
         self._keep_house(now)
         times = (respawn, self._wall_wait(), *self._timers())
         return min((at for at in times if at is not None), default=None)
@@ -304,6 +306,20 @@ class Scheduler:
                 run.deadline = None
                 self.pool.kill(worker)
 
+    def _kill_lingering(self, now: float) -> None:
+        """A worker that has nothing to do but to end, and does not, is stuck as well.
+
+        Whoever stops workers, or the daemon, would wait for it without end.
+        """
+        for worker in self.pool:
+            if not worker.leaving:
+                continue
+            if worker.leave_by is None:
+                worker.leave_by = now + OVERDUE
+            elif worker.leave_by <= now:
+                worker.leave_by = math.inf
+                self.pool.kill(worker)
+
     def _keep_house(self, now: float) -> None:
         if self._expire.due(now):
             self._spawn(self._guarded(self.housekeeping.expire()))
@@ -313,6 +329,7 @@ class Scheduler:
     def _timers(self) -> list[float | None]:
         runs = (w.run for w in self.pool if w.run is not None and not w.run.reported)
         deadlines = [run.deadline for run in runs]
+        deadlines += [w.leave_by for w in self.pool if w.leaving]
         return [
             self._store_retry.at, self._expire.at, self._checkpoint.at, *deadlines
         ]  # fmt: skip

@@ -112,6 +112,7 @@ class Staff:
             for worker in self._pool:
                 if worker.owner is owner:
                     self._pool.stop(worker)
+            self.wake()
             # Its request to start them may still wait for them to be ready.
             self._pulse.set()
 
@@ -147,6 +148,7 @@ class Staff:
         """Stop these workers; interrupt, after a time, those that still run a job."""
         for worker in targets:
             self._pool.stop(worker)
+        self.wake()  # one that does not end has a deadline
         interrupted = 0
         if not await _gone(targets, interrupt_after):
             grace = self._broker.settings.kill_grace

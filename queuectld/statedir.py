@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +70,8 @@ def file_system(path: Path) -> str:
 
 
 def _make(settings: DaemonConfig) -> None:
-    for path in (settings.state_dir, settings.runtime_dir):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep(settings.state_dir)
+    settings.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     kind = file_system(settings.state_dir)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StartError(
@@ -81,6 +81,30 @@ def _make(settings: DaemonConfig) -> None:
         )
     for path in (settings.output_dir, settings.spool_dir, settings.workers_dir):
         path.mkdir(mode=0o700, exist_ok=True)
+    _sync(settings.state_dir)
+
+
+def _keep(path: Path) -> None:
+    """Make a directory that a power cut does not take away with all that is in it.
+
+    What a program syncs in a directory is lost all the same if the directory's own
+    name is; SQLite syncs the names in it, and no names above.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Also when it is there: its maker may have died before the sync.
+    for made in missing or [path]:
+        _sync(made.parent)
+
+
+def _sync(path: Path) -> None:
+    # A directory that may not be read cannot be synced: no reason not to work in it.
+    with suppress(PermissionError):
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def _lock(lock: int, settings: DaemonConfig) -> None:

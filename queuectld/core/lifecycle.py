@@ -185,10 +185,10 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
         random: from 0 up to 1, for the jitter of a retry.
     """
     event = event_of(end)
-    # An attempt that an operator ended, or that never began, does not count.
-    attempts = job.attempts - (event is Event.INTERRUPT)
     losses = job.losses + 1 if event is Event.LOSE else 0
     state = target(job, event)
+    # What goes back to the queue was interrupted, or never began: it does not count.
+    attempts = job.attempts - (state is JobState.PENDING)
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
     return replace(

@@ -72,7 +72,7 @@ def role(client: Credentials, roles: Roles, *, owner: int) -> Role | None:
     return roles.of(client.uid, client.gids)
 
 
-def _groups(fd: int) -> array[int]:
+def _groups(fd: int) -> list[int]:
     # Not socket.getsockopt, whose buffer ends at 1,024 bytes: 256 groups.
     size = ctypes.c_uint(_GROUPS * _GID.itemsize)
     while True:
@@ -80,7 +80,7 @@ def _groups(fd: int) -> array[int]:
         if not _libc.getsockopt(
             fd, socket.SOL_SOCKET, _SO_PEERGROUPS, buffer, ctypes.byref(size)
         ):
-            return array("I", buffer.raw[: size.value])
+            return array("I", buffer.raw[: size.value]).tolist()
         # When there is not room enough, the kernel says how much it takes.
         if (error := ctypes.get_errno()) != errno.ERANGE:
             raise OSError(error, os.strerror(error))

@@ -52,6 +52,8 @@ class Worker:
         started_at: milliseconds since 1970.
         ready: it said that it can take jobs.
         stopping: it gets no further job.
+        leave_by: monotonic; stopping and idle, it must have ended by then. None: not
+            known yet.
         reserved: a claim for it is under way.
         env_key: the environment it was sent last; b"" stands for the minimal one.
         gone: set when the process has ended and its attempt is recorded.
@@ -65,6 +67,7 @@ class Worker:
     started_at: int
     ready: bool = False
     stopping: bool = False
+    leave_by: float | None = None
     reserved: bool = False
     run: Run | None = None
     env_key: bytes | None = None
@@ -83,6 +86,11 @@ class Worker:
             and self.run is None
             and not (self.stopping or self.reserved or self.adopted)
         )
+
+    @property
+    def leaving(self) -> bool:
+        """Whether nothing is left for it to do but to end."""
+        return self.stopping and self.run is None and not self.reserved
 
     @property
     def state(self) -> WorkerState:

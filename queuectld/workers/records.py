@@ -148,6 +148,20 @@ def file_of(directory: str, worker: int) -> str:
     return f"{directory}/{worker}.json"
 
 
+def remove_empty(directory: str) -> None:
+    """Delete what workers left that died before they had written their record.
+
+    No run was ever given to one: it is ready only afterwards.
+    """
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        try:
+            if name.endswith(".json") and os.lstat(path).st_size == 0:
+                remove(path)
+        except FileNotFoundError:
+            continue  # its worker has just ended
+
+
 def read_all(directory: str) -> list[WorkerRecord]:
     """Return every record in a directory that can be read."""
     names = (f"{directory}/{name}" for name in os.listdir(directory))

@@ -58,7 +58,7 @@ def test_one_argument_is_a_shell_line(cli: Cli) -> None:
 
 def test_several_arguments_are_an_exact_argv(cli: Cli) -> None:
     """No shell comes between, and no quoting is lost."""
-    words = ["a b", "it's", '"', "$HOME", "*", "", "a\nb", "\\", "ü", "--", "-x"]
+    words = ["a b", "it's", '"', "$HOME", "*", "", "a\nb", "\\", "ü\udcff", "--", "-x"]
     job = cli.ok("enqueue", "--", "printf", "<%s>", *words).strip()
     cli.home.ended(job)
     assert cli.ok("logs", job) == "".join(f"<{word}>" for word in words)

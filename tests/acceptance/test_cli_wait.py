@@ -10,7 +10,7 @@ import pytest
 from helpers import waiting
 from helpers.cli import Cli, Said, shared
 from helpers.home import BIN
-from helpers.rawclient import PATIENCE
+from helpers.rawclient import PATIENCE, RawClient
 
 cli = shared(workers=2)
 
@@ -104,12 +104,20 @@ def test_ctrl_c_ends_the_waiting_alone(cli: Cli) -> None:
     gate = cli.home.gate("wait")
     job = cli.enqueue("echo >waited; read _ <wait")
     cli.home.appears("waited")
-    waits = cli.home.begin("wait", job)
-    waiting.until(lambda: cli.home.ask("daemon.status")["connections"] > 1, "it waits")
+    with cli.home.connect() as client:
+        waiting.until(lambda: connections(client) == 1, "earlier clients are gone")
+        waits = cli.home.begin("wait", job)
+        waiting.until(lambda: connections(client) == 2, "it waits")
     waits.send_signal(signal.SIGINT)
     assert waits.wait(PATIENCE) == -signal.SIGINT
     gate.open()
     assert cli.home.ended(job)["state"] == "completed"
+
+
+def connections(client: RawClient) -> int:
+    """Return how many clients the daemon has."""
+    found: int = client.call("daemon.status")["connections"]
+    return found
 
 
 @pytest.mark.parametrize(

@@ -205,10 +205,12 @@ def test_output_is_read_by_run_and_by_tail(q: Any) -> None:
         list(q.logs(job.id, run=3))
 
 
-def test_output_is_followed_across_retries(q: Any) -> None:
+def test_output_is_followed_across_retries(q: Any, cli: Cli) -> None:
     """Which run and which stream, byte for byte; the job comes last."""
-    command = "echo $QUEUECTL_ATTEMPT; echo e >&2; exit $((QUEUECTL_ATTEMPT < 3))"
-    job = q.enqueue(command, backoff_max=0)
+    gate = cli.home.gate(f"follow-{id(q)}")
+    script = "echo $QUEUECTL_ATTEMPT; echo e >&2; exit $((QUEUECTL_ATTEMPT < 3))"
+    command = f"read _ <follow-{id(q)}; {script}"
+    job = q.enqueue(command, cwd=cli.home.work, backoff_max=0)
     read: dict[tuple[int, str], bytes] = {}
     runs = []
     with q.follow(job.id) as events:
@@ -219,6 +221,7 @@ def test_output_is_followed_across_retries(q: Any) -> None:
                 read[key] = read.get(key, b"") + event.data
             else:
                 runs.append(event.run)
+                gate.open()
         assert events.result.state == "completed"
     assert runs == [1, 2, 3]
     out = {(run, "stdout"): b"%d\n" % run for run in runs}

@@ -6,13 +6,14 @@ import select
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from faults import oracle
 from faults.evidence import Evidence, collect
 from faults.keeper import Keeper
 from faults.ledger import Ledger
 from faults.load import Client
-from faults.strikes import Blow, Field, Strike, hit
+from faults.strikes import Blow, Field, Strike, busy, hit
 from helpers import waiting
 from helpers.home import Home
 
@@ -32,12 +33,14 @@ class Plan:
     Attributes:
         strikes: those that fall, in this order; or fewer, if ``until`` says enough.
         gap: least and most seconds between two of them.
+        patience: how often, from 0 to 1, a strike waits for the last one to be over.
         jobs: so many for each client at most; None: as many as it takes.
     """
 
     seed: str
     strikes: Sequence[Strike]
-    gap: tuple[float, float] = (0.05, 0.5)
+    gap: tuple[float, float] = (0.0, 0.3)
+    patience: float = 0.8
     clients: int = 3
     workers: int = 4
     jobs: int | None = None
@@ -51,7 +54,9 @@ class Round:
 
     Attributes:
         violations: what the oracle found; empty is good.
-        retries: seconds from a worker's kill to the start of its job's next attempt.
+        retries: of each lost run: the strike that hit its worker, and the seconds from
+            there to the start of the job's next attempt.
+        disturbed: lost runs whose recovery was hit by another strike: not timed.
         restarts: seconds from a daemon's start to the first job that starts after it.
     """
 
@@ -62,6 +67,7 @@ class Round:
     attempts: int = 0
     resent: int = 0
     retries: list[tuple[str, float]] = field(default_factory=list)
+    disturbed: int = 0
     restarts: list[float] = field(default_factory=list)
 
 
@@ -103,9 +109,21 @@ def _client(home: Home, ledger: Ledger, plan: Plan, number: int) -> Client:
 
 
 def _strike(field_: Field, plan: Plan) -> Iterator[Blow]:
+    last: Blow | None = None
     for strike in plan.strikes:
+        if field_.dice.random() < plan.patience:
+            waiting.until(partial(_works, field_), "a job runs", within=60)
         select.poll().poll(field_.dice.uniform(*plan.gap) * 1000)
-        yield hit(strike, field_)
+        blow = hit(strike, field_)
+        if last:
+            last.next = blow.at
+        last = blow
+        yield blow
+
+
+def _works(field_: Field) -> bool:
+    """Whether a daemon answers and a worker is busy: then a strike meets the most."""
+    return field_.home.answers() and bool(busy(field_))
 
 
 def _done(home: Home) -> dict[str, int]:
@@ -134,6 +152,8 @@ def _end(home: Home, keeper: Keeper) -> None:
 def _summary(
     plan: Plan, blows: list[Blow], evidence: Evidence, keeper: Keeper, wrong: list[str]
 ) -> Round:
+    retries = list(_retries(blows, evidence))
+    clean = [(blow.kind, (at - blow.at) / NS) for blow, at in retries if at < blow.next]
     return Round(
         seed=plan.seed,
         blows=blows,
@@ -141,13 +161,14 @@ def _summary(
         jobs=len(evidence.ledger.promised),
         attempts=sum(map(len, evidence.attempts.values())),
         resent=evidence.ledger.resent,
-        retries=list(_retries(blows, evidence)),
+        retries=clean,
+        disturbed=len(retries) - len(clean),
         restarts=list(_restarts(keeper, evidence)),
     )
 
 
-def _retries(blows: list[Blow], evidence: Evidence) -> Iterator[tuple[str, float]]:
-    """Yield, for each lost run, the strike's name and the seconds to the next start."""
+def _retries(blows: list[Blow], evidence: Evidence) -> Iterator[tuple[Blow, int]]:
+    """Yield, for each lost run, the strike that lost it and when the next one began."""
     ids = {row["seq"]: job_id for job_id, row in evidence.jobs.items()}
     for blow in blows:
         for seq, run in blow.runs:
@@ -160,7 +181,7 @@ def _retries(blows: list[Blow], evidence: Evidence) -> Iterator[tuple[str, float
                 if line.event == "start" and line.run > run
             ]
             if later:
-                yield blow.kind, (later[0] - blow.at) / NS
+                yield blow, later[0]
 
 
 def _restarts(keeper: Keeper, evidence: Evidence) -> Iterator[float]:
@@ -171,8 +192,10 @@ def _restarts(keeper: Keeper, evidence: Evidence) -> Iterator[float]:
         for line in lines
         if line.event == "start"
     )
-    for start, following in zip(keeper.starts[1:], keeper.starts[2:], strict=False):
-        place = bisect.bisect(begun, start.at)
-        # A daemon that was killed before it started anything has not recovered.
+    for start, following in zip(keeper.starts, keeper.starts[1:], strict=False):
+        if start.ready is None:
+            continue  # it was killed before it could recover anything
+        # What starts before the daemon is ready was given out by the one before it.
+        place = bisect.bisect(begun, start.ready)
         if place < len(begun) and begun[place] < following.at:
             yield (begun[place] - start.at) / NS

@@ -4,6 +4,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import IO
 
 from helpers import waiting
 from helpers.home import BIN, Home
@@ -13,12 +14,18 @@ EXPECTED = frozenset({0, -9, -15, -10})
 listening to them yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
-    """A start of the daemon, in nanoseconds on CLOCK_MONOTONIC."""
+    """A start of the daemon.
+
+    Attributes:
+        at: when it was launched: nanoseconds on CLOCK_MONOTONIC.
+        ready: when it said that it was ready, if it came to that.
+    """
 
     at: int
     pid: int
+    ready: int | None = None
 
 
 @dataclass(slots=True)
@@ -27,14 +34,12 @@ class Keeper:
 
     Attributes:
         starts: all of them.
-        answered: for each start that came to answer: nanoseconds from its launch.
         wrong: ends that no signal of ours explains.
     """
 
     home: Home
     flags: tuple[str, ...] = ()
     starts: list[Start] = field(default_factory=list)
-    answered: list[int] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     _ending: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -66,20 +71,37 @@ class Keeper:
         self._ending.set()
 
     def _keep(self) -> None:
-        with (self.home.root / "queuectld.stderr").open("ab") as errors:
+        with (self.home.root / "queuectld.stderr").open("wb") as log:
             while True:
-                at = time.monotonic_ns()
-                daemon = subprocess.Popen(
-                    [BIN / "queuectld", *self.flags],
-                    cwd=self.home.work,
-                    env=self.home.environ,
-                    stdin=subprocess.DEVNULL,
-                    stdout=errors,
-                    stderr=errors,
-                )
-                self.starts.append(Start(at, daemon.pid))
-                status = daemon.wait()
-                if status not in EXPECTED:
-                    self.wrong.append(f"the daemon ended with status {status}")
+                self._serve(log)
                 if self._ending.is_set():
                     return
+
+    def _serve(self, log: IO[bytes]) -> None:
+        """Run the daemon once, and note when it is ready."""
+        at = time.monotonic_ns()
+        daemon = subprocess.Popen(
+            [BIN / "queuectld", *self.flags],
+            cwd=self.home.work,
+            env=self.home.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.PIPE,
+        )
+        start = Start(at, daemon.pid)
+        self.starts.append(start)
+        assert daemon.stderr is not None
+        # Its workers have this pipe too, but the daemon's end is what counts.
+        threading.Thread(target=_copy, args=(daemon.stderr, log, start)).start()
+        status = daemon.wait()
+        if status not in EXPECTED:
+            self.wrong.append(f"the daemon ended with status {status}")
+
+
+def _copy(source: IO[bytes], log: IO[bytes], start: Start) -> None:
+    """Copy a daemon's log; ends when its last worker has ended."""
+    with source:
+        for line in source:
+            if b" daemon_ready " in line:
+                start.ready = time.monotonic_ns()
+            log.write(line)

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faults import traced
 from faults.crashstates import Disk, Loss
 from faults.promises import Promises, broken
-from faults.traced import Event, Synced
+from faults.traced import Event, Removed, Renamed, Synced
 from helpers import waiting
 from helpers.daemon import ROOT
 from helpers.home import Home
@@ -25,15 +25,15 @@ CHECKPOINT_PAGES = 40
 
 _PROGRAM = f"""
 import sys
+synchronous = sys.argv.pop()
 from queuectld.store.sqlite import connection
 connection.AUTOCHECKPOINT_PAGES = {CHECKPOINT_PAGES}
 configure = connection._configure
 def configured(database):
     configure(database)
-    if sys.argv[1] != "FULL":
-        database.execute(f"PRAGMA synchronous = {{sys.argv[1]}}")
+    if synchronous != "FULL":
+        database.execute(f"PRAGMA synchronous = {{synchronous}}")
 connection._configure = configured
-sys.argv[1:] = []
 from queuectld.__main__ import main
 main()
 """
@@ -62,6 +62,7 @@ class Verdict:
 
     Attributes:
         states: how many were tried, by what was lost.
+        distinct: hashes of those that were not the same.
         syncs, promises: how much the life had of them.
         broken: broken promises, each with the words to find its state again.
     """
@@ -80,13 +81,14 @@ def live(synchronous: str = "FULL") -> Life:
         home = _home(root)
         program = [sys.executable, "-P", "-c", _PROGRAM, synchronous]
         shell = ["sh", "-c", _TWO_LIVES, "sh", *program]
-        tracer = subprocess.Popen(
-            traced.command(record, shell),
-            cwd=root,
-            env=home.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'protocol'}"},
-            stdin=subprocess.DEVNULL,
-            stderr=(root / "stderr").open("wb"),
-        )
+        with (root / "stderr").open("wb") as stderr:
+            tracer = subprocess.Popen(
+                traced.command(record, shell),
+                cwd=root,
+                env=home.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'protocol'}"},
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+            )
         try:
             waiting.until(home.answers, "the daemon answers")
             _work(home)
@@ -97,16 +99,41 @@ def live(synchronous: str = "FULL") -> Life:
         return Life(str(root), str(home.root), traced.read(record, str(root)))
 
 
-def cut(life: Life, states: int, seed: int) -> Verdict:
+def while_spooled(life: Life) -> range:
+    """Return the places of the events while a result was in the spool."""
+    begun = [n for n, event in enumerate(life.events) if isinstance(event, Renamed)]
+    (result,) = {life.events[n].to for n in begun}
+    return range(begun[0], life.events.index(Removed(result)))
+
+
+def without_syncs_of(life: Life, name: str) -> Life:
+    """Return the life of a daemon that had not synced a file."""
+    kept = [
+        event
+        for event in life.events
+        if not (isinstance(event, Synced) and event.path.endswith(name))
+    ]
+    return replace(life, events=kept)
+
+
+def cut(
+    life: Life, states: int, seed: int, *, among: Sequence[int] | None = None
+) -> Verdict:
     """Try so many crash states of a life; return what came of them.
 
     The moments are spread evenly over all that changed the disk or promised
     something. The same seed gives the same states.
+
+    Args:
+        life: what happened.
+        states: how many power cuts.
+        seed: of what is lost, and when.
+        among: only cuts after these events.
     """
     verdict = Verdict(syncs=sum(isinstance(each, Synced) for each in life.events))
     rng = random.Random(seed)
     disk, promises = Disk(life.root), Promises()
-    at = sorted(rng.choices(range(len(life.events)), k=states), reverse=True)
+    at = sorted(rng.choices(among or range(len(life.events)), k=states), reverse=True)
     for number, event in enumerate(life.events):
         disk.apply(event)
         promises.apply(event)
@@ -152,7 +179,7 @@ def _work(home: Home) -> None:
             client.result(request)
         client.call("cancel", id="together-39")
         client.call("workers.start", count=3)
-        batch = [{"command": ["printf", "x" * 3000]} for _ in range(60)]
+        batch = [{"command": ["printf", "x" * 3000]} for _ in range(30)]
         ids = client.call("enqueue_many", jobs=batch)["ids"]
         client.call("enqueue", job={"command": "exit 3", "id": "bad", "max_retries": 1})
         for job_id in ("1", "together-7", ids[-1], "bad"):

@@ -81,7 +81,8 @@ class Promises:
             self.jobs.setdefault(job_id, None)
 
     def _told(self, job: Map) -> None:
-        self.jobs[job["id"]] = job["command"]
+        command = job["command"]
+        self.jobs[job["id"]] = command if isinstance(command, str) else tuple(command)
         if job["state"] in FINAL_STATES:
             self.finals[job["id"]] = (job["state"], job["runs"])
 
@@ -132,12 +133,18 @@ def broken(promises: Promises, files: Files, state_dir: str, folder: Path) -> li
             file.write_bytes(content)
     try:
         found = asyncio.run(_look(folder / "queuectl.db"))
-    except (StoreError, sqlite3.Error) as error:
-        return [f"the store cannot be opened: {error}"]
-    with closing(sqlite3.connect(folder / "queuectl.db")) as outside:
-        verdict = outside.execute("PRAGMA integrity_check").fetchall()
-    wrong = [] if verdict == [("ok",)] else [f"integrity check: {verdict[:3]}"]
-    return wrong + _compare(promises, found, folder)
+    except (StoreError, sqlite3.Error, ValueError, TypeError) as error:
+        return [f"the store cannot be read: {error!r}"]
+    return [*_damage(folder / "queuectl.db"), *_compare(promises, found, folder)]
+
+
+def _damage(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as outside:
+        try:
+            verdict = outside.execute("PRAGMA integrity_check").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [f"integrity check: {error}"]
+    return [] if verdict == [("ok",)] else [f"integrity check: {verdict[:3]}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +190,7 @@ def _compare(promises: Promises, found: _Found, folder: Path) -> list[str]:
         if lease in promises.finishes and lease not in found.attempts:
             wrong.append(f"the end of run {run} of job {seq} is lost")
     for lease in promises.spooled - found.attempts.keys():
-        if spool.read(str(folder / "spool"), lease) is None:
+        if not _spooled(folder / "spool", lease):
             wrong.append(f"the spooled end of the attempt with lease {lease} is lost")
     for key, value in promises.settings.items():
         if found.settings.get(key) != value:
@@ -192,3 +199,10 @@ def _compare(promises: Promises, found: _Found, folder: Path) -> list[str]:
     if found.counts != {state: rows.count(state) for state in JobState}:
         wrong.append(f"the counts are wrong: {found.counts}")
     return wrong
+
+
+def _spooled(folder: Path, lease: int) -> bool:
+    try:
+        return spool.read(str(folder), lease) is not None
+    except spool.SpoolError:
+        return False

@@ -8,6 +8,7 @@ import os
 import random
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,12 +30,14 @@ class Blow:
         at: nanoseconds on CLOCK_MONOTONIC, just before the signal.
         killed: SIGKILLs that met a process.
         runs: (sequence number, run) of the jobs that a killed worker ran.
+        next: when the next strike fell.
     """
 
     kind: str
     at: int
     killed: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
+    next: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def daemon_killed_while_starting(field_: Field, blow: Blow) -> None:
 
 def worker_killed(field_: Field, blow: Blow) -> None:
     """SIGKILL to a worker that runs a job."""
-    _kill_workers(field_, blow, _busy(field_)[:1])
+    _kill_workers(field_, blow, busy(field_)[:1])
 
 
 def workers_killed(field_: Field, blow: Blow) -> None:
@@ -87,20 +90,20 @@ def workers_and_daemon_killed(field_: Field, blow: Blow) -> None:
 
 def shell_killed(field_: Field, blow: Blow) -> None:
     """SIGKILL to a job's main process only: often a shell with a child."""
-    for record in _busy(field_)[:1]:
+    for record in busy(field_)[:1]:
         if record.job_pid is not None:
             blow.killed += _send(field_, record.job_pid, signal.SIGKILL)
 
 
 def worker_stopped(field_: Field, blow: Blow) -> None:
     """SIGSTOP to a busy worker: the daemon's own deadline has to end it."""
-    for record in _busy(field_)[:1]:
+    for record in busy(field_)[:1]:
         _send(field_, record.pid, signal.SIGSTOP)
 
 
 def worker_terminated(field_: Field, blow: Blow) -> None:
     """SIGTERM to a worker."""
-    for record in _busy(field_)[:1]:
+    for record in busy(field_)[:1]:
         _send(field_, record.pid, signal.SIGTERM)
 
 
@@ -123,7 +126,7 @@ def daemon_restarted(field_: Field, blow: Blow) -> None:
 
 def late_result_forged(field_: Field, blow: Blow) -> None:
     """A result with a lease of the past is planted in the spool; the daemon killed."""
-    found = _busy(field_)[:1]
+    found = busy(field_)[:1]
     for record in found:
         if record.lease and record.lease > 1 and record.seq and record.run:
             plant(field_.home, record, lease=record.lease - 1)
@@ -172,6 +175,11 @@ def plant(home: Home, record: WorkerRecord, *, lease: int) -> None:
     spool.write(folder, forged)
 
 
+def busy(field_: Field) -> list[WorkerRecord]:
+    """Return the records of workers that run a job, shuffled."""
+    return [record for record in _records(field_) if record.job_pid is not None]
+
+
 def _kill_daemon(field_: Field, blow: Blow) -> None:
     blow.killed += _send(field_, field_.keeper.pid, signal.SIGKILL)
 
@@ -189,10 +197,6 @@ def _records(field_: Field) -> list[WorkerRecord]:
     found.sort(key=lambda record: record.worker)
     field_.dice.shuffle(found)
     return found
-
-
-def _busy(field_: Field) -> list[WorkerRecord]:
-    return [record for record in _records(field_) if record.job_pid is not None]
 
 
 def _send(field_: Field, pid: int, number: int) -> int:

@@ -85,17 +85,18 @@ def available() -> bool:
     if shutil.which("strace") is None:
         return False
     tried = subprocess.run(
-        ["strace", "-f", "-o", "/dev/null", "true"], check=False, capture_output=True
+        ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"], check=False, capture_output=True
     )
     return tried.returncode == 0
 
 
 def command(record: Path, program: Sequence[str]) -> list[str]:
     """Return the command line that runs a program and writes down what it does."""
-    calls = ",".join((*CALLS, *FORBIDDEN))
-    options = ["-f", "-y", "-xx", "-s", str(LONGEST), "-e", f"trace=?{calls}"]
-    options[-1] = "trace=" + ",".join(f"?{call}" for call in (*CALLS, *FORBIDDEN))
-    return ["strace", *options, "-e", "signal=none", "-o", str(record), *program]
+    # A question mark: some machines do not have that call.
+    calls = ",".join(f"?{call}" for call in (*CALLS, *FORBIDDEN))
+    what = ["-e", f"trace={calls}", "-e", "signal=none", "-o", str(record)]
+    how = ["-f", "--seccomp-bpf", "-y", "-xx", "-s", str(LONGEST)]
+    return ["strace", *how, *what, *program]
 
 
 def read(record: Path, root: str) -> list[Event]:

@@ -230,7 +230,7 @@ class Home(Asking):
         assert not self.socket.exists()
         for folder in ("workers", "spool"):
             left = [file.read_text() for file in (self.root / folder).glob("*")]
-            assert left == [], folder
+            assert left == [], f"{folder}: {left}"
         if (self.root / "queuectl.db").exists():
             sql = "SELECT count(*) FROM jobs WHERE state = 'processing'"
             assert self.edit(sql) == 0

@@ -194,8 +194,6 @@ class ModelQueue:
             self.counted["lost"] += 1
         first_loss = kind == "lose" and job.losses == 0
         job.losses = job.losses + 1 if kind == "lose" else 0
-        if kind == "interrupt":
-            job.attempts -= 1
         cancelled, job.cancel_requested = job.cancel_requested, False
         job.lease, job.finished_at = None, now
         if cancelled:
@@ -204,6 +202,7 @@ class ModelQueue:
             job.state = "completed"
         elif kind == "interrupt":
             job.state, job.due, job.run_at = "pending", True, now
+            job.attempts -= 1
         elif job.attempts > job.max_retries:
             job.state = "dead"
         else:

@@ -13,6 +13,8 @@ from queuectld.store.api import StoreError, StoreFullError, StoreOpenError
 APPLICATION_ID = 0x71756374
 """'quct', in the database's header: tells our files from other SQLite files."""
 
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+
 WRITER_CACHE_KIB = 8192
 READER_CACHE_KIB = 2048
 
@@ -97,7 +99,7 @@ def _look(path: Path) -> None:
 
     A writer that closes moves the log into the database, in whosever file it is.
     """
-    if not path.is_file() or not path.stat().st_size:
+    if not path.is_file() or not path.stat().st_size or _unborn(path):
         return
     # Without a log nothing at all is created beside the file.
     log = path.with_name(path.name + "-wal").exists()
@@ -107,6 +109,20 @@ def _look(path: Path) -> None:
         _identify(connection, path)
     finally:
         connection.close()
+
+
+def _unborn(path: Path) -> bool:
+    """Whether the machine died while the file was being made.
+
+    Then what is in it means nothing, and SQLite empties it again by the journal beside
+    it, which says that the file had no pages before: sqlite.org/fileformat2.html, 3.
+    """
+    try:
+        with path.with_name(path.name + "-journal").open("rb") as journal:
+            header = journal.read(20)
+    except FileNotFoundError:
+        return False
+    return header[:8] == JOURNAL_MAGIC and header[16:20] == bytes(4)
 
 
 def _identify(connection: sqlite3.Connection, path: Path) -> None:

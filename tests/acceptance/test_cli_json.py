@@ -1,0 +1,74 @@
+"""``--json``: one JSON document on stdout and nothing else, of every command."""
+
+import json
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from helpers.cli import Cli, shared
+from queuectl.cli.root import root
+
+cli = shared(workers=1)
+
+FINAL = ("--max-retries", "0")
+
+COMMANDS = {
+    "enqueue": ("--delay", "1d", "true"),
+    "list": (),
+    "show": ("done",),
+    "wait": ("done",),
+    "cancel": ("waits",),
+    "retry": ("done",),
+    "dlq list": (),
+    "dlq show": ("dead",),
+    "dlq retry": ("dead",),
+    "dlq purge": (),
+    "prune": (),
+    "status": (),
+    "stats": (),
+    "config get": ("timeout",),
+    "config list": (),
+    "config set": ("timeout", "5m"),
+    "config show": (),
+    "config unset": ("timeout",),
+    "worker list": (),
+    "worker start": (),
+    "worker stop": (),
+    "daemon status": (),
+    "doctor": (),
+}
+"""An invocation of each command that has the option."""
+
+
+def with_json(command: click.Command, path: str = "") -> Iterator[str]:
+    """Yield the paths of the commands that have the option."""
+    if any("--json" in param.opts for param in command.params):
+        yield path.strip()
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for name in command.list_commands(ctx):
+            inner = command.get_command(ctx, name)
+            assert inner is not None
+            yield from with_json(inner, f"{path} {name}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jobs(cli: Cli) -> None:
+    """Make jobs to be asked about."""
+    cli.enqueue("true", "--id", "waits", "--delay", "1d")
+    cli.ended("true", "--id", "done")
+    cli.ended("exit 1", "--id", "dead", *FINAL)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_one_document_and_nothing_else(cli: Cli, command: str) -> None:
+    """Data for programs: ASCII on stdout, and no note on stderr."""
+    written = cli.ok(*command.split(), *COMMANDS[command], "--json")
+    assert written.isascii()
+    assert isinstance(json.loads(written), dict | list)
+
+
+def test_every_command_with_json_is_here() -> None:
+    """A new one has to find its place."""
+    assert set(with_json(root)) == set(COMMANDS)

@@ -1,0 +1,113 @@
+"""Kills a process at an exact system call, from outside: strace injects the signal.
+
+The product needs no hooks for it. SIGKILL on *entering* a call: the call never happens,
+and everything before it has.
+"""
+
+import os
+import select
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from helpers import processes, waiting
+from helpers.home import BIN, PATIENCE, Home
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A moment in the life of a process: the ``when``-th time it enters a call.
+
+    Attributes:
+        calls: the system call; or its names on different machines.
+        path: only calls on this file, below the home; None: on any.
+        main: only those of the main thread, which talks to clients and workers.
+    """
+
+    calls: tuple[str, ...]
+    when: int = 1
+    path: str | None = None
+    main: bool = False
+
+    def arguments(self, home: Home) -> list[str]:
+        """Return strace's options."""
+        calls = ",".join(f"?{call}" for call in self.calls)
+        found = ["-e", f"trace={calls}"]
+        found += ["-e", f"inject={calls}:signal=SIGKILL:when={self.when}"]
+        if self.path is not None:
+            found += ["-P", str(home.root / self.path)]
+        return found
+
+
+WAL = "queuectl.db-wal"
+UNLINK = ("unlink", "unlinkat")
+RENAME = ("rename", "renameat", "renameat2")
+
+
+@contextmanager
+def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
+    """Kill a process when it comes to a point, which the block must bring it to."""
+    handle = home._open(pid)
+    log = home.root / "strace"
+    tids = [pid] if point.main else _threads(pid)
+    follow = [] if point.main else ["-f"]
+    targets = [word for tid in tids for word in ("-p", str(tid))]
+    command = ["strace", "-o", str(log), *follow, *point.arguments(home), *targets]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
+    try:
+        _await_attached(tracer)
+        yield
+        processes.await_end(pid, handle, PATIENCE)
+        tracer.wait(PATIENCE)
+    finally:
+        tracer.terminate()  # it lets go of what it traces
+        tracer.communicate()
+    assert "INJECTED" in log.read_text() or "SIGKILL" in log.read_text()
+
+
+def start_and_die(home: Home, point: Point, *flags: str) -> bool:
+    """Start a daemon that is killed at a point; return whether it came to that.
+
+    If it did not, it answers; the caller ends it.
+    """
+    log = home.root / "strace"
+    command = ["strace", "-f", "-o", str(log), *point.arguments(home)]
+    with (home.root / "queuectld.stderr").open("ab") as errors:
+        tracer = subprocess.Popen(
+            [*command, str(BIN / "queuectld"), *flags],
+            cwd=home.work,
+            env=home.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+        )
+    waiting.until(
+        lambda: tracer.poll() is not None or home.answers(), "it dies or answers"
+    )
+    if tracer.poll() is None:
+        tracer.terminate()
+    tracer.wait(PATIENCE)
+    return "+++ killed by SIGKILL +++" in log.read_text()
+
+
+def _threads(pid: int) -> Sequence[int]:
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
+def _await_attached(tracer: subprocess.Popen[bytes]) -> None:
+    assert tracer.stderr is not None
+    poll = select.poll()
+    poll.register(tracer.stderr, select.POLLIN)
+    assert poll.poll(PATIENCE * 1000), "strace does not attach"
+    # It attaches to all, and only then says so.
+    said = os.read(tracer.stderr.fileno(), 65536)
+    assert b" attached" in said, said
