@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -167,9 +168,16 @@ class AsyncClient(AsyncSession):
         """Return what happened in the last ``since`` seconds; None: ever."""
         return await self.perform(calls.stats(since))
 
-    async def doctor(self) -> tuple[models.Check, ...]:
-        """Return what the daemon finds when it examines itself."""
-        return await self.perform(calls.doctor())
+    async def doctor(self, *, deep: bool = False) -> tuple[models.Check, ...]:
+        """Return what the daemon finds when it examines itself. See ``Client``."""
+        return await self.perform(calls.doctor(deep=deep))
+
+    async def backup(
+        self, path: str | os.PathLike[str], *, replace: bool = False
+    ) -> models.Backup:
+        """Have the daemon copy its database to a file. See ``Client.backup``."""
+        path = os.path.abspath(path)  # noqa: ASYNC240, PTH100 - as in Client
+        return await self.perform(calls.backup(path, replace=replace))
 
     async def describe(self) -> dict[str, Any]:
         """Return the protocol as data: methods, fields and errors."""

@@ -19,6 +19,7 @@ from queuectl_protocol.vocabulary import JobState
 if TYPE_CHECKING:
     from queuectl.models import (
         Attempt,
+        Backup,
         Check,
         DaemonStatus,
         FollowEvent,
@@ -252,8 +253,12 @@ def restart_daemon() -> Call[None]:
     return Call("daemon.restart", {}, _nothing)
 
 
-def doctor() -> Call[tuple[Check, ...]]:
-    return Call("doctor", {}, _each("Check", "checks"))
+def doctor(*, deep: bool) -> Call[tuple[Check, ...]]:
+    return Call("doctor", {"deep": True} if deep else {}, _each("Check", "checks"))
+
+
+def backup(path: str, *, replace: bool) -> Call[Backup]:
+    return Call("backup", {"path": path, "replace": replace}, _as("Backup"))
 
 
 DEAD = JobState.DEAD

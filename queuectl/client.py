@@ -7,6 +7,7 @@ raise what ``Session.call`` does; errors named at a method are those to expect o
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -245,9 +246,34 @@ class Client(Session):
         """Return what happened in the last ``since`` seconds; None: ever."""
         return self.perform(calls.stats(since))
 
-    def doctor(self) -> tuple[models.Check, ...]:
-        """Return what the daemon finds when it examines itself."""
-        return self.perform(calls.doctor())
+    def doctor(self, *, deep: bool = False) -> tuple[models.Check, ...]:
+        """Return what the daemon finds when it examines itself.
+
+        With ``deep`` it reads the whole database too, for up to a minute.
+        """
+        return self.perform(calls.doctor(deep=deep))
+
+    def backup(
+        self, path: str | os.PathLike[str], *, replace: bool = False
+    ) -> models.Backup:
+        """Have the daemon copy its database to a file, while work goes on.
+
+        The file belongs to the daemon's user, who alone can read it. When this
+        returns, it is on disk; when it raises, there is nothing of it.
+
+        Args:
+            path: of the copy; the daemon must be able to write there.
+            replace: whether a file of that name may be replaced.
+
+        Raises:
+            AlreadyExistsError: there is a file of that name.
+            InvalidParamsError: there is no such directory, or it is for the daemon's
+                own files.
+            StorageFullError, StorageError: it could not be written.
+        """
+        # The daemon has another current directory.
+        path = os.path.abspath(path)  # noqa: PTH100 - Path is slow to import
+        return self.perform(calls.backup(path, replace=replace))
 
     def describe(self) -> dict[str, Any]:
         """Return the protocol as data: methods, fields and errors."""

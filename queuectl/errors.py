@@ -213,7 +213,7 @@ class TooManyConnectionsError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """You may not do this."""
+    """Your role does not allow this, or the daemon does not serve you at all."""
 
     default_code = ErrorCode.FORBIDDEN
 

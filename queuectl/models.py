@@ -280,6 +280,14 @@ class Check(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Backup(Model):
+    """A copy of the database: where it is, and how many bytes it has."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStarted(Model):
     """An event of ``follow``: what comes next is the output of this run."""
 

@@ -127,6 +127,8 @@ class Daemon:
             broker=self._broker,
             scheduler=self._scheduler,
             store_facts=self._store.facts,
+            backup=lambda path, replace: self._store.backup(path, replace=replace),
+            examine=self._store.examine,
             config=lambda: self._config,
             clock=self._clock,
             instance=secrets.token_hex(8),

@@ -16,18 +16,21 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 @click.command(cls=Command)
+@click.option("--deep", is_flag=True, help="Read the whole database as well.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @pass_connector
-def doctor(connector: Connector, *, as_json: bool) -> int:
+def doctor(connector: Connector, *, deep: bool, as_json: bool) -> int:
     """Examine this installation, and the daemon if it runs.
 
-    Ends with 1 if something is wrong that keeps jobs from running.
+    Ends with 1 if something is wrong that keeps jobs from running. With --deep the
+    daemon reads its whole database, which may take a minute; work goes on meanwhile.
 
     $ queuectl doctor
+    $ queuectl doctor --deep
     $ queuectl doctor --json | jq '.checks[] | select(.level != "ok")'
     """
     checks = {check.name: check for check in local_checks(connector.socket)}
-    for check in _daemon_checks(connector):
+    for check in _daemon_checks(connector, {"deep": True} if deep else {}):
         checks[check.name] = check
     if as_json:
         output.document({"checks": [check.to_json() for check in checks.values()]})
@@ -38,12 +41,13 @@ def doctor(connector: Connector, *, as_json: bool) -> int:
     return Status.FAILED if failed else Status.OK
 
 
-def _daemon_checks(connector: Connector) -> list[Check]:
+def _daemon_checks(connector: Connector, params: dict[str, bool]) -> list[Check]:
     """Ask the daemon; what it finds itself outweighs what we see from outside."""
     try:
         with connector.connect(autostart=False) as client:
             found = _same_version(client.greeting["version"])
-            return [found, *(Check(**each) for each in client.call("doctor")["checks"])]
+            told = client.call("doctor", params)["checks"]
+            return [found, *(Check(**each) for each in told)]
     except DaemonNotRunningError as error:
         detail = f"not running ({error})"
         return [Check("daemon", "ok", detail, None)]

@@ -65,7 +65,8 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
             return value
         name, equals, content = value.partition("=")
         if not name:
-            self.fail(f"{value!r} has no name; write NAME=VALUE", param, ctx)
+            # Without what is there: it is a value, and may be a secret.
+            self.fail("a variable has no name; write NAME=VALUE", param, ctx)
         if not equals:
             if name not in os.environ:
                 self.fail(f"{name} is not set here; write {name}=VALUE", param, ctx)

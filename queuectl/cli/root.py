@@ -35,6 +35,7 @@ SECTIONS = {
         "worker": "queuectl.cli.workers:worker",
         "daemon": "queuectl.cli.daemon:daemon",
         "doctor": "queuectl.cli.doctor:doctor",
+        "backup": "queuectl.cli.backup:backup",
     },
     "Tools": {
         "completion": "queuectl.cli.completion:completion",

@@ -1,7 +1,8 @@
 """What the daemon lends to the server: everything a handler can reach."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from queuectld.broker import Broker
@@ -16,6 +17,9 @@ class Context:
 
     Attributes:
         store_facts: returns what the store says of itself.
+        backup: writes a copy of the store to a path, over another file if told so;
+            returns its size.
+        examine: reads the whole store; returns what is wrong with it.
         config: returns the configuration in force: a reload replaces it.
         instance: random, new at each start: the same word means the same process.
         started_at: milliseconds since 1970.
@@ -26,6 +30,8 @@ class Context:
     broker: Broker
     scheduler: Scheduler
     store_facts: Callable[[], dict[str, Any]]
+    backup: Callable[[Path, bool], Awaitable[int]]
+    examine: Callable[[], Awaitable[list[str]]]
     config: Callable[[], DaemonConfig]
     clock: Clock
     instance: str

@@ -4,10 +4,11 @@ Looks, and changes nothing. Files of the database are looked at from outside onl
 open one would drop SQLite's locks (sqlite.org/howtocorrupt.html, 2.2).
 """
 
+import asyncio
 import os
 import pwd
 import resource
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ from queuectld import statedir
 from queuectld.config import DaemonConfig
 from queuectld.server.context import Context
 from queuectld.staffing import MAX_WORKERS
+from queuectld.store.api import StoreError
 
 SPACE_LOW, SPACE_OUT = 1024**3, 64 * 1024**2
 """Bytes free, under which to warn, and under which writes are about to fail."""
@@ -27,6 +29,16 @@ WAL_LARGE = 256 * 1024**2
 
 FD_OTHERS = 64
 """Descriptors for the store, the log, the loop and output that is being read."""
+
+
+DEEP_WITHIN = 60
+"""Seconds for reading the whole database; meanwhile its log only grows."""
+
+DAMAGED = (
+    "the database is damaged: stop the daemon, keep a copy of the state directory, "
+    "and put a backup in the database's place, or what `sqlite3 queuectl.db .recover` "
+    "saves of it; then look for the cause: the disk, the memory, another program"
+)
 
 
 class Level(StrEnum):
@@ -63,6 +75,26 @@ async def checks(context: Context) -> list[Check]:
         descriptors(config),
         workers(active, waiting),
     ]
+
+
+async def database(examination: Awaitable[list[str]]) -> Check:
+    """Tell what came of reading the whole database; it may take ``DEEP_WITHIN``."""
+    try:
+        async with asyncio.timeout(DEEP_WITHIN):
+            problems = await examination
+    except TimeoutError:
+        return Check(
+            "database",
+            Level.WARNING,
+            f"not read to its end within {DEEP_WITHIN} s; nothing wrong that far",
+            "to examine all of it: queuectl backup FILE, and sqlite3 FILE "
+            "'PRAGMA integrity_check'",
+        )
+    except StoreError as error:
+        problems = [str(error)]
+    if not problems:
+        return Check("database", Level.OK, "all of it was read, and nothing is wrong")
+    return Check("database", Level.ERROR, "; ".join(problems), DAMAGED)
 
 
 def sqlite(version: str) -> Check:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from queuectld.server.method import Method
 from queuectld.server.methods import (
+    backup,
     config,
     daemon,
     jobs,
@@ -19,7 +20,7 @@ from queuectld.server.methods import (
     workers,
 )
 
-_FAMILIES = (meta, jobs, waiting, logs, pruning, stats, config, workers, daemon)
+_FAMILIES = (meta, jobs, waiting, logs, pruning, stats, config, workers, daemon, backup)
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {method.name: method for family in _FAMILIES for method in family.METHODS}

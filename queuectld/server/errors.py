@@ -76,6 +76,8 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.TooManyWorkersError: ErrorCode.INVALID_PARAMS,
         # The message is for the operator; the cause is in the log.
         core.WorkersNotReadyError: ErrorCode.INTERNAL,
+        store.BackupExistsError: ErrorCode.ALREADY_EXISTS,
+        store.BackupError: ErrorCode.STORAGE_ERROR,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
         FrameTooLargeError: ErrorCode.FRAME_TOO_LARGE,

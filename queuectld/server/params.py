@@ -5,9 +5,11 @@ never one it does not. What a value means is the handler's affair.
 """
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from queuectl_protocol.limits import MAX_ID
@@ -16,6 +18,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 MAX_SECONDS = 100 * 366 * 86_400
 """A century: so that milliseconds and deadlines stay in range everywhere."""
+
+MAX_PATH = 4096
+"""Bytes, with the NUL at the end: PATH_MAX of Linux."""
 
 _MAX_INT = 2**63 - 1
 _SHOWN = 64
@@ -184,6 +189,19 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
         return value
 
     return Param(name, "str", doc, check, required)
+
+
+def path(name: str, doc: str) -> Param:
+    """Declare an absolute path. What is not UTF-8 in it comes as surrogates."""
+
+    def check(value: Any) -> Path:
+        if not isinstance(value, str) or not value.startswith("/"):
+            raise ValueError("is an absolute path")
+        if "\0" in value or len(os.fsencode(value)) >= MAX_PATH:
+            raise ValueError(f"has no NUL and fewer than {MAX_PATH} bytes")
+        return Path(value)
+
+    return Param(name, "str", doc, check, required=True)
 
 
 def choice(

@@ -10,6 +10,7 @@ A store keeps state and never chooses it: jobs come here as ``lifecycle`` made t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
@@ -29,6 +30,22 @@ class StoreFullError(StoreError):
 
 class StoreOpenError(StoreError):
     """The store cannot be opened; the message says what to do. Nothing was touched."""
+
+
+class BackupError(StoreError):
+    """The copy cannot be made there. Nothing is left of it."""
+
+
+class BackupExistsError(BackupError):
+    """There is a file of that name, and it was not to be replaced.
+
+    Attributes:
+        data: its path.
+    """
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(f"{target} exists already, and was left as it is")
+        self.data = {"path": str(target)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +239,30 @@ class Store(Protocol):
 
     async def checkpoint(self) -> None:
         """Move what the log holds into the database, as far as readers allow."""
+        ...
+
+    async def backup(self, target: Path, *, replace: bool) -> int:
+        """Write a consistent copy of the store to a file; return its size in bytes.
+
+        Work goes on meanwhile. The file is there whole and synced, or not at all; it
+        belongs to the daemon's user, and nobody else can read it. Ends when the
+        awaiting task is cancelled.
+
+        Args:
+            target: its path; the directory is there.
+            replace: whether a regular file of that name may be replaced.
+
+        Raises:
+            BackupExistsError, BackupError, StoreError: nothing was written.
+        """
+        ...
+
+    async def examine(self) -> list[str]:
+        """Read everything; return a sentence for each thing that is wrong.
+
+        Takes as long as reading all of it does, and holds up nothing but the emptying
+        of the log. Ends when the awaiting task is cancelled.
+        """
         ...
 
     def facts(self) -> dict[str, Any]:

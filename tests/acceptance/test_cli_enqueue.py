@@ -254,7 +254,10 @@ def test_a_bad_job_is_refused_by_the_name_of_what_is_wrong(
         (("--at", "noon", "true"), "Invalid value for '--at': 'noon' is no time"),
         (("--delay", "1", "--at", "10:00", "true"), "give --delay or --at, not both"),
         (("--if-exists", "maybe", "true"), "Invalid value for '--if-exists'"),
-        (("-e", "=x", "true"), "Invalid value for '-e' / '--env': '=x' has no name"),
+        (
+            ("-e", "=x", "true"),
+            "Invalid value for '-e' / '--env': a variable has no name",
+        ),
         (("-e", "UNSET", "true"), "Invalid value for '-e' / '--env': UNSET is not set"),
         (("--lines", "true"), "--lines goes with --file"),
         (("--file", "-", "true"), "--file does not go with a command"),

@@ -37,6 +37,7 @@ COMMANDS = {
     "worker stop": (),
     "daemon status": (),
     "doctor": (),
+    "backup": ("queue.db",),
 }
 """An invocation of each command that has the option."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.home import Home
+from helpers.home import Home, a_home
 from helpers.waiting import until
 from queuectl_protocol import messages
 
@@ -23,7 +23,7 @@ DATABASE = ("queuectl.db", "queuectl.db-wal", "queuectl.db-shm")
 ENDS = {
     "ends well": {"command": "exit 0"},
     "fails": {"command": "exit 3", "max_retries": 0},
-    "is retried": {"command": "exit 3", "max_retries": 1, "backoff_base": 0},
+    "is retried": {"command": "exit 3", "max_retries": 1, "backoff_max": 0},
     "is killed": {"command": "kill -9 $$", "max_retries": 0},
     "takes too long": {"command": "sleep 60", "timeout": 0.1, "max_retries": 0},
     "writes too much": {"command": "yes", "output_limit": 1000, "max_retries": 0},
@@ -48,13 +48,13 @@ MISTAKES: dict[str, Any] = {
 
 
 @pytest.fixture
-def talkative(home: Home) -> Iterator[Home]:
+def talkative(home: Home) -> Home:
     """A home with a daemon that logs all it can, was started carelessly, and works."""
     verbose = {"QUEUECTLD_LOG_LEVEL": "debug", "TOKEN": CANARY}
     started = home.run("daemon", "start", umask=0, **verbose)
     assert started.returncode == 0, started.stderr
     home.ask("workers.start", count=2)
-    yield home
+    return home
 
 
 def told(home: Home) -> dict[str, bytes]:
@@ -119,8 +119,6 @@ def test_a_bad_environment_is_not_quoted(
 @pytest.fixture(scope="module")
 def secretive() -> Iterator[Home]:
     """A daemon without workers, for all who are refused."""
-    from helpers.home import a_home
-
     with a_home() as home:
         started = home.run("daemon", "start", QUEUECTLD_LOG_LEVEL="debug")
         assert started.returncode == 0, started.stderr
@@ -162,13 +160,13 @@ def test_no_command_prints_an_environment_unasked(talkative: Home) -> None:
         said[" ".join(line)[:60]] = (done.stdout + done.stderr).encode()
     assert_untold(said)
     shown = talkative.run("show", "--env", "--json", "inherits")
-    assert json.loads(shown.stdout)["env"]["TOKEN"] == CANARY
+    assert json.loads(shown.stdout)["job"]["env"]["TOKEN"] == CANARY
 
 
 def test_a_result_that_waits_for_a_daemon_has_no_environment(talkative: Home) -> None:
     """Records and spool of workers whose daemon died are as silent."""
     gate = talkative.gate()
-    job = talkative.enqueue(f"read _ <{gate.path}", env=ENV)
+    job = talkative.enqueue("read _ <gate", env=ENV)
     talkative.until_state(job, "processing")
     assert_untold(told(talkative))
     talkative.kill(talkative.daemon)

@@ -3,14 +3,13 @@
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.brokers import Desk, Interrupted, a_desk
+from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld import broker as module
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
-from queuectld.store.api import Store
 
 
 @asynchronous
@@ -199,18 +198,12 @@ async def test_a_mass_retry_goes_in_bounded_steps(
 ) -> None:
     """All that are in the state, not so many in a unit that others wait for long."""
     monkeypatch.setattr(module, "CHUNK", 2)
-    stores: list[Interrupted] = []
-
-    def around(store: Store) -> Interrupted:
-        stores.append(Interrupted(store))
-        return stores[0]
-
-    async with a_desk(home, around=around) as desk:
+    async with a_desk(home) as desk:
         await dead(desk, count)
         done = await desk.in_state(JobState.COMPLETED)
-        before = stores[0].writes
+        before = desk.others.writes
         assert await desk.broker.retry_all(JobState.DEAD) == count
-        assert count / 2 <= stores[0].writes - before <= count / 2 + 1
+        assert count / 2 <= desk.others.writes - before <= count / 2 + 1
         assert await states(desk) == [JobState.PENDING] * count + [done.state]
 
 
@@ -220,13 +213,7 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
 ) -> None:
     """Though each one that was retried dies again before the next step."""
     monkeypatch.setattr(module, "CHUNK", 2)
-    stores: list[Interrupted] = []
-
-    def around(store: Store) -> Interrupted:
-        stores.append(Interrupted(store))
-        return stores[0]
-
-    async with a_desk(home, around=around) as desk:
+    async with a_desk(home) as desk:
 
         async def die_again() -> None:
             while await desk.broker.claim([1]):
@@ -234,9 +221,9 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
                 await desk.finish(running, exit_code=1)
 
         await dead(desk, 7)
-        stores[0].after_write = die_again
+        desk.others.after_write = die_again
         assert await desk.broker.retry_all(JobState.DEAD) == 7
-        stores[0].after_write = None
+        desk.others.after_write = None
         jobs = await everything(desk.store)
         assert [(job.state, job.runs) for job in jobs] == [(JobState.DEAD, 2)] * 7
 
@@ -247,13 +234,7 @@ async def test_a_mass_retry_leaves_newcomers(
 ) -> None:
     """It ends, though jobs enter the state as fast as they are taken out."""
     monkeypatch.setattr(module, "CHUNK", 2)
-    stores: list[Interrupted] = []
-
-    def around(store: Store) -> Interrupted:
-        stores.append(Interrupted(store))
-        return stores[0]
-
-    async with a_desk(home, around=around) as desk:
+    async with a_desk(home) as desk:
 
         async def cancel_more() -> None:
             for _ in range(3):
@@ -261,7 +242,7 @@ async def test_a_mass_retry_leaves_newcomers(
 
         for _ in range(5):
             await desk.in_state(JobState.CANCELLED)
-        stores[0].after_write = cancel_more
+        desk.others.after_write = cancel_more
         assert await desk.broker.retry_all(JobState.CANCELLED) == 5
-        stores[0].after_write = None
+        desk.others.after_write = None
         assert (await desk.broker.counts())[JobState.PENDING] == 5

@@ -13,7 +13,7 @@ from helpers.jobs import NOW
 from helpers.sqlite import Unit, batch_number, opened, opened_faulty, together
 from helpers.stores import DEFAULTS, add, assert_counted, everything
 from queuectld.core.job import Job, Submission
-from queuectld.store.api import Measure, StoreError, Transaction
+from queuectld.store.api import Measure, Reader, StoreError, Transaction
 from queuectld.store.sqlite import SqliteStore
 
 # -- group commit --------------------------------------------------------------------
@@ -237,3 +237,20 @@ async def test_no_error_ends_the_writer(
         two = await store.write(Unit("two"))
         assert await everything(store) == [two]
         await assert_counted(store)
+
+
+@asynchronous
+async def test_a_read_whose_transaction_sqlite_ended_fails_alone(
+    tmp_path: Path,
+) -> None:
+    """Some errors roll back by themselves: the reader is told, the next one served."""
+    async with opened(tmp_path) as store:
+        job = await add(store)
+
+        def fail(_reader: Reader) -> None:
+            store._reading.execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with pytest.raises(StoreError, match="disk I/O error"):
+            await store.read(fail)
+        assert await everything(store) == [job]

@@ -12,7 +12,7 @@ from faults import oracle
 from faults.evidence import Evidence, collect
 from faults.keeper import Keeper
 from faults.ledger import Ledger
-from faults.load import Client
+from faults.load import Client, Mix
 from faults.strikes import Blow, Field, Strike, busy, hit
 from helpers import waiting
 from helpers.home import Home
@@ -44,8 +44,7 @@ class Plan:
     clients: int = 3
     workers: int = 4
     jobs: int | None = None
-    backlog: int = 40
-    batch: int = 5
+    mix: Mix = field(default_factory=Mix)
 
 
 @dataclass(slots=True)
@@ -74,25 +73,25 @@ class Round:
 def play(home: Home, plan: Plan) -> Round:
     """Play a round to its end, and judge it."""
     ledger, keeper = Ledger(), Keeper(home)
+    clients = [_client(home, ledger, plan, n) for n in range(plan.clients)]
     keeper.begin()
     try:
         home.configure(backoff_base="1", backoff_max="0.05", kill_grace="0.3")
         home.ask("workers.start", count=plan.workers)
-        clients = [_client(home, ledger, plan, n) for n in range(plan.clients)]
         for client in clients:
             client.start()
-        try:
-            blows = list(_strike(Field(home, keeper, random.Random(plan.seed)), plan))
-        finally:
-            if plan.jobs is None:
-                for client in clients:
-                    client.ending.set()
+        dice = random.Random(plan.seed)
+        blows = list(_strike(Field(home, keeper, dice), plan, clients))
         for client in clients:
+            if plan.jobs is None:
+                client.ending.set()
             client.join(WITHIN)
             assert not client.is_alive(), f"client {client.name} gets no answer"
         status = _done(home)
     except BaseException:
         keeper.leave()
+        for client in clients:
+            client.give_up()
         raise
     _end(home, keeper)
     evidence = collect(home, ledger, status)
@@ -102,17 +101,21 @@ def play(home: Home, plan: Plan) -> Round:
 
 def _client(home: Home, ledger: Ledger, plan: Plan, number: int) -> Client:
     client = Client(f"c{number}", home, ledger, f"{plan.seed}/{number}")
-    client.backlog, client.batch = plan.backlog, plan.batch
+    client.mix = plan.mix
     if plan.jobs is not None:
         client.limit = plan.jobs
     return client
 
 
-def _strike(field_: Field, plan: Plan) -> Iterator[Blow]:
+def _strike(field_: Field, plan: Plan, clients: list[Client]) -> Iterator[Blow]:
     last: Blow | None = None
     for strike in plan.strikes:
         if field_.dice.random() < plan.patience:
-            waiting.until(partial(_works, field_), "a job runs", within=60)
+            waiting.until(
+                lambda: _works(field_) or not any(c.is_alive() for c in clients),
+                "a job runs",
+                within=60,
+            )
         select.poll().poll(field_.dice.uniform(*plan.gap) * 1000)
         blow = hit(strike, field_)
         if last:

@@ -126,7 +126,9 @@ class Disk:
 
     def _reachable(self, path: str, names: dict[str, _Node]) -> bool:
         parent = path.rpartition("/")[0]
-        return path == self._root or (parent in names and self._reachable(parent, names))
+        return path == self._root or (
+            parent in names and self._reachable(parent, names)
+        )
 
     def _change(self, change: _Name) -> None:
         self._changes.append(change)
@@ -190,7 +192,9 @@ def _after(node: _Node, loss: Loss, rng: random.Random) -> bytes:
         case Loss.TORN:
             return _content(
                 node,
-                lambda op, sector: op < last or (op == last and (sector < torn) is early),
+                lambda op, sector: (
+                    op < last or (op == last and (sector < torn) is early)
+                ),
             )
         case Loss.SECTORS:
             return _content(node, lambda _op, _sector: rng.random() < odds)

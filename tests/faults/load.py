@@ -2,6 +2,7 @@
 
 import random
 import select
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,6 @@ from faults.ledger import Ledger, Task
 from helpers.home import Home
 from helpers.rawclient import RawClient
 from queuectl_protocol.messages import Failure
-
-BACKLOG = 40
-"""Jobs that may wait: enough for every worker, few enough that all get their turn."""
 
 PAUSE = 0.02
 """Seconds until an unacknowledged request is sent again, or the backlog looked at."""
@@ -25,10 +23,15 @@ class Mix:
     """Of what sort the jobs are.
 
     Attributes:
+        backlog: so many may wait: enough for every worker, few enough that all get
+            their turn.
+        batch: so many are enqueued at a time, now and then.
         longest: milliseconds that a medium job runs at most.
         timeout: seconds after which the daemon or the worker ends one.
     """
 
+    backlog: int = 40
+    batch: int = 5
     longest: int = 300
     timeout: float = 2.0
 
@@ -41,11 +44,10 @@ class Client(threading.Thread):
         self._home = home
         self._ledger = ledger
         self._dice = random.Random(seed)
-        self._mix = Mix()
         self._connection: RawClient | None = None
-        self.limit = 10**9
-        self.batch = 5
-        self.backlog = BACKLOG
+        self._given_up = False
+        self.mix = Mix()
+        self.limit = sys.maxsize
         self.ending = threading.Event()
         self.failed: list[str] = []
 
@@ -54,7 +56,7 @@ class Client(threading.Thread):
         number = 0
         try:
             while number < self.limit and not self.ending.is_set():
-                size = min(self._dice.choice((1, 1, self.batch)), self.limit - number)
+                size = min(self._dice.choice((1, 1, self.mix.batch)), self.limit - number)
                 tasks = [self._task(number + each) for each in range(size)]
                 number += size
                 self._enqueue(tasks)
@@ -65,6 +67,11 @@ class Client(threading.Thread):
         finally:
             self._drop()
 
+    def give_up(self) -> None:
+        """End without another answer: the run has failed."""
+        self._given_up = True
+        self.ending.set()
+
     def _task(self, number: int) -> Task:
         dice = self._dice
         name = f"{self.name}-{number}"
@@ -72,7 +79,7 @@ class Client(threading.Thread):
         return Task(
             id=name,
             trace=str(self._home.work / name),
-            ms=dice.randrange(10) if short else dice.randrange(50, self._mix.longest),
+            ms=dice.randrange(10) if short else dice.randrange(20, self.mix.longest),
             size=dice.choice((0, 100, 5000, 200_000)),
             fails=dice.choice((0,) * 9 + (1,)),
             shell=dice.random() < 0.5,
@@ -94,7 +101,7 @@ class Client(threading.Thread):
 
     def _job(self, task: Task) -> dict[str, Any]:
         lent = {"cwd": str(self._home.work), "umask": "0022", "env": self._home.environ}
-        limits = {"timeout": self._mix.timeout, "max_retries": 100_000}
+        limits = {"timeout": self.mix.timeout, "max_retries": 100_000}
         return {"id": task.id, "command": task.command, **lent, **limits}
 
     def _maybe_cancel(self, task: Task) -> None:
@@ -108,7 +115,7 @@ class Client(threading.Thread):
             self._ledger.cancel(task.id)  # by the request that got no answer
 
     def _wait_for_room(self) -> None:
-        while self._insist("status")["pending"] > self.backlog:
+        while self._insist("status")["pending"] > self.mix.backlog:
             if self.ending.wait(PAUSE):
                 return
 
@@ -127,6 +134,8 @@ class Client(threading.Thread):
                 if not end.retryable:
                     assert may_fail, end
                     return None
+            if self._given_up:
+                raise EOFError("told to give up")
             self._ledger.again()
             select.poll().poll(PAUSE * 1000)
 

@@ -77,7 +77,7 @@ def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
 def start_and_die(home: Home, point: Point, *flags: str) -> bool:
     """Start a daemon that is killed at a point; return whether it came to that.
 
-    If it did not, it answers; the caller ends it.
+    If it did not, it has come to answer, and has been stopped.
     """
     log = home.root / "strace"
     command = ["strace", "-f", "-o", str(log), *point.arguments(home)]
@@ -94,7 +94,7 @@ def start_and_die(home: Home, point: Point, *flags: str) -> bool:
         lambda: tracer.poll() is not None or home.answers(), "it dies or answers"
     )
     if tracer.poll() is None:
-        tracer.terminate()
+        home.ask("daemon.stop", now=True)
     tracer.wait(PATIENCE)
     return "+++ killed by SIGKILL +++" in log.read_text()
 

@@ -222,4 +222,3 @@ def _place() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-

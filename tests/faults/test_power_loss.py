@@ -73,7 +73,7 @@ def test_a_result_in_the_spool_survives_a_power_cut(life: Life) -> None:
 )
 def test_a_sync_that_is_left_out_is_noticed(life: Life, name: str, what: str) -> None:
     """Each kind of sync is needed, and the check would see if it were not there."""
-    verdict = powercut.cut(powercut.without_syncs_of(life, name), 300, SEED)
+    verdict = powercut.cut(powercut.without_syncs_of(life, name), 100, SEED)
     assert any(what in sentence for sentence in verdict.broken)
 
 

@@ -85,7 +85,9 @@ def available() -> bool:
     if shutil.which("strace") is None:
         return False
     tried = subprocess.run(
-        ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"], check=False, capture_output=True
+        ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"],
+        check=False,
+        capture_output=True,
     )
     return tried.returncode == 0
 
@@ -102,9 +104,7 @@ def command(record: Path, program: Sequence[str]) -> list[str]:
 def read(record: Path, root: str) -> list[Event]:
     """Return what happened below a directory, and all messages, in order."""
     events = [
-        (line, event)
-        for call in _calls(record)
-        for line, event in _events(call, root)
+        (line, event) for call in _calls(record) for line, event in _events(call, root)
     ]
     return [event for _, event in sorted(events, key=lambda entry: entry[0])]
 

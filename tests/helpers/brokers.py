@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from helpers.clocks import StandingClock
 from helpers.jobs import NOW
@@ -19,17 +19,60 @@ RANDOM = 0.5
 """What is drawn for the jitter of a retry."""
 
 
+Turn = Callable[[], Awaitable[object]]
+
+
+class Interrupted:
+    """A store that gives others a turn after each write, or read: in a test, always.
+
+    Attributes:
+        writes: how many there were.
+        after_write, after_read: what the others do.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.writes = 0
+        self.after_write: Turn | None = None
+        self.after_read: Turn | None = None
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Write, then let the others do theirs, undisturbed."""
+        result = await self._store.write(work)
+        self.writes += 1
+        turn, self.after_write = self.after_write, None
+        if turn is not None:
+            await turn()
+            self.after_write = turn
+        return result
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Read, then let the others do theirs, undisturbed."""
+        result = await self._store.read(query)
+        turn, self.after_read = self.after_read, None
+        if turn is not None:
+            await turn()
+            self.after_read = turn
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        """Do the rest as the store does it."""
+        return getattr(self._store, name)
+
+
 @dataclass
 class Desk:
     """A broker and what stands around it.
 
     Attributes:
+        others: has a turn after the broker's reads and writes.
         waiting: what ``on_waiting`` was called with, in order.
     """
 
     broker: Broker
     store: Store
-    clock: StandingClock = field(default_factory=StandingClock)
+    others: Interrupted
+    clock: StandingClock
     waiting: list[int | None] = field(default_factory=list)
 
     async def enqueue(self, command: str = "true", **fields: Any) -> Job:
@@ -85,63 +128,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(
-    home: Home, now: int = NOW, around: Callable[[Store], Store] = lambda store: store
-) -> AsyncIterator[Desk]:
-    """Open the store at home and a broker on it, or on what ``around`` makes of it."""
+async def a_desk(home: Home, now: int = NOW) -> AsyncIterator[Desk]:
+    """Open the store at home, and a broker on it."""
     clock = StandingClock(now)
     async with home.open() as store:
-        broker = Broker(around(store), clock, lambda: RANDOM)
+        others = Interrupted(store)
+        broker = Broker(cast(Store, others), clock, lambda: RANDOM)
         await broker.open()
-        desk = Desk(broker, store, clock)
+        desk = Desk(broker, store, others, clock)
         broker.on_waiting = desk.waiting.append
         yield desk
-
-
-Turn = Callable[[], Awaitable[object]]
-
-
-class Interrupted:
-    """A store that gives others a turn after each write, or read: in a test, always.
-
-    Attributes:
-        writes: how many there were.
-        after_write, after_read: what the others do.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.writes = 0
-        self.after_write: Turn | None = None
-        self.after_read: Turn | None = None
-
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Write, then let the others do theirs, undisturbed."""
-        result = await self._store.write(work)
-        self.writes += 1
-        turn, self.after_write = self.after_write, None
-        if turn is not None:
-            await turn()
-            self.after_write = turn
-        return result
-
-    async def read(self, query: Callable[[Reader], T]) -> T:
-        """Read, then let the others do theirs, undisturbed."""
-        result = await self._store.read(query)
-        turn, self.after_read = self.after_read, None
-        if turn is not None:
-            await turn()
-            self.after_read = turn
-        return result
-
-    async def checkpoint(self) -> None:
-        """Move the log."""
-        await self._store.checkpoint()
-
-    def facts(self) -> dict[str, Any]:
-        """Return the facts."""
-        return self._store.facts()
-
-    async def close(self) -> None:
-        """Close."""
-        await self._store.close()

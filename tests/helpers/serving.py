@@ -90,6 +90,8 @@ def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
             broker=cast("Any", None),
             scheduler=cast("Any", SimpleNamespace(staff=staff)),
             store_facts=dict,
+            backup=cast("Any", None),
+            examine=cast("Any", None),
             config=lambda: config,
             clock=SystemClock(),
             instance="0" * 16,

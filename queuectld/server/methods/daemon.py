@@ -10,6 +10,7 @@ from queuectl_protocol import __version__
 from queuectl_protocol.vocabulary import Role
 from queuectld.server import diagnosis, params, wire
 from queuectld.server.call import Call
+from queuectld.server.errors import ForbiddenError
 from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
 
@@ -50,9 +51,14 @@ async def restart(call: Call) -> Result:
     return {}
 
 
-async def doctor(call: Call) -> Result:
+async def doctor(call: Call, *, deep: bool) -> Result:
     """Look for what is wrong, or may go wrong."""
     checks = await diagnosis.checks(call.context)
+    if deep:
+        # It reads all there is from the disk: not for everybody to ask for.
+        if not call.peer.may(Role.OPERATE):
+            raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
+        checks.append(await diagnosis.database(call.context.examine()))
     return {"checks": [asdict(check) for check in checks]}
 
 
@@ -88,7 +94,9 @@ METHODS = (
         doc="Look for what is wrong, or may go wrong, on the daemon's side.",
         handler=doctor,
         role=Role.READ,
+        params=(params.flag("deep", "read the whole database as well, a minute long"),),
         result="{checks: [{name: str, level: ok | warning | error, detail: str, "
         "advice: str | null}]}",
+        waits=True,
     ),
 )

@@ -52,6 +52,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_aside(path: Path) -> sqlite3.Connection:
+    """Return a connection for one long look at a database that is open already.
+
+    Not ``query_only``, which forbids VACUUM INTO. It cannot write all the same, and
+    so never has a checkpoint to make.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
 def schema_version() -> int:
     """Return the version that this program writes."""
     return len(_migrations())

@@ -103,6 +103,10 @@ FROM attempts WHERE job = ? ORDER BY run;
 -- How many jobs are in each state.
 SELECT state, sum(jobs) FROM counts GROUP BY state;
 
+-- name: recount
+-- How many jobs are in a state, counted anew: it reads an entry for each.
+SELECT count(*) FROM jobs WHERE state = ?;
+
 -- name: add_count
 -- Change how many jobs are in a state.
 INSERT INTO counts (queue, state, jobs) VALUES (?, ?, ?)

@@ -55,6 +55,11 @@ class SqliteReader:
         counted.update((JobState(s), n) for s, n in self._all(self._sql.counts))
         return counted
 
+    def recount(self) -> dict[JobState, int]:
+        """Return the same, counted anew: it costs by the number of jobs."""
+        rows = {state: self._all(self._sql.recount, state) for state in JobState}
+        return {state: int(count) for state, ((count,),) in rows.items()}
+
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
         return self.in_state(JobState.PROCESSING, _LAST)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from queuectld.store.api import Reader, StoreError, Transaction
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch
 from queuectld.store.sqlite.reader import SqliteReader
 from queuectld.store.sqlite.transaction import SqliteTransaction
@@ -115,6 +116,7 @@ class SqliteStore:
             self._writing.close()
             raise database.unusable(path, error) from error
         self._reader = SqliteReader(self._reading)
+        self._aside = Aside(path)
         self._write_thread = _Thread("store-writer", self._write_batch, MAX_BATCH)
         self._read_thread = _Thread("store-reader", self._read_batch, 1)
 
@@ -130,6 +132,14 @@ class SqliteStore:
         """Move what the log holds into the database and empty the log."""
         await self._write_thread.submit(_CHECKPOINT)
 
+    async def backup(self, target: Path, *, replace: bool) -> int:
+        """Write a consistent copy to a file; return its size in bytes."""
+        return await self._aside.backup(target, replace=replace)
+
+    async def examine(self) -> list[str]:
+        """Read everything; return a sentence for each thing that is wrong."""
+        return await self._aside.examine()
+
     def facts(self) -> dict[str, Any]:
         """Return path, versions and sizes in bytes."""
         wal = self.path.with_name(self.path.name + "-wal")
@@ -144,6 +154,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what waits, then close. The last connection empties the log."""
+        self._aside.close()
         await self._read_thread.stop()
         await self._write_thread.stop()
         self._reading.close()
