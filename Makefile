@@ -2,6 +2,7 @@
 #   make demo    a tour on real work (installs what it needs first)
 #   make test    the tests, without those marked slow
 #   make check   what CI demands: lint and test
+#   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test lint format check docs clean
+.PHONY: venv demo test soak lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -30,6 +31,9 @@ demo: $(VENV)/.installed
 
 test: venv
 	$(BIN)/python -m pytest -m "not slow"
+
+soak: venv
+	PYTHONPATH=tests $(BIN)/python -m faults.soak
 
 lint: venv
 	$(BIN)/ruff check

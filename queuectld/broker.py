@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from typing import TypeVar
 from uuid import uuid4
 
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -28,6 +29,8 @@ from queuectld.core.errors import (
 from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.store.api import Measure, Page, Reader, Store, Transaction
+
+T = TypeVar("T")
 
 CHUNK = 1000
 """Jobs changed in one unit of work by the commands that change them all."""
@@ -81,6 +84,7 @@ class Broker:
         store_id: the store's own uuid.
         on_waiting: called when a job waits: with None for a worker, or with the time
             (milliseconds) before which it must not be started.
+        on_write: called after each committed write.
     """
 
     def __init__(self, store: Store, clock: Clock, random: Callable[[], float]) -> None:
@@ -92,6 +96,7 @@ class Broker:
         self._environments: OrderedDict[bytes, dict[str, str]] = OrderedDict()
         self.store_id = ""
         self.on_waiting: Callable[[int | None], None] = lambda _: None
+        self.on_write: Callable[[], None] = lambda: None
         self._born = 0
 
     async def open(self) -> None:
@@ -99,10 +104,11 @@ class Broker:
         self._settings = settings.in_force(
             await self._store.read(lambda reader: reader.settings())
         )
-        now = self._clock.wall()
-        self.store_id, self._born = await self._store.write(
-            lambda tx: _introduce(tx, now)
-        )
+        known = await self._store.read(_introduced)
+        if known is None:
+            now = self._clock.wall()
+            known = await self._write(lambda tx: _introduce(tx, now))
+        self.store_id, self._born = known
 
     # -- enqueue and look ---------------------------------------------------------
 
@@ -115,7 +121,7 @@ class Broker:
             JobExistsError, JobConflictError, QueueFullError: nothing was added.
         """
         in_force, now = self._settings, self._clock.wall()
-        done = await self._store.write(
+        done = await self._write(
             lambda tx: _enqueue(tx, submissions, in_force, if_exists, now)
         )
         for enqueued in done:
@@ -199,7 +205,7 @@ class Broker:
             job = _find(tx, job_id, if_state, submitter)
             return _cancel(tx, job, now)
 
-        job = await self._store.write(work)
+        job = await self._write(work)
         self._announce(job)
         return job
 
@@ -221,7 +227,7 @@ class Broker:
             tx.update(job, again)
             return again
 
-        job = await self._store.write(work)
+        job = await self._write(work)
         self._announce(job)
         return job
 
@@ -236,7 +242,7 @@ class Broker:
         retried = last = 0
         while last < newest:
             # Onwards only: a job that is back in the state already is not met again.
-            jobs = await self._store.write(
+            jobs = await self._write(
                 partial(_retry_in_state, state=state, after=last, upto=newest, now=now)
             )
             for job in jobs:
@@ -258,12 +264,12 @@ class Broker:
 
     async def delete(self, jobs: Sequence[Job]) -> int:
         """Forget jobs, those that did not change since; return how many."""
-        return await self._store.write(lambda tx: tx.delete(jobs))
+        return await self._write(lambda tx: tx.delete(jobs))
 
     async def thin_statistics(self) -> bool:
         """Merge some old statistics; return whether more is left to merge."""
         now = self._clock.wall()
-        return await self._store.write(lambda tx: tx.thin_statistics(now, hours=24))
+        return await self._write(lambda tx: tx.thin_statistics(now, hours=24))
 
     # -- settings -----------------------------------------------------------------
 
@@ -284,9 +290,7 @@ class Broker:
         """
         setting = settings.find(key)
         checked = None if value is None else setting.check(value)
-        stored = await self._store.write(
-            lambda tx: _set_setting(tx, setting.key, checked)
-        )
+        stored = await self._write(lambda tx: _set_setting(tx, setting.key, checked))
         self._settings = settings.in_force(stored)
         return setting
 
@@ -296,7 +300,7 @@ class Broker:
 
     async def set_meta(self, key: str, value: str) -> None:
         """Store a small value of the daemon's own."""
-        await self._store.write(lambda tx: tx.set_meta(key, value))
+        await self._write(lambda tx: tx.set_meta(key, value))
 
     # -- what the scheduler does --------------------------------------------------
 
@@ -310,9 +314,7 @@ class Broker:
 
     async def worker_numbers(self, count: int) -> list[int]:
         """Return numbers for new workers."""
-        return await self._store.write(
-            lambda tx: [tx.next_worker() for _ in range(count)]
-        )
+        return await self._write(lambda tx: [tx.next_worker() for _ in range(count)])
 
     async def promote(self) -> int | None:
         """Make jobs ready whose time came; return the time of the next, if any.
@@ -320,12 +322,12 @@ class Broker:
         A bounded number at a time: the next time may be in the past.
         """
         now = self._clock.wall()
-        return await self._store.write(lambda tx: _promote(tx, now))
+        return await self._write(lambda tx: _promote(tx, now))
 
     async def claim(self, workers: Sequence[int]) -> list[Assignment]:
         """Claim up to one job for each worker; return them in the workers' order."""
         now = self._clock.wall()
-        assignments = await self._store.write(lambda tx: self._claim(tx, workers, now))
+        assignments = await self._write(lambda tx: self._claim(tx, workers, now))
         for assignment in assignments:
             self._announce(assignment.job)
         return assignments
@@ -341,7 +343,7 @@ class Broker:
             claimed = [] if next_for is None else self._claim(tx, [next_for], now)
             return Finished(job, claimed[0] if claimed else None)
 
-        finished = await self._store.write(work)
+        finished = await self._write(work)
         if finished.job:
             self._announce(finished.job)
         if finished.next:
@@ -370,6 +372,11 @@ class Broker:
                 self._environments.popitem(last=False)
         return self._environments[key]
 
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        result = await self._store.write(work)
+        self.on_write()
+        return result
+
     def _announce(self, job: Job) -> None:
         if job.due is not None:
             self.on_waiting(None if job.due else job.run_at)
@@ -377,14 +384,18 @@ class Broker:
             changed.set()
 
 
+def _introduced(reader: Reader) -> tuple[str, int] | None:
+    """Return the store's own id and when it was made, if it has them."""
+    found, born = reader.meta("store_id"), reader.meta("created_at")
+    return None if found is None or born is None else (found, int(born))
+
+
 def _introduce(tx: Transaction, now: int) -> tuple[str, int]:
-    """Return the store's own id and when it was made, choosing them the first time."""
-    found, born = tx.meta("store_id"), tx.meta("created_at")
-    if found is None or born is None:
-        found, born = str(uuid4()), str(now)
-        tx.set_meta("store_id", found)
-        tx.set_meta("created_at", born)
-    return found, int(born)
+    """Choose the store's own id; return it, and when the store was made."""
+    found = str(uuid4())
+    tx.set_meta("store_id", found)
+    tx.set_meta("created_at", str(now))
+    return found, now
 
 
 def _enqueue(

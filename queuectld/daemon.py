@@ -89,7 +89,7 @@ class Daemon:
         self._broker = Broker(self._store, self._clock, random.random)
         await self._broker.open()
         places = Places(
-            store_id=self._broker.store_id,
+            store_id=f"{self._broker.store_id}.{self._state.identity}",
             output=settings.output_dir,
             spool=settings.spool_dir,
             records=settings.workers_dir,
@@ -162,6 +162,8 @@ class Daemon:
             again = asyncio.create_task(self._asked.wait())
             await asyncio.wait([draining, again], return_when="FIRST_COMPLETED")
             again.cancel()
+        if draining.done():
+            draining.result()
         draining.cancel()
 
     def _restarts(self) -> bool:

@@ -9,18 +9,19 @@ import asyncio
 import os
 import select
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
-from queuectld.workers import ending, outputs, procfs, records, spool
-from queuectld.workers.handle import Run, Worker
+from queuectld.workers import ending, outputs, pidfd, procfs, records, spool
+from queuectld.workers.handle import Run, Worker, run_of_job
 from queuectld.workers.pool import Places, Pool
 from queuectld.workers.procfs import ProcessId
 from queuectld.workers.records import WorkerRecord
+from queuectld.workers.spool import SpooledResult
 
 _events = logs.get("recovery")
 
@@ -34,42 +35,53 @@ _MESSAGES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An attempt whose worker is dead.
+
+    Attributes:
+        record: what the worker wrote of itself, if that is there.
+    """
+
+    run: Run
+    record: WorkerRecord | None = None
+
+
 class Recovery:
     """Buries workers: one at a time while the daemon runs, all of them at its start."""
 
-    def __init__(self, broker: Broker, places: Places, clock: Clock) -> None:
+    def __init__(
+        self, broker: Broker, pool: Pool, places: Places, clock: Clock
+    ) -> None:
         self._broker = broker
+        self._pool = pool
         self._clock = clock
         self._store_id = places.store_id
         self._output = str(places.output)
         self._spool = str(places.spool)
         self._records = str(places.records)
 
-    async def adopt_or_settle(self, pool: Pool) -> None:
-        """At the start: take in the workers that live, settle what the others left."""
-        # By worker, not by lease: a worker writes its record after the spawn, so one
-        # that was just given a run still shows the lease of the run before.
-        running = {job.worker: job for job in await self._broker.running()}
+    async def adopt(self) -> list[Unsettled]:
+        """At the start: take in the workers that live; return what the others left."""
+        running = {job.lease: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
-        adopted: set[int | None] = set()
         for record in records.read_all(self._records):
             if record.store != self._store_id:
                 continue
-            pidfd = _open(record)
-            if pidfd is None:
+            pidfd_ = _alive(record)
+            if pidfd_ is None:
                 dead[record.worker] = record
                 continue
-            job = running.pop(record.worker, None)
-            adopted |= {record.lease, None if job is None else job.lease}
-            run = None if job is None else self._run_on(pool, job)
-            worker = pool.adopt(record, pidfd, run)
-            if run is not None and run.verdict is Reason.CANCELLED:
-                # The last daemon may have died between the commit and the kill.
-                grace = self._broker.settings.kill_grace
-                pool.end_run(worker, Reason.CANCELLED, grace)
-        for job in running.values():
-            await self.settle(_run(job), dead.get(job.worker))
-        await asyncio.to_thread(self._sweep, dead.values(), adopted)
+            job = _job_of(record, running.values())
+            if job is not None:
+                del running[job.lease]
+            self._take_in(record, pidfd_, job)
+        await asyncio.to_thread(self._sweep, dead.values(), set(running))
+        return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
+
+    def unsettled(self, job: Job, record: WorkerRecord | None = None) -> Unsettled:
+        """Return a job in ``processing`` that no living worker has, to be settled."""
+        return Unsettled(_run(job), record)
 
     async def bury(self, worker: Worker) -> None:
         """A worker is gone: settle the run it had, and remove its record."""
@@ -81,21 +93,15 @@ class Recovery:
             # It may have spooled a result that was committed before it was told so.
             await self.forget(lease)
         if run is not None and not run.reported:
-            await self.settle(run, record)
+            await self.settle(Unsettled(run, record))
         await asyncio.to_thread(records.remove, file)
 
-    async def forget(self, lease: int) -> None:
-        """Remove the result that a worker may have spooled. It is committed."""
-        await asyncio.to_thread(spool.remove, self._spool, lease)
-
-    async def settle(self, run: Run, record: WorkerRecord | None) -> None:
+    async def settle(self, unsettled: Unsettled) -> None:
         """Record the end of an attempt whose worker is dead."""
+        run, record = unsettled.run, unsettled.record
         end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
         await self._broker.finish(run.seq, end)
-        await self.forget(run.lease)
-        await asyncio.to_thread(
-            outputs.remove_empty, self._output, run.seq, run.run, run.lease
-        )
+        await asyncio.to_thread(self._clear, run)
         _events.info(
             "attempt_settled",
             job=run.job_id,
@@ -104,8 +110,33 @@ class Recovery:
             reason=end.reason,
         )
 
+    async def forget(self, lease: int) -> None:
+        """Remove the result that a worker may have spooled. It is committed."""
+        await asyncio.to_thread(spool.remove, self._spool, lease)
+
+    def keep(self, run: Run, end: AttemptEnd) -> None:
+        """Spool a result that cannot be recorded now, as its worker would."""
+        result = SpooledResult(self._store_id, run.worker, run.seq, run.run, end)
+        try:
+            spool.write(self._spool, result)
+        except OSError as error:
+            # A worker that still lives keeps it as well, and waits for room.
+            _events.error("result_not_kept", lease=run.lease, error=str(error))
+
+    def _take_in(self, record: WorkerRecord, pidfd_: int, job: Job | None) -> None:
+        if job is None:
+            self._pool.adopt(record, pidfd_, None)
+            return
+        grace = self._broker.settings.kill_grace
+        run = _run(job)
+        run.deadline = self._pool.deadline_of(job, record, grace)
+        worker = self._pool.adopt(record, pidfd_, run)
+        if run.verdict is Reason.CANCELLED:
+            # The last daemon may have died between the commit and the kill.
+            self._pool.end_run(worker, Reason.CANCELLED, grace)
+
     def _end_of(self, run: Run, leader: ProcessId | None) -> AttemptEnd:
-        told = self._spooled(run.lease)
+        told = self._spooled(run)
         if told is not None:
             return _as_meant(told, run)
         self._kill_leftovers(run, leader)
@@ -135,6 +166,7 @@ class Recovery:
             lease=run.lease,
             leader=leader,
             outputs=outputs.paths(self._output, run.seq, run.run, run.lease),
+            orphans=self._pool.orphans,
         )
         found = ending.kill_leftovers(traces, within=KILL_WITHIN, clock=self._clock)
         if found.ended:
@@ -144,38 +176,62 @@ class Recovery:
             pids = [process.pid for process in found.left]
             _events.error("leftovers_alive", job=run.job_id, pids=pids)
 
-    def _spooled(self, lease: int) -> AttemptEnd | None:
-        try:
-            told = spool.read(self._spool, lease)
-        except (OSError, spool.SpoolError) as error:
-            # It stays for whoever looks into it; the attempt counts as lost.
-            _events.error("spool_unreadable", lease=lease, error=str(error))
-            return None
-        return None if told is None else told.end
+    def _spooled(self, run: Run) -> AttemptEnd | None:
+        """Return the result that the worker left, if it did.
 
-    def _run_on(self, pool: Pool, job: Job) -> Run:
-        run = _run(job)
-        run.deadline = pool.deadline_after(
-            run.started_at, job.timeout, self._broker.settings.kill_grace
-        )
-        return run
+        Raises:
+            OSError: there may be one, and it cannot be read now.
+        """
+        try:
+            told = spool.read(self._spool, run.lease)
+            if told is None:
+                return None
+            if (told.seq, told.run) != (run.seq, run.run):
+                raise spool.SpoolError("it is of another job or run")  # noqa: TRY301
+        except spool.SpoolError as error:
+            aside = spool.set_aside(self._spool, run.lease)
+            _events.error("spool_unreadable", file=aside, error=str(error))
+            return None
+        return told.end
+
+    def _clear(self, run: Run) -> None:
+        """Remove what an attempt leaves that is on record now."""
+        spool.remove(self._spool, run.lease)
+        outputs.remove_empty(self._output, run.seq, run.run, run.lease)
+        if run.worker not in self._pool.workers:
+            records.remove(records.file_of(self._records, run.worker))
 
     def _sweep(
-        self, dead: Iterable[WorkerRecord], adopted: Collection[int | None]
+        self, dead: Iterable[WorkerRecord], running: Collection[int | None]
     ) -> None:
-        """Remove dead workers' records, and results that were recorded before."""
+        """Remove what dead workers left of attempts that are on record.
+
+        What a living worker may yet spool is not there before it ends, and goes then.
+        """
         for record in dead:
-            records.remove(records.file_of(self._records, record.worker))
+            if record.lease not in running:
+                records.remove(records.file_of(self._records, record.worker))
         records.remove_empty(self._records)
+        held = {w.run.lease for w in self._pool if w.run is not None} | set(running)
         for lease in spool.leases(self._spool):
-            if lease not in adopted:
+            if lease not in held:
                 spool.remove(self._spool, lease)
 
 
+def _job_of(record: WorkerRecord, running: Iterable[Job]) -> Job | None:
+    """Return the job that a living worker runs.
+
+    A worker writes its record after the spawn: one that was just given a run still
+    shows the lease of the run before, so what is on record for its number counts.
+    """
+    own = [job for job in running if job.worker == record.worker]
+    shown = [job for job in own if job.lease == record.lease]
+    return next(iter(shown or own), None)
+
+
 def _run(job: Job) -> Run:
-    assert job.lease is not None
-    assert job.started_at is not None
-    run = Run(job.seq, job.runs, job.lease, job.id, job.started_at)
+    assert job.worker is not None
+    run = run_of_job(job.worker, job)
     if job.cancel_requested:
         run.verdict = Reason.CANCELLED
     return run
@@ -197,23 +253,16 @@ def _leader(run: Run, record: WorkerRecord | None) -> ProcessId | None:
     return ProcessId(record.job_pid, record.job_ticks)
 
 
-def _open(record: WorkerRecord) -> int | None:
+def _alive(record: WorkerRecord) -> int | None:
     """Return a pidfd of the recorded worker if that very process still lives."""
     if record.boot_id != procfs.boot_id():
         return None
-    try:
-        pidfd = os.pidfd_open(record.pid)
-    except ProcessLookupError:
+    handle = pidfd.acquire(ProcessId(record.pid, record.ticks))
+    if handle is None:
         return None
-    # While the descriptor is held, the pid cannot be given to another process.
-    if procfs.start_ticks(record.pid) == record.ticks and not _ended(pidfd):
-        return pidfd
-    os.close(pidfd)
-    return None
-
-
-def _ended(pidfd: int) -> bool:
-    """Whether the process has ended, reaped or not."""
     poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(handle, select.POLLIN)
+    if poll.poll(0):  # ended, but not reaped
+        os.close(handle)
+        return None
+    return handle

@@ -13,9 +13,10 @@ from typing import Any
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld import logs
-from queuectld.broker import Broker, Finished
+from queuectld.attempts import Attempts
+from queuectld.broker import Broker
 from queuectld.clock import Clock
-from queuectld.core.job import Assignment, AttemptEnd, Job
+from queuectld.core.job import AttemptEnd, Job
 from queuectld.housekeeping import Housekeeping
 from queuectld.recovery import Recovery
 from queuectld.staffing import Staff
@@ -33,8 +34,11 @@ STORE_RETRY = 1.0
 """Seconds until the next try when the store refused (a full disk, usually)."""
 
 EXPIRE_AFTER = 3600.0
-CHECKPOINT_AFTER = 30.0
+CHECKPOINT_AFTER = 5.0
 """Seconds after a write. Both timers are armed by writes only."""
+
+DRAIN_SPARE = 5.0
+"""Seconds beyond the graces after which a drain gives up on what is stuck."""
 
 
 @dataclass(slots=True)
@@ -74,21 +78,26 @@ class Scheduler:
         self.staff = Staff(broker, self.pool, clock)
         self.staff.wake = self.wake
         self.housekeeping = Housekeeping(broker, str(places.output), clock)
-        self._recovery = Recovery(broker, places, clock)
+        self._recovery = Recovery(broker, self.pool, places, clock)
+        self._attempts = Attempts(broker, self.pool, self.staff, self._recovery, clock)
+        self._attempts.wake = self.wake
         self._awake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
         self._ready = True  # there may be a job to claim
         self._next_run_at: int | None = 0  # unknown: ask
         self._store_retry = Timer()
         self._expire = Timer()
         self._checkpoint = Timer()
         broker.on_waiting = self._job_waits
+        broker.on_write = self._written
 
     # -- life ---------------------------------------------------------------------
 
     async def open(self) -> None:
         """Settle what the last daemon left, before anything new is promised."""
-        await self._recovery.adopt_or_settle(self.pool)
+        for unsettled in await self._recovery.adopt():
+            self._attempts.settle(unsettled)
         await self.staff.open()
         self._expire.arm(self._clock.monotonic() + EXPIRE_AFTER)
 
@@ -99,22 +108,42 @@ class Scheduler:
             await self._wait(await self._tick())
 
     async def drain(self, grace: float) -> None:
-        """End: claim nothing more, let jobs finish for ``grace`` seconds, interrupt."""
+        """End: claim nothing more, let jobs finish for ``grace`` seconds, interrupt.
+
+        Bounded: what cannot be ended or recorded in time is left to the next daemon.
+        """
         self.staff.drain()
+        patience = grace + self._broker.settings.kill_grace + DRAIN_SPARE
+        retiring = asyncio.create_task(self._retire(grace))
+        hurrying = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait(
+            [retiring, hurrying], timeout=patience, return_when="FIRST_COMPLETED"
+        )
+        await asyncio.wait([retiring], timeout=DRAIN_SPARE if hurrying.done() else 0)
+        hurrying.cancel()
+        if retiring.done():
+            retiring.result()
+            return
+        retiring.cancel()
+        _events.warning("drain_gave_up", workers=len(self.pool.workers))
+
+    async def _retire(self, grace: float) -> None:
         await self.staff.retire(await self.staff.present(), interrupt_after=grace)
 
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""
         for worker in self.pool:
             self.pool.end_run(worker, Reason.INTERRUPTED, 0)
+        self._hurry.set()
         self.wake()
 
     async def close(self) -> None:
         """Leave the workers that are left to finish by themselves."""
         self.staff.drain()
         self.pool.leave()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        for chore in self._chores:
+            chore.cancel()
+        await self._attempts.close()
 
     @property
     def draining(self) -> bool:
@@ -171,75 +200,12 @@ class Scheduler:
 
     def attempt_finished(self, worker: Worker, end: AttemptEnd) -> None:
         """Record it, and claim the next job for the same worker in the same commit."""
-        run = worker.run
-        if run is None or run.lease != end.lease or run.reported:
-            _events.warning("result_refused", worker=worker.number, lease=end.lease)
-            return
-        run.reported = True
-        if end.reason is Reason.INTERRUPTED and run.verdict is None:
-            # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
-            worker.stopping = True
-        self._spawn(self._finish(worker, run.seq, end))
+        self._attempts.finished(worker, end)
 
     def worker_gone(self, worker: Worker) -> None:
         """Settle what it left, then replace it."""
         self.staff.gone(worker)
-        self._spawn(self._bury(worker))
-        self.wake()
-
-    async def _finish(self, worker: Worker, seq: int, end: AttemptEnd) -> None:
-        finished = await self._until_stored(worker, seq, end)
-        if finished.job is None:
-            _events.warning("result_refused", worker=worker.number, lease=end.lease)
-        worker.run = None
-        if worker.number not in self.pool.workers:
-            await self._recovery.forget(end.lease)
-        if finished.next is not None:
-            await self._assign(worker, finished.next)
-        else:
-            self.pool.ack(worker, end.lease)
-            self.wake()
-
-    async def _until_stored(
-        self, worker: Worker, seq: int, end: AttemptEnd
-    ) -> Finished:
-        """Record an end, however long the store refuses: a result is never dropped."""
-        while True:
-            claims = not (worker.stopping or self.draining)
-            try:
-                return await self._broker.finish(
-                    seq, end, next_for=worker.number if claims else None
-                )
-            except StoreError as error:
-                _events.error("result_not_stored", lease=end.lease, error=str(error))
-                await asyncio.sleep(STORE_RETRY)
-
-    async def _assign(self, worker: Worker, assignment: Assignment) -> None:
-        if worker.number in self.pool.workers and not worker.adopted:
-            self.pool.assign(worker, assignment, self._broker.settings.kill_grace)
-            self.wake()
-            return
-        # The worker died between the claim and now: the attempt never started.
-        never = AttemptEnd(
-            assignment.lease,
-            None,
-            self._clock.wall(),
-            Reason.INTERRUPTED,
-            message="the worker ended before it started the command",
-        )
-        await self._until_stored(worker, assignment.job.seq, never)
-
-    async def _bury(self, worker: Worker) -> None:
-        while True:
-            try:
-                await self._recovery.bury(worker)
-                break
-            except StoreError as error:
-                _events.error(
-                    "worker_not_settled", worker=worker.number, error=str(error)
-                )
-                await asyncio.sleep(STORE_RETRY)
-        worker.gone.set()
+        self._attempts.gone(worker)
         self.wake()
 
     # -- the tick -----------------------------------------------------------------
@@ -250,6 +216,8 @@ class Scheduler:
         respawn = None
         if self._store_retry.at is None or self._store_retry.due(now):
             try:
+                if self._attempts.in_doubt:
+                    await self._attempts.reconcile()
                 respawn = await self.staff.fill()
                 await self._promote()
                 await self._claim()
@@ -259,7 +227,9 @@ class Scheduler:
         self._kill_overdue(now)
         self._kill_lingering(now)
         self._keep_house(now)
-        times = (respawn, self._wall_wait(), *self._timers())
+        # While the store refuses, a due job is no reason to look again at once.
+        due = self._wall_wait() if self._store_retry.at is None else None
+        times = (respawn, due, *self._timers())
         return min((at for at in times if at is not None), default=None)
 
     async def _promote(self) -> None:
@@ -277,24 +247,17 @@ class Scheduler:
             self._job_waits(earliest)
 
     async def _claim(self) -> None:
-        idle = [worker for worker in self.pool if worker.idle]
-        if not (idle and self._ready) or self.draining:
+        idle = self._attempts.idle()
+        if not (idle and self._ready):
             return
         self._ready = False
-        for worker in idle:
-            worker.reserved = True
         try:
-            claimed = await self._broker.claim([worker.number for worker in idle])
+            claimed = await self._attempts.claim(idle)
         except StoreError:
             self._ready = True
             raise
-        finally:
-            for worker in idle:
-                worker.reserved = False
-        if len(claimed) == len(idle):
+        if claimed == len(idle):
             self._ready = True
-        for worker, assignment in zip(idle, claimed, strict=False):
-            await self._assign(worker, assignment)
 
     def _kill_overdue(self, now: float) -> None:
         for worker in self.pool:
@@ -322,9 +285,9 @@ class Scheduler:
 
     def _keep_house(self, now: float) -> None:
         if self._expire.due(now):
-            self._spawn(self._guarded(self.housekeeping.expire()))
+            self._chore(self.housekeeping.expire())
         if self._checkpoint.due(now):
-            self._spawn(self._guarded(self._store.checkpoint()))
+            self._chore(self._store.checkpoint())
 
     def _timers(self) -> list[float | None]:
         runs = (w.run for w in self.pool if w.run is not None and not w.run.reported)
@@ -350,7 +313,6 @@ class Scheduler:
 
     def _job_waits(self, run_at: int | None) -> None:
         """A committed job waits: for a worker (None), or for its time first."""
-        self._arm_timers()
         if run_at is None:
             self._ready = True
         elif self._next_run_at is None or run_at < self._next_run_at:
@@ -359,23 +321,21 @@ class Scheduler:
             return
         self.wake()
 
-    def _arm_timers(self) -> None:
+    def _written(self) -> None:
         now = self._clock.monotonic()
         self._expire.arm(now + EXPIRE_AFTER)
-        self._checkpoint.arm(now + CHECKPOINT_AFTER)
+        if self._checkpoint.at is None:
+            self.wake()  # to wait for it
+        # The last write of a burst counts: during one, SQLite checkpoints by itself.
+        self._checkpoint.at = now + CHECKPOINT_AFTER
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _events.exception("task_failed", error)
+    def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
     async def _guarded(self, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
-        except StoreError as error:
-            _events.error("housekeeping_failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - the next turn tries again
+            _events.exception("housekeeping_failed", error)

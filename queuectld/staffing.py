@@ -28,7 +28,7 @@ MAX_WORKERS = 256
 READY_WITHIN = 30.0
 """Seconds until workers that were asked for must be ready. One takes about 0.1."""
 
-RESPAWN_BASE, RESPAWN_MAX = 0.1, 30.0
+RESPAWN_BASE, RESPAWN_MAX, RESPAWN_DOUBLINGS = 0.1, 30.0, 10
 """Seconds to the next try when workers die before they are ready: doubled each time."""
 
 _WANTED = "workers_wanted"
@@ -100,6 +100,8 @@ class Staff:
 
     async def ensure(self, count: int) -> int:
         """See to it that at least ``count`` workers run; return how many do."""
+        if self.draining:
+            raise DrainingError
         if self._desired.total() < count:
             bound = self._desired.total() - self.wanted
             await self._change_wanted(lambda wanted: max(wanted, count - bound))
@@ -115,6 +117,12 @@ class Staff:
             self.wake()
             # Its request to start them may still wait for them to be ready.
             self._pulse.set()
+
+    async def left(self, owner: object) -> None:
+        """Return when no worker is bound to ``owner`` and none will be."""
+        while self._desired[owner] or any(w.owner is owner for w in self._pool):
+            self._pulse.clear()
+            await self._pulse.wait()
 
     async def stop(
         self,
@@ -153,9 +161,8 @@ class Staff:
         if not await _gone(targets, interrupt_after):
             grace = self._broker.settings.kill_grace
             for worker in targets:
-                if not worker.gone.is_set() and worker.run is not None:
-                    interrupted += 1
-                    self._pool.end_run(worker, Reason.INTERRUPTED, grace)
+                ended = self._pool.end_run(worker, Reason.INTERRUPTED, grace)
+                interrupted += ended and not worker.gone.is_set()
             self.wake()
             await _gone(targets, None)
         return Stopped(len(targets), interrupted)
@@ -176,7 +183,7 @@ class Staff:
                 enough = self._desired[owner] <= len(self._active(owner))
                 if not (enough or self.draining):
                     await self._start(number, owner)
-        return None
+        return self._not_before if self._missing() else None
 
     def ready(self) -> None:
         """A worker can take jobs."""
@@ -191,16 +198,20 @@ class Staff:
         now = self._clock.monotonic()
         if now >= self._not_before:
             delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failed_starts)
-            self._failed_starts += 1
+            self._failed_starts = min(self._failed_starts + 1, RESPAWN_DOUBLINGS)
             self._not_before = now + delay
         _events.warning("worker_not_ready", worker=worker.number, pid=worker.pid)
 
     async def _start(self, number: int, owner: object | None) -> None:
         try:
-            await self._pool.start(number, owner)
+            worker = await self._pool.start(number, owner)
         except OSError as error:
             self._not_before = self._clock.monotonic() + RESPAWN_MAX
             _events.error("worker_not_started", worker=number, error=str(error))
+            return
+        if self._desired[owner] < len(self._active(owner)):
+            # Its owner went while it was started.
+            self._pool.stop(worker)
 
     def _missing(self) -> list[object]:
         missing: list[object] = []

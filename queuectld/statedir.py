@@ -31,10 +31,15 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StateDirectory:
-    """The state directory, held by this process."""
+    """The state directory, held by this process.
+
+    Attributes:
+        identity: tells this directory from a copy of it, whose store has the same
+            uuid, so that neither takes the other's processes for its own.
+    """
 
     path: Path
-    lock: int
+    identity: str
 
 
 @contextmanager
@@ -54,7 +59,9 @@ def take(settings: DaemonConfig) -> Iterator[StateDirectory]:
         ) from None
     try:
         _lock(lock, settings)
-        yield StateDirectory(settings.state_dir, lock)
+        status = os.fstat(lock)
+        identity = f"{status.st_dev:x}-{status.st_ino:x}"
+        yield StateDirectory(settings.state_dir, identity)
     finally:
         os.close(lock)
 

@@ -8,6 +8,7 @@ session, its output files, and who is above them. No pid is signalled on trust: 
 import os
 import select
 import signal
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from queuectld.clock import Clock
@@ -26,12 +27,14 @@ class Traces:
         store, lease: what its mark says (``marker``).
         leader: the job's main process, which led its session.
         outputs: paths of the run's output files.
+        orphans: returns pids that can only be left from dead workers.
     """
 
     store: str
     lease: int
     leader: ProcessId | None = None
     outputs: tuple[str, ...] = ()
+    orphans: Callable[[], Iterable[int]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,10 @@ class _Hunt:
         for entry in new.values():
             if entry.alive and entry.pid not in spared and self._belongs(entry):
                 self._found[entry.pid] = entry
+        for pid in self._traces.orphans():
+            # Not as first met: whoever becomes an orphan had another parent then.
+            if pid not in spared and (orphan := procfs.process(pid)):
+                self._table[pid] = self._found[pid] = orphan
         if self._session_is_ours():
             members = filter(self._in_session, self._table.values())
             self._found |= {p.pid: p for p in members if p.pid not in spared}

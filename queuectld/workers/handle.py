@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from queuectl_protocol.vocabulary import Reason
-from queuectld.core.job import Assignment
+from queuectld.core.job import Assignment, Job
 from queuectld.workers.link import Link
 
 
@@ -29,6 +29,7 @@ class Run:
         reported: the worker told how it ended; what is left is to record it.
     """
 
+    worker: int
     seq: int
     run: int
     lease: int
@@ -102,8 +103,13 @@ class Worker:
         return WorkerState.IDLE if self.ready else WorkerState.STARTING
 
 
-def run_of(assignment: Assignment) -> Run:
+def run_of(worker: int, assignment: Assignment) -> Run:
     """Return the run that an assignment begins."""
-    job = assignment.job
+    return run_of_job(worker, assignment.job)
+
+
+def run_of_job(worker: int, job: Job) -> Run:
+    """Return the run of a job that is in ``processing``."""
+    assert job.lease is not None
     assert job.started_at is not None
-    return Run(job.seq, job.runs, assignment.lease, job.id, job.started_at)
+    return Run(worker, job.seq, job.runs, job.lease, job.id, job.started_at)

@@ -1,5 +1,6 @@
 """Signals for exactly one process: never for another that has its pid by now."""
 
+import errno
 import os
 import signal
 
@@ -15,8 +16,11 @@ def acquire(target: ProcessId) -> int | None:
     """
     try:
         handle = os.pidfd_open(target.pid)
-    except ProcessLookupError:
-        return None
+    except OSError as error:
+        # A pid that went to a thread gives ENOENT, or EINVAL before Linux 6.9.
+        if error.errno in {errno.ESRCH, errno.ENOENT, errno.EINVAL}:
+            return None
+        raise
     # Compared only now, when the pid cannot change hands any more unnoticed.
     if procfs.start_ticks(target.pid) == target.ticks:
         return handle

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,8 @@ from typing import Protocol
 from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.clock import Clock
-from queuectld.core.job import Assignment, AttemptEnd
-from queuectld.workers import minimal, records, wire
+from queuectld.core.job import Assignment, AttemptEnd, Job
+from queuectld.workers import minimal, procfs, records, wire
 from queuectld.workers.handle import Run, Worker, run_of
 from queuectld.workers.launch import launch
 from queuectld.workers.link import Link
@@ -48,7 +49,8 @@ class Places:
     """Where workers keep things, and what they tell their jobs.
 
     Attributes:
-        store_id: the store's uuid: half of the marker of each job's processes.
+        store_id: the store's uuid and the identity of its directory: half of the
+            mark of each job's processes.
         records: directory of the records of living workers.
         socket: the daemon's public socket.
     """
@@ -72,6 +74,8 @@ class Pool:
         self._clock = clock
         self._listener = listener
         self.workers: dict[int, Worker] = {}
+        self._births = threading.Lock()
+        self._pids: set[int] = set()
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self.workers.values()))
@@ -84,7 +88,9 @@ class Pool:
         Raises:
             OSError: the machine has no room for another process.
         """
-        launched = launch(number)
+        with self._births:
+            launched = launch(number)
+            self._pids.add(launched.pid)
         worker = Worker(
             number, launched.pid, launched.pidfd, None, owner, self._clock.wall()
         )
@@ -123,6 +129,15 @@ class Pool:
         except ChildProcessError:
             pass
 
+    def orphans(self) -> list[int]:
+        """Return the children of this process that are no workers of its own.
+
+        They are what dead workers left: this process is a child subreaper. May be
+        called from any thread.
+        """
+        with self._births:
+            return [p for p in procfs.children(os.getpid()) if p not in self._pids]
+
     def leave(self) -> None:
         """Let go of all workers: the idle end, the busy finish their jobs first."""
         loop = asyncio.get_running_loop()
@@ -143,6 +158,7 @@ class Pool:
         os.close(worker.pidfd)
         del self.workers[worker.number]
         self.reap()
+        self._pids.discard(worker.pid)
         if worker.link is not None:
             worker.link.close()
         _events.info("worker_ended", worker=worker.number, pid=worker.pid)
@@ -158,7 +174,7 @@ class Pool:
         known = worker.run is None and worker.env_key == (assignment.env_key or b"")
         worker.env_key = assignment.env_key or b""
         env = minimal.environment() if assignment.env is None else assignment.env
-        worker.run = run_of(assignment)
+        worker.run = run_of(worker.number, assignment)
         worker.run.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
             wire.Run(
@@ -187,14 +203,15 @@ class Pool:
         if worker.link is not None:
             worker.link.send(wire.Stop())
 
-    def end_run(self, worker: Worker, reason: Reason, grace: float) -> None:
+    def end_run(self, worker: Worker, reason: Reason, grace: float) -> bool:
         """End what a worker runs: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
 
-        A worker that does not manage that in time is killed with its job.
+        A worker that does not manage that in time is killed with its job. Return
+        whether there was a run to end.
         """
         run = worker.run
         if run is None or run.reported:
-            return
+            return False
         run.verdict = run.verdict or reason
         latest = self._clock.monotonic() + grace + OVERDUE
         run.deadline = min(run.deadline or latest, latest)
@@ -203,18 +220,25 @@ class Pool:
         else:
             # It listens to nobody but the kernel. SIGQUIT means: at once.
             self._signal(worker, signal.SIGTERM if grace else signal.SIGQUIT)
+        return True
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker that is stuck; what it ran is ended by who is told of it."""
         _events.warning("worker_stuck", worker=worker.number, pid=worker.pid)
         self._signal(worker, signal.SIGKILL)
 
-    def deadline_after(
-        self, started_at: int, timeout: float, grace: float
-    ) -> float | None:
-        """Return the monotonic deadline of a run that began at a wall time."""
-        elapsed = max(0, self._clock.wall() - started_at) / 1000
-        return self._deadline(max(0.001, timeout - elapsed) if timeout else 0, grace)
+    def deadline_of(self, job: Job, record: WorkerRecord, grace: float) -> float | None:
+        """Return the monotonic deadline of a run that another daemon started.
+
+        It is counted from the start of the job's process, which the kernel keeps in
+        a time that no clock step moves. A run that has none yet begins now.
+        """
+        if not job.timeout:
+            return None
+        elapsed = 0.0
+        if record.lease == job.lease and record.job_ticks is not None:
+            elapsed = procfs.seconds_since(record.job_ticks)
+        return self._deadline(max(0.001, job.timeout - elapsed), grace)
 
     def _deadline(self, timeout: float, grace: float) -> float | None:
         if not timeout:
@@ -222,6 +246,8 @@ class Pool:
         return self._clock.monotonic() + timeout + grace + OVERDUE
 
     def _signal(self, worker: Worker, number: int) -> None:
+        if self.workers.get(worker.number) is not worker:
+            return  # it ended, and its pidfd may be another's by now
         # It may have ended by itself just now; the loop will say so.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(worker.pidfd, number)

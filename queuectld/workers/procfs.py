@@ -15,6 +15,11 @@ _CHUNK = 256 * 1024
 _NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""What reading of a process fails with when it ended, or is another user's. Anything
+else, such as a lack of descriptors, tells nothing about the process."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessId:
     """A process that cannot be taken for a later one with the same pid.
@@ -76,11 +81,16 @@ def now_ticks() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // _NS_PER_TICK
 
 
+def seconds_since(ticks: int) -> float:
+    """Return the seconds since a time that ``start_ticks`` or ``now_ticks`` gave."""
+    return max(0, now_ticks() - ticks) * _NS_PER_TICK / 1e9
+
+
 def process(pid: int) -> Process | None:
     """Return the process with this pid, also one that was not reaped yet."""
     try:
         return parse_stat(_read(f"/proc/{pid}/stat", _STAT_MAX))
-    except OSError:
+    except _GONE:
         return None
 
 
@@ -131,16 +141,17 @@ def descendants(root: int, table: dict[int, Process]) -> list[Process]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the pids of the children of a process with one thread.
+    """Return the pids of a process's children.
 
-    One read where the kernel has it (CONFIG_PROC_CHILDREN), a scan where not. A
-    child can be missed while its siblings end: ask again.
+    A read for each of its threads where the kernel has it (CONFIG_PROC_CHILDREN), a
+    scan where not. A child can be missed while its siblings end: ask again.
     """
+    threads = f"/proc/{pid}/task"
     try:
-        listed = _read_all(f"/proc/{pid}/task/{pid}/children")
-    except OSError:
+        listed = [_read_all(f"{threads}/{t}/children") for t in os.listdir(threads)]
+    except _GONE:
         return [entry.pid for entry in scan().values() if entry.parent == pid]
-    return [int(word) for word in listed.split()]
+    return [int(word) for word in b"".join(listed).split()]
 
 
 def descends(pid: int, ancestor: int) -> bool:
@@ -159,7 +170,7 @@ def carries(pid: int, variable: str) -> bool:
     """
     try:
         environ = _read_all(f"/proc/{pid}/environ")
-    except OSError:
+    except _GONE:
         return False
     return b"\0" + os.fsencode(variable) + b"\0" in b"\0" + environ + b"\0"
 

@@ -125,6 +125,14 @@ def remove(spool_dir: str, lease: int) -> None:
             continue
 
 
+def set_aside(spool_dir: str, lease: int) -> str:
+    """Keep a file that cannot be understood out of the way; return its new name."""
+    name = path(spool_dir, lease)
+    aside = f"{name}.bad"
+    os.rename(name, aside)
+    return aside
+
+
 def _draft(name: str) -> str:
     return f"{name}.tmp"
 

@@ -199,7 +199,7 @@ class Worker:
         self._forget_result()
         if order.env is not None:
             self._env = order.env
-        if self._terminations:
+        if self._leaving or self._terminations:
             return  # it will not start, and a run without output files never did
         self._order = order
         self._start(order)

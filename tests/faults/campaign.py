@@ -6,7 +6,6 @@ import select
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from faults import oracle
 from faults.evidence import Evidence, collect

@@ -124,7 +124,9 @@ def _is_free(lock: Path) -> bool:
 def _read_database(file: Path, evidence: Evidence) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.row_factory = sqlite3.Row
-        evidence.integrity = [row[0] for row in _all(database, "PRAGMA integrity_check")]
+        evidence.integrity = [
+            row[0] for row in _all(database, "PRAGMA integrity_check")
+        ]
         evidence.jobs = {
             row["name"] or str(row["seq"]): dict(row)
             for row in _all(database, "SELECT * FROM jobs")

@@ -56,7 +56,9 @@ class Client(threading.Thread):
         number = 0
         try:
             while number < self.limit and not self.ending.is_set():
-                size = min(self._dice.choice((1, 1, self.mix.batch)), self.limit - number)
+                size = min(
+                    self._dice.choice((1, 1, self.mix.batch)), self.limit - number
+                )
                 tasks = [self._task(number + each) for each in range(size)]
                 number += size
                 self._enqueue(tasks)

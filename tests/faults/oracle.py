@@ -6,6 +6,7 @@ nothing of how the system works, only of what it promises.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 
 from faults import recorder
 from faults.evidence import Evidence, Line, Row, totals
@@ -67,7 +68,7 @@ def ran_as_recorded(evidence: Evidence) -> Iterator[str]:
         recorded = {} if row is None else _leases(evidence, row)
         for run, lease in {(line.run, line.lease) for line in lines}:
             if recorded.get(run) != lease:
-                yield f"{job_id} ran as run {run}, lease {lease}, which is not on record"
+                yield f"{job_id}: run {run}, lease {lease}, is not on record"
         if row is not None and _completed(row):
             last = [line for line in lines if line.run == row["runs"]]
             events = [line.event for line in last if line.event != "alive"]
@@ -81,7 +82,7 @@ def no_overlap(evidence: Evidence) -> Iterator[str]:
         for line in lines:
             if line.event == "overlap":
                 yield f"{job_id}: run {line.run} began while another held the lock"
-        for before, after in zip(lines, lines[1:], strict=False):
+        for before, after in pairwise(lines):
             if (after.run, after.lease) < (before.run, before.lease):
                 yield f"{job_id}: run {after.run} was alive in run {before.run}"
             elif before.run != after.run and after.event == "alive":
@@ -155,7 +156,11 @@ def outputs_are_whole(evidence: Evidence) -> Iterator[str]:
                 continue
             found = there.get((attempt["job"], attempt["run"], attempt["lease"]), b"")
             whole = recorder.output(attempt["run"], task.size)
-            if found != whole if _ended_itself(attempt) else not whole.startswith(found):
+            if (
+                found != whole
+                if _ended_itself(attempt)
+                else not whole.startswith(found)
+            ):
                 yield f"{job_id}: the output of run {attempt['run']} is not whole"
 
 
@@ -215,6 +220,6 @@ def _starts_twice(job_id: str, lines: list[Line]) -> Iterator[str]:
 
 
 def _crossed(job_id: str, lines: list[Line]) -> Iterator[str]:
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in pairwise(lines):
         if after.at < before.at and after.run != before.run:
             yield f"{job_id}: run {after.run} is older than run {before.run}"

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from helpers import processes, waiting
-from helpers.home import BIN, PATIENCE, Home
+from helpers.home import BIN, Home
+from helpers.rawclient import PATIENCE
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed"

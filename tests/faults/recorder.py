@@ -1,7 +1,7 @@
 """What a job of the campaign runs: it writes down, by itself, when it runs.
 
-A program of its own, started as ``python -I -S recorder.py FILE MS BYTES FAILS FAMILY``.
-It appends to FILE a line ``EVENT RUN LEASE PID NANOSECONDS`` (CLOCK_MONOTONIC, which
+A program of its own: ``python -I -S recorder.py FILE MS BYTES FAILS FAMILY``. It
+appends to FILE lines ``EVENT RUN LEASE PID NANOSECONDS`` (of CLOCK_MONOTONIC, which
 all processes share), each with one synced write to a file opened for appending. So
 the order of the lines is the order of the events, whoever died in between.
 

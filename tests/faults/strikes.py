@@ -1,4 +1,4 @@
-"""The faults of a campaign: each hits a running system once, at the moment it is called.
+"""The faults of a campaign: each hits a running system once, when it is called.
 
 A strike says whom it hit and when, so that recovery can be timed afterwards from what
 the jobs wrote down. What it hits is chosen by dice, so that a seed repeats it.
@@ -95,31 +95,31 @@ def shell_killed(field_: Field, blow: Blow) -> None:
             blow.killed += _send(field_, record.job_pid, signal.SIGKILL)
 
 
-def worker_stopped(field_: Field, blow: Blow) -> None:
+def worker_stopped(field_: Field, _blow: Blow) -> None:
     """SIGSTOP to a busy worker: the daemon's own deadline has to end it."""
     for record in busy(field_)[:1]:
         _send(field_, record.pid, signal.SIGSTOP)
 
 
-def worker_terminated(field_: Field, blow: Blow) -> None:
+def worker_terminated(field_: Field, _blow: Blow) -> None:
     """SIGTERM to a worker."""
     for record in busy(field_)[:1]:
         _send(field_, record.pid, signal.SIGTERM)
 
 
-def daemon_terminated(field_: Field, blow: Blow) -> None:
+def daemon_terminated(field_: Field, _blow: Blow) -> None:
     """SIGTERM to the daemon: it lets running jobs finish, and ends."""
     _send(field_, field_.keeper.pid, signal.SIGTERM)
 
 
-def daemon_terminated_twice(field_: Field, blow: Blow) -> None:
+def daemon_terminated_twice(field_: Field, _blow: Blow) -> None:
     """SIGTERM twice: it interrupts running jobs, and ends."""
     _send(field_, field_.keeper.pid, signal.SIGTERM)
     _pass(0.02)
     _send(field_, field_.keeper.pid, signal.SIGTERM)
 
 
-def daemon_restarted(field_: Field, blow: Blow) -> None:
+def daemon_restarted(field_: Field, _blow: Blow) -> None:
     """SIGUSR1 to the daemon: it ends and leaves its workers to the next one."""
     _send(field_, field_.keeper.pid, signal.SIGUSR1)
 
@@ -171,7 +171,9 @@ def plant(home: Home, record: WorkerRecord, *, lease: int) -> None:
         return
     now = home.now()
     end = AttemptEnd(lease, now - 1, now, Reason.EXIT, exit_code=0)
-    forged = spool.SpooledResult(record.store, record.worker, record.seq, record.run, end)
+    forged = spool.SpooledResult(
+        record.store, record.worker, record.seq, record.run, end
+    )
     spool.write(folder, forged)
 
 

@@ -29,7 +29,7 @@ def good(folder: Path) -> Evidence:
         job = {"id": name, "created_at": "1970-01-01T00:00:01.000Z"}
         ledger.promise(task, {"job": job, "created": True})
     ledger.cancel("b")
-    evidence = Evidence(ledger, {state: 0 for state in oracle.STATES})
+    evidence = Evidence(ledger, dict.fromkeys(oracle.STATES, 0))
     evidence.status |= {"completed": 1, "cancelled": 1}
     evidence.counts = {"completed": 1, "cancelled": 1, "pending": 0}
     evidence.jobs = {

@@ -133,7 +133,7 @@ def soon(home: Home) -> str:
 
 
 def test_a_result_that_was_committed_is_not_told_again(home: Home) -> None:
-    """Killed after a finish and the next claim: the stopped worker spools the old one."""
+    """Killed after a finish and the next claim: the worker spools what is known."""
     first, worker = busy(home)
     second = home.enqueue(f"{ALONE} echo second >>runs")
     daemon = home.daemon
@@ -291,7 +291,7 @@ FIRST = {"a write": (("pwrite64",), 9), "a sync": (("fdatasync", "fsync"), 3)}
 def test_a_first_start_that_was_cut_short_is_made_good(
     home: Home, calls: tuple[str, ...], step: int
 ) -> None:
-    """Killed again and again as it makes its schema, ever later, at last it succeeds."""
+    """Killed again and again as it makes its schema, at last it succeeds."""
     died = 0
     while start_and_die(home, Point(calls, 1 + died * step)):
         died += 1

@@ -1,7 +1,4 @@
-"""A worker that is stopped at the worst moment: what it was told must not come true late.
-
-Each of these was found by the campaign's reasoning, and failed before it was mended.
-"""
+"""A worker that is stopped at the worst moment. Each of these failed once."""
 
 import signal
 

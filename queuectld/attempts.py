@@ -1,0 +1,226 @@
+"""Sees every attempt from its claim to its recorded end.
+
+A result is never dropped: it is recorded, however long the store refuses, or left in
+the spool for the next daemon. A claim that no worker can take goes back uncounted. A
+claim of which the store cannot say whether it was committed is looked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from queuectl_protocol.vocabulary import Reason
+from queuectld import logs
+from queuectld.broker import Broker, Finished
+from queuectld.clock import Clock
+from queuectld.core.job import Assignment, AttemptEnd
+from queuectld.recovery import Recovery, Unsettled
+from queuectld.staffing import Staff
+from queuectld.store.api import StoreError
+from queuectld.workers.handle import Run, Worker, run_of
+from queuectld.workers.pool import Pool
+
+RETRY = 1.0
+"""Seconds until what could not be recorded or settled is tried again."""
+
+CLOSE_WITHIN = 2.0
+"""Seconds for what is being recorded when the daemon ends."""
+
+_events = logs.get("attempts")
+
+
+class Attempts:
+    """The attempts that are under way.
+
+    Attributes:
+        in_doubt: a claim may be committed that nobody here knows of; none is made
+            until ``reconcile`` has looked.
+        wake: called when the scheduler should look.
+    """
+
+    def __init__(
+        self, broker: Broker, pool: Pool, staff: Staff, recovery: Recovery, clock: Clock
+    ) -> None:
+        self._broker = broker
+        self._pool = pool
+        self._staff = staff
+        self._recovery = recovery
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._claims = 0  # whose outcome is not known yet
+        self._ending: set[int] = set()  # leases whose end is being recorded
+        self.in_doubt = False
+        self.wake: Callable[[], None] = lambda: None
+
+    # -- beginnings ---------------------------------------------------------------
+
+    def idle(self) -> list[Worker]:
+        """Return the workers that can take a job now."""
+        if self.in_doubt:
+            return []
+        return [w for w in self._pool if w.idle and self._fit(w)]
+
+    async def claim(self, workers: Sequence[Worker]) -> int:
+        """Claim a job for each of these, and start them; return how many there were.
+
+        Raises:
+            StoreError: perhaps none was claimed; see ``reconcile``.
+        """
+        for worker in workers:
+            worker.reserved = True
+        self._claims += 1
+        try:
+            claimed = await self._broker.claim([worker.number for worker in workers])
+        except StoreError:
+            self.in_doubt = True
+            raise
+        finally:
+            self._claims -= 1
+            for worker in workers:
+                worker.reserved = False
+        for worker, assignment in zip(workers, claimed, strict=False):
+            self._assign(worker, assignment)
+        return len(claimed)
+
+    async def reconcile(self) -> None:
+        """After a claim of unknown outcome: settle what is claimed and in no hands."""
+        if self._claims:
+            return  # its own outcome comes first, and wakes the scheduler
+        running = await self._broker.running()
+        held = {w.run.lease for w in self._pool if w.run is not None} | self._ending
+        for job in running:
+            if job.lease not in held:
+                self.settle(self._recovery.unsettled(job))
+        self.in_doubt = False
+
+    def _fit(self, worker: Worker) -> bool:
+        """Whether a job that is claimed for this worker can run there."""
+        there = self._pool.workers.get(worker.number) is worker
+        leaves = worker.stopping or worker.adopted or self._staff.draining
+        return there and not leaves
+
+    def _assign(self, worker: Worker, assignment: Assignment) -> None:
+        if self._fit(worker):
+            grace = self._broker.settings.kill_grace
+            self._pool.assign(worker, assignment, grace)
+            self.wake()
+        else:
+            self._begin(assignment.lease, self._give_back(worker, assignment))
+
+    async def _give_back(self, worker: Worker, assignment: Assignment) -> None:
+        """The worker died or was stopped while the claim was committed."""
+        never = AttemptEnd(
+            lease=assignment.lease,
+            started_at=None,
+            finished_at=self._clock.wall(),
+            reason=Reason.INTERRUPTED,
+            message="the worker ended before it started the command",
+        )
+        await self._record(run_of(worker.number, assignment), never)
+
+    # -- ends ---------------------------------------------------------------------
+
+    def finished(self, worker: Worker, end: AttemptEnd) -> None:
+        """A worker reported an end: record it, and claim its next job with it."""
+        run = worker.run
+        if run is None or run.lease != end.lease or run.reported:
+            _events.warning("result_refused", worker=worker.number, lease=end.lease)
+            return
+        run.reported = True
+        if end.reason is Reason.INTERRUPTED and run.verdict is None:
+            # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
+            worker.stopping = True
+        self._begin(run.lease, self._finish(worker, run, end))
+
+    def gone(self, worker: Worker) -> None:
+        """A worker's process has ended: settle what it left."""
+        lease = None if worker.run is None else worker.run.lease
+        self._begin(lease, self._bury(worker))
+
+    def settle(self, unsettled: Unsettled) -> None:
+        """Settle an attempt that no worker of this daemon has."""
+        work = self._insist(lambda: self._recovery.settle(unsettled))
+        self._begin(unsettled.run.lease, work)
+
+    async def close(self) -> None:
+        """Record what can be recorded soon; leave the rest to the next daemon."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN)
+        for task in late:
+            task.cancel()
+        if late:
+            _events.warning("attempts_left", count=len(late))
+            await asyncio.wait(late)
+
+    async def _finish(self, worker: Worker, run: Run, end: AttemptEnd) -> None:
+        finished = await self._record(run, end, next_for=worker)
+        if finished.job is None:
+            _events.warning("result_refused", worker=worker.number, lease=end.lease)
+        worker.run = None
+        if worker.number not in self._pool.workers:
+            await self._recovery.forget(end.lease)
+        if finished.next is None or not self._fit(worker):
+            self._pool.ack(worker, end.lease)
+        if finished.next is not None:
+            self._assign(worker, finished.next)
+
+    async def _record(
+        self, run: Run, end: AttemptEnd, *, next_for: Worker | None = None
+    ) -> Finished:
+        try:
+            while True:
+                claims = next_for is not None and self._fit(next_for)
+                number = next_for.number if next_for and claims else None
+                try:
+                    return await self._finish_and_claim(run.seq, end, number)
+                except Exception as error:  # noqa: BLE001 - a result is never dropped
+                    _events.exception("result_not_stored", error, lease=end.lease)
+                await asyncio.sleep(RETRY)
+        except asyncio.CancelledError:
+            self._recovery.keep(run, end)
+            raise
+
+    async def _finish_and_claim(
+        self, seq: int, end: AttemptEnd, number: int | None
+    ) -> Finished:
+        if number is None or self.in_doubt:
+            return await self._broker.finish(seq, end)
+        self._claims += 1
+        try:
+            return await self._broker.finish(seq, end, next_for=number)
+        except StoreError:
+            self.in_doubt = True
+            raise
+        finally:
+            self._claims -= 1
+
+    async def _bury(self, worker: Worker) -> None:
+        await self._insist(lambda: self._recovery.bury(worker))
+        worker.gone.set()
+
+    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it, however often that fails: what is not settled stays processing."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, try again
+                _events.exception("attempt_not_settled", error)
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    def _begin(self, lease: int | None, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        if lease is not None:
+            self._ending.add(lease)
+        task.add_done_callback(lambda done: self._done(done, lease))
+
+    def _done(self, task: asyncio.Task[None], lease: int | None) -> None:
+        self._tasks.discard(task)
+        if lease is not None:
+            self._ending.discard(lease)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _events.exception("task_failed", error)
+        self.wake()
