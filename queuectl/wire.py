@@ -53,6 +53,11 @@ class Wire:
         except OSError:
             # The daemon closed its end, and may have said why: reading will tell.
             self._outgoing.clear()
+        except BaseException:
+            # A signal handler raised, and how much was sent by then is not known:
+            # what would follow on this connection could be read as anything.
+            self.close()
+            raise
 
     def flush(self, until: float | None) -> bool:
         """Write all that is queued.

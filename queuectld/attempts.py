@@ -174,6 +174,9 @@ class Attempts:
                 number = next_for.number if next_for and claims else None
                 try:
                     return await self._finish_and_claim(run.seq, end, number)
+                except StoreError as error:
+                    problem = str(error)
+                    _events.error("result_not_stored", lease=end.lease, error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
                     _events.exception("result_not_stored", error, lease=end.lease)
                 await asyncio.sleep(RETRY)
@@ -204,11 +207,13 @@ class Attempts:
         while True:
             try:
                 await work()
+            except StoreError as error:
+                _events.error("attempt_not_settled", error=str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, try again
                 _events.exception("attempt_not_settled", error)
-                await asyncio.sleep(RETRY)
             else:
                 return
+            await asyncio.sleep(RETRY)
 
     def _begin(self, lease: int | None, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

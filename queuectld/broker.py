@@ -28,12 +28,18 @@ from queuectld.core.errors import (
 )
 from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
 from queuectld.core.settings import Setting, Settings, Value
-from queuectld.store.api import Measure, Page, Reader, Store, Transaction
+from queuectld.store.api import Histogram, Measure, Page, Reader, Store, Transaction
 
 T = TypeVar("T")
 
 CHUNK = 1000
 """Jobs changed in one unit of work by the commands that change them all."""
+
+ATTEMPTS_SHOWN = 1000
+"""Attempts in one view of a job: 100,000 retries must not make it one for nobody."""
+
+ROLLUP_ROWS = 5000
+"""Rows of statistics added up in one read: about 10 ms, and then others have a turn."""
 
 ENVIRONMENTS_CACHED = 64
 """Environments kept in memory for claims. A key names its content, so none is stale."""
@@ -56,11 +62,24 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with its attempts, oldest first; the running one last, without an end."""
+    """A job with its attempts, oldest first; the running one last, without an end.
+
+    Attributes:
+        more: whether there are attempts before these.
+    """
 
     job: Job
     attempts: list[Attempt]
     env: dict[str, str] | None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A job with one of its attempts; None when there is no such one."""
+
+    job: Job
+    attempt: Attempt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,8 @@ class Broker:
         self.on_waiting: Callable[[int | None], None] = lambda _: None
         self.on_write: Callable[[], None] = lambda: None
         self._born = 0
+        self._least_lease = 0
+        self._summing = asyncio.Lock()
 
     async def open(self) -> None:
         """Read what must be known before the first request."""
@@ -109,6 +130,11 @@ class Broker:
             now = self._clock.wall()
             known = await self._write(lambda tx: _introduce(tx, now))
         self.store_id, self._born = known
+        # The store may have been restored from a copy, and what ran since the copy was
+        # made had leases that this store knows nothing of. They count microseconds of
+        # the store's life at most, as no daemon claims jobs faster than that: see
+        # docs/decisions/0005-leases-after-a-restore.md.
+        self._least_lease = max(0, self._clock.wall() - self._born) * 1000
 
     # -- enqueue and look ---------------------------------------------------------
 
@@ -122,20 +148,18 @@ class Broker:
         """
         in_force, now = self._settings, self._clock.wall()
         done = await self._write(
-            lambda tx: _enqueue(tx, submissions, in_force, if_exists, now)
+            lambda tx: _enqueue(tx, submissions, in_force, if_exists, now),
+            weight=len(submissions),
         )
         for enqueued in done:
             self._announce(enqueued.job)
         return done
 
-    async def view(
-        self, job_id: str, *, env: bool = False, submitter: int | None = None
-    ) -> JobView:
-        """Return a job with its attempts.
+    async def job(self, job_id: str, submitter: int | None = None) -> Job:
+        """Return a job.
 
         Args:
             job_id: which.
-            env: with its environment.
             submitter: only if this user enqueued it; None: whoever did.
 
         Raises:
@@ -143,8 +167,52 @@ class Broker:
             JobNotYoursError: it is not that user's.
         """
         return await self._store.read(
-            lambda reader: _view(reader, job_id, env=env, submitter=submitter)
+            lambda reader: _find(reader, job_id, submitter=submitter)
         )
+
+    async def view(
+        self,
+        job_id: str,
+        *,
+        env: bool = False,
+        before: int | None = None,
+        submitter: int | None = None,
+    ) -> JobView:
+        """Return a job with its attempts, no more than the last ``ATTEMPTS_SHOWN``.
+
+        Args:
+            job_id: which.
+            env: with its environment.
+            before: attempts with ``run`` under this only.
+            submitter: as for ``job``.
+
+        Raises:
+            JobNotFoundError, JobNotYoursError: as ``job``.
+        """
+
+        def query(reader: Reader) -> JobView:
+            job = _find(reader, job_id, submitter=submitter)
+            known = reader.environment(job.env_key) if env and job.env_key else None
+            attempts = _attempts(reader, job, before)
+            shown = attempts[-ATTEMPTS_SHOWN:]
+            return JobView(job, shown, known, more=len(attempts) > len(shown))
+
+        return await self._store.read(query)
+
+    async def look(
+        self, job_id: str, *, after: int | None = None, submitter: int | None = None
+    ) -> Look:
+        """Return a job with one attempt: its last, or the first after a ``run``.
+
+        Raises:
+            JobNotFoundError, JobNotYoursError: as ``job``.
+        """
+
+        def query(reader: Reader) -> Look:
+            job = _find(reader, job_id, submitter=submitter)
+            return Look(job, _attempt(reader, job, after))
+
+        return await self._store.read(query)
 
     async def page(
         self, state: JobState | None, before: int | None, limit: int
@@ -158,9 +226,15 @@ class Broker:
 
     async def stats(self, since: int | None) -> statistics.Stats:
         """Return the statistics from a time (milliseconds) on; None: from the first."""
-        rollup = await self._store.read(lambda reader: reader.rollup(since or 0))
+        total = statistics.Total()
+        begin: int | None = since or 0
+        async with self._summing:
+            while begin is not None:
+                rollup, begin = await self._store.read(partial(_rollup, since=begin))
+                for metric, part in rollup.items():
+                    total.add(metric, part.counts, part.total_ms)
         return statistics.summarize(
-            {metric: (h.counts, h.total_ms) for metric, h in rollup.items()},
+            total.durations(),
             since=max(since or 0, self._born),
             now=self._clock.wall(),
         )
@@ -243,7 +317,8 @@ class Broker:
         while last < newest:
             # Onwards only: a job that is back in the state already is not met again.
             jobs = await self._write(
-                partial(_retry_in_state, state=state, after=last, upto=newest, now=now)
+                partial(_retry_in_state, state=state, after=last, upto=newest, now=now),
+                weight=CHUNK,
             )
             for job in jobs:
                 self._announce(job)
@@ -264,7 +339,7 @@ class Broker:
 
     async def delete(self, jobs: Sequence[Job]) -> int:
         """Forget jobs, those that did not change since; return how many."""
-        return await self._write(lambda tx: tx.delete(jobs))
+        return await self._write(lambda tx: tx.delete(jobs), weight=len(jobs))
 
     async def thin_statistics(self) -> bool:
         """Merge some old statistics; return whether more is left to merge."""
@@ -355,7 +430,7 @@ class Broker:
     ) -> list[Assignment]:
         assignments = []
         for worker, job in zip(workers, tx.ready(len(workers)), strict=False):
-            lease = tx.next_lease()
+            lease = tx.next_lease(self._least_lease)
             claimed = lifecycle.claim(job, now=now, lease=lease, worker=worker)
             tx.update(job, claimed)
             could_start = max(job.created_at, job.run_at or 0)
@@ -372,8 +447,8 @@ class Broker:
                 self._environments.popitem(last=False)
         return self._environments[key]
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        result = await self._store.write(work)
+    async def _write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
+        result = await self._store.write(work, weight=weight)
         self.on_write()
         return result
 
@@ -439,17 +514,37 @@ def _check_same(job: Job, submission: Submission, index: int) -> None:
             raise JobConflictError(job.id, field, index)
 
 
-def _view(reader: Reader, job_id: str, *, env: bool, submitter: int | None) -> JobView:
-    job = _find(reader, job_id, submitter=submitter)
-    attempts = reader.attempts(job.seq)
-    if job.lease is not None:
-        attempts.append(Attempt(job.runs, job.lease, job.worker, job.started_at, None))
-    known = env and job.env_key is not None
-    return JobView(
-        job,
-        attempts,
-        reader.environment(job.env_key) if known and job.env_key else None,
-    )
+def _attempts(reader: Reader, job: Job, before: int | None) -> list[Attempt]:
+    """Return the last attempts before a run, one more than are shown."""
+    attempts = reader.attempts(job.seq, before, ATTEMPTS_SHOWN + 1)
+    running = _running(job)
+    if running is not None and (before is None or running.run < before):
+        attempts.append(running)
+    return attempts
+
+
+def _attempt(reader: Reader, job: Job, after: int | None) -> Attempt | None:
+    """Return the first attempt after a run, or the last of all."""
+    running = _running(job)
+    if after is not None:
+        found = reader.attempt_after(job.seq, after)
+        return found or (running if running and running.run > after else None)
+    if running is not None:
+        return running
+    recorded = reader.attempts(job.seq, limit=1)
+    return recorded[0] if recorded else None
+
+
+def _running(job: Job) -> Attempt | None:
+    if job.lease is None:
+        return None
+    return Attempt(job.runs, job.lease, job.worker, job.started_at, None)
+
+
+def _rollup(reader: Reader, since: int) -> tuple[dict[str, Histogram], int | None]:
+    """Return some statistics, and from when on there are more."""
+    end = reader.rollup_end(since, ROLLUP_ROWS)
+    return reader.rollup(since, end), end
 
 
 def _find(

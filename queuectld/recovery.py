@@ -148,17 +148,26 @@ class Recovery:
             message="the worker ended before it started the command",
         )
         sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
-        if sizes is None:
+        if sizes is None and not self._before_boot(run):
             return never
+        stdout, stderr = sizes or (None, None)
         reason = run.verdict or Reason.LOST
         return replace(
             never,
             started_at=run.started_at,
             reason=reason,
             message=_MESSAGES.get(reason),
-            stdout_bytes=sizes[0],
-            stderr_bytes=sizes[1],
+            stdout_bytes=stdout,
+            stderr_bytes=stderr,
         )
+
+    def _before_boot(self, run: Run) -> bool:
+        """Whether it began before the machine was started.
+
+        The files that tell that it began are not synced, so a power cut may have
+        taken them. A job that brings the machine down must not run for ever.
+        """
+        return run.started_at < self._clock.wall() - procfs.uptime_ms()
 
     def _kill_leftovers(self, run: Run, leader: ProcessId | None) -> None:
         traces = ending.Traces(
@@ -186,7 +195,10 @@ class Recovery:
             told = spool.read(self._spool, run.lease)
             if told is None:
                 return None
-            if (told.seq, told.run) != (run.seq, run.run):
+            # Leases are unique within a store only, and a database may be replaced
+            # while a worker of the old one goes on.
+            whose = (self._store_id, run.seq, run.run)
+            if (told.store, told.seq, told.run) != whose:
                 raise spool.SpoolError("it is of another job or run")  # noqa: TRY301
         except spool.SpoolError as error:
             aside = spool.set_aside(self._spool, run.lease)

@@ -10,12 +10,20 @@ MAX_FRAME = 8 * 1024 * 1024
 MAX_BATCH = 10_000
 """Jobs in one ``enqueue_many``."""
 
+MAX_BATCH_TEXT = 32 * 1024 * 1024
+"""Characters of commands, directories and labels in one ``enqueue_many``, those of its
+defaults counted for each job: a frame of 130 kB could else store a gigabyte."""
+
 MAX_PAGE = 1_000
 """Rows in one page of ``list``."""
 
 MAX_COMMAND = 131_071
 """Bytes in one argument of exec: the kernel's MAX_ARG_STRLEN (128 KiB) less its
 terminating NUL. See execve(2)."""
+
+MAX_ARGV = 2 * 1024 * 1024
+"""Bytes in all words of a command, with a NUL after each: what exec takes, a quarter
+of the usual 8 MiB of stack. See execve(2)."""
 
 MAX_ID = 128
 """Characters in a job's id."""

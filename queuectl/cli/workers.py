@@ -13,7 +13,6 @@ from queuectl.cli.exits import Status
 from queuectl.cli.params import DURATION
 from queuectl.cli.table import Column
 from queuectl.client import Client
-from queuectl.errors import ConnectionLostError
 
 MAX_WORKERS = 256
 
@@ -173,13 +172,15 @@ def _stay(connector: Connector, client: Client, numbers: list[int]) -> int:
     params: dict[str, Any] = {"workers": numbers}
     try:
         try:
-            client.wait_closed()
-            raise ConnectionLostError("the daemon has ended, and these workers with it")
+            client.call("workers.wait")
         except _StopRequested:
             output.note("stopping when the running jobs have ended; again: at once")
-            result = client.call("workers.stop", params)
+            with connector.connect(autostart=False) as other:
+                result = other.call("workers.stop", params)
+        else:
+            output.note("these workers were stopped from elsewhere")
+            return Status.OK
     except _StopRequested:
-        # The other connection was left at any point, maybe in the midst of sending.
         with connector.connect(autostart=False) as other:
             result = other.call("workers.stop", {**params, "now": True})
     _tell_stopped(result)

@@ -1,5 +1,6 @@
 """What the counted events of a span of time come to."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,6 +54,23 @@ class Stats:
     run: Spread
     wait: Spread
     per_minute: float
+
+
+class Total:
+    """Counts and durations of one span, added up from those of its parts."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._ms: Counter[str] = Counter()
+
+    def add(self, metric: str, counts: Mapping[int, int], total_ms: int) -> None:
+        """Add what a part has of one metric."""
+        self._counts[metric].update(counts)
+        self._ms[metric] += total_ms
+
+    def durations(self) -> dict[str, Durations]:
+        """Return the sums by metric, for ``summarize``."""
+        return {metric: (each, self._ms[metric]) for metric, each in self._counts.items()}
 
 
 def summarize(rollup: Mapping[str, Durations], *, since: int, now: int) -> Stats:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from queuectl_protocol.limits import MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
 from queuectl_protocol.units import parse_time
 from queuectld.core import settings
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
@@ -87,6 +87,13 @@ def parse(
     return Submission(**values, submitter=submitter)
 
 
+def weight(submission: Submission) -> int:
+    """Return about how many bytes a job takes in the store, its environment apart."""
+    command = submission.command
+    size = len(command) if isinstance(command, str) else sum(map(len, command))
+    return size + len(submission.cwd or "") + len(submission.label or "")
+
+
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields' values as a ``Submission`` has them; null means "not said".
 
@@ -156,9 +163,14 @@ def _command(value: Any) -> Command:
         )
     if not value:
         raise ValueError("is an empty list")
+    if len(value) > MAX_ARGV:
+        raise ValueError(f"has {len(value)} words, and the limit is {MAX_ARGV} bytes")
     words = tuple(_text(word, most=MAX_COMMAND, empty=True) for word in value)
     if not words[0]:
         raise ValueError("begins with an empty word where the program's name belongs")
+    size = sum(map(_size, words)) + len(words)
+    if size > MAX_ARGV:
+        raise ValueError(f"has {size} bytes in all, and the limit is {MAX_ARGV}")
     return words
 
 

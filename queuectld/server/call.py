@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,10 @@ class Call:
     def context(self) -> Context:
         """The daemon's parts."""
         return self.service.context
+
+    def room(self) -> AbstractAsyncContextManager[None]:
+        """Wait for room for a large reply; see ``Outbox.room``. Return it in there."""
+        return self.peer.outbox.room()
 
     @contextmanager
     def stream(self) -> Iterator[Stream]:

@@ -4,7 +4,7 @@ What is not in the table is a mistake of ours: it is logged whole, and the clien
 learns nothing of our insides.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -33,8 +33,8 @@ class AttemptNotFoundError(Exception):
         data: the job's id and the number asked for.
     """
 
-    def __init__(self, job_id: str, run: int, runs: Sequence[int]) -> None:
-        has = f"its last one is {runs[-1]}" if runs else "it has not run yet"
+    def __init__(self, job_id: str, run: int, runs: int) -> None:
+        has = f"its last one is {runs}" if runs else "it has not run yet"
         super().__init__(f"job {job_id} has no attempt {run}; {has}")
         self.data = {"id": job_id, "run": run}
 

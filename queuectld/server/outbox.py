@@ -1,6 +1,8 @@
 """The sending half of a connection: replies and events, and when to hold them back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from queuectl_protocol.connection import ServerConnection
@@ -30,6 +32,7 @@ class Outbox:
         self._flush_is_due = False
         self._drained = asyncio.Event()
         self._drained.set()
+        self._room = asyncio.Lock()
         self.paused = False
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
@@ -65,6 +68,16 @@ class Outbox:
         while self.paused:
             # One of those who wait may fill the buffer before the next one runs.
             await self._drained.wait()
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Wait for room for a large reply, which must be all that follows in here.
+
+        One at a time has it, when the client has read enough of what went before.
+        """
+        async with self._room:
+            await self.drained()
+            yield
 
     def pause(self) -> None:
         """The kernel takes no more."""

@@ -51,7 +51,6 @@ class Session(asyncio.Protocol):
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
         self._short = 0
         self._held = 0
-        self._bulk = asyncio.Lock()
         self._finishing = False
         self._lost = False
         self.gone = asyncio.Event()
@@ -107,6 +106,8 @@ class Session(asyncio.Protocol):
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()
+        # The others are carried out: they need not wait for a reader any more.
+        self._outbox.resume()
         self._leave_if_over()
 
     # -- the end ------------------------------------------------------------------
@@ -203,8 +204,7 @@ class Session(asyncio.Protocol):
     async def _answer(self, request: Request, method: Method) -> None:
         try:
             if method.bulky:
-                async with self._bulk:
-                    await self._outbox.drained()
+                async with self._outbox.room():
                     await self._call(request, method)
             else:
                 await self._call(request, method)

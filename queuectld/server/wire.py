@@ -96,6 +96,12 @@ def attempt(attempt: Attempt) -> Wire:
     }
 
 
+def attempt_weight(attempt: Attempt) -> int:
+    """Return bytes that ``attempt(attempt)`` surely does not exceed on the wire."""
+    message = attempt.end and attempt.end.message
+    return 500 + 4 * len(message or "")
+
+
 def worker(worker: Worker) -> Wire:
     """Return a worker and what it runs."""
     run = worker.run

@@ -106,8 +106,20 @@ class Reader(Protocol):
         """Return the job with that sequence number."""
         ...
 
-    def attempts(self, seq: int) -> list[Attempt]:
-        """Return a job's attempts on record, oldest first; not the running one."""
+    def attempts(
+        self, seq: int, before: int | None = None, limit: int | None = None
+    ) -> list[Attempt]:
+        """Return a job's attempts on record, oldest first; not the running one.
+
+        Args:
+            seq: the job's sequence number.
+            before: only those with ``run`` under this.
+            limit: only so many, the newest; None: all.
+        """
+        ...
+
+    def attempt_after(self, seq: int, run: int) -> Attempt | None:
+        """Return a job's first attempt on record with a greater ``run``."""
         ...
 
     def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
@@ -148,10 +160,19 @@ class Reader(Protocol):
         """Return a small value of the daemon's own, such as ``workers_wanted``."""
         ...
 
-    def rollup(self, since: int) -> dict[str, Histogram]:
+    def rollup(self, since: int, until: int | None = None) -> dict[str, Histogram]:
         """Return each metric's durations and counts from the minute of ``since`` on.
 
-        Metrics without durations count in bucket 0.
+        Up to the minute of ``until``, exclusive. Metrics without durations count in
+        bucket 0.
+        """
+        ...
+
+    def rollup_end(self, since: int, rows: int) -> int | None:
+        """Return a time up to which a rollup adds up about ``rows`` rows.
+
+        It is the end of an hour, so that what is merged in time stays together. None:
+        there are no more than that.
         """
         ...
 
@@ -174,8 +195,8 @@ class Transaction(Reader, Protocol):
         """
         ...
 
-    def next_lease(self) -> int:
-        """Return a number that no attempt ever had."""
+    def next_lease(self, least: int = 0) -> int:
+        """Return a number that no attempt ever had, and none less than ``least``."""
         ...
 
     def next_worker(self) -> int:
@@ -224,8 +245,13 @@ class Transaction(Reader, Protocol):
 class Store(Protocol):
     """A store at work: any number of units waiting, one transaction at a time."""
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Run a unit of work; return its result once it is durable.
+
+        Args:
+            work: the unit.
+            weight: about how many jobs it writes. Heavy units take turns, so that
+                others wait for one of them and not for all.
 
         Raises:
             StoreFullError, StoreError: nothing of it remains.

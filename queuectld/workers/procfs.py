@@ -70,6 +70,11 @@ def boot_id() -> str:
     return os.fsdecode(_read("/proc/sys/kernel/random/boot_id", 64)).strip()
 
 
+def uptime_ms() -> int:
+    """Return how long the machine has been running, in milliseconds."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
 def start_ticks(pid: int) -> int | None:
     """Return when the process started, as in ``ProcessId``; None if it is gone."""
     found = process(pid)

@@ -23,7 +23,7 @@ STATEMENTS: dict[str, str] = vars(queries.load())
 
 SMALL = frozenset({"counts", "settings", "numbers", "set_numbers"})
 """Tables of a handful of rows, which their queries read whole."""
-BOUNDED = frozenset({"rollup_since", "merge_rollup"})
+BOUNDED = frozenset({"rollup_between", "merge_rollup"})
 """Adds up a span of time: at most 48 hours of minutes and 400 days of hours."""
 
 

@@ -12,7 +12,7 @@ from faults.evidence import Evidence, collect
 from faults.keeper import Keeper
 from faults.ledger import Ledger
 from faults.load import Client, Mix
-from faults.strikes import Blow, Field, Strike, busy, hit
+from faults.strikes import Blow, Field, Strike, busy, hit, late_result_forged
 from helpers import waiting
 from helpers.home import Home
 
@@ -155,6 +155,9 @@ def _summary(
     plan: Plan, blows: list[Blow], evidence: Evidence, keeper: Keeper, wrong: list[str]
 ) -> Round:
     retries = list(_retries(blows, evidence))
+    forged = sum(blow.kind == late_result_forged.__name__ for blow in blows)
+    if evidence.refused > forged:
+        wrong.append(f"{evidence.refused} results refused, and {forged} were forged")
     clean = [(blow.kind, (at - blow.at) / NS) for blow, at in retries if at < blow.next]
     return Round(
         seed=plan.seed,

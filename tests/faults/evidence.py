@@ -17,6 +17,10 @@ from helpers.home import Home
 
 Row = dict[str, Any]
 
+ASIDE = ".bad"
+"""Results that the daemon refused and kept for a person: the forged ones, and no more
+than these (see ``campaign``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -59,6 +63,7 @@ class Evidence:
         attempts: rows by the job's sequence number, in order.
         traces: lines by id, in the order in which they were written.
         integrity: what PRAGMA integrity_check said.
+        refused: spooled results that the daemon set aside.
         left: descriptions of what a run must not leave.
     """
 
@@ -70,6 +75,7 @@ class Evidence:
     traces: dict[str, list[Line]] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     integrity: list[str] = field(default_factory=list)
+    refused: int = 0
     left: list[str] = field(default_factory=list)
 
 
@@ -77,6 +83,7 @@ def collect(home: Home, ledger: Ledger, status: dict[str, Any]) -> Evidence:
     """Gather the evidence of a run whose daemon has ended."""
     evidence = Evidence(ledger, status)
     evidence.left = list(leftovers(home))
+    evidence.refused = len(list((home.root / "spool").glob(f"*{ASIDE}")))
     _read_database(home.root / "queuectl.db", evidence)
     evidence.traces = {
         task.id: read_trace(Path(task.trace)) for task in ledger.asked.values()
@@ -102,7 +109,8 @@ def leftovers(home: Home) -> Iterator[str]:
         yield f"socket {home.socket}"
     for folder in ("workers", "spool"):
         for file in (home.root / folder).iterdir():
-            yield f"{folder} has {file.name}"
+            if file.suffix != ASIDE:
+                yield f"{folder} has {file.name}"
     for suffix in ("-wal", "-journal"):
         if (home.root / f"queuectl.db{suffix}").exists():
             yield f"queuectl.db{suffix}"

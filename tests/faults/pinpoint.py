@@ -8,7 +8,7 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,16 +75,19 @@ def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
     assert "INJECTED" in log.read_text() or "SIGKILL" in log.read_text()
 
 
-def start_and_die(home: Home, point: Point, *flags: str) -> bool:
+def start_and_die(home: Home, point: Point, done: Callable[[], bool]) -> bool:
     """Start a daemon that is killed at a point; return whether it came to that.
 
-    If it did not, it has come to answer, and has been stopped.
+    Args:
+        home: where it starts.
+        point: where it dies.
+        done: whether it has passed the point alive, then it is stopped.
     """
     log = home.root / "strace"
     command = ["strace", "-f", "-o", str(log), *point.arguments(home)]
     with (home.root / "queuectld.stderr").open("ab") as errors:
         tracer = subprocess.Popen(
-            [*command, str(BIN / "queuectld"), *flags],
+            [*command, str(BIN / "queuectld")],
             cwd=home.work,
             env=home.environ,
             stdin=subprocess.DEVNULL,
@@ -92,12 +95,19 @@ def start_and_die(home: Home, point: Point, *flags: str) -> bool:
             stderr=errors,
         )
     waiting.until(
-        lambda: tracer.poll() is not None or home.answers(), "it dies or answers"
+        lambda: tracer.poll() is not None or _is_true(done), "it dies, or it is done"
     )
     if tracer.poll() is None:
         home.ask("daemon.stop", now=True)
     tracer.wait(PATIENCE)
     return "+++ killed by SIGKILL +++" in log.read_text()
+
+
+def _is_true(done: Callable[[], bool]) -> bool:
+    try:
+        return done()
+    except (OSError, EOFError):
+        return False  # nobody answers
 
 
 def _threads(pid: int) -> Sequence[int]:

@@ -125,7 +125,10 @@ def daemon_restarted(field_: Field, _blow: Blow) -> None:
 
 
 def late_result_forged(field_: Field, blow: Blow) -> None:
-    """A result with a lease of the past is planted in the spool; the daemon killed."""
+    """A result is planted in the spool, the daemon killed.
+
+    Its lease is of the past, or of another job that runs: neither is that of its run.
+    """
     found = busy(field_)[:1]
     for record in found:
         if record.lease and record.lease > 1 and record.seq and record.run:
@@ -160,7 +163,7 @@ def hit(strike: Strike, field_: Field) -> Blow:
 
 
 def plant(home: Home, record: WorkerRecord, *, lease: int) -> None:
-    """Put a forged good result for a job into the spool, under another lease.
+    """Put a forged good result into the spool: of a record's run, under any lease.
 
     A real spooled result of that lease, if one is there, is left alone.
     """
@@ -171,10 +174,8 @@ def plant(home: Home, record: WorkerRecord, *, lease: int) -> None:
         return
     now = home.now()
     end = AttemptEnd(lease, now - 1, now, Reason.EXIT, exit_code=0)
-    forged = spool.SpooledResult(
-        record.store, record.worker, record.seq, record.run, end
-    )
-    spool.write(folder, forged)
+    whose = (record.store, record.worker, record.seq, record.run)
+    spool.write(folder, spool.SpooledResult(*whose, end))
 
 
 def busy(field_: Field) -> list[WorkerRecord]:

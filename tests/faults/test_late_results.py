@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ def home() -> Iterator[Home]:
 def second_run(home: Home) -> tuple[str, records.WorkerRecord]:
     """Lose a job's first run, and let the second wait; return its worker's record."""
     home.ctl("worker", "start")
+    home.configure(backoff_max="0.05")
     home.gate()
     job = home.enqueue(WAITS)
     home.appears("running")
@@ -64,6 +67,25 @@ def test_a_late_result_in_the_spool_is_refused(home: Home) -> None:
     home.ctl("status")
     assert list((home.root / "spool").iterdir()) == []
     go_on(home, job)
+
+
+@pytest.mark.parametrize("other", [{"seq": 99}, {"run": 99}, {"store": "another"}])
+def test_a_result_of_another_run_under_this_lease_is_refused(
+    home: Home, other: dict[str, Any]
+) -> None:
+    """As when the database was replaced while a worker of the old one went on."""
+    job, record = second_run(home)
+    assert record.lease is not None
+    home.kill(home.daemon, record.pid)
+    plant(home, replace(record, **other), lease=record.lease)
+    home.ctl("status")
+    waiting.until(lambda: len(runs(home)) == 3, "it runs once more")
+    home._gates[0].open()
+    assert home.ended(job)["state"] == "completed"
+    assert home.reasons(job) == ["lost", "lost", "exit"]
+    (aside,) = (home.root / "spool").iterdir()
+    assert aside.name == f"{record.lease}.json.bad"
+    aside.unlink()
 
 
 def test_a_late_result_on_a_workers_link_is_refused(home: Home) -> None:

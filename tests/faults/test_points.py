@@ -247,7 +247,10 @@ def test_a_daemon_that_dies_while_it_recovers(home: Home, point: Point) -> None:
     home.kill(home.daemon)
     open_gate(home)
     waiting.until(lambda: not find(worker, home), "the worker has ended")
-    assert start_and_die(home, point)
+    spool = home.root / "spool"
+    assert start_and_die(
+        home, point, lambda: home.answers() and not list(spool.iterdir())
+    )
     restart(home)
     assert home.ended(job)["state"] == "completed"
     assert (home.reasons(job), runs(home)) == (["exit"], ["1"])
@@ -293,7 +296,7 @@ def test_a_first_start_that_was_cut_short_is_made_good(
 ) -> None:
     """Killed again and again as it makes its schema, at last it succeeds."""
     died = 0
-    while start_and_die(home, Point(calls, 1 + died * step)):
+    while start_and_die(home, Point(calls, 1 + died * step), home.answers):
         died += 1
         assert died < 100
     assert died > 1

@@ -36,9 +36,9 @@ class Interrupted:
         self.after_write: Turn | None = None
         self.after_read: Turn | None = None
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Write, then let the others do theirs, undisturbed."""
-        result = await self._store.write(work)
+        result = await self._store.write(work, weight=weight)
         self.writes += 1
         turn, self.after_write = self.after_write, None
         if turn is not None:

@@ -1,16 +1,18 @@
 """Methods that put jobs into the queue, look at them, and change their course."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
-from queuectl_protocol.limits import MAX_BATCH, MAX_PAGE
+from queuectl_protocol.limits import MAX_BATCH, MAX_BATCH_TEXT, MAX_PAGE
+from queuectl_protocol.messages import pack
 from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import IfExists
 from queuectld.core import submission
-from queuectld.core.errors import InvalidJobError
-from queuectld.core.job import Submission
+from queuectld.core.errors import InvalidJobError, JobExistsError
+from queuectld.core.job import Attempt, Submission
 from queuectld.server import params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -23,12 +25,20 @@ TURN = 500
 STEP = 100
 """Rows read at a time for a page, so that one of huge commands ends early."""
 
+HEAVY = 16 * 1024
+"""Bytes of a reply over which it is one at a time for each connection: a thousand
+requests of 50 bytes must not make replies of 2 GB."""
+
 
 async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Result:
     """Add one job."""
     context = call.context
     wanted = submission.parse(job, submitter=call.peer.uid, now=context.clock.wall())
-    (done,) = await context.broker.enqueue([wanted], if_exists=if_exists)
+    try:
+        (done,) = await context.broker.enqueue([wanted], if_exists=if_exists)
+    except JobExistsError as error:
+        error.index = None  # this is no batch
+        raise
     return {
         "job": wire.job(done.job),
         "created": done.created,
@@ -64,6 +74,7 @@ async def _submissions(
 ) -> list[Submission]:
     now, uid = call.context.clock.wall(), call.peer.uid
     wanted: list[Submission] = []
+    room = MAX_BATCH_TEXT
     for index, job in enumerate(jobs):
         try:
             wanted.append(
@@ -72,21 +83,50 @@ async def _submissions(
         except InvalidJobError as error:
             error.index = index
             raise
+        room -= submission.weight(wanted[-1])
+        if room < 0:
+            raise InvalidParamsError(
+                "jobs",
+                f"jobs have more than {MAX_BATCH_TEXT} bytes of commands and "
+                "directories, defaults written out for each; send less",
+            )
         if index % TURN == TURN - 1:
             await asyncio.sleep(0)
     return wanted
 
 
-async def get(call: Call, *, id: str, env: bool) -> Result:
-    """Return one job and its attempts."""
+async def get(
+    call: Call, *, id: str, env: bool, attempts_before: int | None
+) -> Result:
+    """Return one job and its last attempts, as many as fit into a frame."""
     # Variables are where secrets are handed to jobs; the rest of a job is told to all
     # who may look.
     owner = call.peer.confined_to if env else None
-    view = await call.context.broker.view(id, env=env, submitter=owner)
+    view = await call.context.broker.view(
+        id, env=env, before=attempts_before, submitter=owner
+    )
     job = wire.job(view.job)
     if env:
         job["env"] = view.env
-    return {"job": job, "attempts": [wire.attempt(each) for each in view.attempts]}
+    room = call.context.config().max_frame - len(pack(job))
+    attempts = _that_fit(view.attempts, room)
+    more = view.more or len(attempts) < len(view.attempts)
+    return {
+        "job": job,
+        "attempts": [wire.attempt(each) for each in attempts],
+        "attempts_next": attempts[0].run if more else None,
+    }
+
+
+def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
+    """Return the last attempts that ``room`` bytes hold, but one in any case."""
+    fitting = 0
+    for attempt in reversed(attempts):
+        room -= wire.attempt_weight(attempt)
+        if room < 0 and fitting:
+            break
+        fitting += 1
+    return attempts[len(attempts) - fitting :]
 
 
 async def page(
@@ -94,10 +134,7 @@ async def page(
 ) -> Result:
     """Return a page of jobs that fits into a frame."""
     config = call.context.config()
-    if limit > config.max_page:
-        raise InvalidParamsError(
-            "limit", f"limit is {limit}, and max_page is {config.max_page}"
-        )
+    limit = min(limit, config.max_page)
     rows: list[dict[str, Any]] = []
     room = config.max_frame
     while True:
@@ -118,16 +155,31 @@ async def cancel(
     call: Call, *, id: str, if_state: JobState | None, wait: bool
 ) -> Result:
     """Cancel one job."""
-    job = await call.context.scheduler.cancel(
-        id, if_state, submitter=call.peer.confined_to, wait=wait
-    )
-    return {"job": wire.job(job)}
+    async with _room_for(call, id):
+        job = await call.context.scheduler.cancel(
+            id, if_state, submitter=call.peer.confined_to, wait=wait
+        )
+        return {"job": wire.job(job)}
 
 
 async def retry(call: Call, *, id: str, if_state: JobState | None) -> Result:
     """Queue one job again."""
-    owner = call.peer.confined_to
-    return {"job": wire.job(await call.context.broker.retry(id, if_state, owner))}
+    async with _room_for(call, id):
+        owner = call.peer.confined_to
+        return {"job": wire.job(await call.context.broker.retry(id, if_state, owner))}
+
+
+@asynccontextmanager
+async def _room_for(call: Call, job_id: str) -> AsyncIterator[None]:
+    """Wait for room for a reply that tells the job, if that is a large one."""
+    job = await call.context.broker.job(job_id, call.peer.confined_to)
+    heavy = wire.weight(job) > HEAVY
+    del job
+    if heavy:
+        async with call.room():
+            yield
+    else:
+        yield
 
 
 async def retry_all(call: Call, *, state: JobState) -> Result:
@@ -198,13 +250,21 @@ METHODS = (
     ),
     Method(
         name="get",
-        doc="Return a job and its attempts, oldest first. The last one has reason null "
-        "while it runs.",
+        doc="Return a job and its last attempts, oldest first; the very last one has "
+        "reason null while it runs. There are earlier ones unless attempts_next is "
+        "null.",
         handler=get,
         role=Role.READ,
-        params=(_ID, params.flag("env", "with the job's environment, as job.env")),
-        result="{job: JOB, attempts: [ATTEMPT]}",
+        params=(
+            _ID,
+            params.flag("env", "with the job's environment, as job.env"),
+            params.whole(
+                "attempts_before", "attempts_next of the reply before; absent: the last"
+            ),
+        ),
+        result="{job: JOB, attempts: [ATTEMPT], attempts_next: int | null}",
         errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        bulky=True,
     ),
     Method(
         name="list",

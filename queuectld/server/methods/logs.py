@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_LOG_CHUNK
 from queuectl_protocol.vocabulary import Role
-from queuectld.broker import JobView
-from queuectld.core.job import Attempt
+from queuectld.broker import Look
+from queuectld.core.errors import JobNotFoundError
 from queuectld.server import params, reading, wire
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError
@@ -31,13 +31,13 @@ async def read(
     tail: int | None,
 ) -> Result:
     """Return a piece of what one attempt wrote to one stream."""
-    view = await call.context.broker.view(id, submitter=call.peer.confined_to)
-    attempt = _attempt(view, run)
+    look = await _look(call, id, run)
+    attempt = look.attempt
     piece = reading.Piece(b"", offset, 0)
     if attempt is not None:
         path = outputs.path(
             str(call.context.config().output_dir),
-            view.job.seq,
+            look.job.seq,
             attempt.run,
             attempt.lease,
             stream,
@@ -51,18 +51,19 @@ async def read(
         "offset": piece.offset,
         "next": piece.next,
         "size": piece.size,
-        "state": view.job.state,
+        "state": look.job.state,
     }
 
 
-def _attempt(view: JobView, run: int | None) -> Attempt | None:
-    """Return the attempt asked for, or the last; None when there is none yet."""
-    if run is None:
-        return view.attempts[-1] if view.attempts else None
-    for attempt in view.attempts:
-        if attempt.run == run:
-            return attempt
-    raise AttemptNotFoundError(view.job.id, run, [a.run for a in view.attempts])
+async def _look(call: Call, job_id: str, run: int | None) -> Look:
+    """Return the job with the attempt asked for, or the last if there is one yet."""
+    after = None if run is None else run - 1
+    look = await call.context.broker.look(
+        job_id, after=after, submitter=call.peer.confined_to
+    )
+    if run is not None and (look.attempt is None or look.attempt.run != run):
+        raise AttemptNotFoundError(look.job.id, run, look.job.runs)
+    return look
 
 
 async def follow(
@@ -77,13 +78,13 @@ async def follow(
     broker = call.context.broker
     # Before anything is waited for: unfollow may be the very next request.
     with call.stream() as stream:
-        view = await broker.view(id, submitter=call.peer.confined_to)
-        _attempt(view, run)
-        with broker.watch(view.job.seq) as changed:
+        seq = (await _look(call, id, run)).job.seq
+        with broker.watch(seq) as changed:
             # It may have changed before it was watched.
             changed.set()
             follower = Follower(
-                view,
+                id,
+                seq,
                 stream,
                 changed,
                 broker=broker,
@@ -91,7 +92,12 @@ async def follow(
                 output_dir=str(call.context.config().output_dir),
                 which=streams,
             )
-            return {"job": wire.job(await follower.follow(run, tail))}
+            await follower.follow(run, tail)
+        async with call.room():
+            job = await broker.job(id)
+            if job.seq != seq:
+                raise JobNotFoundError(id)
+            return {"job": wire.job(job)}
 
 
 async def unfollow(call: Call, *, sub: int | str) -> Result:

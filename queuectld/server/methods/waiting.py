@@ -4,8 +4,8 @@ import asyncio
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, Role
+from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
-from queuectld.core.job import Job
 from queuectld.server import params, wire
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -13,29 +13,38 @@ from queuectld.server.method import Method, Result
 
 async def wait(call: Call, *, id: str, timeout: float | None) -> Result:
     """Wait until the job is completed, dead or cancelled."""
-    job = (await call.context.broker.view(id)).job
-    timed_out = False
-    if job.state not in FINAL_STATES:
-        try:
-            async with asyncio.timeout(timeout):
-                job = await _final(call, id, job.seq)
-        except TimeoutError:
-            job, timed_out = (await call.context.broker.view(id)).job, True
-    return {"job": wire.job(job), "timed_out": timed_out}
+    broker = call.context.broker
+    seq = (await broker.job(id)).seq
+    try:
+        async with asyncio.timeout(timeout):
+            return await _final(call, id, seq)
+    except TimeoutError:
+        async with call.room():
+            return await _now(broker, id, seq)
 
 
-async def _final(call: Call, job_id: str, seq: int) -> Job:
-    with call.context.broker.watch(seq) as changed:
+async def _final(call: Call, job_id: str, seq: int) -> Result:
+    broker = call.context.broker
+    with broker.watch(seq) as changed:
         while True:
             # In this order no change falls between the look and the wait.
             changed.clear()
-            job = (await call.context.broker.view(job_id)).job
-            if job.seq != seq:
-                # It was pruned, and another one has its name now.
-                raise JobNotFoundError(job_id)
-            if job.state in FINAL_STATES:
-                return job
+            # A thousand may wait: none keeps the job, and one at a time looks at it.
+            async with call.room():
+                result = await _now(broker, job_id, seq)
+                if not result["timed_out"]:
+                    return result
+                del result
             await changed.wait()
+
+
+async def _now(broker: Broker, job_id: str, seq: int) -> Result:
+    """Return what there is to tell if nobody waits any longer."""
+    job = await broker.job(job_id)
+    if job.seq != seq:
+        # It was pruned, and another one has its name now.
+        raise JobNotFoundError(job_id)
+    return {"job": wire.job(job), "timed_out": job.state not in FINAL_STATES}
 
 
 METHODS = (

@@ -46,6 +46,12 @@ async def ensure(call: Call, *, count: int) -> Result:
     return {"workers": await staff.ensure(count), "wanted": staff.wanted}
 
 
+async def wait(call: Call) -> Result:
+    """Wait until the workers of this connection are gone."""
+    await call.context.scheduler.staff.left(call.peer)
+    return {}
+
+
 async def stop(
     call: Call,
     *,
@@ -101,6 +107,14 @@ METHODS = (
         ),
         result="{workers: int, wanted: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="workers.wait",
+        doc="Reply when no worker is bound to this connection: all were stopped.",
+        handler=wait,
+        role=Role.OPERATE,
+        errors=(ErrorCode.TOO_MANY_REQUESTS,),
+        waits=True,
     ),
     Method(
         name="workers.stop",

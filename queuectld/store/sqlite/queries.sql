@@ -94,10 +94,16 @@ INSERT INTO attempts (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: attempts
--- A job's attempts on record, oldest first.
+-- A job's attempts on record before a run, newest first.
 SELECT run, lease, worker, started_at, finished_at, reason, exit_code, signal,
     message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
-FROM attempts WHERE job = ? ORDER BY run;
+FROM attempts WHERE job = ? AND run < ? ORDER BY run DESC LIMIT ?;
+
+-- name: attempt_after
+-- A job's first attempt on record after a run.
+SELECT run, lease, worker, started_at, finished_at, reason, exit_code, signal,
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
+FROM attempts WHERE job = ? AND run > ? ORDER BY run LIMIT 1;
 
 -- name: counts
 -- How many jobs are in each state.
@@ -119,10 +125,14 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     events = events + excluded.events, total_ms = total_ms + excluded.total_ms;
 
--- name: rollup_since
--- The statistics from a minute on, added up.
+-- name: rollup_between
+-- The statistics from a minute on and before another, added up.
 SELECT metric, bucket, sum(events), sum(total_ms) FROM rollup
-WHERE minute >= ? GROUP BY metric, bucket;
+WHERE minute >= ? AND minute < ? GROUP BY metric, bucket;
+
+-- name: rollup_minute
+-- The minute of a row of the statistics, counted from a minute on.
+SELECT minute FROM rollup WHERE minute >= ? ORDER BY minute LIMIT 1 OFFSET ?;
 
 -- name: oldest_rollup
 -- The oldest minute in the statistics, from a minute on.

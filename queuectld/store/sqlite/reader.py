@@ -34,9 +34,19 @@ class SqliteReader:
         """Return the job with that sequence number."""
         return self._one(self._sql.job_by_seq, seq)
 
-    def attempts(self, seq: int) -> list[Attempt]:
+    def attempts(
+        self, seq: int, before: int | None = None, limit: int | None = None
+    ) -> list[Attempt]:
         """Return a job's attempts on record, oldest first; not the running one."""
-        return [rows.attempt(r) for r in self._all(self._sql.attempts, seq)]
+        end = _LAST if before is None else before
+        most = -1 if limit is None else limit
+        found = self._all(self._sql.attempts, seq, end, most)
+        return [rows.attempt(row) for row in reversed(found)]
+
+    def attempt_after(self, seq: int, run: int) -> Attempt | None:
+        """Return a job's first attempt on record with a greater ``run``."""
+        found = self._all(self._sql.attempt_after, seq, run)
+        return rows.attempt(found[0]) if found else None
 
     def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
         """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
@@ -98,16 +108,22 @@ class SqliteReader:
             return str(value)
         return None
 
-    def rollup(self, since: int) -> dict[str, Histogram]:
+    def rollup(self, since: int, until: int | None = None) -> dict[str, Histogram]:
         """Return each metric's durations and counts from the minute of ``since`` on."""
         counts: dict[str, dict[int, int]] = {}
         totals: dict[str, int] = {}
+        end = _LAST if until is None else until // 60_000
         for metric, bucket, events, ms in self._all(
-            self._sql.rollup_since, since // 60_000
+            self._sql.rollup_between, since // 60_000, end
         ):
             counts.setdefault(metric, {})[bucket] = events
             totals[metric] = totals.get(metric, 0) + ms
         return {m: Histogram(counts[m], totals[m]) for m in counts}
+
+    def rollup_end(self, since: int, rows: int) -> int | None:
+        """Return a time up to which a rollup adds up about ``rows`` rows."""
+        found = self._all(self._sql.rollup_minute, since // 60_000, rows)
+        return (int(found[0][0]) // 60 + 1) * 3_600_000 if found else None
 
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""

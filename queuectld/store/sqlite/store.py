@@ -20,11 +20,17 @@ from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch
 from queuectld.store.sqlite.reader import SqliteReader
 from queuectld.store.sqlite.transaction import SqliteTransaction
+from queuectld.store.turns import Turns
 
 T = TypeVar("T")
 
 MAX_BATCH = 1000
-"""Units in one transaction: bounds how long the first one waits for its answer."""
+"""Weight of one transaction, at which it takes no more units: bounds how long the
+first one waits for its answer. About 0.1 s."""
+
+LIGHT = 10
+"""Weight up to which a unit waits for nobody but the thread. The others take turns:
+no more than ``MAX_BATCH`` of them, or one that is heavier, are queued at a time."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,7 @@ class _Job:
 
     work: Callable[[Any], Any]
     future: asyncio.Future[Any]
+    weight: int
 
 
 class _Thread:
@@ -49,11 +56,11 @@ class _Thread:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Callable[[Any], T]) -> T:
+    async def submit(self, work: Callable[[Any], T], weight: int = 1) -> T:
         if self._stopped:
             raise StoreError("the store is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Job(work, future))
+        self._queue.put(_Job(work, future, weight))
         return await future
 
     async def stop(self) -> None:
@@ -66,10 +73,12 @@ class _Thread:
         ending = False
         while not ending:
             jobs: list[_Job] = []
+            weight = 0
             job = self._queue.get()
             while job is not None:
                 jobs.append(job)
-                if len(jobs) == self._most or self._queue.empty():
+                weight += job.weight
+                if weight >= self._most or self._queue.empty():
                     break
                 job = self._queue.get()
             ending = job is None
@@ -119,10 +128,14 @@ class SqliteStore:
         self._aside = Aside(path)
         self._write_thread = _Thread("store-writer", self._write_batch, MAX_BATCH)
         self._read_thread = _Thread("store-reader", self._read_batch, 1)
+        self._turns = Turns(MAX_BATCH)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Run a unit of work; return its result once it is durable."""
-        return await self._write_thread.submit(work)
+        if weight <= LIGHT:
+            return await self._write_thread.submit(work, weight)
+        async with self._turns.take(weight):
+            return await self._write_thread.submit(work, weight)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run a query in a snapshot that has every acknowledged write."""

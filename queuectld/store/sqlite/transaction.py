@@ -117,9 +117,9 @@ class SqliteTransaction(SqliteReader):
             self._unit_counts.append((new.queue, new.state, 1))
         return True
 
-    def next_lease(self) -> int:
-        """Return a number that no attempt ever had."""
-        self._lease += 1
+    def next_lease(self, least: int = 0) -> int:
+        """Return a number that no attempt ever had, and none less than ``least``."""
+        self._lease = max(self._lease + 1, least)
         return self._lease
 
     def next_worker(self) -> int:
