@@ -102,7 +102,10 @@ class AsyncClient(AsyncSession):
 
     async def attempts(self, job_id: str) -> tuple[Attempt, ...]:
         """Return the runs of a job. See ``Client.attempts``."""
-        return await self.perform(calls.attempts(job_id))
+        parts = [await self.perform(calls.attempts(job_id))]
+        while (earlier := parts[-1].following) is not None:
+            parts.append(await self.perform(earlier))
+        return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
         self, state: str | None = None, *, limit: int | None = None

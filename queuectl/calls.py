@@ -96,12 +96,17 @@ def get(job_id: str, *, env: bool) -> Call[Job]:
     return Call("get", {"id": job_id, "env": env}, _as("Job", "job"))
 
 
-def attempts(job_id: str) -> Call[tuple[Attempt, ...]]:
-    return Call(
-        "get",
-        {"id": job_id},
-        _each("Attempt", "attempts"),
-    )
+def attempts(job_id: str, before: int | None = None) -> Call[Part[Attempt]]:
+    """Return the last attempts, oldest first; the part that follows is earlier."""
+
+    def parse(result: Any) -> Part[Attempt]:
+        earlier = result.get("attempts_next")
+        return Part(
+            _each("Attempt", "attempts")(result),
+            None if earlier is None else attempts(job_id, earlier),
+        )
+
+    return Call("get", _given(id=job_id, attempts_before=before), parse)
 
 
 def list_jobs(

@@ -135,7 +135,10 @@ class Client(Session):
 
     def attempts(self, job_id: str) -> tuple[Attempt, ...]:
         """Return the runs of a job, oldest first; one that goes on has no reason."""
-        return self.perform(calls.attempts(job_id))
+        parts = [self.perform(calls.attempts(job_id))]
+        while (earlier := parts[-1].following) is not None:
+            parts.append(self.perform(earlier))
+        return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
         self, state: str | None = None, *, limit: int | None = None

@@ -129,12 +129,14 @@ class Broker:
         if known is None:
             now = self._clock.wall()
             known = await self._write(lambda tx: _introduce(tx, now))
+        else:
+            now = self._clock.wall()
         self.store_id, self._born = known
         # The store may have been restored from a copy, and what ran since the copy was
         # made had leases that this store knows nothing of. They count microseconds of
         # the store's life at most, as no daemon claims jobs faster than that: see
         # docs/decisions/0005-leases-after-a-restore.md.
-        self._least_lease = max(0, self._clock.wall() - self._born) * 1000
+        self._least_lease = max(0, now - self._born) * 1000
 
     # -- enqueue and look ---------------------------------------------------------
 

@@ -52,7 +52,7 @@ def list_dead(
 def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
     """Show a dead job with all its attempts."""
     with connector.connect() as client:
-        view = client.call("get", {"id": job_id})
+        view = jobs.whole_view(client, job_id)
     state = view["job"]["state"]
     if state != DEAD:
         raise click.ClickException(

@@ -82,7 +82,7 @@ def _so_far(stored: int) -> str:
 
 def _explain(path: str, stored: int, error: BadLineError) -> None:
     name = "stdin" if path == "-" else path
-    output.note(f"queuectl: {name}, line {error.line}: {error}")
+    output.fault(f"queuectl: {name}, line {error.line}", error)
     if not stored:
         output.note("nothing was enqueued")
         return

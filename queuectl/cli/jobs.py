@@ -179,11 +179,23 @@ def show(connector: Connector, *, job_id: str, env: bool, as_json: bool) -> None
     $ queuectl show 12 --json | jq .job.state
     """
     with connector.connect() as client:
-        view = client.call("get", {"id": job_id, "env": env})
+        view = whole_view(client, job_id, env=env)
     if as_json:
         output.document(view)
     else:
         show_view(view)
+
+
+def whole_view(client: Client, job_id: str, *, env: bool = False) -> Job:
+    """Return a job with all its attempts, however many replies that takes."""
+    view: Job = client.call("get", {"id": job_id, "env": env})
+    parts = [view["attempts"]]
+    earlier = view.pop("attempts_next", None)
+    while earlier is not None:
+        part = client.call("get", {"id": job_id, "attempts_before": earlier})
+        parts.append(part["attempts"])
+        earlier = part["attempts_next"]
+    return {**view, "attempts": list(chain.from_iterable(reversed(parts)))}
 
 
 def show_view(view: Job) -> None:

@@ -83,6 +83,12 @@ def note(content: str) -> None:
     sys.stderr.flush()
 
 
+def fault(place: str, error: Exception) -> None:
+    """Write what went wrong to stderr; what the protocol spells otherwise, our way."""
+    message = str(error).replace("if_exists=return", "--if-exists return")
+    note(f"{place}: {message}")
+
+
 def clipped(content: str) -> None:
     """Write somebody else's text to stdout as one line that fits the terminal."""
     content = text.escape(content)

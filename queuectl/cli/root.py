@@ -130,6 +130,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.Abort:
         return Status.FAILED
     except QueuectlError as error:
-        output.note(f"queuectl: {error}")
+        output.fault("queuectl", error)
         return of_error(error)
     return status if isinstance(status, int) else Status.OK

@@ -223,7 +223,8 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 key="max_frame",
                 kind=Kind.SIZE,
                 default=limits.MAX_FRAME,
-                minimum=4 * _MIB,  # holds any job with its environment, any log chunk
+                # Holds any job with its environment and some attempts, any log chunk.
+                minimum=5 * _MIB,
                 maximum=256 * _MIB,
                 applies=Applies.RESTART,
                 doc="bytes in one message on the socket",

@@ -70,7 +70,9 @@ class Total:
 
     def durations(self) -> dict[str, Durations]:
         """Return the sums by metric, for ``summarize``."""
-        return {metric: (each, self._ms[metric]) for metric, each in self._counts.items()}
+        return {
+            metric: (each, self._ms[metric]) for metric, each in self._counts.items()
+        }
 
 
 def summarize(rollup: Mapping[str, Durations], *, since: int, now: int) -> Stats:

@@ -61,7 +61,10 @@ class Check:
 
 async def checks(context: Context) -> list[Check]:
     """Look at everything."""
-    config, facts = context.config(), context.store_facts()
+    config = context.config()
+    if not config.database.exists():
+        return [gone(config.state_dir)]
+    facts = context.store_facts()
     counts = await context.broker.counts()
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
     active = sum(not worker.stopping for worker in context.scheduler.pool)
@@ -75,6 +78,17 @@ async def checks(context: Context) -> list[Check]:
         descriptors(config),
         workers(active, waiting),
     ]
+
+
+def gone(state_dir: Path) -> Check:
+    """Tell that there is nothing left to look at."""
+    return Check(
+        "database",
+        Level.ERROR,
+        f"the database in {state_dir} was removed while the daemon was running; "
+        "nothing can be stored any more",
+        "put it back if you can, then end this daemon and start it again",
+    )
 
 
 async def database(examination: Awaitable[list[str]]) -> Check:

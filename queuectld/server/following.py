@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from queuectl_protocol.vocabulary import FINAL_STATES
-from queuectld.broker import Broker, JobView
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState
+from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
-from queuectld.core.job import Attempt, Job
+from queuectld.core.job import Attempt
 from queuectld.server import reading
 from queuectld.server.call import Stream
 from queuectld.server.inotify import Change, Watcher
@@ -84,11 +84,15 @@ class GrowingFile:
 
 
 class Follower:
-    """Sends the events of one ``logs.follow``."""
+    """Sends the events of one ``logs.follow``.
+
+    Keeps nothing of the job but its names: a command is up to 2 MiB.
+    """
 
     def __init__(
         self,
-        view: JobView,
+        job_id: str,
+        seq: int,
         stream: Stream,
         changed: asyncio.Event,
         *,
@@ -97,7 +101,8 @@ class Follower:
         output_dir: str,
         which: Sequence[outputs.Stream],
     ) -> None:
-        self._view = view
+        self._job_id = job_id
+        self._seq = seq
         self._stream = stream
         self._changed = changed
         self._broker = broker
@@ -105,7 +110,7 @@ class Follower:
         self._output_dir = output_dir
         self._which = which
 
-    async def follow(self, run: int | None, tail: int | None) -> Job:
+    async def follow(self, run: int | None, tail: int | None) -> None:
         """Send what the job writes until its end, or the end of ``run``.
 
         Args:
@@ -113,24 +118,24 @@ class Follower:
                 The attempt is there.
             tail: begin with so many last lines; None: with the first byte.
         """
-        await self._refresh()
-        done = run - 1 if run else max(0, self._view.job.runs - 1)
+        done = None if run is None else run - 1
         while attempt := await self._attempt_after(done):
             await self._follow_attempt(attempt, tail)
             done, tail = attempt.run, None
             if run is not None:
                 break
-        return self._view.job
 
-    async def _attempt_after(self, run: int) -> Attempt | None:
-        """Wait for the next attempt; None when there will be none, or no need."""
+    async def _attempt_after(self, run: int | None) -> Attempt | None:
+        """Wait for the first attempt after a run, or take the last that there is.
+
+        None when there will be none, or no need.
+        """
         while not self._stream.ended:
-            await self._refresh()
-            for attempt in self._view.attempts:
-                if attempt.run > run:
-                    return attempt
-            if self._view.job.state in FINAL_STATES:
-                return None
+            self._changed.clear()
+            state, attempt = await self._look(run)
+            if attempt is not None or state in FINAL_STATES:
+                return attempt
+            run = run or 0
             await self._something()
         return None
 
@@ -138,12 +143,14 @@ class Follower:
         await self._stream.ready()
         self._stream.send({"type": "attempt", "run": attempt.run})
         starts = await asyncio.to_thread(self._starts, attempt, tail)
+        over = attempt.end is not None
         with self._opened(attempt, starts) as files:
             while not self._stream.ended:
-                await self._refresh()
                 # Asked before the files are read to their end: what an attempt
                 # wrote is all there when its end is on record.
-                over = self._is_over(attempt.run)
+                if self._changed.is_set():
+                    self._changed.clear()
+                    over = await self._is_over(attempt.run)
                 for file in files.values():
                     file.arm(self._files, self._stream.wake)
                 await self._send_new(attempt.run, files)
@@ -199,21 +206,21 @@ class Follower:
                 file.close()
 
     def _path(self, attempt: Attempt, which: outputs.Stream) -> str:
-        seq = self._view.job.seq
-        return outputs.path(self._output_dir, seq, attempt.run, attempt.lease, which)
+        return outputs.path(
+            self._output_dir, self._seq, attempt.run, attempt.lease, which
+        )
 
-    def _is_over(self, run: int) -> bool:
-        return any(a.run == run and a.end is not None for a in self._view.attempts)
+    async def _is_over(self, run: int) -> bool:
+        _, attempt = await self._look(run - 1)
+        return attempt is None or attempt.run != run or attempt.end is not None
 
-    async def _refresh(self) -> None:
-        """Look at the job again if it changed since the last look."""
-        if self._changed.is_set():
-            self._changed.clear()
-            job = self._view.job
-            self._view = await self._broker.view(job.id)
-            if self._view.job.seq != job.seq:
-                # It was pruned, and another one, maybe somebody else's, has its name.
-                raise JobNotFoundError(job.id)
+    async def _look(self, after: int | None) -> tuple[JobState, Attempt | None]:
+        """Return the job's state, and its last attempt or the first after a run."""
+        look = await self._broker.look(self._job_id, after=after)
+        if look.job.seq != self._seq:
+            # It was pruned, and another one, maybe somebody else's, has its name.
+            raise JobNotFoundError(self._job_id)
+        return look.job.state, look.attempt
 
     async def _something(self) -> None:
         """Wait until the job changes, a file grows, or the client has enough."""

@@ -9,6 +9,7 @@ from queuectld.server.call import Service
 from queuectld.server.context import Context
 from queuectld.server.dispatch import METHODS
 from queuectld.server.endpoint import BACKLOG, Endpoint, ListenError, open_endpoint
+from queuectld.server.exhaustion import ExhaustionReporter
 from queuectld.server.method import Method
 from queuectld.server.session import Session
 
@@ -16,6 +17,10 @@ __all__ = ["ListenError", "Listener"]
 
 CLOSE_GRACE = 2.0
 """Seconds for requests at work to end and for clients to read their replies."""
+
+_ACCEPTED_AT_ONCE = 1
+"""asyncio takes up to ``backlog`` clients in one turn of the loop, and after a failure
+it goes on to fail so often, with a traceback and a timer each time."""
 
 _log = logs.get("server")
 
@@ -66,12 +71,18 @@ class Listener:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(
+            ExhaustionReporter(self._service.context.clock.monotonic)
+        )
         for endpoint in self._endpoints:
             # Not create_unix_server, which since 3.13 removes the file at the end,
             # even one that systemd made.
             server = await loop.create_server(
-                lambda: Session(self._service), sock=endpoint.socket, backlog=BACKLOG
+                lambda: Session(self._service),
+                sock=endpoint.socket,
+                backlog=_ACCEPTED_AT_ONCE,
             )
+            endpoint.socket.listen(BACKLOG)  # as asyncio has just said otherwise
             self._servers.append(server)
             _log.info("listening", socket=endpoint.socket.getsockname())
 

@@ -13,6 +13,9 @@ from queuectld.core.job import AttemptEnd
 from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
+MAX_MESSAGE = 1000
+"""Characters of a message: enough for any sentence of ours and most paths."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -64,11 +67,20 @@ def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
         started_at=now,
         finished_at=now,
         reason=Reason.SPAWN_ERROR,
-        # A path may hold any bytes; a message is text.
-        message=message.encode(errors="surrogateescape").decode(errors="replace"),
+        message=_told(message),
         stdout_bytes=0,
         stderr_bytes=0,
     )
+
+
+def _told(message: str) -> str:
+    """Return a message that can be stored a thousand times, as text."""
+    # It quotes a path, which may hold any bytes, and have 128 KiB.
+    text = message.encode(errors="surrogateescape").decode(errors="replace")
+    if len(text) <= MAX_MESSAGE:
+        return text
+    half = MAX_MESSAGE // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:

@@ -34,6 +34,7 @@ class Hello:
         store: uuid of the store, the first half of every job's marker.
         record: path of its record file (``records``).
         socket: path of the public socket, for the job's environment.
+        descriptors: soft limit of open files for the jobs; None: as it is.
     """
 
     worker: int
@@ -42,6 +43,7 @@ class Hello:
     spool_dir: str
     record: str
     socket: str
+    descriptors: int | None = None
     version: int = VERSION
 
 

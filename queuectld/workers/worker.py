@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
+from queuectld import rlimits
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
 from queuectld.workers import (
@@ -48,6 +49,8 @@ class Worker:
         signal_file: signals.SignalFile,
         clock: Clock,
     ) -> None:
+        if hello.descriptors is not None:
+            rlimits.lower_descriptors(hello.descriptors)
         self._hello = hello
         self._link = link
         self._signals = signal_file

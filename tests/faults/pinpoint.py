@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,8 @@ def start_and_die(home: Home, point: Point, done: Callable[[], bool]) -> bool:
         lambda: tracer.poll() is not None or _is_true(done), "it dies, or it is done"
     )
     if tracer.poll() is None:
-        home.ask("daemon.stop", now=True)
+        with suppress(OSError, EOFError):  # it may come to the point only now
+            home.ask("daemon.stop", now=True)
     tracer.wait(PATIENCE)
     return "+++ killed by SIGKILL +++" in log.read_text()
 

@@ -34,7 +34,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         flags={"max_frame": "1"},
     ) == [
         "QUEUECTLD_SHUTDOWN_GRACE: 'soon' is no duration; write 90, 90s, 5m, 2h or 1d",
-        "--max-frame: 1 is out of range (4MiB to 256MiB)",
+        "--max-frame: 1 is out of range (5MiB to 256MiB)",
         "queuectld.toml:1: max_page: 0 is out of range (1 to 10000)",
         "queuectld.toml:2: there is no option 'log_levle'; did you mean log_level?",
         "queuectld.toml:3: log_format: 'xml' is none of text, json",
@@ -56,7 +56,7 @@ def test_a_mistake_counts_even_where_another_value_wins(tmp_path: Path) -> None:
         ("max_page = [1]", "a list is no whole number"),
         ("max_page.a = 1", "a table is no whole number"),
         ("max_frame = 5e6", "5000000.0 is no size"),
-        ('max_frame = "9TiB"', "9TiB is out of range (4MiB to 256MiB)"),
+        ('max_frame = "9TiB"', "9TiB is out of range (5MiB to 256MiB)"),
         ("shutdown_grace = nan", "nan is out of range (0s to 1d)"),
         ("shutdown_grace = inf", "inf is out of range (0s to 1d)"),
         ("shutdown_grace = -1", "-1 is out of range (0s to 1d)"),

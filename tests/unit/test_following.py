@@ -8,7 +8,7 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import a_job
-from queuectld.broker import JobView
+from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.server.call import Stream
 from queuectld.server.following import Follower
@@ -19,9 +19,10 @@ from queuectld.workers.outputs import Stream as Which
 class Renamed:
     """A broker whose only job was pruned, and its id given to another."""
 
-    async def view(self, _job_id: str) -> JobView:
-        """Return the other one."""
-        return JobView(replace(JOB, seq=JOB.seq + 1), [], None)
+    async def look(self, _job_id: str, *, after: int | None) -> Look:
+        """Return the other one, with whatever attempt of it."""
+        del after
+        return Look(replace(JOB, seq=JOB.seq + 1), None)
 
 
 JOB = a_job()
@@ -33,7 +34,8 @@ async def test_the_output_of_another_job_is_never_sent() -> None:
     changed = asyncio.Event()
     changed.set()
     follower = Follower(
-        JobView(JOB, [], None),
+        JOB.id,
+        JOB.seq,
         Stream(1, cast("Any", None)),
         changed,
         broker=cast("Any", Renamed()),

@@ -95,9 +95,7 @@ async def _submissions(
     return wanted
 
 
-async def get(
-    call: Call, *, id: str, env: bool, attempts_before: int | None
-) -> Result:
+async def get(call: Call, *, id: str, env: bool, attempts_before: int | None) -> Result:
     """Return one job and its last attempts, as many as fit into a frame."""
     # Variables are where secrets are handed to jobs; the rest of a job is told to all
     # who may look.

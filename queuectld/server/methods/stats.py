@@ -53,5 +53,6 @@ METHODS = (
         "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "
         "per_minute: number}; SPREAD is {count: int, average, p50, p95, p99: seconds}",
         errors=(ErrorCode.STORAGE_ERROR,),
+        bulky=True,
     ),
 )

@@ -7,6 +7,7 @@ be emptied, only appended to.
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import sqlite3
@@ -15,7 +16,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from queuectld.store.api import BackupError, BackupExistsError, StoreError
+from queuectld.store.api import (
+    BackupError,
+    BackupExistsError,
+    StoreError,
+    StoreFullError,
+)
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite.reader import SqliteReader
 
@@ -33,10 +39,17 @@ class Aside:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._looks: set[_Look] = set()
+        self._closed = False
 
     async def backup(self, target: Path, *, replace: bool) -> int:
         """Write a copy; see ``Store.backup``."""
-        return await self._take(lambda look: copy(look, target, replace=replace))
+        try:
+            return await self._take(lambda look: copy(look, target, replace=replace))
+        except StoreFullError:
+            raise StoreFullError(
+                f"there is no room for the copy in {target.parent}; nothing is left of "
+                "it there"
+            ) from None
 
     async def examine(self) -> list[str]:
         """Return what is wrong with the database; see ``Store.examine``."""
@@ -44,10 +57,13 @@ class Aside:
 
     def close(self) -> None:
         """End all looks; who waits for one gets a StoreError."""
+        self._closed = True
         for look in self._looks:
             look.end()
 
     async def _take(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise StoreError("the store is closed")
         look = _Look(self._path)
         self._looks.add(look)
         try:
@@ -102,6 +118,8 @@ def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
         size = draft.stat().st_size
         _publish(draft, target, replace=replace)
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StoreFullError from error
         why = error.strerror or str(error)
         raise BackupError(f"cannot write the copy {target}: {why}") from error
     finally:

@@ -18,6 +18,7 @@ from queuectld.store.api import Reader, StoreError, Transaction
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch
+from queuectld.store.sqlite.files import Files
 from queuectld.store.sqlite.reader import SqliteReader
 from queuectld.store.sqlite.transaction import SqliteTransaction
 from queuectld.store.turns import Turns
@@ -126,6 +127,7 @@ class SqliteStore:
             raise database.unusable(path, error) from error
         self._reader = SqliteReader(self._reading)
         self._aside = Aside(path)
+        self._files = Files(path)
         self._write_thread = _Thread("store-writer", self._write_batch, MAX_BATCH)
         self._read_thread = _Thread("store-reader", self._read_batch, 1)
         self._turns = Turns(MAX_BATCH)
@@ -180,6 +182,10 @@ class SqliteStore:
             answers = iter(self._write_batch(rest) if rest else [])
             mark = self._checkpoint()
             return [mark if w is _CHECKPOINT else next(answers) for w in batch]
+        try:
+            self._files.check()
+        except StoreError as error:
+            return [Outcome(error=error) for _ in batch]
         return run_batch(self._writing, self._transaction, batch)
 
     def _read_batch(self, batch: Batch) -> list[Outcome]:

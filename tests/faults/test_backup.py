@@ -1,0 +1,319 @@
+"""Copies of the database: made while jobs run, put back in its place, and examined."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from helpers.home import Home, a_home
+from helpers.stores import add
+from queuectl import Client
+from queuectl.aclient import AsyncClient
+from queuectl.errors import AlreadyExistsError, InvalidParamsError
+from queuectl_protocol.vocabulary import JobState
+from queuectld.store.api import BackupError, BackupExistsError, StoreError
+from queuectld.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Give a home in which a daemon runs."""
+    with a_home() as home:
+        home.serve()
+        yield home
+
+
+def whole(copy: Path) -> bool:
+    """Whether SQLite finds nothing wrong with a copy."""
+    with closing(sqlite3.connect(copy)) as database:
+        return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def ids(copy: Path) -> set[str]:
+    """Return the ids of the jobs in a copy."""
+    with closing(sqlite3.connect(copy)) as database:
+        found = database.execute("SELECT coalesce(name, seq) FROM jobs").fetchall()
+    return {str(job_id) for (job_id,) in found}
+
+
+# -- made ---------------------------------------------------------------------------
+
+
+def test_a_copy_is_consistent_while_jobs_run(home: Home) -> None:
+    """It has every job acknowledged before it was asked for, and is whole."""
+    home.configure(max_retries="0")
+    home.ask("workers.start", count=2)
+    acknowledged: set[str] = set()
+    over = threading.Event()
+
+    def feed() -> None:
+        with home.connect() as client:
+            while not over.is_set():
+                job = client.call("enqueue", job={"command": "true"})["job"]
+                acknowledged.add(job["id"])
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        for number in range(5):
+            before = set(acknowledged)
+            copy = home.work / f"copy-{number}.db"
+            reply = home.ask("backup", path=str(copy))
+            assert reply == {"path": str(copy), "size": copy.stat().st_size}
+            assert copy.stat().st_mode & 0o777 == 0o600
+            assert whole(copy)
+            assert before <= ids(copy)
+    finally:
+        over.set()
+        feeder.join()
+    assert not list(home.work.glob(".queuectl-*"))
+
+
+def test_the_command_says_where_the_copy_is(home: Home) -> None:
+    """A relative path is the caller's; --force replaces; --json is for programs."""
+    home.enqueue("true")
+    size = home.ctl("backup", "copy.db").removeprefix(f"{home.work}/copy.db: ")
+    assert size.endswith("KiB")
+    done = home.run("backup", "copy.db")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"queuectl: {home.work}/copy.db exists already, and was left as it is; "
+        "--force replaces it\n"
+    )
+    assert '"size": ' in home.ctl("backup", "--force", "--json", "copy.db")
+    assert ids(home.work / "copy.db") == {"1"}
+
+
+def test_python_programs_make_copies(home: Home) -> None:
+    """Both clients do, and are told what stands in the way."""
+    first, second = home.work / "first.db", home.work / "second.db"
+    with Client(str(home.socket)) as client:
+        made = client.backup(first)
+        assert (made.path, made.size) == (str(first), first.stat().st_size)
+        with pytest.raises(AlreadyExistsError, match=r"first\.db exists already"):
+            client.backup(first)
+        assert client.backup(first, replace=True).size == made.size
+        with pytest.raises(InvalidParamsError, match="there is no directory"):
+            client.backup(home.work / "missing" / "copy.db")
+        levels = {check.name: check.level for check in client.doctor(deep=True)}
+        assert levels["database"] == "ok"
+
+    async def run() -> None:
+        async with AsyncClient(str(home.socket)) as client:
+            await client.backup(second)
+
+    asyncio.run(run())
+    assert whole(second)
+
+
+@pytest.mark.parametrize("place", ["", "output", "output/0", "spool", "workers"])
+def test_the_daemons_own_directories_take_no_copies(home: Home, place: str) -> None:
+    """A copy there could end up in the place of what it is a copy of."""
+    folder = home.root / place
+    folder.mkdir(exist_ok=True)
+    (home.work / "way").symlink_to(folder)
+    for path in (folder / "queuectl.db", home.work / "way" / "queuectl.db"):
+        with home.connect() as client:
+            refused = client.refused("backup", path=str(path), replace=True)
+        assert refused.code == "invalid_params"
+        assert "for the daemon's own files" in refused.message
+    backups = home.root / "backups"
+    backups.mkdir()
+    home.ask("backup", path=str(backups / "copy.db"))
+
+
+@pytest.mark.parametrize("path", ["copy.db", "", "/a\0b", f"/{'x' * 5000}", 7, None])
+def test_a_path_that_is_none_is_refused(home: Home, path: object) -> None:
+    """A relative one above all: relative to what?"""
+    with home.connect() as client:
+        assert client.refused("backup", path=path).code == "invalid_params"
+
+
+def test_what_is_no_regular_file_is_not_replaced(home: Home) -> None:
+    """Neither a link, to wherever it leads, nor a directory."""
+    (home.work / "link").symlink_to(home.root / "queuectl.db")
+    (home.work / "folder").mkdir()
+    for name in ("link", "folder"):
+        with home.connect() as client:
+            path = str(home.work / name)
+            refused = client.refused("backup", path=path, replace=True)
+        assert "is no regular file" in refused.message
+    assert (home.work / "link").is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_may_not_be_written_is_named(home: Home) -> None:
+    """With what the kernel says about it."""
+    with home.connect() as client:
+        refused = client.refused("backup", path="/copy.db")
+    assert refused.message == "cannot write the copy /copy.db: Permission denied"
+
+
+def test_a_copy_that_nobody_waits_for_any_more_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the file nor a draft of it; the store works on."""
+    target = tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "queuectl.db")
+        try:
+            for _ in range(50):
+                await add(store, command="x" * 50_000)
+            making = asyncio.create_task(store.backup(target, replace=False))
+            await asyncio.sleep(0)
+            making.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await making
+            await add(store)
+        finally:
+            await store.close()
+        with pytest.raises(StoreError):
+            await store.backup(target, replace=False)
+
+    asyncio.run(run())  # waits for the thread
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look before the work is for the message; what counts is at the end."""
+    target = tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "queuectl.db")
+        try:
+            monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+            target.write_text("precious")
+            with pytest.raises(BackupExistsError):
+                await store.backup(target, replace=False)
+            with pytest.raises(BackupError, match="No such file"):
+                await store.backup(tmp_path / "missing" / "copy.db", replace=False)
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+    assert target.read_text() == "precious"
+    assert list(target.parent.iterdir()) == [target]
+
+
+# -- put back -----------------------------------------------------------------------
+
+
+def restore(home: Home, copy: Path) -> None:
+    """Do what docs/howto/backup.md says."""
+    for suffix in ("-wal", "-shm"):
+        (home.root / f"queuectl.db{suffix}").unlink(missing_ok=True)
+    shutil.copy(copy, home.root / "queuectl.db")
+
+
+def test_a_restored_copy_goes_on_where_it_was_made(home: Home) -> None:
+    """What ran then is settled and runs again; what came later never was."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ask("workers.start")
+    home.ended(done := home.enqueue("echo done"))
+    runs = home.enqueue("read _ <gate; echo ran >>runs", max_retries=1)
+    waits = home.enqueue("echo waited")
+    home.until_state(runs, "processing")
+    home.ctl("backup", str(copy))
+    gate.open()
+    home.ended(waits)
+    later = home.enqueue("echo of another time")
+    home.ended(later)
+    leases = {each["lease"] for job in (done, runs, waits, later)
+              for each in home.attempts(job)}  # fmt: skip
+    home.stop()
+    restore(home, copy)
+
+    home.serve()
+    gate.open()
+    assert home.ended(done)["runs"] == 1
+    assert home.output(done) == "done\n"
+    assert home.ended(runs)["state"] == JobState.COMPLETED
+    assert home.reasons(runs)[-1] == "exit"
+    assert home.ended(waits)["state"] == JobState.COMPLETED
+    again = home.enqueue("echo now")
+    assert again == later  # its number is free: the copy does not know of it
+    home.ended(again)
+    assert home.output(again) == "now\n"
+    new = {home.attempts(job)[-1]["lease"] for job in (runs, waits, again)}
+    assert min(new) > max(leases)
+
+
+def test_a_copy_restored_twice_gives_no_lease_twice(home: Home) -> None:
+    """Nor does one that was made by hand, of a stopped daemon."""
+    home.ask("workers.start")
+    home.ended(home.enqueue("true"))
+    home.stop()
+    copy = home.work / "copy.db"
+    shutil.copy(home.root / "queuectl.db", copy)
+    leases: list[int] = []
+    for _ in range(3):
+        restore(home, copy)
+        home.serve()
+        home.ended(job := home.enqueue("true"))
+        leases += [each["lease"] for each in home.attempts(job)]
+        home.stop()
+    assert leases == sorted(set(leases))
+
+
+# -- examined -----------------------------------------------------------------------
+
+
+def test_doctor_finds_a_damaged_page_in_the_middle(home: Home) -> None:
+    """Which SQLite does not see when it opens the file, and may not meet for months."""
+    home.ask("enqueue_many", jobs=[{"command": "x" * 900} for _ in range(2000)])
+    home.stop()
+    file = home.root / "queuectl.db"
+    content = bytearray(file.read_bytes())
+    page = len(content) // 4096 // 2 * 4096
+    content[page : page + 4096] = b"\xaa" * 4096
+    file.write_bytes(content)
+    daemon = home.serve()
+    assert " database: " not in home.ctl("doctor")
+    done = home.run("doctor", "--deep")
+    assert done.returncode == 1
+    assert "error    database: " in done.stdout
+    assert "put a backup in the database's place" in done.stdout
+    assert daemon.poll() is None
+    home.ask("daemon.stop")
+    daemon.wait(20)
+    file.unlink()
+
+
+def test_doctor_finds_counters_that_are_wrong(home: Home) -> None:
+    """SQLite cannot know that they are to agree with the rows."""
+    home.enqueue("true")
+    home.stop()
+    home.edit("UPDATE counts SET jobs = 5 WHERE state = 'pending' RETURNING jobs")
+    home.serve()
+    found = home.run("doctor", "--deep").stdout
+    assert "error    database: 1 jobs are pending, and 5 are counted" in found
+    home.stop()
+    home.edit("UPDATE counts SET jobs = 1 WHERE state = 'pending' RETURNING jobs")
+
+
+def test_an_examination_ends_when_its_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it did not see all, and is no error."""
+    from queuectld.server import diagnosis  # noqa: PLC0415
+
+    async def run() -> diagnosis.Check:
+        store = SqliteStore(tmp_path / "queuectl.db")
+        try:
+            return await diagnosis.database(store.examine())
+        finally:
+            await store.close()
+
+    monkeypatch.setattr(diagnosis, "DEEP_WITHIN", 0)
+    check = asyncio.run(run())
+    assert check.level == "warning"
+    assert "not read to its end" in check.detail
