@@ -125,12 +125,10 @@ class Broker:
         self._settings = settings.in_force(
             await self._store.read(lambda reader: reader.settings())
         )
+        now = self._clock.wall()
         known = await self._store.read(_introduced)
         if known is None:
-            now = self._clock.wall()
             known = await self._write(lambda tx: _introduce(tx, now))
-        else:
-            now = self._clock.wall()
         self.store_id, self._born = known
         # The store may have been restored from a copy, and what ran since the copy was
         # made had leases that this store knows nothing of. They count microseconds of

@@ -21,12 +21,15 @@ class Service:
         methods: the table, by name.
         files: tells when output files grow.
         connections: one object for each, for as long as it or a request of it lives.
+        checking: held while a batch is checked, so that the loop has one at a time to
+            do a turn of, and everybody else theirs.
     """
 
     context: Context
     methods: Mapping[str, Method]
     files: Watcher = field(default_factory=Watcher)
     connections: set[Any] = field(default_factory=set)
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -158,7 +158,10 @@ def test_an_id_that_is_taken_is_an_error(cli: Cli) -> None:
     before = cli.home.ask("status")
     for command in ("true", "false"):
         message = cli.refused("enqueue", "--id", "taken", *NEVER, command)
-        assert message.startswith("a job with the id 'taken' exists")
+        assert message == (
+            "a job with the id 'taken' exists; choose another id, "
+            "or pass --if-exists return to get that one"
+        )
     assert cli.home.ask("status") == before
 
 

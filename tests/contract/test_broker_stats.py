@@ -7,6 +7,7 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld import broker
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
 
@@ -51,6 +52,26 @@ async def test_ends_are_counted_by_what_became_of_the_job(home: Home) -> None:
         assert (stats.retries, stats.lost) == (2, 2)
         assert stats.success_rate == pytest.approx(3 / 5)
         assert stats.run.count == stats.wait.count == 7
+
+
+@asynchronous
+async def test_long_statistics_let_others_have_their_turn(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are added up in many short reads, to the same sums."""
+    async with a_desk(home) as desk:
+        for _ in range(3):
+            await desk.in_state(JobState.COMPLETED)
+            desk.clock.advance(7200)
+        whole, turns = await desk.broker.stats(None), []
+
+        async def count() -> None:
+            turns.append(await desk.broker.counts())
+
+        monkeypatch.setattr(broker, "ROLLUP_ROWS", 1)
+        desk.others.after_read = count
+        assert await desk.broker.stats(None) == whole
+        assert len(turns) >= 3
 
 
 @asynchronous

@@ -221,3 +221,21 @@ async def test_facts_are_there_for_the_doctor(home: Home) -> None:
     async with home.open() as store:
         facts = store.facts()
     assert {"engine", "version", "schema", "path", "size"} <= set(facts)
+
+
+@asynchronous
+async def test_a_light_unit_waits_for_one_heavy_one_and_not_for_all(home: Home) -> None:
+    """Whoever enqueues thousands, again and again, does not keep others from it."""
+    async with home.open() as store:
+        done: list[str] = []
+
+        async def write(label: str, weight: int) -> None:
+            await store.write(insert(label=label), weight=weight)
+            done.append(label)
+
+        heavy = [asyncio.create_task(write(f"heavy {n}", 10_000)) for n in range(5)]
+        await asyncio.sleep(0)  # they are at it
+        await write("light", 1)
+        await asyncio.gather(*heavy)
+        assert done[2:] == [f"heavy {n}" for n in range(1, 5)]
+        assert set(done[:2]) == {"heavy 0", "light"}

@@ -1,6 +1,8 @@
 """What every store keeps beside jobs: attempts, environments, settings, meta."""
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from helpers.jobs import NOW, an_end
 from helpers.stores import Home, add, end, put
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Attempt, AttemptEnd, Job
-from queuectld.store.api import Store
+from queuectld.store.api import Reader, Store
 
 ENDS = {
     "all": AttemptEnd(
@@ -174,3 +176,32 @@ async def test_meta_values_are_kept(home: Home) -> None:
     async with home.open() as store:
         assert await store.read(lambda reader: reader.meta("workers_wanted")) == "8"
         assert await store.read(lambda reader: reader.meta("other")) == "ü"
+
+
+@asynchronous
+async def test_attempts_can_be_read_in_parts(home: Home) -> None:
+    """The newest ones before some run, or the first one after it."""
+    async with home.open() as store:
+        job = await add(store)
+        for number in (1, 2, 3):
+            running = await run(store, job, number, an_end(lease=number))
+            job = await put(store, running, lease=None)
+
+        def runs(
+            before: int | None, limit: int | None
+        ) -> Callable[[Reader], list[int]]:
+            return lambda reader: [
+                each.run for each in reader.attempts(job.seq, before, limit)
+            ]
+
+        assert await store.read(runs(None, 2)) == [2, 3]
+        assert await store.read(runs(3, 1)) == [2]
+        assert await store.read(runs(3, None)) == [1, 2]
+        assert await store.read(runs(1, 5)) == []
+        after = [
+            await store.read(
+                partial(lambda reader, run: reader.attempt_after(job.seq, run), run=n)
+            )
+            for n in (0, 2, 3)
+        ]
+        assert [each and each.run for each in after] == [1, 3, None]

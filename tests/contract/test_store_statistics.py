@@ -34,6 +34,23 @@ def spread(*durations: int) -> Histogram:
 
 
 @asynchronous
+async def test_statistics_can_be_read_in_parts_of_whole_hours(home: Home) -> None:
+    """Whatever the size of a part, they add up to the same."""
+    async with home.open() as store:
+        times = [START + minutes * MINUTE for minutes in (0, 1, 59, 60, 130, 300)]
+        await measure(store, *(Measure("run", at, at % 7) for at in times))
+
+        async def part(begin: int) -> tuple[int, int | None]:
+            end = await store.read(lambda reader: reader.rollup_end(begin, 1))
+            found = await store.read(lambda reader: reader.rollup(begin, end))
+            return found["run"].count, end
+
+        assert await part(0) == (3, START + HOUR)
+        assert await part(START + HOUR) == (2, START + 3 * HOUR)
+        assert await part(START + 3 * HOUR) == (1, None)
+
+
+@asynchronous
 async def test_nothing_measured_is_nothing(home: Home) -> None:
     """An empty store has no metrics rather than zeros of all."""
     async with home.open() as store:

@@ -8,10 +8,9 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -49,6 +48,9 @@ class Point:
         return found
 
 
+KILLED = "+++ killed by SIGKILL +++"
+"""What strace notes of the end."""
+
 WAL = "queuectl.db-wal"
 UNLINK = ("unlink", "unlinkat")
 RENAME = ("rename", "renameat", "renameat2")
@@ -59,11 +61,9 @@ def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
     """Kill a process when it comes to a point, which the block must bring it to."""
     handle = home._open(pid)
     log = home.root / "strace"
-    tids = [pid] if point.main else _threads(pid)
-    follow = [] if point.main else ["-f"]
-    targets = [word for tid in tids for word in ("-p", str(tid))]
-    command = ["strace", "-o", str(log), *follow, *point.arguments(home), *targets]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
+    follow = [] if point.main else ["-f"]  # all threads, also those to come
+    command = ["strace", "-o", str(log), *follow, *point.arguments(home)]
+    tracer = subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE)
     try:
         _await_attached(tracer)
         yield
@@ -72,7 +72,7 @@ def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
     finally:
         tracer.terminate()  # it lets go of what it traces
         tracer.communicate()
-    assert "INJECTED" in log.read_text() or "SIGKILL" in log.read_text()
+    assert KILLED in log.read_text()
 
 
 def start_and_die(home: Home, point: Point, done: Callable[[], bool]) -> bool:
@@ -101,7 +101,7 @@ def start_and_die(home: Home, point: Point, done: Callable[[], bool]) -> bool:
         with suppress(OSError, EOFError):  # it may come to the point only now
             home.ask("daemon.stop", now=True)
     tracer.wait(PATIENCE)
-    return "+++ killed by SIGKILL +++" in log.read_text()
+    return KILLED in log.read_text()
 
 
 def _is_true(done: Callable[[], bool]) -> bool:
@@ -111,15 +111,11 @@ def _is_true(done: Callable[[], bool]) -> bool:
         return False  # nobody answers
 
 
-def _threads(pid: int) -> Sequence[int]:
-    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
-
-
 def _await_attached(tracer: subprocess.Popen[bytes]) -> None:
     assert tracer.stderr is not None
     poll = select.poll()
     poll.register(tracer.stderr, select.POLLIN)
     assert poll.poll(PATIENCE * 1000), "strace does not attach"
-    # It attaches to all, and only then says so.
+    # It attaches to all threads, and only then says so.
     said = os.read(tracer.stderr.fileno(), 65536)
     assert b" attached" in said, said

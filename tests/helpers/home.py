@@ -118,8 +118,12 @@ class Home(Asking):
                 stderr=errors,
                 text=True,
             )
-        self._children.append(child)
+        self.adopt(child)
         return child
+
+    def adopt(self, child: subprocess.Popen[str]) -> None:
+        """See to the end of a process that was started in this home."""
+        self._children.append(child)
 
     def serve(self, *flags: str, **variables: str) -> subprocess.Popen[str]:
         """Start a daemon in the foreground; return it when it answers."""

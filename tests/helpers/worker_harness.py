@@ -10,6 +10,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,9 +79,9 @@ class WorkerHarness:
             version=version,
         )
 
-    def begin(self) -> "WorkerHarness":
+    def begin(self, **say: Any) -> "WorkerHarness":
         """Say hello and wait until the worker is ready."""
-        self.send(self.hello())
+        self.send(replace(self.hello(), **say))
         assert self.receive(wire.Ready).pid == self.pid
         return self
 

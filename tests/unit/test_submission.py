@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.jobs import NOW
 from queuectl_protocol import messages
-from queuectl_protocol.limits import MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Job, Submission
@@ -102,6 +102,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("command", ["a", ["b"]], "not a list"),
     ("command", ["a", "b\0"], "holds a NUL"),
     ("command", ["a", "x" * (MAX_COMMAND + 1)], "limit is 131071"),
+    ("command", ["x" * 131_071] * 16 + ["y"], "2097154 bytes in all, and the limit"),
+    ("command", ["a"] + [""] * MAX_ARGV, "2097153 words, and the limit is 2097152"),
     ("id", "", "is empty"),
     ("id", "17", "digits alone is reserved"),
     ("id", "\N{SUPERSCRIPT TWO}", "digits alone"),

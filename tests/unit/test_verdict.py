@@ -117,3 +117,13 @@ def test_not_started() -> None:
     """A run called off before its output files were there never started."""
     end = verdict.not_started(ORDER, Reason.CANCELLED, 7)
     assert (end.reason, end.started_at) == (Reason.CANCELLED, None)
+
+
+def test_a_message_does_not_grow_with_what_it_quotes() -> None:
+    """A path can have 128 KiB, and each of a thousand attempts its message."""
+    message = f"{'x' * 131_000}: there is no such program"
+    told = verdict.not_spawned(ORDER, message, 0).message
+    assert told is not None
+    assert len(told) < 1100
+    assert told.startswith("xxx")
+    assert told.endswith(": there is no such program")

@@ -4,6 +4,7 @@ Nothing is ever created over, repaired or replaced here: a file that is not ours
 not readable, or newer than this program is left as it is, with an error that says so.
 """
 
+import os
 import sqlite3
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,9 @@ from queuectld.store.api import StoreError, StoreFullError, StoreOpenError
 
 APPLICATION_ID = 0x71756374
 """'quct', in the database's header: tells our files from other SQLite files."""
+
+ROOM_TO_OPEN = 128 * 1024
+"""Bytes. The index of the log alone takes 32 KiB."""
 
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
@@ -80,10 +84,24 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreOpenError:
     """Return the error for a file that SQLite cannot work with."""
+    if _is_full(path.parent):
+        # SQLite says "disk I/O error" when it is the log's index that does not fit.
+        return StoreOpenError(
+            f"cannot open the database {path}: there is no room left on its disk; "
+            "free some space and try again"
+        )
     return StoreOpenError(
         f"cannot open the database {path}: {error}. It was left as it is; "
         "if it is damaged, restore a backup in its place"
     )
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        free = os.statvfs(folder)
+    except OSError:
+        return False
+    return free.f_bavail * free.f_frsize < ROOM_TO_OPEN
 
 
 def translate(error: Exception) -> StoreError:

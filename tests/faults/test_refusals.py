@@ -1,0 +1,151 @@
+"""Databases that a daemon must not work with: refused as they are, with what to do.
+
+What the store says to each kind of file is tested in contract/test_sqlite_opening;
+here: what a person reads, and that nothing is changed, replaced or left running.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from helpers.databases import files, open_and_close
+from helpers.home import Home, a_home
+from helpers.stores import NOW
+from queuectld.store.sqlite.connection import schema_version
+
+PAGE = 4096
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Give a home whose daemon did some work and is gone."""
+    with a_home() as home:
+        home.serve()
+        home.ask("workers.start")
+        home.ended(home.enqueue("echo done"))
+        home.enqueue("true", run_at="2100-01-01T00:00:00Z")
+        home.stop()
+        yield home
+        (home.root / "queuectl.db").unlink(missing_ok=True)
+
+
+def overwritten(begin: int, end: int) -> Callable[[Path], None]:
+    def run(file: Path) -> None:
+        content = bytearray(file.read_bytes())
+        content[begin:end] = bytes([0xAA]) * (end - begin)
+        file.write_bytes(content)
+
+    return run
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: 3 * PAGE + 100])
+
+
+def foreign(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as theirs:
+        theirs.execute("CREATE TABLE bookmarks (url TEXT)")
+        theirs.execute("INSERT INTO bookmarks VALUES ('https://example.org')")
+        theirs.commit()
+
+
+def newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as future:
+        future.execute(f"PRAGMA user_version = {schema_version() + 1}")
+
+
+def text(file: Path) -> None:
+    file.write_text("my notes\n" * 100)
+
+
+DAMAGED = "It was left as it is; if it is damaged, restore a backup in its place"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (overwritten(0, 16), DAMAGED),
+        (overwritten(0, PAGE), DAMAGED),
+        (overwritten(100, PAGE), DAMAGED),
+        (cut_short, DAMAGED),
+        (text, DAMAGED),
+        (foreign, "is a SQLite database of another program; it was left as it is"),
+        (newer, "it was left as it is. Install the newer queuectld"),
+    ],
+    ids=["magic", "header", "schema", "cut short", "text", "foreign", "newer"],
+)
+def test_a_database_that_cannot_be_used_is_left_as_it_is(
+    home: Home, damage: Callable[[Path], None], says: str
+) -> None:
+    """By the daemon, and by commands that start it; and none is made in its place."""
+    file = home.root / "queuectl.db"
+    damage(file)
+    before = files(file)
+    del before["queuectld.stderr"]
+    direct = home.run(program="queuectld")
+    assert direct.returncode == 1
+    assert says in direct.stderr
+    assert str(file) in direct.stderr
+    assert "Traceback" not in direct.stderr
+    for command in (("status",), ("enqueue", "true"), ("daemon", "start")):
+        done = home.run(*command)
+        assert done.returncode == 3
+        assert done.stderr.startswith("queuectl: ")
+        assert says in done.stderr
+    after = files(file)
+    assert {name: after[name] for name in before if name != "lock"} == {
+        name: content for name, content in before.items() if name != "lock"
+    }
+    assert set(after) - set(before) <= {"queuectld.log", "queuectld.stderr"}
+    assert home.gone()
+
+
+def test_a_log_that_was_cut_short_is_read_as_far_as_it_is_whole(home: Home) -> None:
+    """Its commits up to there are kept; to SQLite a torn end is one of a power cut."""
+    daemon = home.serve()
+    jobs = [home.enqueue("true", run_at="2100-01-01T00:00:00Z") for _ in range(20)]
+    home.kill(daemon.pid)
+    log = home.root / "queuectl.db-wal"
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2 + 100])
+    home.serve()
+    there = [job["id"] for job in home.ask("list", state="pending")["jobs"]][::-1][1:]
+    assert 0 < len(there) < len(jobs)
+    assert there == jobs[: len(there)]
+    assert home.ask("doctor", deep=True)["checks"][-1]["level"] == "ok"
+    home.stop()
+
+
+def test_an_empty_log_beside_a_foreign_database_changes_nothing(home: Home) -> None:
+    """A log is none of ours if the database is not."""
+    file = home.root / "queuectl.db"
+    foreign(file)
+    log = file.with_name("queuectl.db-wal")
+    log.write_bytes(zlib.compress(b"not a log") * 50)
+    before = file.read_bytes(), log.read_bytes()
+    assert home.run("status").returncode == 3
+    assert (file.read_bytes(), log.read_bytes()) == before
+    log.unlink()
+
+
+@pytest.mark.parametrize("torn", [100, 512, 1024, PAGE])
+def test_a_power_cut_while_the_file_is_made_is_no_damage(
+    tmp_path: Path, torn: int
+) -> None:
+    """Its journal says that there was nothing before: so it is made anew."""
+    whole, path = tmp_path / "whole.db", tmp_path / "queuectl.db"
+    open_and_close(whole)
+    path.write_bytes(whole.read_bytes()[:torn].ljust(PAGE, b"\xaa"))
+    journal = bytearray(512)
+    journal[:8] = bytes.fromhex("d9d505f920a163d7")
+    journal[20:24], journal[24:28] = (512).to_bytes(4), PAGE.to_bytes(4)
+    path.with_name("queuectl.db-journal").write_bytes(journal)
+    open_and_close(path, jobs=1)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found = database.execute("SELECT created_at FROM jobs").fetchall()
+    assert found == [(NOW,)]

@@ -1,0 +1,108 @@
+"""A queuectld in trouble: the real one but for what files in QUEUECTL_HOME ask for.
+
+Run as a program by ``helpers.hindered``, in place of queuectld:
+
+  full        the store refuses all writes, as on a full disk
+  unknown     the next claim is committed, and the store says that nobody knows (once)
+  nofork      no worker can be started
+  at-claim    a FIFO: a commit with a claim is answered when its writer has closed it
+  at-number   the same for the numbers of new workers
+  at-link     the same for a worker that was started and is not spoken to yet
+
+The variable HINDERED is a JSON object of constants, as ``{"scheduler.DRAIN_SPARE": 1}``.
+"""
+
+import asyncio
+import errno
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from queuectld.__main__ import main
+from queuectld.store.api import StoreError, StoreFullError
+from queuectld.store.sqlite.batch import Batch, Outcome
+from queuectld.store.sqlite.store import SqliteStore
+from queuectld.store.sqlite.transaction import SqliteTransaction
+from queuectld.workers import pool
+from queuectld.workers.launch import Launched, launch
+from queuectld.workers.link import Link
+
+HOME = Path(os.environ["QUEUECTL_HOME"])
+
+_write_batch = SqliteStore._write_batch
+_next_lease = SqliteTransaction.next_lease
+_next_worker = SqliteTransaction.next_worker
+_open_link = Link.open.__func__  # type: ignore[attr-defined]
+_seen: set[str] = set()
+"""What the transaction under way has done."""
+
+
+def wait_at(point: str) -> None:
+    """Block while somebody wants to be here first."""
+    fifo = HOME / f"at-{point}"
+    if fifo.exists():
+        fifo.read_bytes()
+
+
+def write_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
+    """Commit, or refuse to; perhaps say so later, or wrongly."""
+    if (HOME / "full").exists():
+        return [Outcome(error=StoreFullError("no room")) for _ in batch]
+    _seen.clear()
+    outcomes = _write_batch(store, batch)
+    if "claim" in _seen and (HOME / "unknown").exists():
+        (HOME / "unknown").unlink()
+        return [Outcome(error=StoreError("nobody knows")) for _ in batch]
+    for point in sorted(_seen):
+        wait_at(point)
+    return outcomes
+
+
+def next_lease(tx: SqliteTransaction, *arguments: Any) -> int:
+    """Notice a claim."""
+    _seen.add("claim")
+    return _next_lease(tx, *arguments)
+
+
+def next_worker(tx: SqliteTransaction) -> int:
+    """Notice a new worker's number."""
+    _seen.add("number")
+    return _next_worker(tx)
+
+
+def start(number: int) -> Launched:
+    """Start a worker, if there is a process to be had."""
+    if (HOME / "nofork").exists():
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return launch(number)
+
+
+async def open_link(cls: type[Link], *arguments: Any) -> Link:
+    """Begin to talk to a worker."""
+    await asyncio.to_thread(wait_at, "link")
+    link: Link = await _open_link(cls, *arguments)
+    return link
+
+
+def hinder() -> None:
+    """Put all that in the place of the real thing."""
+    for name, value in json.loads(os.environ["HINDERED"]).items():
+        module, _, constant = name.rpartition(".")
+        setattr(importlib.import_module(f"queuectld.{module}"), constant, value)
+    changes: dict[tuple[Any, str], Any] = {
+        (SqliteStore, "_write_batch"): write_batch,
+        (SqliteTransaction, "next_lease"): next_lease,
+        (SqliteTransaction, "next_worker"): next_worker,
+        (pool, "launch"): start,
+        (Link, "open"): classmethod(open_link),
+    }
+    for (owner, name), replacement in changes.items():
+        setattr(owner, name, replacement)
+
+
+if __name__ == "__main__":
+    hinder()
+    sys.exit(main())

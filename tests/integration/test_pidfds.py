@@ -1,0 +1,82 @@
+"""Signals reach the process they are for, or none."""
+
+import asyncio
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from helpers.asynchronous import asynchronous
+from helpers.jobs import NOW
+from queuectl_protocol.vocabulary import Reason
+from queuectld.clock import SystemClock
+from queuectld.workers import pidfd, procfs
+from queuectld.workers.handle import Run
+from queuectld.workers.pool import Places, Pool
+from queuectld.workers.procfs import ProcessId
+from queuectld.workers.records import WorkerRecord
+
+
+@contextmanager
+def a_process() -> Iterator["subprocess.Popen[bytes]"]:
+    """Start something that waits for ever."""
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def record_of(pid: int) -> WorkerRecord:
+    """Return what that process would write of itself if it were a worker."""
+    ticks = procfs.start_ticks(pid)
+    assert ticks is not None
+    return WorkerRecord("store", 1, procfs.boot_id(), pid, ticks)
+
+
+@pytest.mark.parametrize("grace", [0.0, 5.0])
+@asynchronous
+async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) -> None:
+    """By then its number may be another process's."""
+    gone = asyncio.Event()
+    listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
+    here = Path()
+    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    with a_process() as ended, a_process() as other:
+        handle = os.pidfd_open(ended.pid)
+        run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
+        worker = pool.adopt(record_of(ended.pid), handle, run)
+        ended.kill()
+        await gone.wait()
+        assert os.pidfd_open(other.pid) == handle, "the number is used again"
+        try:
+            pool.end_run(worker, Reason.INTERRUPTED, grace)
+            pool.kill(worker)
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(0.05)
+        finally:
+            os.close(handle)
+
+
+def test_a_pid_that_is_a_threads_now_is_nobodys() -> None:
+    """The process of that pid has ended; what the kernel says to that is no failure."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        assert thread.native_id is not None
+        ticks = procfs.start_ticks(thread.native_id)
+        assert ticks is not None, "it looks like a process"
+        target = ProcessId(thread.native_id, ticks)
+        assert pidfd.acquire(target) is None
+        assert not pidfd.send(target, 0)
+    finally:
+        over.set()
+        thread.join()
