@@ -3,8 +3,10 @@
 #   make test    the tests, without those marked slow
 #   make check   what CI demands: lint and test
 #   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
+#   make power-loss   that many power cuts: POWER_CUTS
 
 PYTHON ?= python3
+POWER_CUTS ?= 20000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test soak lint format check docs clean
+.PHONY: venv demo test soak power-loss lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -34,6 +36,10 @@ test: venv
 
 soak: venv
 	PYTHONPATH=tests $(BIN)/python -m faults.soak
+
+power-loss: venv
+	QUEUECTL_POWER_CUTS=$(POWER_CUTS) $(BIN)/python -m pytest -rP \
+		tests/faults/test_power_loss.py
 
 lint: venv
 	$(BIN)/ruff check

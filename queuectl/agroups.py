@@ -76,6 +76,10 @@ class AsyncWorkers(_AsyncGroup):
         """Start as many workers as ``count`` lacks; return how many there are."""
         return await self._session.perform(calls.ensure_workers(count))
 
+    async def wait(self) -> None:
+        """Return when no worker is bound to this connection. See ``Workers.wait``."""
+        await self._session.perform(calls.wait_for_workers())
+
     async def stop(
         self,
         *,

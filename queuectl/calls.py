@@ -235,6 +235,10 @@ def ensure_workers(count: int) -> Call[int]:
     return Call("workers.ensure", {"count": count}, _count("workers"))
 
 
+def wait_for_workers() -> Call[None]:
+    return Call("workers.wait", {}, _nothing)
+
+
 def stop_workers(
     timeout: Seconds | None, numbers: Iterable[int] | None, *, now: bool
 ) -> Call[Stopped]:

@@ -95,6 +95,13 @@ class Workers(_Group):
         """Start as many workers as ``count`` lacks; return how many there are."""
         return self._session.perform(calls.ensure_workers(count))
 
+    def wait(self) -> None:
+        """Return when no worker is bound to this connection: all were stopped.
+
+        By whomever. Workers that die are replaced, and end no wait.
+        """
+        self._session.perform(calls.wait_for_workers())
+
     def stop(
         self,
         *,

@@ -26,8 +26,11 @@ MAX_REPLY = 256 * 1024 * 1024
 """Bytes in one frame from the daemon: the most that its ``max_frame`` can be set to."""
 
 _WAITS_FOR_OTHERS = frozenset(
-    {"cancel", "workers.start", "workers.ensure", "workers.stop", "logs.follow"}
-)
+    {
+        "cancel", "workers.start", "workers.ensure", "workers.wait", "workers.stop",
+        "logs.follow",
+    }
+)  # fmt: skip
 """Methods answered when jobs or workers have done something: no timeout fits them."""
 
 

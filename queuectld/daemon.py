@@ -14,7 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from queuectl_protocol import __version__
-from queuectld import config, logs, statedir, systemd
+from queuectld import config, logs, rlimits, statedir, systemd
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import ConfigError, DaemonConfig
@@ -94,6 +94,7 @@ class Daemon:
             spool=settings.spool_dir,
             records=settings.workers_dir,
             socket=settings.socket,
+            descriptors=rlimits.raise_descriptors(),
         )
         self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
         self._listen_to_signals()

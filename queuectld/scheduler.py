@@ -177,7 +177,7 @@ class Scheduler:
         with self._broker.watch(job.seq) as changed:
             while job.lease is not None:
                 changed.clear()
-                job = (await self._broker.view(job_id)).job
+                job = await self._broker.job(job_id)
                 if job.state in FINAL_STATES:
                     break
                 await changed.wait()

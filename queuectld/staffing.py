@@ -195,23 +195,27 @@ class Staff:
         self._pulse.set()
         if worker.stopping or worker.ready:
             return
-        now = self._clock.monotonic()
-        if now >= self._not_before:
-            delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failed_starts)
-            self._failed_starts = min(self._failed_starts + 1, RESPAWN_DOUBLINGS)
-            self._not_before = now + delay
+        self._back_off()
         _events.warning("worker_not_ready", worker=worker.number, pid=worker.pid)
 
     async def _start(self, number: int, owner: object | None) -> None:
         try:
             worker = await self._pool.start(number, owner)
         except OSError as error:
-            self._not_before = self._clock.monotonic() + RESPAWN_MAX
+            self._back_off()
             _events.error("worker_not_started", worker=number, error=str(error))
             return
         if self._desired[owner] < len(self._active(owner)):
             # Its owner went while it was started.
             self._pool.stop(worker)
+
+    def _back_off(self) -> None:
+        """A start failed: make the next try later, but once for all of one try."""
+        now = self._clock.monotonic()
+        if now >= self._not_before:
+            delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failed_starts)
+            self._failed_starts = min(self._failed_starts + 1, RESPAWN_DOUBLINGS)
+            self._not_before = now + delay
 
     def _missing(self) -> list[object]:
         missing: list[object] = []

@@ -90,7 +90,18 @@ class ClientConnection(_Connection):
 
 
 class ServerConnection(_Connection):
-    """The server's end."""
+    """The server's end.
+
+    Args:
+        max_frame: bytes in one payload.
+        max_containers: lists and maps in one large payload; None: any number.
+    """
+
+    def __init__(
+        self, max_frame: int = MAX_FRAME, max_containers: int | None = None
+    ) -> None:
+        super().__init__(max_frame)
+        self._max_containers = max_containers
 
     def send_greeting(self, body: dict[str, Any]) -> None:
         """Queue the greeting: ``body`` must have the key ``server``."""
@@ -134,7 +145,7 @@ class ServerConnection(_Connection):
         received: list[Request | BadMessageError] = []
         for payload in self._decoder.receive_data(data):
             try:
-                message = messages.decode(payload)
+                message = messages.decode(payload, self._max_containers)
             except BadMessageError as error:
                 received.append(error)
                 continue

@@ -12,6 +12,8 @@ SOCKET_NAME = "queuectl.sock"
 LOCK_NAME = "lock"
 """File in the state directory that a running daemon holds with flock(2)."""
 
+DATABASE_NAME = "queuectl.db"
+
 LOG_NAME = "queuectld.log"
 """File in the state directory to which a daemon in the background logs."""
 

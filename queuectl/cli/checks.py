@@ -1,4 +1,4 @@
-"""What can be examined without the daemon. Only looks; opens no database."""
+"""What can be examined without the daemon. Only looks, and not through SQLite."""
 
 import os
 import platform
@@ -10,6 +10,7 @@ from typing import Any
 
 from queuectl import paths
 from queuectl.errors import SocketPathError
+from queuectl_protocol.paths import DATABASE_NAME
 from queuectl_protocol.units import format_size
 
 NETWORK = frozenset(
@@ -20,6 +21,10 @@ NETWORK = frozenset(
 
 LITTLE_SPACE = 100 * 1024 * 1024
 """Bytes free under which the queue will soon refuse jobs."""
+
+
+APPLICATION_ID = b"quct"
+"""What queuectld writes into the header of its database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ def local_checks(socket: str | None) -> Iterator[Check]:
         yield _permissions([place.state_dir, place.runtime_dir])
         yield _file_system(place.state_dir)
         yield _space(place.state_dir)
+        yield _database(f"{place.state_dir}/{DATABASE_NAME}")
     yield _socket(place.socket)
 
 
@@ -173,6 +179,30 @@ def _space(path: str) -> Check:
         advice = "free some space: queuectl prune deletes old jobs and their output"
         return Check("space", "warning", f"{format_size(free)} free", advice)
     return Check("space", "ok", f"{format_size(free)} free", None)
+
+
+def _database(path: str) -> Check:
+    """Look at the database's header, as far as it tells that no daemon could open it.
+
+    What is wrong further on, and a file of a newer version, a daemon tells.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the paths are strings here
+            header = file.read(100)
+    except FileNotFoundError:
+        return Check("database", "ok", f"{path}: will be made", None)
+    except OSError as error:
+        return Check("database", "error", f"{path}: {error.strerror}", None)
+    application = header[68:72]  # sqlite.org/fileformat2.html, 1.3
+    # A new file has it in the log only, until the first checkpoint.
+    new = not any(application) and os.path.exists(f"{path}-wal")  # noqa: PTH110
+    if header and not header.startswith(b"SQLite format 3\0"):
+        advice = "move it away and restore a backup in its place (docs/howto/backup.md)"
+        return Check("database", "error", f"{path}: damaged, or no database", advice)
+    if header and application != APPLICATION_ID and not new:
+        advice = "move it away, or set QUEUECTL_HOME to another directory"
+        return Check("database", "error", f"{path}: another program's", advice)
+    return Check("database", "ok", f"{path}: begins as it should", None)
 
 
 def _existing(path: str) -> str:

@@ -40,10 +40,13 @@ def parse_at(text: str, *, now: float, zone: tzinfo | None = None) -> int:
 def _next_occurrence(text: str, now: float, zone: tzinfo | None) -> int:
     hour, minute, second = (*map(int, text.split(":")), 0)[:3]
     present = datetime.fromtimestamp(now, zone).replace(tzinfo=None)
-    moment = present.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    if moment <= present:
-        moment += timedelta(days=1)
-    return _milliseconds(moment, zone)
+    today = present.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    # When the clocks are put back, an hour of this day comes twice.
+    for moment in (today.replace(fold=0), today.replace(fold=1)):
+        ahead = moment.replace(tzinfo=zone).timestamp() > now
+        if ahead and (moment > present or moment.fold):
+            return _milliseconds(moment, zone)
+    return _milliseconds(today.replace(fold=0) + timedelta(days=1), zone)
 
 
 def _milliseconds(local: datetime, zone: tzinfo | None) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from queuectl_protocol.paths import DATABASE_NAME
 from queuectld.config.options import OPTIONS
 from queuectld.config.roles import Roles
 
@@ -96,7 +97,7 @@ class DaemonConfig:
     @property
     def database(self) -> Path:
         """The store's file."""
-        return self.state_dir / "queuectl.db"
+        return self.state_dir / DATABASE_NAME
 
     @property
     def output_dir(self) -> Path:

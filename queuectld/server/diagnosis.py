@@ -36,8 +36,8 @@ DEEP_WITHIN = 60
 
 DAMAGED = (
     "the database is damaged: stop the daemon, keep a copy of the state directory, "
-    "and put a backup in the database's place, or what `sqlite3 queuectl.db .recover` "
-    "saves of it; then look for the cause: the disk, the memory, another program"
+    "and put a backup in the database's place (docs/howto/backup.md); then look for "
+    "the cause: the disk, the memory, another program"
 )
 
 

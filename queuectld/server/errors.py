@@ -4,6 +4,7 @@ What is not in the table is a mistake of ours: it is logged whole, and the clien
 learns nothing of our insides.
 """
 
+import errno
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
+
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 MAX_MESSAGE = 1000
 """Characters: a message may quote the client, and the client can send megabytes."""
@@ -103,6 +106,13 @@ def refusal(error: BaseException) -> Refusal:
             message = str(error) or (type(error).__doc__ or "").strip()
             data = getattr(error, "data", None)
             return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+        return Refusal(
+            ErrorCode.TOO_MANY_REQUESTS,
+            "the daemon has no file descriptor left to do that with; try again later, "
+            "or raise its limit (ulimit -Hn, LimitNOFILE=)",
+            None,
+        )
     return Refusal(
         ErrorCode.INTERNAL, "the daemon made a mistake; its log has the details", None
     )

@@ -30,6 +30,10 @@ from queuectld.server.outbox import Outbox
 API = 1
 """The version of the protocol, and the oldest that is still spoken."""
 
+CONTAINERS_OF_A_JOB = 10
+"""Lists and maps that a message may hold for each job of the largest batch. A job has
+three at most; a batch that is ten times too large is still told so in good order."""
+
 _log = logs.get("server")
 
 
@@ -46,7 +50,10 @@ class Session(asyncio.Protocol):
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._connection = ServerConnection(service.context.config().max_frame)
+        config = service.context.config()
+        self._connection = ServerConnection(
+            config.max_frame, CONTAINERS_OF_A_JOB * config.max_batch
+        )
         self._waiting: deque[Request | BadMessageError] = deque()
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
         self._short = 0

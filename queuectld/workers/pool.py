@@ -53,6 +53,7 @@ class Places:
             mark of each job's processes.
         records: directory of the records of living workers.
         socket: the daemon's public socket.
+        descriptors: soft limit of open files for jobs; None: the daemon's own.
     """
 
     store_id: str
@@ -60,6 +61,7 @@ class Places:
     spool: Path
     records: Path
     socket: Path
+    descriptors: int | None = None
 
 
 class Pool:
@@ -104,6 +106,7 @@ class Pool:
                 spool_dir=str(places.spool),
                 record=records.file_of(str(places.records), number),
                 socket=str(places.socket),
+                descriptors=places.descriptors,
             )
         )
         self._keep(worker)

@@ -3,6 +3,7 @@
 from helpers import hindered
 from helpers.home import Home
 
+
 def test_a_step_of_the_clock_does_not_end_an_adopted_run(home: Home) -> None:
     """An hour ahead is beyond its timeout, but not an hour of its life."""
     home.serve()

@@ -79,7 +79,7 @@ def test_housekeeping_is_no_reason_to_stay(home: Home) -> None:
     home.edit("INSERT OR REPLACE INTO counts VALUES ('default', 'completed', ?)", JOBS)
     home.edit("UPDATE numbers SET seq = ?", JOBS)
     daemon = hindered.serve(
-        home, constants={"scheduler.EXPIRE_AFTER": 0.2, "broker.CHUNK": 1}
+        home, constants={"scheduler.EXPIRE_AFTER": 0.2, "units.CHUNK": 1}
     )
     waiting.until(lambda: home.ask("status")["completed"] < JOBS, "it has begun")
     home.send(daemon.pid, signal.SIGTERM)

@@ -9,9 +9,14 @@ import pytest
 
 from helpers import waiting
 from helpers.home import Home
+from helpers.rawclient import RawClient
+from queuectl_protocol.errors import ErrorCode
 
 WINDOW = 30.0
 """Seconds of watching: longer than any interval that could hide in the code."""
+
+TIDIED = 16384
+"""Bytes of log: after a checkpoint SQLite may write statistics for its planner."""
 
 WAITS = ("<unfinished ...>", "<detached ...>")
 """How strace ends the line of a call that has not returned."""
@@ -19,9 +24,15 @@ WAITS = ("<unfinished ...>", "<detached ...>")
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_no_system_call_completes_while_there_is_nothing_to_do(home: Home) -> None:
-    """A daemon, four workers and a client's connection wait, each in one call."""
+    """A daemon, four workers and a client's connection wait, each in one call.
+
+    Some seconds after the last thing that was done: the log of the store is emptied.
+    """
     home.ctl("worker", "start", "--count", "4")
+    job = home.enqueue("true")
+    home.ended(job)
     with home.connect() as client:
+        await_checkpoint(home, client, job)
         waiting.until(
             lambda: client.call("daemon.status")["connections"] == 1,
             "the command's connection is gone",
@@ -32,6 +43,14 @@ def test_no_system_call_completes_while_there_is_nothing_to_do(home: Home) -> No
         calls = watch(home.root / "trace", pids)
     assert {int(call.split()[0]) for call in calls} >= set(pids), "it saw them wait"
     assert [call for call in calls if not call.endswith(WAITS)] == []
+
+
+def await_checkpoint(home: Home, client: RawClient, job: str) -> None:
+    """Wait until the store's writer has emptied the log, and has nothing more to do."""
+    log = home.root / "queuectl.db-wal"
+    waiting.until(lambda: log.stat().st_size < TIDIED, "the log has been emptied")
+    # The writer itself refuses this, once the checkpoint is over; and nothing is changed.
+    assert client.refused("cancel", id=job).code == ErrorCode.INVALID_STATE
 
 
 def watch(trace: Path, pids: list[int]) -> list[str]:

@@ -314,6 +314,7 @@ def test_workers_are_started_listed_and_stopped(
         (bound,) = other.workers.start(bound=True)
         assert bound.bound
         assert len(q.workers.list()) == 3
+        assert q.workers.wait() is None, "it has no bound ones of its own"
     waiting.until(lambda: len(q.workers.list()) == 2, "it has left")
 
 

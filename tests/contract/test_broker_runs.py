@@ -8,6 +8,7 @@ from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld import broker as module
+from queuectld import units
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
 
@@ -152,7 +153,7 @@ async def test_times_come_in_bounded_numbers(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Promotion says when to come again, which may be at once."""
-    monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(units, "CHUNK", 3)
     async with a_desk(home) as desk:
         assert await desk.broker.promote() is None
         for wait in (5, 1, 2, 3, 4, 900):
@@ -197,7 +198,7 @@ async def test_a_mass_retry_goes_in_bounded_steps(
     home: Home, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """All that are in the state, not so many in a unit that others wait for long."""
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(units, "CHUNK", 2)
     async with a_desk(home) as desk:
         await dead(desk, count)
         done = await desk.in_state(JobState.COMPLETED)
@@ -212,7 +213,7 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though each one that was retried dies again before the next step."""
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(units, "CHUNK", 2)
     async with a_desk(home) as desk:
 
         async def die_again() -> None:
@@ -233,7 +234,7 @@ async def test_a_mass_retry_leaves_newcomers(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends, though jobs enter the state as fast as they are taken out."""
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(units, "CHUNK", 2)
     async with a_desk(home) as desk:
 
         async def cancel_more() -> None:

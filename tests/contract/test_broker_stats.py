@@ -7,7 +7,7 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld import broker
+from queuectld import units
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
 
@@ -68,7 +68,7 @@ async def test_long_statistics_let_others_have_their_turn(
         async def count() -> None:
             turns.append(await desk.broker.counts())
 
-        monkeypatch.setattr(broker, "ROLLUP_ROWS", 1)
+        monkeypatch.setattr(units, "ROLLUP_ROWS", 1)
         desk.others.after_read = count
         assert await desk.broker.stats(None) == whole
         assert len(turns) >= 3

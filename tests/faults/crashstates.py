@@ -111,13 +111,9 @@ class Disk:
         """Return the files that are found after a power cut now."""
         names = dict(self._durable)
         for change in self._kept_changes(loss, rng):
-            if change.instead_of is not None:
-                if names.pop(change.instead_of, None) is None:
-                    continue
-            if change.node is None:
-                names.pop(change.path, None)
-            else:
-                names[change.path] = change.node
+            # What is renamed may never have got its first name.
+            if change.instead_of is None or change.instead_of in names:
+                _make(names, change)
         return {
             path: _after(node, loss, rng)
             for path, node in names.items()

@@ -80,10 +80,15 @@ class Evidence:
 
 
 def collect(home: Home, ledger: Ledger, status: dict[str, Any]) -> Evidence:
-    """Gather the evidence of a run whose daemon has ended."""
+    """Gather the evidence of a run whose daemon has ended.
+
+    What the daemon set aside for a person is taken away.
+    """
     evidence = Evidence(ledger, status)
     evidence.left = list(leftovers(home))
-    evidence.refused = len(list((home.root / "spool").glob(f"*{ASIDE}")))
+    for file in (home.root / "spool").glob(f"*{ASIDE}"):
+        evidence.refused += 1
+        file.unlink()
     _read_database(home.root / "queuectl.db", evidence)
     evidence.traces = {
         task.id: read_trace(Path(task.trace)) for task in ledger.asked.values()

@@ -165,7 +165,7 @@ def _try(
 
 
 def _work(home: Home) -> None:
-    """Have everything acknowledged that can be, with clients that wait and that do not."""
+    """Have everything acknowledged that can be, one by one and in groups."""
     slow = home.gate()
     with home.connect() as client:
         for number in range(6):

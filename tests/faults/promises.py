@@ -6,7 +6,7 @@ read by the product's own store, the way the next daemon would.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,32 +173,40 @@ async def _look(database: Path) -> _Found:
         await store.close()
 
 
-def _compare(promises: Promises, found: _Found, folder: Path) -> list[str]:
-    wrong = [f"job {each} is lost" for each in promises.jobs if each not in found.jobs]
-    by_seq = {job.seq: job for job in found.jobs.values()}
+def _compare(promises: Promises, found: _Found, folder: Path) -> Iterator[str]:
+    yield from _lost_jobs(promises, found)
+    yield from _lost_ends(promises, found)
+    for lease in promises.spooled - found.attempts.keys():
+        if not _spooled(folder / "spool", lease):
+            yield f"the spooled end of the attempt with lease {lease} is lost"
+    for key, value in promises.settings.items():
+        if found.settings.get(key) != value:
+            yield f"setting {key} was {value}, is {found.settings.get(key)}"
+    rows = [job.state for job in found.jobs.values()]
+    if found.counts != {state: rows.count(state) for state in JobState}:
+        yield f"the counts are wrong: {found.counts}"
+
+
+def _lost_jobs(promises: Promises, found: _Found) -> Iterator[str]:
     for job_id, command in promises.jobs.items():
         job = found.jobs.get(job_id)
-        if job and command is not None and job.command != command:
-            wrong.append(f"job {job_id} has another command: {job.command!r}")
+        if job is None:
+            yield f"job {job_id} is lost"
+        elif command not in {None, job.command}:
+            yield f"job {job_id} has another command: {job.command!r}"
+
+
+def _lost_ends(promises: Promises, found: _Found) -> Iterator[str]:
     for job_id, told in promises.finals.items():
         job = found.jobs.get(job_id)
         if job and (job.state, job.runs) != told:
-            wrong.append(f"job {job_id} was {told}, and is {job.state}, {job.runs}")
+            yield f"job {job_id} was {told}, and is {job.state}, {job.runs}"
+    by_seq = {job.seq: job for job in found.jobs.values()}
     for lease, (seq, run) in promises.claims.items():
         if seq in by_seq and by_seq[seq].runs < run:
-            wrong.append(f"run {run} of job {seq} was begun, and never claimed")
+            yield f"run {run} of job {seq} was begun, and never claimed"
         if lease in promises.finishes and lease not in found.attempts:
-            wrong.append(f"the end of run {run} of job {seq} is lost")
-    for lease in promises.spooled - found.attempts.keys():
-        if not _spooled(folder / "spool", lease):
-            wrong.append(f"the spooled end of the attempt with lease {lease} is lost")
-    for key, value in promises.settings.items():
-        if found.settings.get(key) != value:
-            wrong.append(f"setting {key} was {value}, is {found.settings.get(key)}")
-    rows = [job.state for job in found.jobs.values()]
-    if found.counts != {state: rows.count(state) for state in JobState}:
-        wrong.append(f"the counts are wrong: {found.counts}")
-    return wrong
+            yield f"the end of run {run} of job {seq} is lost"
 
 
 def _spooled(folder: Path, lease: int) -> bool:

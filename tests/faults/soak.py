@@ -66,14 +66,21 @@ def main() -> int:
     print(f"seed {first}, at least {minutes:g} minutes and {kills:,} kills", flush=True)
     tally = Tally()
     begun = time.monotonic()
-    good = True
-    for plan in _plans(first):
-        good = _play(plan, tally)
-        enough = time.monotonic() - begun >= minutes * 60
-        if not good or (enough and tally.kills.total() >= kills):
-            break
-    _report(tally, time.monotonic() - begun)
+    good = False
+    try:
+        good = _play_all(first, tally, kills, begun + minutes * 60)
+    finally:
+        _report(tally, time.monotonic() - begun)
     return 0 if good else 1
+
+
+def _play_all(first: str, tally: Tally, kills: int, until: float) -> bool:
+    for plan in _plans(first):
+        if not _play(plan, tally):
+            return False
+        if time.monotonic() >= until and tally.kills.total() >= kills:
+            return True
+    return False
 
 
 def _plans(first: str) -> Iterable[Plan]:

@@ -5,7 +5,6 @@ says how many (``make soak``); a failure names the event after which the power f
 """
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def life() -> Iterator[Life]:
+def life() -> Life:
     """Run a daemon through everything that it acknowledges."""
     return powercut.live()
 

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.databases import files, open_and_close
 from helpers.home import Home, a_home
-from helpers.stores import NOW
+from helpers.jobs import NOW
 from queuectld.store.sqlite.connection import schema_version
 
 PAGE = 4096
@@ -40,6 +40,9 @@ def overwritten(begin: int, end: int) -> Callable[[Path], None]:
         file.write_bytes(content)
 
     return run
+
+
+schema = overwritten(100, PAGE)
 
 
 def cut_short(file: Path) -> None:
@@ -71,7 +74,7 @@ DAMAGED = "It was left as it is; if it is damaged, restore a backup in its place
     [
         (overwritten(0, 16), DAMAGED),
         (overwritten(0, PAGE), DAMAGED),
-        (overwritten(100, PAGE), DAMAGED),
+        (schema, DAMAGED),
         (cut_short, DAMAGED),
         (text, DAMAGED),
         (foreign, "is a SQLite database of another program; it was left as it is"),
@@ -97,6 +100,9 @@ def test_a_database_that_cannot_be_used_is_left_as_it_is(
         assert done.returncode == 3
         assert done.stderr.startswith("queuectl: ")
         assert says in done.stderr
+    doctor = home.run("doctor").stdout
+    seen_from_outside = damage not in {cut_short, newer, schema}
+    assert ("error    database: " in doctor) is seen_from_outside
     after = files(file)
     assert {name: after[name] for name in before if name != "lock"} == {
         name: content for name, content in before.items() if name != "lock"

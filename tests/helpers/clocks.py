@@ -4,10 +4,11 @@ from helpers.jobs import NOW
 
 
 class StandingClock:
-    """Both clocks. ``advance`` is the only thing that moves them."""
+    """Both clocks. ``advance`` alone moves both, and ``step`` the wall clock only."""
 
     def __init__(self, now: int = NOW) -> None:
         self.now = now
+        self._stepped = 0
 
     def wall(self) -> int:
         """Return milliseconds since 1970 (UTC)."""
@@ -15,8 +16,13 @@ class StandingClock:
 
     def monotonic(self) -> float:
         """Return seconds."""
-        return self.now / 1000
+        return (self.now - self._stepped) / 1000
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += round(seconds * 1000)
+
+    def step(self, seconds: float) -> None:
+        """Let somebody set the wall clock, forward or back, in no time."""
+        self.now += round(seconds * 1000)
+        self._stepped += round(seconds * 1000)

@@ -9,7 +9,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-number   the same for the numbers of new workers
   at-link     the same for a worker that was started and is not spoken to yet
 
-The variable HINDERED is a JSON object of constants, as ``{"scheduler.DRAIN_SPARE": 1}``.
+The variable HINDERED is a JSON object of constants: ``{"scheduler.DRAIN_SPARE": 1}``.
 """
 
 import asyncio

@@ -217,11 +217,11 @@ class WorkerHarness:
 
 
 @contextmanager
-def worker(home: Path) -> Iterator[WorkerHarness]:
+def worker(home: Path, **say: Any) -> Iterator[WorkerHarness]:
     """Give a worker that is ready; assert at the end that nothing of it is left."""
     harness = WorkerHarness(home)
     try:
-        yield harness.begin()
+        yield harness.begin(**say)
     except BaseException:
         harness.close()
         raise

@@ -12,7 +12,7 @@ from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
 from helpers.stores import KINDS, Home, assert_counted, everything
 from queuectl_protocol.vocabulary import JobState
-from queuectld import broker as module
+from queuectld import units
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Job
 from queuectld.housekeeping import EXPIRING, Housekeeping
@@ -202,7 +202,7 @@ async def test_pruning_goes_in_bounded_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others write in between: a million old jobs are no long pause for anybody."""
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(units, "CHUNK", 2)
     async with a_house(tmp_path) as house:
         for state in (C, X, D, C, X, D, C):
             await house.job(state)

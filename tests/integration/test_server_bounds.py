@@ -137,7 +137,7 @@ def test_a_job_of_many_attempts_is_told_in_parts(daemon: Daemon) -> None:
         assert client.call("logs.read", id=job, stream="stdout", run=1)["run"] == 1
         message = client.refused("logs.read", id=job, stream="stdout", run=2501).message
         assert message.endswith("its last one is 2500")
-    with Client(daemon.socket, autostart=False) as q:
+    with Client(str(daemon.socket), autostart=False) as q:
         assert [each.run for each in q.attempts(job)] == [*range(1, 2501)]
         view = whole_view(q, job)
         assert set(view) == {"job", "attempts"}

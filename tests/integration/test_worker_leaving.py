@@ -1,32 +1,55 @@
 """A worker on its way out takes no other job."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from helpers import waiting, worker_harness
+from helpers import worker_harness
+from helpers.worker_harness import WorkerHarness
+from queuectl_protocol.vocabulary import Reason
 from queuectld.workers import outputs, wire
 
 
-@pytest.mark.parametrize("terminated", [False, True])
-def test_a_run_that_comes_after_the_order_to_stop(
-    tmp_path: Path, *, terminated: bool
-) -> None:
-    """It is not begun: no output file, no word of it, and the worker ends."""
-    with worker_harness.worker(tmp_path) as worker:
-        first = worker.start(f"read _ <{tmp_path}/gate || exec sleep 600")
-        if terminated:
-            worker.signal(signal.SIGTERM)
-        else:
-            worker.send(wire.Stop(), wire.End(first.lease, "cancelled", 0))  # type: ignore[arg-type]
-        worker.finished()
-        later = worker.order("echo never")
-        worker.send(later)
-        assert worker.exit_status() == 0
-        where = (str(worker.output_dir), later.seq, later.run, later.lease)
-        assert outputs.sizes(*where) is None
-        assert worker.record() is None
-        assert worker.socket.recv(100) == b""
-        assert not list(worker.spool_dir.iterdir())
-    assert waiting
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
+    with worker_harness.worker(tmp_path) as ready:
+        yield ready
+
+
+def assert_left_without(worker: WorkerHarness, order: wire.Run) -> None:
+    """It ends without a word, and the run has no output files: it never began."""
+    assert worker.exit_status() == 0
+    assert worker.socket.recv(100) == b""
+    where = str(worker.output_dir)
+    assert outputs.sizes(where, order.seq, order.run, order.lease) is None
+    assert not worker.record_path.exists()
+    assert list(worker.spool_dir.iterdir()) == []
+
+
+def test_an_idle_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
+    """The order and a job may come together."""
+    order = worker.order("echo never")
+    worker.send(wire.Stop(), order)
+    assert_left_without(worker, order)
+
+
+def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
+    """A job that comes after the end of the one it runs implies that end's ack."""
+    first = worker.start("exec sleep 600")
+    worker.send(wire.Stop(), wire.End(first.lease, Reason.CANCELLED, 0))
+    assert worker.finished().reason is Reason.CANCELLED
+    order = worker.order("echo never")
+    worker.send(order)
+    assert_left_without(worker, order)
+
+
+def test_a_worker_that_was_terminated(worker: WorkerHarness) -> None:
+    """Somebody else told it to go, and its daemon cannot know that yet."""
+    worker.start("exec sleep 600")
+    worker.signal(signal.SIGTERM)
+    assert worker.finished().reason is Reason.INTERRUPTED
+    order = worker.order("echo never")
+    worker.send(order)
+    assert_left_without(worker, order)

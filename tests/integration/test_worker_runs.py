@@ -1,6 +1,7 @@
 """A real worker runs real commands: what a job gets, and what is told of it."""
 
 import os
+import resource
 import signal
 import stat
 from collections.abc import Iterator
@@ -354,3 +355,13 @@ def test_a_small_worker(worker: WorkerHarness) -> None:
     status = Path(f"/proc/{worker.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     assert int(line.split()[1]) < 15_000
+
+
+def test_jobs_get_the_limit_of_descriptors_that_the_daemon_began_with(
+    tmp_path: Path,
+) -> None:
+    """The daemon takes all that it may have, which is not for programs with select."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with worker_harness.worker(tmp_path, descriptors=333) as worker:
+        text = output_of(worker, "ulimit -Sn; ulimit -Hn")
+    assert text.split() == ["333", "unlimited" if hard < 0 else str(hard)]

@@ -61,6 +61,39 @@ def test_what_is_no_time_is_refused(written: str) -> None:
         MOMENT.convert(written, None, None)
 
 
+@pytest.mark.parametrize(
+    ("now", "written", "expected"),
+    [
+        ("2026-10-25T01:00+02:00", "02:30", "2026-10-25T02:30+02:00"),
+        ("2026-10-25T02:45+02:00", "02:50", "2026-10-25T02:50+02:00"),
+        ("2026-10-25T02:45+02:00", "02:30", "2026-10-25T02:30+01:00"),
+        ("2026-10-25T02:45+01:00", "02:50", "2026-10-25T02:50+01:00"),
+        ("2026-10-25T02:45+01:00", "02:30", "2026-10-26T02:30+01:00"),
+        ("2026-10-25T02:45+01:00", "03:10", "2026-10-25T03:10+01:00"),
+        ("2026-10-24T12:00+02:00", "02:30", "2026-10-25T02:30+02:00"),
+        ("2026-10-24T12:00+02:00", "2026-10-25 02:30", "2026-10-25T02:30+02:00"),
+        ("2026-03-29T01:00+01:00", "03:30", "2026-03-29T03:30+02:00"),
+        ("2026-03-29T03:10+02:00", "02:30", "2026-03-30T02:30+02:00"),
+        ("2026-03-28T12:00+01:00", "12:00", "2026-03-29T12:00+02:00"),
+    ],
+)
+def test_a_time_of_day_is_the_next_one_when_the_clocks_change(
+    now: str, written: str, expected: str
+) -> None:
+    """Of an hour that comes twice it is the first that is still ahead."""
+    present = datetime.fromisoformat(now).timestamp()
+    milliseconds = times.parse_at(written, now=present, zone=BERLIN)
+    assert milliseconds == datetime.fromisoformat(expected).timestamp() * 1000
+
+
+@pytest.mark.parametrize("now", ["2026-03-28T12:00+01:00", "2026-03-29T01:00+01:00"])
+def test_a_time_of_day_that_the_clocks_skip_next_is_refused(now: str) -> None:
+    """Tomorrow's, a day late, is hardly what was meant."""
+    present = datetime.fromisoformat(now).timestamp()
+    with pytest.raises(ValueError, match="put forward"):
+        times.parse_at("02:30", now=present, zone=BERLIN)
+
+
 def test_a_time_that_the_clocks_skip_is_refused() -> None:
     """In the hour that summer time skips there is no time to run at."""
     with pytest.raises(ValueError, match="put forward"):

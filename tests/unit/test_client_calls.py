@@ -206,3 +206,14 @@ def test_nested_values_have_their_types_too() -> None:
         {**dict.fromkeys(JobState, 0), "workers": {"active": 2, "busy": 1}}
     )
     assert status.workers == models.WorkerCounts(2, 1)
+
+
+def test_attempts_go_on_with_earlier_ones() -> None:
+    """A job of very many is told in parts; a daemon that has no parts tells all."""
+    first = calls.attempts("7")
+    assert first.params == {"id": "7"}
+    following = first.read({"attempts": [], "attempts_next": 1501}).following
+    assert following is not None
+    assert following.params == {"id": "7", "attempts_before": 1501}
+    assert following.read({"attempts": [], "attempts_next": None}).following is None
+    assert first.read({"attempts": []}).following is None

@@ -26,7 +26,7 @@ class Loop:
 
 
 def test_it_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """asyncio tells it each second, which would fill the log."""
+    """Asyncio tells it each second, which would fill the log."""
     now = 1000.0
     report, loop = ExhaustionReporter(lambda: now), Loop()
     with caplog.at_level(logging.ERROR):

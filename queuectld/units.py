@@ -1,0 +1,261 @@
+"""Units of work: what the broker's operations do to the store, as plain functions.
+
+Each takes a transaction, or a reader where it only looks, and is where ``core``, which
+decides, and ``store``, which keeps, meet. A unit runs in the store's thread, perhaps
+more than once: it touches nothing in memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import uuid4
+
+from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core import lifecycle
+from queuectld.core.errors import (
+    JobConflictError,
+    JobExistsError,
+    JobNotFoundError,
+    JobNotYoursError,
+    JobStateError,
+    QueueFullError,
+)
+from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
+from queuectld.core.settings import Settings, Value
+from queuectld.store.api import Histogram, Measure, Reader, Transaction
+
+CHUNK = 1000
+"""Jobs changed in one unit of work by the commands that change them all."""
+
+ATTEMPTS_SHOWN = 1000
+"""Attempts in one view of a job: 100,000 retries must not make it one for nobody."""
+
+ROLLUP_ROWS = 5000
+"""Rows of statistics added up in one read: about 10 ms, and then others have a turn."""
+
+
+class IfExists(StrEnum):
+    """What enqueue does when the id is taken."""
+
+    ERROR = "error"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A job that was enqueued, or was there already."""
+
+    job: Job
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with its attempts, oldest first; the running one last, without an end.
+
+    Attributes:
+        more: whether there are attempts before these.
+    """
+
+    job: Job
+    attempts: list[Attempt]
+    env: dict[str, str] | None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A job with one of its attempts; None when there is no such one."""
+
+    job: Job
+    attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt's end as it was recorded.
+
+    Attributes:
+        job: the job after it; None when the lease was not the current one, and the
+            result therefore refused.
+        next: what the worker runs next, claimed in the same transaction.
+    """
+
+    job: Job | None
+    next: Assignment | None
+
+
+def introduced(reader: Reader) -> tuple[str, int] | None:
+    """Return the store's own id and when it was made, if it has them."""
+    found, born = reader.meta("store_id"), reader.meta("created_at")
+    return None if found is None or born is None else (found, int(born))
+
+
+def introduce(tx: Transaction, now: int) -> tuple[str, int]:
+    """Choose the store's own id; return it, and when the store was made."""
+    found = str(uuid4())
+    tx.set_meta("store_id", found)
+    tx.set_meta("created_at", str(now))
+    return found, now
+
+
+def enqueue(
+    tx: Transaction,
+    submissions: Sequence[Submission],
+    in_force: Settings,
+    if_exists: IfExists,
+    now: int,
+) -> list[Enqueued]:
+    """Add the submissions, all or none."""
+    counts = tx.counts()
+    room = in_force.max_queued - counts[JobState.PENDING] - counts[JobState.FAILED]
+    done = []
+    for index, submission in enumerate(submissions):
+        there = None if submission.id is None else tx.job(submission.id)
+        if there is not None:
+            if if_exists is IfExists.ERROR:
+                raise JobExistsError(there.id, index)
+            _check_same(there, submission, index)
+            done.append(Enqueued(there, created=False))
+            continue
+        room -= 1
+        if room < 0:
+            raise QueueFullError(in_force.max_queued)
+        done.append(Enqueued(tx.insert(submission, in_force, now), created=True))
+    return done
+
+
+_IDENTITY = (
+    "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
+    "backoff_max", "backoff_jitter", "output_limit", "label",
+)  # fmt: skip
+"""What must be the same for two submissions with one id to be one job. What a client
+inherits from where it happens to run (cwd, umask, environment) and when (run_at) is
+not among them: a retry of a lost request may come from elsewhere, and later."""
+
+
+def _check_same(job: Job, submission: Submission, index: int) -> None:
+    for field in _IDENTITY:
+        asked = getattr(submission, field)
+        if asked is not None and asked != getattr(job, field):
+            raise JobConflictError(job.id, field, index)
+
+
+def attempts_of(reader: Reader, job: Job, before: int | None) -> list[Attempt]:
+    """Return the last attempts before a run, one more than are shown."""
+    attempts = reader.attempts(job.seq, before, ATTEMPTS_SHOWN + 1)
+    running = _running_attempt(job)
+    if running is not None and (before is None or running.run < before):
+        attempts.append(running)
+    return attempts
+
+
+def attempt_after(reader: Reader, job: Job, after: int | None) -> Attempt | None:
+    """Return the first attempt after a run, or the last of all."""
+    running = _running_attempt(job)
+    if after is not None:
+        found = reader.attempt_after(job.seq, after)
+        return found or (running if running and running.run > after else None)
+    if running is not None:
+        return running
+    recorded = reader.attempts(job.seq, limit=1)
+    return recorded[0] if recorded else None
+
+
+def _running_attempt(job: Job) -> Attempt | None:
+    if job.lease is None:
+        return None
+    return Attempt(job.runs, job.lease, job.worker, job.started_at, None)
+
+
+def rollup_slice(reader: Reader, since: int) -> tuple[dict[str, Histogram], int | None]:
+    """Return some statistics, and from when on there are more."""
+    end = reader.rollup_end(since, ROLLUP_ROWS)
+    return reader.rollup(since, end), end
+
+
+def find(
+    reader: Reader,
+    job_id: str,
+    if_state: JobState | None = None,
+    submitter: int | None = None,
+) -> Job:
+    """Return a job, if it is in that state and this submitter may have it."""
+    job = reader.job(job_id)
+    if job is None:
+        raise JobNotFoundError(job_id)
+    # In the same snapshot as what follows: an id can come to name another's job.
+    if submitter is not None and job.submitter != submitter:
+        raise JobNotYoursError(job_id)
+    if if_state is not None and job.state is not if_state:
+        raise JobStateError(
+            job_id, job.state, f"job {job_id} is {job.state}, not {if_state}"
+        )
+    return job
+
+
+def cancel(tx: Transaction, job: Job, now: int) -> Job:
+    """Cancel a job, or mark the one that runs."""
+    cancelled = lifecycle.cancel(job, now=now)
+    tx.update(job, cancelled)
+    if cancelled.state is JobState.CANCELLED:
+        tx.measure([Measure("cancelled", now)])
+    return cancelled
+
+
+def retry_in_state(
+    tx: Transaction, *, state: JobState, after: int, upto: int, now: int
+) -> list[Job]:
+    """Retry a chunk of the jobs in a state, from one sequence number to another."""
+    jobs = [job for job in tx.in_state(state, CHUNK, after) if job.seq <= upto]
+    again = [lifecycle.retry(job, now=now) for job in jobs]
+    for old, new in zip(jobs, again, strict=True):
+        tx.update(old, new)
+    return again
+
+
+def set_setting(tx: Transaction, key: str, value: Value | None) -> dict[str, Value]:
+    """Store a setting; return all that are stored."""
+    tx.set_setting(key, value)
+    return tx.settings()
+
+
+def promote(tx: Transaction, now: int) -> int | None:
+    """Make a chunk of due jobs ready; return the time of the next one."""
+    tx.promote(now, CHUNK)
+    return tx.next_run_at()
+
+
+def finish(
+    tx: Transaction, seq: int, end: AttemptEnd, now: int, random: float
+) -> Job | None:
+    """Record the end of an attempt; None when its lease is not the current one."""
+    job = tx.job_by_seq(seq)
+    if job is None or job.lease != end.lease:
+        return None
+    end = replace(end, started_at=end.started_at or job.started_at)
+    finished = lifecycle.finish(job, end, now=now, random=random)
+    tx.update(job, finished)
+    tx.insert_attempt(job, end)
+    tx.measure(_measures(end, finished, now))
+    return finished
+
+
+_COUNTED = {
+    JobState.COMPLETED: "completed",
+    JobState.DEAD: "dead",
+    JobState.CANCELLED: "cancelled",
+    JobState.FAILED: "retried",
+}
+
+
+def _measures(end: AttemptEnd, job: Job, now: int) -> Iterator[Measure]:
+    if job.state in _COUNTED:
+        yield Measure(_COUNTED[job.state], now)
+    event = lifecycle.event_of(end)
+    if event in {lifecycle.Event.FAIL, lifecycle.Event.LOSE}:
+        yield Measure("failed", now)
+    if end.reason is Reason.LOST:
+        yield Measure("lost", now)
+    if end.started_at is not None:
+        yield Measure("run", now, max(0, end.finished_at - end.started_at))

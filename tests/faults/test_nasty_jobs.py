@@ -1,0 +1,261 @@
+"""Jobs that take all there is, and jobs that pass for something else."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.ordinary import a_users_home, limit_processes
+from helpers import processes, waiting
+from helpers.home import BIN, Home, a_home
+from helpers.users import needs_root
+from queuectl_protocol.errors import ErrorCode
+from queuectld.workers import procfs, records
+from queuectld.workers.records import WorkerRecord
+
+PYTHON = str(BIN / "python")
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A home with a worker, and little patience with jobs."""
+    with a_home() as made:
+        made.serve()
+        made.ask("workers.start")
+        made.configure(kill_grace="0.3", max_retries="0")
+        yield made
+
+
+# -- limits ---------------------------------------------------------------------------
+
+GREEDY = "print(flush=True); x = bytearray(8 << 30)"
+
+LIMITED = {
+    "memory, and it says so": (
+        f"ulimit -v 200000; exec {PYTHON} -c '{GREEDY}'",
+        {"reason": "exit", "exit_code": 1, "signal": None},
+    ),
+    "memory, and it aborts": (
+        f"ulimit -v 200000; exec {PYTHON} -c 'import os\ntry:\n {GREEDY}\n"
+        "except MemoryError:\n os.abort()'",
+        {"reason": "signal", "exit_code": None, "signal": signal.SIGABRT},
+    ),
+    "the size of its files": (
+        "ulimit -f 1; exec head -c 100000 /dev/zero",
+        {"reason": "signal", "exit_code": None, "signal": signal.SIGXFSZ},
+    ),
+    "open files": (
+        "ulimit -n 3; exec cat /dev/null",
+        {"reason": "exit", "signal": None},
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "end"), LIMITED.values(), ids=LIMITED)
+def test_a_limit_of_its_own_is_recorded_as_what_it_was(
+    home: Home, command: str, end: dict[str, object]
+) -> None:
+    """What the program made of it: an exit code or a signal. The worker has no part."""
+    job = home.ended(home.enqueue(command))
+    assert job["state"] == "dead"
+    assert end.items() <= job.items(), job
+    assert home.ended(home.enqueue("true"))["state"] == "completed"
+    (worker,) = home.workers()
+    assert worker["worker"] == 1
+
+
+# -- no more processes ----------------------------------------------------------------
+
+
+def test_a_job_that_cannot_be_forked_says_so_and_is_tried_again() -> None:
+    """A spawn error of its attempt; the worker is fine when there is room."""
+    with a_users_home() as home:
+        home.ask("workers.start")
+        (worker,) = home.workers()
+        limit_processes(worker["pid"], 1)
+        job = home.enqueue("true", max_retries=1000, backoff_max=0.05)
+        waiting.until(lambda: home.job(job)["attempts"] >= 3, "it is tried again")
+        limit_processes(worker["pid"], None)
+        assert home.ended(job)["state"] == "completed"
+        failed, *_, good = home.attempts(job)
+        assert failed["reason"] == "spawn_error"
+        assert "no more processes" in failed["message"]
+        assert good["exit_code"] == 0
+        assert [each["pid"] for each in home.workers()] == [worker["pid"]]
+
+
+def test_a_daemon_that_cannot_fork_serves_and_starts_workers_later() -> None:
+    """A worker that died is replaced within moments of there being room again."""
+    with a_users_home() as home:
+        home.ask("workers.start")
+        (worker,) = home.workers()
+        limit_processes(home.daemon, 1)
+        home.kill(worker["pid"])
+        waiting.until(lambda: "worker_not_started" in home.log(), "it cannot")
+        job = home.enqueue("true")
+        for method in ("status", "list", "stats", "daemon.status", "doctor"):
+            home.ask(method)
+        assert home.ask("logs.read", id=job, stream="stdout")["data"] == b""
+        limit_processes(home.daemon, None)
+        assert home.ended(job)["state"] == "completed"
+
+
+BOMB = """
+import os, signal
+print(flush=True)
+while True:
+    try:
+        os.fork()
+    except OSError:
+        signal.sigtimedwait([], 0.01)
+"""
+
+
+@needs_root
+def test_a_fork_bomb_ends_with_its_timeout() -> None:
+    """Bounded by the user's limit; others are served and their jobs run meanwhile."""
+    with a_users_home() as home:
+        home.ask("workers.start", count=2)
+        home.configure(kill_grace="0.2", max_retries="0")
+        for worker in home.workers():
+            limit_processes(worker["pid"], 60)
+        bomb = home.enqueue([PYTHON, "-c", BOMB], timeout=1.5)
+        # The job has its worker's limit; the other worker must have room beside it.
+        waiting.until(lambda: home.job(bomb)["state"] == "processing", "it runs")
+        bombed = home.worker_of(bomb)["pid"]
+        (other,) = [each for each in home.workers() if each["pid"] != bombed]
+        limit_processes(other["pid"], None)
+        waiting.until(lambda: len(processes.below(bombed)) > 40, "it multiplies")
+        assert home.ended(home.enqueue("true"))["state"] == "completed"
+        assert home.ended(bomb)["reason"] == "timeout"
+        assert processes.below(bombed) == []
+        assert [each["pid"] for each in home.workers()].count(bombed) == 1
+
+
+# -- no more descriptors --------------------------------------------------------------
+
+
+def test_without_descriptors_whoever_is_connected_is_served(home: Home) -> None:
+    """Jobs are taken and run; what would open a file says why it cannot, for now."""
+    done = home.enqueue("echo out")
+    home.ended(done)
+    with home.connect() as client:
+        client.greeting()
+        _, hard = resource.prlimit(home.daemon, resource.RLIMIT_NOFILE)
+        taken = len(os.listdir(f"/proc/{home.daemon}/fd"))
+        resource.prlimit(home.daemon, resource.RLIMIT_NOFILE, (taken, hard))
+        job = client.call("enqueue", job={"command": "echo out"})["job"]["id"]
+        assert client.call("wait", id=job, timeout=10)["job"]["state"] == "completed"
+        for method in ("status", "list", "stats", "workers.list"):
+            client.call(method)
+        for method, params in {
+            "logs.read": {"id": job, "stream": "stdout"},
+            "logs.follow": {"id": job},
+            "daemon.status": {},
+        }.items():
+            failure = client.refused(method, **params)
+            assert failure.code == ErrorCode.TOO_MANY_REQUESTS, method
+            assert failure.retryable
+            assert "file descriptor" in failure.message
+        resource.prlimit(home.daemon, resource.RLIMIT_NOFILE, (hard, hard))
+        assert client.call("logs.read", id=job, stream="stdout")["data"] == b"out\n"
+    assert "Traceback" not in home.log()
+
+
+# -- who signals whom -----------------------------------------------------------------
+
+
+def test_a_job_that_stops_its_workers_group_ends_with_its_timeout(home: Home) -> None:
+    """Its worker cannot end it any more: the daemon ends both, and replaces one."""
+    (before,) = home.workers()
+    job = home.enqueue("kill -STOP -- -$PPID; exec sleep 600", timeout=0.2)
+    end = home.ended(job)
+    assert (end["state"], end["reason"]) == ("dead", "timeout")
+    assert home.ended(home.enqueue("true"))["state"] == "completed"
+    (after,) = home.workers()
+    assert after["pid"] != before["pid"]
+
+
+def test_a_job_that_kills_its_workers_group_is_lost_and_nobody_else(
+    home: Home,
+) -> None:
+    """Daemon and other workers are in other groups."""
+    home.ask("workers.start")
+    gate = home.gate()
+    beside = home.enqueue("echo >running; read _ <gate")
+    home.appears("running")
+    job = home.enqueue("kill -KILL -- -$PPID; exec sleep 600")
+    assert home.ended(job)["reason"] == "lost"
+    gate.open()
+    assert home.ended(beside)["state"] == "completed"
+    assert home.reasons(beside) == ["exit"]
+
+
+# -- who passes for whom --------------------------------------------------------------
+
+WORKER = f"{sys.executable} -P -m queuectld.workers.child"
+
+
+def test_a_job_that_is_named_like_a_worker_is_a_job(home: Home) -> None:
+    """It ends with its timeout, and with its worker when that dies."""
+    named = (
+        f"import os; open('running', 'w').write('1\\n'); "
+        f"os.execv('/bin/sleep', ['{WORKER} 1', '600'])"
+    )
+    end = home.ended(home.enqueue([PYTHON, "-c", named], timeout=0.5))
+    assert end["reason"] == "timeout"
+    (home.work / "running").unlink()
+    job = home.enqueue([PYTHON, "-c", named])
+    home.appears("running")
+    (worker,) = home.workers()
+    home.kill(worker["pid"], home.daemon)
+    home.serve()
+    assert home.ended(job)["reason"] == "lost"
+    waiting.until(lambda: len(home.workers()) == 1, "a worker is there")
+    assert processes.below(home.workers()[0]["pid"]) == []
+
+
+def test_a_job_that_runs_the_workers_program_fails(home: Home) -> None:
+    """Nobody greets it: it is no worker, and touches nothing of those that are."""
+    path = os.pathsep.join(each for each in sys.path if each)
+    command = f"PYTHONPATH='{path}' exec {WORKER} 1"
+    end = home.ended(home.enqueue(command, timeout=10))
+    assert end["reason"] == "exit"
+    assert end["exit_code"] != 0
+    assert home.ended(home.enqueue("true"))["state"] == "completed"
+    assert len(list((home.root / "workers").iterdir())) == 1
+
+
+def test_a_stranger_named_like_a_worker_is_let_live(home: Home) -> None:
+    """Nor does a record with his pid make him one, if he began at another time."""
+    stranger = subprocess.Popen([f"{WORKER} 7", "600"], executable="/bin/sleep")
+    try:
+        home.kill(home.daemon, *(each["pid"] for each in home.workers()))
+        ticks = procfs.start_ticks(stranger.pid)
+        assert ticks is not None
+        store = home.edit("SELECT value FROM meta WHERE key = 'store_id'")
+        (home.root / "workers").mkdir(exist_ok=True)
+        for number, began in ((7, ticks - 1), (8, ticks + 1)):
+            forged = WorkerRecord(
+                store=str(store),
+                worker=number,
+                boot_id=procfs.boot_id(),
+                pid=stranger.pid,
+                ticks=began,
+            )
+            path = records.file_of(str(home.root / "workers"), number)
+            records.RecordFile(path).write(forged)
+        home.serve()
+        waiting.until(lambda: len(home.workers()) == 1, "a worker is there")
+        assert home.ended(home.enqueue("true"))["state"] == "completed"
+        home.ask("workers.stop", now=True)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert not Path(f"/proc/{stranger.pid}").exists()

@@ -1,0 +1,77 @@
+"""A client whose signal handler raises while it writes."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from queuectl import errors
+from queuectl.mailbox import Mailbox
+from queuectl.wire import Wire
+from queuectl_protocol.connection import ServerConnection
+
+
+class InterruptError(BaseException):
+    """What the handler raises, as Ctrl-C does."""
+
+
+class Interrupted(socket.socket):
+    """A socket in whose ``send`` a signal comes.
+
+    Attributes:
+        sends: bytes that go out before that; None: no signal comes.
+    """
+
+    sends: int | None = None
+
+    def send(self, data: "bytearray", *flags: int) -> int:  # type: ignore[override]
+        """Send some, and do not live to say how much."""
+        if self.sends is None:
+            return super().send(data, *flags)
+        super().send(data[: self.sends], *flags)
+        raise InterruptError
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Interrupted, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    interrupted = Interrupted(fileno=ours.detach())
+    interrupted.setblocking(False)
+    yield interrupted, theirs
+    interrupted.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("sends", [0, 3])
+def test_nothing_follows_half_a_request(
+    ends: tuple[Interrupted, socket.socket], sends: int
+) -> None:
+    """The connection is closed: what came next could be read as anything."""
+    ours, theirs = ends
+    wire = Wire(ours, Mailbox(None))
+    first, data = wire.mailbox.request("ping", {}, stream=False)
+    wire.queue(data)
+    ours.sends = sends
+    with pytest.raises(InterruptError):
+        wire.write()
+    with pytest.raises(errors.ConnectionLostError):
+        wire.mailbox.take(first)
+    with pytest.raises(errors.QueuectlError):
+        wire.mailbox.request("ping", {}, stream=False)
+    assert theirs.recv(100) == data[:sends] if sends else True
+    assert theirs.recv(100) == b""
+
+
+def test_what_was_sent_before_stands(ends: tuple[Interrupted, socket.socket]) -> None:
+    """A whole request that went out is one, and its reply would have come."""
+    ours, theirs = ends
+    wire = Wire(ours, Mailbox(None))
+    _, data = wire.mailbox.request("ping", {}, stream=False)
+    wire.queue(data)
+    wire.write()
+    ours.sends = 2
+    wire.queue(wire.mailbox.request("status", {}, stream=False)[1])
+    with pytest.raises(InterruptError):
+        wire.write()
+    (seen,) = ServerConnection().receive_data(theirs.recv(1000))
+    assert getattr(seen, "method", None) == "ping"

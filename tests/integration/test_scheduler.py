@@ -1,0 +1,83 @@
+"""What the scheduler decides from one turn to the next."""
+
+from pathlib import Path
+
+import pytest
+
+from helpers.asynchronous import asynchronous
+from helpers.supervised import Supervised, supervised
+from queuectld.core.errors import DrainingError
+from queuectld.scheduler import CHECKPOINT_AFTER, EXPIRE_AFTER, STORE_RETRY
+
+# -- a store that refuses --------------------------------------------------------------
+
+
+@asynchronous
+async def test_a_due_job_is_no_reason_to_ask_a_full_store_again(tmp_path: Path) -> None:
+    """The next turn is a second later, not at once; and then the job is ready."""
+    async with supervised(tmp_path) as one:
+        now = one.desk.clock.now
+        job = await one.desk.enqueue(run_at=now + 10_000)
+        assert await one.turn() == CHECKPOINT_AFTER
+        one.desk.clock.advance(10)
+        one.refuse_next()
+        assert await one.turn() == STORE_RETRY
+        one.desk.clock.advance(STORE_RETRY / 2)
+        assert await one.turn() == STORE_RETRY / 2
+        one.desk.clock.advance(STORE_RETRY / 2)
+        await one.turn()
+        assert (await one.desk.now(job)).due is True
+
+
+# -- the log of the store --------------------------------------------------------------
+
+TIDIED = 16384
+"""Bytes of log: after a checkpoint SQLite may write statistics for its planner."""
+
+
+def wal_size(one: Supervised) -> int:
+    """Return the size of the write-ahead log."""
+    size: int = one.desk.store.facts()["wal_size"]
+    return size
+
+
+async def pass_time(one: Supervised, seconds: float) -> float | None:
+    """Let time pass; return in how many seconds the next thing is due."""
+    one.desk.clock.advance(seconds)
+    due = await one.turn()
+    await one.settled()
+    return due
+
+
+@asynchronous
+async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
+    tmp_path: Path,
+) -> None:
+    """Whatever was written, each time; then nothing is due before old jobs expire."""
+    async with supervised(tmp_path) as one:
+        for _ in range(2):
+            for number in range(20):
+                await one.desk.broker.set_setting("retention", 1000 + number)
+            assert await pass_time(one, CHECKPOINT_AFTER - 1) == 1
+            await one.desk.broker.set_meta("any", "thing")
+            assert await pass_time(one, CHECKPOINT_AFTER - 1) == 1
+            assert wal_size(one) > TIDIED
+            due = await pass_time(one, 1)
+            assert due is not None
+            assert CHECKPOINT_AFTER < due < EXPIRE_AFTER
+            assert wal_size(one) < TIDIED
+
+
+# -- the end ---------------------------------------------------------------------------
+
+
+@asynchronous
+async def test_workers_are_not_ensured_by_a_draining_daemon(tmp_path: Path) -> None:
+    """It refuses, and stores no wish for the next one to fulfil."""
+    async with supervised(tmp_path) as one:
+        one.scheduler.staff.drain()
+        writes = one.desk.others.writes
+        with pytest.raises(DrainingError):
+            await one.scheduler.staff.ensure(7)
+        assert one.desk.others.writes == writes
+        assert one.scheduler.staff.wanted == 0

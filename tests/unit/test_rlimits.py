@@ -1,0 +1,35 @@
+"""The limit of open files: raised for the daemon, as it was for jobs."""
+
+import resource
+
+import pytest
+
+from queuectld import rlimits
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Stand in for the kernel's: the last pair is in force."""
+    pairs = [(1024, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: pairs[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, pair: pairs.append(pair))
+    return pairs
+
+
+def test_the_soft_limit_goes_up_to_the_hard_one_and_back(
+    limits: list[tuple[int, int]],
+) -> None:
+    """Who raises it is told what it was, for those who want it back."""
+    assert rlimits.raise_descriptors() == 1024
+    rlimits.lower_descriptors(1024)
+    assert limits[1:] == [(4096, 4096), (1024, 4096)]
+
+
+@pytest.mark.parametrize("soft", [1024, resource.RLIM_INFINITY])
+def test_a_hard_limit_that_was_lowered_meanwhile_is_kept_to(
+    limits: list[tuple[int, int]], soft: int
+) -> None:
+    """Nobody may go over it."""
+    limits.append((512, 512))
+    rlimits.lower_descriptors(soft)
+    assert limits[-1] == (512, 512)
