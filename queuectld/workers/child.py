@@ -29,8 +29,13 @@ def main() -> int:
         return _USAGE
     _take_over()
     subreaper.become()
+    try:
+        # First: without a link, its number would be the next file's.
+        link = uplink.Uplink(wire.FD)
+    except OSError:
+        complaint.write("this program is started by queuectld, which talks to it")
+        return 1
     signal_file = signals.SignalFile()
-    link = uplink.Uplink(wire.FD)
     try:
         messages = _greeting(link, signal_file)
         if not messages:

@@ -24,9 +24,9 @@ ENDED_LONG_AGO = f"""
 """
 
 
-def result_refused(home: Home) -> str:
+def result_refused(home: Home, grace: str = "0.1s") -> str:
     """Start a daemon and let a job end whose result the store refuses."""
-    hindered.serve(home, "--shutdown-grace", "0.1s", constants=SHORT)
+    hindered.serve(home, "--shutdown-grace", grace, constants=SHORT)
     home.configure(kill_grace="0")
     home.ask("workers.start")
     gate = home.gate()
@@ -38,19 +38,24 @@ def result_refused(home: Home) -> str:
     return job
 
 
+TERM, USR1 = signal.SIGTERM, signal.SIGUSR1
+
+
 @pytest.mark.parametrize("worker_lives", [True, False])
 @pytest.mark.parametrize(
-    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGUSR1]]
+    ("grace", "signals"), [("0.1s", [TERM]), ("10m", [TERM, TERM]), ("10m", [USR1])]
 )
 def test_a_result_that_the_store_refuses_outlives_the_daemon(
-    home: Home, signals: list[signal.Signals], *, worker_lives: bool
+    home: Home, grace: str, signals: list[signal.Signals], *, worker_lives: bool
 ) -> None:
     """It is in the spool, by the worker or by the daemon; the next one records it."""
-    job = result_refused(home)
+    job = result_refused(home, grace)
     if not worker_lives:
         home.kill(home.worker_of(job)["pid"])
         waiting.until(lambda: home.workers() == [], "the daemon has seen it die")
-    for number in signals:
+    home.send(home.daemon, signals[0])
+    for number in signals[1:]:
+        waiting.until(lambda: "daemon_draining" in home.log(), "it is draining")
         home.send(home.daemon, number)
     waiting.until(home.gone, "daemon and worker have ended")
     assert len(list((home.root / "spool").glob("*.json"))) == 1

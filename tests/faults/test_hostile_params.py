@@ -1,0 +1,172 @@
+"""Every method of a real daemon, called with anything: an answer, and never `internal`.
+
+HOSTILE_EXAMPLES (200) says how many calls are made. Jobs do run here, on a worker, so
+what is chosen by chance must do nothing as a shell line: see ``TEXT``.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.daemon import Daemon, a_daemon
+from queuectl_protocol.messages import Failure
+from queuectld.core.settings import SETTINGS
+from queuectld.core.submission import FIELDS
+from queuectld.server.dispatch import METHODS
+from queuectld.server.methods.meta import COMMON
+from queuectld.server.params import Param
+
+EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))
+
+BENIGN = "Zé\0\n\t\x1b\x07\x7f\u202e\u2028\udcff\U0001f4a9. 1/:@+-=%"
+"""No shell makes anything of these, and all that is awkward is among them."""
+
+TEXT = st.text(st.sampled_from(BENIGN), max_size=12)
+NUMBERS = (
+    st.sampled_from([0, 1, -1, 2, 255, 256, 257, 2**31, 2**53, 2**63 - 1, 2**63])
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+)
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXT | st.binary(max_size=8)
+TIMESTAMPS = st.just(msgpack.Timestamp(1))
+ANYTHING = st.recursive(
+    SCALARS | TIMESTAMPS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+
+IDS = st.sampled_from(["1", "2", "3", "4", "own", "../../etc/passwd", "own\0", "9" * 128])
+SMALL = st.integers(0, 3) | st.sampled_from([0.0, 0.01, 1.5])
+WORDS = st.lists(TEXT, max_size=3).map(lambda words: ["true", *words])
+LINES = TEXT.map(lambda text: f"exit 0\n{text}")
+PLACES = st.sampled_from(["/", "/tmp", "/nowhere", "/dev/null", "/proc/self/fd/3"])
+
+JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "command": WORDS | LINES | st.just(["Z"]),
+    "id": IDS | TEXT,
+    "queue": st.just("default"),
+    "priority": NUMBERS,
+    "run_at": st.sampled_from(
+        ["2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00+14:00"]
+    ),
+    "delay": SMALL | st.just(math.nan),
+    "cwd": PLACES,
+    "umask": st.sampled_from(["0022", "777", "0999", "0"]),
+    "env": st.dictionaries(TEXT, TEXT, max_size=4),
+    "label": TEXT,
+} | {name: SMALL for name in FIELDS if name in SETTINGS}
+
+
+def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return what gives a wrong value now and then."""
+    return st.integers(0, 9).flatmap(lambda dice: ANYTHING if dice == 0 else good)
+
+
+JOBS = st.fixed_dictionaries(
+    {"command": JOB_FIELDS["command"]},
+    optional={k: mostly(v) for k, v in JOB_FIELDS.items() if k != "command"}
+    | {"Z": ANYTHING, "state": TEXT},
+)
+
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "id": IDS,
+    "key": st.sampled_from([*SETTINGS, "max-retries", "Z"]),
+    "value": SMALL | st.sampled_from(["5m", "1GiB", "-1", "", "1e9"]),
+    "job": JOBS,
+    "jobs": st.lists(JOBS, max_size=4),
+    "defaults": JOBS,
+    "count": st.integers(1, 2),
+    "timeout": st.sampled_from([0, 0.01]),
+    "sub": st.integers(0, 3) | TEXT,
+    "path": st.sampled_from(["/nowhere/Z", "/", "/dev/null/Z", "Z", "/proc/Z\0"]),
+}
+"""Values of parameters; the type of the others says enough. Paths never name a file
+that could be made: what a backup may write to is the daemon's user's affair."""
+
+DEADLY = frozenset({"daemon.stop", "daemon.restart"})
+
+
+def value(param: Param) -> st.SearchStrategy[Any]:
+    """Return values that are mostly of the right type."""
+    if param.name in BY_NAME:
+        good = BY_NAME[param.name]
+    elif param.type.startswith("bool"):
+        good = st.booleans()
+    elif param.type.startswith(("int", "seconds")):
+        good = NUMBERS | SMALL
+    elif param.type == "[int]":
+        good = st.lists(st.integers(0, 300), max_size=3)
+    else:
+        words = param.type.strip("[]").split(" | ")
+        good = st.sampled_from(words)
+        if param.type.startswith("["):
+            good = st.lists(good, max_size=3)
+    return mostly(good)
+
+
+def calls(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """Return calls of a method."""
+    declared = {param.name: value(param) for param in METHODS[name].params}
+    strange = {"Z": ANYTHING}
+    if name in DEADLY:
+        params = st.fixed_dictionaries(strange, optional=declared)
+    else:
+        params = st.fixed_dictionaries({}, optional=declared | strange)
+    return st.tuples(st.just(name), params)
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    """A daemon with some jobs and a worker; at the end it must be in good health."""
+    with a_daemon() as served:
+        with served.connect() as client:
+            instance = client.greeting()["instance"]
+            client.call("workers.start")
+            for job_id in ("own", None, None):
+                client.call("enqueue", job={"command": "exit 0", "id": job_id})
+        yield served
+        with served.connect() as client:
+            assert client.greeting()["instance"] == instance
+            client.call("workers.stop", now=True)
+            deep = client.call("doctor", deep=True)["checks"]
+        assert [each for each in deep if each["level"] == "error"] == []
+        log = served.log.read_bytes()
+        assert b"raceback" not in log
+        # Nothing that acts on a terminal, and no line that somebody else began.
+        assert not set(log) & (set(range(32)) - {ord("\n")} | {0x7F})
+        assert all(line[:2] == b"20" for line in log.splitlines())
+
+
+@given(call=st.sampled_from(sorted(METHODS)).flatmap(calls))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_whatever_is_asked_is_answered(
+    daemon: Daemon, call: tuple[str, dict[str, Any]]
+) -> None:
+    """By a reply, or by an error that the method or all methods may give."""
+    name, params = call
+    if name == "wait" and params.get("timeout") is None:
+        params = params | {"timeout": 0.01}
+    with daemon.connect() as client:
+        request = client.send(name, **params)
+        if name == "logs.follow":
+            client.send("unfollow", sub=request)
+        end = client.end(request)
+        if isinstance(end, Failure):
+            assert end.code in {*METHODS[name].errors, *COMMON} - {"internal"}, end
+        if name in DEADLY:
+            assert isinstance(end, Failure)
+        if name in {"workers.start", "workers.ensure"}:
+            client.call("workers.stop", now=True)
+            client.call("workers.ensure")
+        client.call("ping")
