@@ -13,6 +13,7 @@ from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.server.params import InvalidParamsError, nearest, shown
+from queuectld.server.reading import UnreadableOutputError
 from queuectld.store import api as store
 
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -83,6 +84,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         store.BackupError: ErrorCode.STORAGE_ERROR,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
+        UnreadableOutputError: ErrorCode.STORAGE_ERROR,
         FrameTooLargeError: ErrorCode.FRAME_TOO_LARGE,
         TooManyRequestsError: ErrorCode.TOO_MANY_REQUESTS,
         core.DrainingError: ErrorCode.SHUTTING_DOWN,

@@ -4,6 +4,7 @@ A file that is not there reads as an empty one: empty ones are removed, and so a
 those of pruned jobs.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 
@@ -11,6 +12,12 @@ TAIL_MAX = 8 * 1024 * 1024
 """Bytes, at the end of a file, in which its last lines are looked for."""
 
 _BLOCK = 64 * 1024
+
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class UnreadableOutputError(Exception):
+    """The file is there and cannot be read; it may not be what a worker made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,22 @@ class Piece:
 
 
 def open_output(path: str) -> int | None:
-    """Return a descriptor to read from; None when there is no such file."""
+    """Return a descriptor to read from; None when there is no such file.
+
+    Raises:
+        UnreadableOutputError: there is one, and it cannot be opened.
+        OSError: there is no descriptor to be had.
+    """
     try:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno in _NO_DESCRIPTORS:
+            raise
+        raise UnreadableOutputError(
+            f"the output file {os.path.basename(path)} cannot be read: {error.strerror}"
+        ) from None
 
 
 def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:

@@ -6,6 +6,7 @@ what is chosen by chance must do nothing as a shell line: see ``TEXT``.
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +90,9 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
 """Values of parameters; the type of the others says enough. Paths never name a file
 that could be made: what a backup may write to is the daemon's user's affair."""
 
+ANSWERS: Counter[str] = Counter()
+"""What was answered, for the figures: a reply, or the code of an error."""
+
 DEADLY = frozenset({"daemon.stop", "daemon.restart"})
 
 
@@ -131,6 +135,7 @@ def daemon() -> Iterator[Daemon]:
             for job_id in ("own", None, None):
                 client.call("enqueue", job={"command": "exit 0", "id": job_id})
         yield served
+        print(f"answers: {dict(ANSWERS.most_common())}")
         with served.connect() as client:
             assert client.greeting()["instance"] == instance
             client.call("workers.stop", now=True)
@@ -162,6 +167,7 @@ def test_whatever_is_asked_is_answered(
         if name == "logs.follow":
             client.send("unfollow", sub=request)
         end = client.end(request)
+        ANSWERS[end.code if isinstance(end, Failure) else "reply"] += 1
         if isinstance(end, Failure):
             assert end.code in {*METHODS[name].errors, *COMMON} - {"internal"}, end
         if name in DEADLY:

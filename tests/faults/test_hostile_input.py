@@ -1,0 +1,347 @@
+"""Bytes, names and files that were made to hurt. A real daemon; others are served.
+
+What single functions make of such input is tested with them (``unit/test_frames``,
+``test_messages``, ``test_submission``), what the command line shows of it in
+``acceptance/test_cli_listing``; ``fuzz_protocol.py`` looks for more.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from faults.watching import Watch
+from helpers.daemon import Daemon, a_daemon
+from helpers.home import a_home
+from helpers.rawclient import RawClient
+from queuectl_protocol import messages
+from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.frames import encode_frame
+from queuectl_protocol.limits import MAX_BATCH, MAX_FRAME
+from queuectl_protocol.messages import BadMessageError, Failure, Reply, Request
+from queuectld.server.session import CONTAINERS_OF_A_JOB
+
+TEXT = b"\x83\xa2id\x01\xa6method"
+"""How most requests begin."""
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    """A daemon without workers: what is enqueued here is never run."""
+    with a_daemon() as served:
+        yield served
+        assert b"raceback" not in served.log.read_bytes()
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[RawClient]:
+    """Somebody who means no good."""
+    with daemon.connect() as connected:
+        connected.greeting()
+        yield connected
+
+
+def answer(client: RawClient, payload: bytes) -> Reply | Failure:
+    """Send a frame; return the one answer to it."""
+    client.socket.sendall(encode_frame(payload))
+    end = client.next()
+    assert isinstance(end, Reply | Failure)
+    return end
+
+
+def request(method: str, packed_params: bytes) -> bytes:
+    """Return the payload of a request whose params are packed by hand."""
+    return TEXT + msgpack.packb(method) + b"\xa6params" + packed_params
+
+
+# -- any bytes ------------------------------------------------------------------------
+
+VALID = [
+    messages.pack({"id": 1, "method": "status", "params": {}}),
+    messages.pack({"id": "x", "method": "get", "params": {"id": "1", "env": True}}),
+    messages.pack(
+        {"id": 2, "method": "enqueue", "params": {"job": {"command": ["true", "é"]}}}
+    ),
+    messages.pack({"id": 3, "method": "list", "params": {"limit": 5, "before": 9}}),
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Give a request in which some bytes were changed, removed or put in."""
+    payload = bytearray(draw(st.sampled_from(VALID)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(payload) - 1)))
+        match draw(st.sampled_from(["change", "remove", "insert", "cut"])):
+            case "change" if payload:
+                payload[at] = draw(st.integers(0, 255))
+            case "remove":
+                del payload[at : at + draw(st.integers(1, 4))]
+            case "insert":
+                payload[at:at] = draw(st.binary(max_size=6))
+            case _:
+                del payload[at:]
+    return bytes(payload)
+
+
+@given(payloads=st.lists(damaged() | st.binary(max_size=40), max_size=8))
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_whatever_frames_hold_the_next_request_is_answered(
+    daemon: Daemon, payloads: list[bytes]
+) -> None:
+    """And each of them too, by a reply or by an error that says what was wrong."""
+    with daemon.connect() as client:
+        last = messages.encode(Request("the last", "ping"))
+        client.socket.sendall(b"".join(map(encode_frame, payloads)) + last)
+        for _ in payloads:
+            end = client.next()
+            while not isinstance(end, Reply | Failure):
+                end = client.next()  # an event of a stream that chance has opened
+            assert not isinstance(end, Failure) or end.code != ErrorCode.INTERNAL
+            assert not isinstance(end, Failure) or end.code in set(ErrorCode)
+
+
+STRANGE = {
+    "a key twice": (b"\x84\xa2id\x01\xa6method\xa4ping\xa6method\xa6status\xa6params\x80",
+                    None),
+    "a number as a key": (b"\x84\xa2id\x01\xa6method\xa4ping\xa6params\x80\x07\x08",
+                          "bad_request"),
+    "a number as a name": (request("ping", b"\x81\x07\x08"), "bad_request"),
+    "nil as a name": (request("ping", b"\x81\xc0\x08"), "bad_request"),
+    "a list as a name": (request("ping", b"\x81\x90\x08"), "bad_request"),
+    "bytes as a name": (request("ping", b"\x81\xc4\x01x\x08"), "bad_request"),
+    "an extension": (request("get", b"\x81\xa2id\xd4\x05\x00"), "bad_request"),
+    "a timestamp": (request("get", b"\x81\xa2id\xd6\xff\0\0\0\0"), "invalid_params"),
+    "a torn timestamp": (request("get", b"\x81\xa2id\xd4\xff\x00"), "bad_request"),
+    "no UTF-8": (request("get", b"\x81\xa2id\xa2\xff\xfe"), "invalid_params"),
+    "a surrogate": (request("get", b"\x81\xa2id\xa3\xed\xa0\x80"), "invalid_params"),
+    "a NUL": (request("get", b"\x81\xa2id\xa1\0"), "invalid_params"),
+    "no method": (request("\x1b[2J\r\n\0", b"\x80"), "unknown_method"),
+    "a thousand levels": (request("ping", b"\x81\xa1x" + b"\x91" * 1100 + b"\xc0"),
+                          "bad_request"),
+    "a million levels": (request("ping", b"\x81\xa1x" + b"\x91" * 10**6 + b"\xc0"),
+                         "bad_request"),
+    "a list of four thousand million": (request("ping", b"\x81\xa1x\xdd\xff\xff\xff\xff"),
+                                        "bad_request"),
+    "a text of as many bytes": (request("ping", b"\x81\xa1x\xdb\xff\xff\xff\xff"),
+                                "bad_request"),
+    "nothing": (b"", "bad_request"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("payload", "code"), STRANGE.values(), ids=STRANGE)
+def test_what_is_strange_is_answered_and_the_connection_goes_on(
+    client: RawClient, payload: bytes, code: str | None
+) -> None:
+    """It costs its sender an error."""
+    end = answer(client, payload)
+    assert (end.code if isinstance(end, Failure) else None) == code
+    assert client.call("ping") == {}
+
+
+@pytest.mark.parametrize("length", [MAX_FRAME + 1, 2**31, 2**32 - 1])
+def test_a_huge_length_costs_nothing(daemon: Daemon, length: int) -> None:
+    """Nothing is set aside for what was only announced."""
+    with daemon.connect() as other:
+        other.call("ping")
+        watch = Watch(daemon.process.pid)
+        for _ in range(20):
+            with daemon.connect() as client:
+                client.socket.sendall(struct.pack(">I", length))
+                end = client.end(None)
+                assert isinstance(end, Failure)
+                assert end.code == ErrorCode.FRAME_TOO_LARGE
+                assert client.at_end()
+            watch.ping(other)
+        assert watch.grown() < 5
+
+
+# -- what becomes large in memory -----------------------------------------------------
+
+WIDE = {
+    "empty lists": b"\x90",
+    "empty maps": b"\x80",
+    "lists in lists": b"\x92\x90\x90",
+    "maps in maps": b"\x81\xa1x\x80",
+}
+
+
+@pytest.mark.parametrize("unit", WIDE.values(), ids=WIDE)
+def test_a_frame_full_of_containers_is_no_message(daemon: Daemon, unit: bytes) -> None:
+    """It took 600 MiB, and all others waited 9 seconds."""
+    count = (MAX_FRAME - 100) // len(unit)
+    wide = b"\x81\xa1x\xdd" + struct.pack(">I", count) + unit * count
+    with daemon.connect() as client, daemon.connect() as other:
+        other.call("ping")
+        watch = Watch(daemon.process.pid)
+        client.socket.sendall(encode_frame(request("ping", wide)))
+        watch.ping(other)
+        end = client.next()
+        assert isinstance(end, Failure)
+        assert end.code == ErrorCode.BAD_REQUEST
+        assert "lists and maps" in end.message
+        assert client.call("ping") == {}
+        watch.report("8 MiB of containers")
+        assert watch.grown() < 60
+
+
+def test_a_frame_full_of_anything_else_is_bounded(daemon: Daemon) -> None:
+    """Small strings are the worst of it: some 25 bytes in memory for each byte."""
+    count = 2_700_000
+    wide = b"\x81\xa1x\xdd" + struct.pack(">I", count) + b"\xa2ab" * count
+    with daemon.connect() as client, daemon.connect() as other:
+        other.call("ping")
+        watch = Watch(daemon.process.pid)
+        client.socket.sendall(encode_frame(request("ping", wide)))
+        watch.ping(other)
+        end = client.next()
+        assert isinstance(end, Failure)
+        assert end.code == ErrorCode.INVALID_PARAMS
+        watch.report("8 MiB of small strings")
+        assert watch.grown() < 300
+
+
+def test_the_largest_batch_is_no_such_frame() -> None:
+    """Ten thousand jobs of three containers each are read; so are ten times as many."""
+    most = CONTAINERS_OF_A_JOB * MAX_BATCH
+    job = {"command": ["true"], "env": {}}
+    payload = messages.pack(
+        {"id": 1, "method": "enqueue_many", "params": {"jobs": [job] * 30_000}}
+    )
+    assert isinstance(messages.decode(payload, most), Request)
+    with pytest.raises(BadMessageError, match=f"more than {most}"):
+        messages.decode(messages.pack([[]] * (most + 1)), most)
+    small = messages.pack([[]] * 1000)
+    assert messages.unpack(small, max_containers=1) == [[]] * 1000
+
+
+# -- names ----------------------------------------------------------------------------
+
+NASTY_IDS = [
+    "../../../etc/passwd", "..", ".", "/etc/passwd", "a/b", "a\\b", "-rf", "", " ",
+    "a\0b", "\0", "a\nb", "\x1b[2J", "\x9b31m", "a\u202eb", "é", "\udcff", "1" * 20,
+    "x" * 129, "%s%n", "'; DROP TABLE jobs; --", "𝟙",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("job_id", NASTY_IDS)
+def test_an_id_is_a_plain_word_and_never_a_path(
+    client: RawClient, job_id: str
+) -> None:
+    """Whoever gives another one is refused; whoever asks for it finds nothing."""
+    failure = client.refused("enqueue", job={"command": "true", "id": job_id})
+    assert failure.code == ErrorCode.INVALID_PARAMS
+    for method, more in {
+        "get": {},
+        "cancel": {},
+        "retry": {},
+        "wait": {"timeout": 1},
+        "logs.read": {"stream": "stdout"},
+        "logs.follow": {},
+    }.items():
+        failure = client.refused(method, id=job_id, **more)
+        assert failure.code in {ErrorCode.INVALID_PARAMS, ErrorCode.NOT_FOUND}
+        assert failure.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"command": "true\0"},
+        {"command": ["true", "a\0b"]},
+        {"command": ["\0"]},
+        {"command": "true", "cwd": "/tmp\0/x"},
+        {"command": "true", "label": "a\0b"},
+        {"command": "true", "env": {"A\0": "b"}},
+        {"command": "true", "env": {"A": "b\0"}},
+        {"command": "true", "id": "a\0"},
+        {"command": "true", "umask": "0022\0"},
+        {"command": "true", "queue": "default\0"},
+        {"command": "true", "run_at": "2026-01-01T00:00:00Z\0"},
+    ],
+)
+def test_a_nul_is_refused_wherever_it_is(
+    client: RawClient, job: dict[str, Any]
+) -> None:
+    """No kernel takes one, and what follows it would be lost without a word."""
+    failure = client.refused("enqueue", job=job)
+    assert failure.code == ErrorCode.INVALID_PARAMS
+    failure = client.refused("enqueue_many", jobs=[{"command": "true"}, job])
+    assert failure.code == ErrorCode.INVALID_PARAMS
+    assert failure.data is not None
+    assert failure.data["index"] == 1
+
+
+def test_the_log_holds_nothing_that_acts_on_a_terminal(daemon: Daemon) -> None:
+    """`queuectl daemon logs` shows it as it is."""
+    evil = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n2026-01-01T00:00:00Z INFO forged"
+    with daemon.connect() as client:
+        for method, params in {
+            "backup": {"path": f"/nowhere/{evil}"},
+            "config.set": {"key": "timeout", "value": evil},
+            "cancel": {"id": evil},
+            evil: {},
+        }.items():
+            client.refused(method, **params)
+        text = daemon.log.read_text()
+    assert "\\x1b[2J" in text
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "\n2026-01-01T00:00:00Z" not in text
+
+
+# -- files that were put in the way ---------------------------------------------------
+
+
+def test_output_goes_through_no_planted_link() -> None:
+    """Neither is what it points at written to, nor is it shown as output."""
+    with a_home() as home:
+        home.serve()
+        secret = home.work / "secret"
+        secret.write_text("not to be touched\n")
+        folder = home.root / "output" / "0"
+        folder.mkdir(parents=True, exist_ok=True)
+        planted = [Path(folder, f"1.1.1.{kind}") for kind in ("out", "err")]
+        for link in planted:
+            link.symlink_to(secret)
+        home.ask("workers.start")
+        job = home.enqueue("echo output; echo errors >&2")
+        assert home.ended(job)["state"] == "completed"
+        assert home.output(job) == "output\n"
+        assert secret.read_text() == "not to be touched\n"
+        assert not any(link.is_symlink() for link in planted)
+
+
+def test_a_link_put_in_outputs_place_is_not_read() -> None:
+    """After the job has run: whoever asks gets an error, and not another file."""
+    with a_home() as home:
+        home.serve()
+        home.ask("workers.start")
+        job = home.enqueue("echo output")
+        home.ended(job)
+        secret = home.work / "secret"
+        secret.write_text("not to be read\n")
+        (file,) = (home.root / "output").rglob("*.out")
+        file.unlink()
+        file.symlink_to(secret)
+        with home.connect() as client:
+            for method, more in {
+                "logs.read": {"stream": "stdout"},
+                "logs.follow": {},
+            }.items():
+                request_id = client.send(method, id=job, **more)
+                events, end = client.follow(request_id)
+                assert "not to be read" not in repr((events, end))
+                assert isinstance(end, Failure)
+                assert end.code == ErrorCode.STORAGE_ERROR
+            assert client.call("ping") == {}
+        assert "Traceback" not in home.log()
