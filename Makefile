@@ -3,6 +3,7 @@
 #   make test    the tests, without those marked slow
 #   make check   what CI demands: lint and test
 #   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
+#   make fuzz    what clients' bytes go through, with atheris: FUZZ_SECONDS
 #   make power-loss   that many power cuts: POWER_CUTS
 
 PYTHON ?= python3
@@ -11,10 +12,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+FUZZ_VENV := build/fuzz-venv
+FUZZ_PIP := $(FUZZ_VENV)/bin/python -m pip install --quiet \
+	--disable-pip-version-check
+
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test soak power-loss lint format check docs clean
+.PHONY: venv demo test soak power-loss fuzz lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -40,6 +45,16 @@ soak: venv
 power-loss: venv
 	QUEUECTL_POWER_CUTS=$(POWER_CUTS) $(BIN)/python -m pytest -rP \
 		tests/faults/test_power_loss.py
+
+# atheris has wheels for few versions of Python: it is no matter if there is none.
+$(FUZZ_VENV)/.installed: $(INSTALLED_FROM)
+	$(PYTHON) -m venv $(FUZZ_VENV)
+	$(FUZZ_PIP) --editable .
+	-$(FUZZ_PIP) --only-binary :all: atheris
+	@touch $@
+
+fuzz: $(FUZZ_VENV)/.installed
+	$(FUZZ_VENV)/bin/python tests/faults/fuzz_protocol.py
 
 lint: venv
 	$(BIN)/ruff check

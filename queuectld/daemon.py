@@ -23,7 +23,7 @@ from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
 from queuectld.statedir import StartError, StateDirectory
 from queuectld.store.api import StoreOpenError
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers import subreaper
 from queuectld.workers.pool import Places
 

@@ -7,6 +7,7 @@ those of pruned jobs.
 import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 TAIL_MAX = 8 * 1024 * 1024
 """Bytes, at the end of a file, in which its last lines are looked for."""
@@ -54,7 +55,7 @@ def open_output(path: str) -> int | None:
         if error.errno in _NO_DESCRIPTORS:
             raise
         raise UnreadableOutputError(
-            f"the output file {os.path.basename(path)} cannot be read: {error.strerror}"
+            f"the output file {Path(path).name} cannot be read: {error.strerror}"
         ) from None
 
 

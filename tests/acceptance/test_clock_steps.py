@@ -8,6 +8,7 @@ def test_a_step_of_the_clock_does_not_end_an_adopted_run(home: Home) -> None:
     """An hour ahead is beyond its timeout, but not an hour of its life."""
     home.serve()
     home.ask("workers.start", count=2)
+    home.configure(kill_grace="0")
     gate = home.gate()
     job = home.enqueue("echo >running; read _ <gate", timeout=300)
     home.appears("running")

@@ -11,7 +11,8 @@ from helpers.rawclient import PATIENCE
 SHORT = {"scheduler.DRAIN_SPARE": 0.3, "attempts.CLOSE_WITHIN": 0.3}
 """Seconds for what should not take any; five and two by default."""
 
-JOBS = 3000
+JOBS = 20_000
+"""Each a step of its own here: seconds, when the daemon has to end in one."""
 
 ENDED_LONG_AGO = f"""
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS})

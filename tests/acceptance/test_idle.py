@@ -49,7 +49,7 @@ def await_checkpoint(home: Home, client: RawClient, job: str) -> None:
     """Wait until the store's writer has emptied the log, and has nothing more to do."""
     log = home.root / "queuectl.db-wal"
     waiting.until(lambda: log.stat().st_size < TIDIED, "the log has been emptied")
-    # The writer itself refuses this, once the checkpoint is over; and nothing is changed.
+    # The writer refuses this, once the checkpoint is over, and nothing is changed.
     assert client.refused("cancel", id=job).code == ErrorCode.INVALID_STATE
 
 

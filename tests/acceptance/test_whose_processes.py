@@ -8,7 +8,7 @@ def test_a_process_that_shook_off_all_traces_ends_with_its_worker(home: Home) ->
     """Without the mark, the session and the output, it is the daemon's child then."""
     home.serve()
     home.ask("workers.start")
-    hide = f"exec >/dev/null 2>&1; echo $$ >hidden; exec tail -f {home.root}/lock"
+    hide = f"exec >/dev/null 2>&1; echo \\$\\$ >hidden; exec tail -f {home.root}/lock"
     job = home.enqueue(
         f'(env -i "$(command -v setsid)" /bin/sh -c "{hide}" &); read _ <gate',
         max_retries=0,

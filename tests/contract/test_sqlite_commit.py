@@ -14,7 +14,7 @@ from helpers.sqlite import Unit, batch_number, opened, opened_faulty, together
 from helpers.stores import DEFAULTS, add, assert_counted, everything
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import Measure, Reader, StoreError, Transaction
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 # -- group commit --------------------------------------------------------------------
 

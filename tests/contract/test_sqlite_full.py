@@ -9,7 +9,7 @@ from helpers.sqlite import Unit, opened, together
 from helpers.stores import assert_counted, everything
 from queuectld.core.job import Job
 from queuectld.store.api import StoreFullError
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 
 def limit_pages(store: SqliteStore, more: int) -> None:

@@ -12,8 +12,9 @@ from helpers.asynchronous import asynchronous
 from helpers.databases import ask, files, open_and_close
 from helpers.stores import add, everything
 from queuectld.store.api import StoreError, StoreOpenError
-from queuectld.store.sqlite import SqliteStore, connection
+from queuectld.store.sqlite import connection
 from queuectld.store.sqlite.connection import APPLICATION_ID, schema_version
+from queuectld.store.sqlite.store import SqliteStore
 
 PAGE = 4096
 

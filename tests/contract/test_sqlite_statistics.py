@@ -8,7 +8,7 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.sqlite import opened
 from queuectld.store.api import Measure
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import MINUTES_KEPT, ROLLUP_KEPT
 
 MINUTE = 60_000

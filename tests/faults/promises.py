@@ -21,7 +21,7 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.core.job import Attempt, Job
 from queuectld.core.settings import Value
 from queuectld.store.api import Reader, StoreError
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers import spool
 
 Map = dict[str, Any]

@@ -16,7 +16,7 @@ from queuectl import Client
 from queuectl.aclient import AsyncClient
 from queuectl.errors import AlreadyExistsError, InvalidParamsError
 from queuectld.store.api import BackupError, BackupExistsError, StoreError
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -38,11 +38,13 @@ SCALARS = st.none() | st.booleans() | NUMBERS | TEXT | st.binary(max_size=8)
 TIMESTAMPS = st.just(msgpack.Timestamp(1))
 ANYTHING = st.recursive(
     SCALARS | TIMESTAMPS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
-IDS = st.sampled_from(["1", "2", "3", "4", "own", "../../etc/passwd", "own\0", "9" * 128])
+IDS = st.sampled_from(["1", "2", "3", "4", "own", "../../etc", "own\0", "9" * 128])
 SMALL = st.integers(0, 3) | st.sampled_from([0.0, 0.01, 1.5])
 WORDS = st.lists(TEXT, max_size=3).map(lambda words: ["true", *words])
 LINES = TEXT.map(lambda text: f"exit 0\n{text}")
@@ -54,7 +56,11 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "queue": st.just("default"),
     "priority": NUMBERS,
     "run_at": st.sampled_from(
-        ["2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00+14:00"]
+        [
+            "2026-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999Z",
+            "0001-01-01T00:00:00+14:00",
+        ]
     ),
     "delay": SMALL | st.just(math.nan),
     "cwd": PLACES,
@@ -66,14 +72,27 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Return what gives a wrong value now and then."""
-    return st.integers(0, 9).flatmap(lambda dice: ANYTHING if dice == 0 else good)
+    return st.integers(0, 19).flatmap(lambda dice: ANYTHING if dice == 7 else good)
 
 
-JOBS = st.fixed_dictionaries(
-    {"command": JOB_FIELDS["command"]},
-    optional={k: mostly(v) for k, v in JOB_FIELDS.items() if k != "command"}
-    | {"Z": ANYTHING, "state": TEXT},
-)
+@st.composite
+def mapping(
+    draw: st.DrawFn, values: dict[str, st.SearchStrategy[Any]], required: set[str]
+) -> dict[str, Any]:
+    """Give some of these values; now and then one too few, or a strange one."""
+    dice = st.integers(0, 19)
+    chosen = {
+        name
+        for name in values
+        if (draw(dice) != 7 if name in required else draw(dice) < 5)
+    }
+    found = {name: draw(values[name]) for name in sorted(chosen)}
+    if draw(dice) == 7:
+        found[draw(st.sampled_from(["Z", "state", "\0"]))] = draw(ANYTHING)
+    return found
+
+
+JOBS = mapping({name: mostly(v) for name, v in JOB_FIELDS.items()}, {"command"})
 
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "id": IDS,
@@ -85,7 +104,10 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "count": st.integers(1, 2),
     "timeout": st.sampled_from([0, 0.01]),
     "sub": st.integers(0, 3) | TEXT,
-    "path": st.sampled_from(["/nowhere/Z", "/", "/dev/null/Z", "Z", "/proc/Z\0"]),
+    "path": st.sampled_from(
+        ["/nowhere/Z", "/", "/..", "/dev/null/Z", "Z", "/Z\0", f"/{'Z' * 300}/Z"]
+        + [f"/dev/{'Z' * 300}", "/proc/Z", "/proc/self/fd/Z", "/dev/null"]
+    ),
 }
 """Values of parameters; the type of the others says enough. Paths never name a file
 that could be made: what a backup may write to is the daemon's user's affair."""
@@ -116,12 +138,11 @@ def value(param: Param) -> st.SearchStrategy[Any]:
 
 def calls(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
     """Return calls of a method."""
-    declared = {param.name: value(param) for param in METHODS[name].params}
-    strange = {"Z": ANYTHING}
+    declared = METHODS[name].params
+    values = {param.name: value(param) for param in declared}
+    params = mapping(values, {param.name for param in declared if param.required})
     if name in DEADLY:
-        params = st.fixed_dictionaries(strange, optional=declared)
-    else:
-        params = st.fixed_dictionaries({}, optional=declared | strange)
+        params = st.tuples(params, ANYTHING).map(lambda two: two[0] | {"Z": two[1]})
     return st.tuples(st.just(name), params)
 
 

@@ -35,14 +35,15 @@ def home() -> Iterator[Home]:
 
 GREEDY = "print(flush=True); x = bytearray(8 << 30)"
 
+DESPERATE = f"import os\ntry:\n {GREEDY}\nexcept MemoryError:\n os.abort()"
+
 LIMITED = {
     "memory, and it says so": (
         f"ulimit -v 200000; exec {PYTHON} -c '{GREEDY}'",
         {"reason": "exit", "exit_code": 1, "signal": None},
     ),
     "memory, and it aborts": (
-        f"ulimit -v 200000; exec {PYTHON} -c 'import os\ntry:\n {GREEDY}\n"
-        "except MemoryError:\n os.abort()'",
+        f"ulimit -v 200000; exec {PYTHON} -c '{DESPERATE}'",
         {"reason": "signal", "exit_code": None, "signal": signal.SIGABRT},
     ),
     "the size of its files": (

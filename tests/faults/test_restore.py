@@ -10,7 +10,7 @@ import pytest
 from helpers.home import Home, a_home
 from queuectl_protocol.vocabulary import JobState
 from queuectld.server import diagnosis
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from helpers.databases import open_and_close
 from helpers.home import Home, a_home
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core.job import Job
-from queuectld.store.sqlite import SqliteStore, connection
+from queuectld.store.sqlite import connection
+from queuectld.store.sqlite.store import SqliteStore
 
 Rows = dict[Any, dict[str, Any]]
 

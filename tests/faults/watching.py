@@ -1,4 +1,4 @@
-"""What a daemon costs while it is maltreated: memory, descriptors, the wait of others."""
+"""What a daemon costs while it is maltreated: memory, files, the wait of others."""
 
 import time
 from pathlib import Path

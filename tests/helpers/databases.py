@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from helpers.stores import add
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 
 def open_and_close(path: Path, jobs: int = 0) -> None:

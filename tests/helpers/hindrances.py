@@ -17,7 +17,6 @@ import errno
 import importlib
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,4 +104,4 @@ def hinder() -> None:
 
 if __name__ == "__main__":
     hinder()
-    sys.exit(main())
+    main()

@@ -14,8 +14,8 @@ from helpers.jobs import NOW
 from helpers.stores import DEFAULTS
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import Store, Transaction
-from queuectld.store.sqlite import SqliteStore
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite.store import SqliteStore
 
 PATIENCE = 20.0
 """Seconds that a thread waits for the test to let it go on."""

@@ -14,7 +14,7 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.core import settings
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import Reader, Store
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 DEFAULTS = settings.in_force({})
 

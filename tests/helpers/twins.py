@@ -27,7 +27,7 @@ from queuectld.core.errors import (
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.housekeeping import Housekeeping
 from queuectld.store.api import Reader
-from queuectld.store.sqlite import SqliteStore
+from queuectld.store.sqlite.store import SqliteStore
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectld.server import reading
-from queuectld.server.reading import Piece
+from queuectld.server.reading import Piece, UnreadableOutputError
 
 TEXTS = st.lists(st.sampled_from([b"", b"a", b"\n", b"line\n", b"\n\n", b"x" * 20]))
 
@@ -66,5 +66,5 @@ def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     """Output is what a worker created, and nothing that somebody put there."""
     path.symlink_to(tmp_path / "secret")
     (tmp_path / "secret").write_text("secret")
-    with pytest.raises(OSError, match=os.strerror(40)):
+    with pytest.raises(UnreadableOutputError, match=os.strerror(40)):
         reading.read(str(path), offset=0, tail=None, limit=7)

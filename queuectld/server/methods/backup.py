@@ -21,7 +21,13 @@ async def backup(call: Call, *, path: Path, replace: bool) -> Result:
 
 def _place(path: Path, config: DaemonConfig) -> Path:
     """Return the path without symbolic links above its name, if a copy may be there."""
-    if not path.parent.is_dir():
+    if not path.name:
+        raise InvalidParamsError("path", f"{path} is no name for a file")
+    try:
+        found = path.parent.is_dir()
+    except OSError as error:  # a name that is too long, a closed directory
+        raise InvalidParamsError("path", f"{path.parent}: {error.strerror}") from None
+    if not found:
         raise InvalidParamsError("path", f"there is no directory {path.parent}")
     target = path.parent.resolve() / path.name
     state = config.state_dir.resolve()

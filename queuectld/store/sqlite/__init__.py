@@ -1,5 +1,1 @@
-"""The store on SQLite: schema, queries, and the two connections that run them."""
-
-from queuectld.store.sqlite.store import SqliteStore
-
-__all__ = ["SqliteStore"]
+"""The store on SQLite: schema, queries, and the connections that run them."""
