@@ -77,7 +77,9 @@ class Pool:
         self._listener = listener
         self.workers: dict[int, Worker] = {}
         self._births = threading.Lock()
-        self._pids: set[int] = set()
+        # Children that were there before: a script may have started a helper of its
+        # own and then exec'd the daemon.
+        self._pids = set(procfs.children(os.getpid()))
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self.workers.values()))
@@ -135,9 +137,12 @@ class Pool:
     def orphans(self) -> list[int]:
         """Return the children of this process that are no workers of its own.
 
-        They are what dead workers left: this process is a child subreaper. May be
-        called from any thread.
+        They are what dead workers left: this process is a child subreaper. Not so as
+        process 1, to whom every orphan of a container comes. May be called from any
+        thread.
         """
+        if os.getpid() == 1:
+            return []
         with self._births:
             return [p for p in procfs.children(os.getpid()) if p not in self._pids]
 

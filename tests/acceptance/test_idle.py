@@ -15,9 +15,6 @@ from queuectl_protocol.errors import ErrorCode
 WINDOW = 30.0
 """Seconds of watching: longer than any interval that could hide in the code."""
 
-TIDIED = 16384
-"""Bytes of log: after a checkpoint SQLite may write statistics for its planner."""
-
 WAITS = ("<unfinished ...>", "<detached ...>")
 """How strace ends the line of a call that has not returned."""
 
@@ -48,7 +45,7 @@ def test_no_system_call_completes_while_there_is_nothing_to_do(home: Home) -> No
 def await_checkpoint(home: Home, client: RawClient, job: str) -> None:
     """Wait until the store's writer has emptied the log, and has nothing more to do."""
     log = home.root / "queuectl.db-wal"
-    waiting.until(lambda: log.stat().st_size < TIDIED, "the log has been emptied")
+    waiting.until(lambda: log.stat().st_size == 0, "the log has been emptied")
     # The writer refuses this, once the checkpoint is over, and nothing is changed.
     assert client.refused("cancel", id=job).code == ErrorCode.INVALID_STATE
 

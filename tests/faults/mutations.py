@@ -16,7 +16,7 @@ NAMES = sorted(
     | {param.name for method in METHODS.values() for param in method.params}
 )
 INTERESTING: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 22, 2**31, 2**63 - 1, 2**63, -(2**63), 0.0, -0.5, 1e308,
+    None, True, False, 0, 1, -1, 22, 2**31, 2**63 - 1, 2**63, -(2**63), 0.0, -0.5, 1e99,
     float("nan"), float("inf"), "", "0", "0022", "777", "default", "\0", "\x1b[2J", "é",
     "\udcff", "/", "/x", "../x", "1" * 20, "x" * 200, "2026-12-01T10:00:00Z",
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "dead", b"", b"x", [], [[]],

@@ -94,6 +94,11 @@ def mapping(
 
 JOBS = mapping({name: mostly(v) for name, v in JOB_FIELDS.items()}, {"command"})
 
+PATHS = [
+    "/nowhere/Z", "/", "/..", "/dev/null/Z", "/dev/null", "Z", "/Z\0", "/proc/Z",
+    "/proc/self/fd/Z", f"/{'Z' * 300}/Z", f"/dev/{'Z' * 300}",
+]  # fmt: skip
+
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "id": IDS,
     "key": st.sampled_from([*SETTINGS, "max-retries", "Z"]),
@@ -104,10 +109,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "count": st.integers(1, 2),
     "timeout": st.sampled_from([0, 0.01]),
     "sub": st.integers(0, 3) | TEXT,
-    "path": st.sampled_from(
-        ["/nowhere/Z", "/", "/..", "/dev/null/Z", "Z", "/Z\0", f"/{'Z' * 300}/Z"]
-        + [f"/dev/{'Z' * 300}", "/proc/Z", "/proc/self/fd/Z", "/dev/null"]
-    ),
+    "path": st.sampled_from(PATHS),
 }
 """Values of parameters; the type of the others says enough. Paths never name a file
 that could be made: what a backup may write to is the daemon's user's affair."""

@@ -204,8 +204,8 @@ class SqliteStore:
 
     def _checkpoint(self) -> Outcome:
         try:
-            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._writing.execute("PRAGMA optimize")
+            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             return Outcome(error=database.translate(error))
         return Outcome()
