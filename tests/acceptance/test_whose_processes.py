@@ -1,7 +1,9 @@
 """Which processes are a job's: those that hid from its worker, and no copy's."""
 
+import subprocess
+
 from helpers import processes, waiting
-from helpers.home import Home, a_home
+from helpers.home import BIN, Home, a_home
 
 
 def test_a_process_that_shook_off_all_traces_ends_with_its_worker(home: Home) -> None:
@@ -40,3 +42,21 @@ def test_the_daemon_of_a_copy_spares_the_processes_of_the_original(home: Home) -
     gate.open()
     assert home.ended(job)["state"] == "completed"
     assert home.reasons(job) == ["exit"]
+
+
+def test_a_child_from_before_the_daemon_is_nobodys_leftover(home: Home) -> None:
+    """An entry script may start a helper of its own and then become the daemon."""
+    script = f"sleep 1000 & echo $! >helper; exec {BIN / 'queuectld'}"
+    home.adopt(
+        subprocess.Popen(["/bin/sh", "-c", script], cwd=home.work, env=home.environ)
+    )
+    helper = int(home.appears("helper"))
+    waiting.until(home.answers, "the daemon answers")
+    home.ask("workers.start")
+    job = home.enqueue("echo >running; read _ <gate", max_retries=0)
+    home.gate()
+    home.appears("running")
+    home.kill(home.worker_of(job)["pid"])
+    assert home.ended(job)["reason"] == "lost"
+    assert processes.find(helper, str(home.root)) is not None
+    home.kill(helper)
