@@ -144,3 +144,8 @@ def too_large(home: Home) -> str:
     }
     job: str = home.ask("enqueue", job=asked)["job"]["id"]
     return job
+
+
+def stat_mode(path: Path) -> int:
+    """Return the permissions of a file."""
+    return path.stat().st_mode & 0o777
