@@ -14,7 +14,7 @@ from queuectld import logs
 from queuectld.broker import Broker, Finished
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd
-from queuectld.recovery import Recovery, Unsettled
+from queuectld.recovery import Recovery, Unsettled, never_started
 from queuectld.staffing import Staff
 from queuectld.store.api import StoreError
 from queuectld.workers.handle import Run, Worker, run_of
@@ -109,13 +109,7 @@ class Attempts:
 
     async def _give_back(self, worker: Worker, assignment: Assignment) -> None:
         """The worker died or was stopped while the claim was committed."""
-        never = AttemptEnd(
-            lease=assignment.lease,
-            started_at=None,
-            finished_at=self._clock.wall(),
-            reason=Reason.INTERRUPTED,
-            message="the worker ended before it started the command",
-        )
+        never = never_started(assignment.lease, self._clock.wall())
         await self._record(run_of(worker.number, assignment), never)
 
     # -- ends ---------------------------------------------------------------------

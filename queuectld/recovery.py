@@ -140,13 +140,7 @@ class Recovery:
         if told is not None:
             return _as_meant(told, run)
         self._kill_leftovers(run, leader)
-        never = AttemptEnd(
-            lease=run.lease,
-            started_at=None,
-            finished_at=self._clock.wall(),
-            reason=Reason.INTERRUPTED,
-            message="the worker ended before it started the command",
-        )
+        never = never_started(run.lease, self._clock.wall())
         sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
         if sizes is None and not self._before_boot(run):
             return never
@@ -228,6 +222,17 @@ class Recovery:
         for lease in spool.leases(self._spool):
             if lease not in held:
                 spool.remove(self._spool, lease)
+
+
+def never_started(lease: int, at: int) -> AttemptEnd:
+    """Return the end of an attempt whose worker was gone before it began."""
+    return AttemptEnd(
+        lease=lease,
+        started_at=None,
+        finished_at=at,
+        reason=Reason.INTERRUPTED,
+        message="the worker ended before it started the command",
+    )
 
 
 def _job_of(record: WorkerRecord, running: Iterable[Job]) -> Job | None:

@@ -206,6 +206,15 @@ _RETRIABLE = (
     JobState.COMPLETED,
 )
 
+_REFUSALS = (
+    ErrorCode.ALREADY_EXISTS,
+    ErrorCode.CONFLICT,
+    ErrorCode.QUEUE_FULL,
+    ErrorCode.STORAGE_FULL,
+    ErrorCode.STORAGE_ERROR,
+)
+"""Why jobs are not added, one or many."""
+
 METHODS = (
     Method(
         name="enqueue",
@@ -217,13 +226,7 @@ METHODS = (
             _IF_EXISTS,
         ),
         result="{job: JOB, created: bool, workers: int}",
-        errors=(
-            ErrorCode.ALREADY_EXISTS,
-            ErrorCode.CONFLICT,
-            ErrorCode.QUEUE_FULL,
-            ErrorCode.STORAGE_FULL,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=_REFUSALS,
     ),
     Method(
         name="enqueue_many",
@@ -241,13 +244,7 @@ METHODS = (
             _IF_EXISTS,
         ),
         result="{ids: [str], created: int, workers: int}",
-        errors=(
-            ErrorCode.ALREADY_EXISTS,
-            ErrorCode.CONFLICT,
-            ErrorCode.QUEUE_FULL,
-            ErrorCode.STORAGE_FULL,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=_REFUSALS,
     ),
     Method(
         name="get",
