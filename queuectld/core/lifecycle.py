@@ -187,8 +187,10 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
     event = event_of(end)
     losses = job.losses + 1 if event is Event.LOSE else 0
     state = target(job, event)
-    # What goes back to the queue was interrupted, or never began: it does not count.
-    attempts = job.attempts - (state is JobState.PENDING)
+    # What was interrupted, or never began, does not count, even if the job was cancelled
+    # meanwhile; nor does what goes back to the queue.
+    uncounted = end.reason is Reason.INTERRUPTED or state is JobState.PENDING
+    attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
     return replace(

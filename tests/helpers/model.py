@@ -198,6 +198,7 @@ class ModelQueue:
         job.lease, job.finished_at = None, now
         if cancelled:
             job.state = "cancelled"
+            job.attempts -= reason == "interrupted"
         elif kind == "succeed":
             job.state = "completed"
         elif kind == "interrupt":

@@ -246,6 +246,13 @@ def test_an_interrupt_does_not_count(max_retries: int) -> None:
     assert (ended.due, ended.run_at) == (True, NOW)
 
 
+def test_an_interrupt_does_not_count_in_a_cancelled_job() -> None:
+    """Whoever was first, the user who cancelled or the operator who stopped."""
+    job = a_job(JobState.PROCESSING, attempts=1, cancel_requested=True)
+    ended = finish(job, an_end(Reason.INTERRUPTED))
+    assert (ended.state, ended.attempts) == (JobState.CANCELLED, 0)
+
+
 def test_an_interrupted_run_keeps_its_number() -> None:
     """The run is on record and its number is not used again."""
     job = finish(claim(a_job()), an_end(Reason.INTERRUPTED))
