@@ -36,10 +36,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from queuectl_protocol.errors import RETRYABLE, ErrorCode
-from queuectl_protocol.messages import Failure
+
+if TYPE_CHECKING:
+    from queuectl_protocol.messages import Failure  # brings msgpack
 
 _RETRYABLE = RETRYABLE | {"daemon_not_running"}
 

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from queuectl.errors import SocketPathError
 from queuectl_protocol.paths import SUN_PATH_MAX, resolve
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a daemon is looked for.
 
     Attributes:

@@ -5,18 +5,18 @@ Knows no method of the protocol by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.errors import RequestTimeoutError
 from queuectl.mailbox import Mailbox
-from queuectl.stream import Stream
 from queuectl.wire import Wire, deadline
 
 if TYPE_CHECKING:
     from queuectl.calls import Call, Part, StreamCall
+    from queuectl.stream import Stream
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -138,7 +138,7 @@ class Session:
         ``receive``.
         """
         request_id = self._send(method, params or {}, stream=True)
-        return Stream(self._wire, request_id, event=_as_it_is, result=_as_it_is)
+        return self._stream(request_id, _as_it_is, _as_it_is)
 
     def perform(self, call: Call[T]) -> T:
         """Carry out a call; return its typed result. Raises as ``call``."""
@@ -155,7 +155,7 @@ class Session:
     def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
         """Carry out a call that events answer."""
         request_id = self._send(call.method, call.params, stream=True)
-        return Stream(self._wire, request_id, call.event, call.read)
+        return self._stream(request_id, call.event, call.read)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the daemon closes the connection.
@@ -199,6 +199,16 @@ class Session:
         if not self._wire.flush(deadline(self._timeout)):
             raise mailbox.expire(request_id)
         return request_id
+
+    def _stream(
+        self,
+        request_id: int,
+        event: Callable[[dict[str, Any]], E | None],
+        result: Callable[[Any], T],
+    ) -> Stream[E, T]:
+        from queuectl.stream import Stream  # noqa: PLC0415 - few commands follow one
+
+        return Stream(self._wire, request_id, event, result)
 
 
 def _as_it_is(value: Any) -> Any:

@@ -103,7 +103,8 @@ class Attempts:
         if self._fit(worker):
             grace = self._broker.settings.kill_grace
             self._pool.assign(worker, assignment, grace)
-            self.wake()
+            if worker.run is not None and worker.run.deadline is not None:
+                self.wake()  # to wait for it
         else:
             self._begin(assignment.lease, self._give_back(worker, assignment))
 
@@ -222,4 +223,5 @@ class Attempts:
             self._ending.discard(lease)
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("task_failed", error)
-        self.wake()
+        if self.in_doubt or any(worker.run is None for worker in self._pool):
+            self.wake()  # else there is nobody to decide about

@@ -65,6 +65,7 @@ class Recovery:
         """At the start: take in the workers that live; return what the others left."""
         running = {job.lease: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
+        shown: set[int | None] = set()
         for record in records.read_all(self._records):
             if record.store != self._store_id:
                 continue
@@ -72,11 +73,12 @@ class Recovery:
             if pidfd_ is None:
                 dead[record.worker] = record
                 continue
+            shown.add(record.lease)
             job = _job_of(record, running.values())
             if job is not None:
                 del running[job.lease]
             self._take_in(record, pidfd_, job)
-        await asyncio.to_thread(self._sweep, dead.values(), set(running))
+        await asyncio.to_thread(self._sweep, dead.values(), set(running), shown)
         return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
 
     def unsettled(self, job: Job, record: WorkerRecord | None = None) -> Unsettled:
@@ -208,18 +210,23 @@ class Recovery:
             records.remove(records.file_of(self._records, run.worker))
 
     def _sweep(
-        self, dead: Iterable[WorkerRecord], running: Collection[int | None]
+        self,
+        dead: Iterable[WorkerRecord],
+        running: Collection[int | None],
+        shown: Collection[int | None],
     ) -> None:
         """Remove what dead workers left of attempts that are on record.
 
-        What a living worker may yet spool is not there before it ends, and goes then.
+        What a living worker has ``shown`` in its record and may yet spool goes when it
+        is buried.
         """
         for record in dead:
             if record.lease not in running:
                 records.remove(records.file_of(self._records, record.worker))
         records.remove_empty(self._records)
-        held = {w.run.lease for w in self._pool if w.run is not None} | set(running)
-        for lease in spool.leases(self._spool):
+        held: set[int | None] = {w.run.lease for w in self._pool if w.run is not None}
+        held.update(running, shown)
+        for lease in spool.leases(self._spool) + spool.drafts(self._spool):
             if lease not in held:
                 spool.remove(self._spool, lease)
 

@@ -315,6 +315,8 @@ class Scheduler:
         """A committed job waits: for a worker (None), or for its time first."""
         if run_at is None:
             self._ready = True
+            if not self._attempts.idle():
+                return  # whoever becomes idle looks by itself
         elif self._next_run_at is None or run_at < self._next_run_at:
             self._next_run_at = run_at
         else:

@@ -142,15 +142,31 @@ class ServerConnection(_Connection):
         Raises:
             FrameTooLargeError: the connection must be closed.
         """
-        received: list[Request | BadMessageError] = []
-        for payload in self._decoder.receive_data(data):
-            try:
-                message = messages.decode(payload, self._max_containers)
-            except BadMessageError as error:
-                received.append(error)
-                continue
-            if isinstance(message, Request):
-                received.append(message)
-            else:
-                received.append(BadMessageError("a client sends requests only"))
-        return received
+        return [self.read(payload) for payload in self.receive_frames(data)]
+
+    def receive_frames(self, data: bytes) -> list[bytes]:
+        """Take bytes from the client; return the payloads they complete, unread.
+
+        For who wants to ``read`` them one at a time: what is read can be many times as
+        large. Raises as ``receive_data``.
+        """
+        return self._decoder.receive_data(data)
+
+    def read(self, payload: bytes) -> Request | BadMessageError:
+        """Return the request in a payload, or the error that says that it is none."""
+        try:
+            message = messages.decode(payload, self._max_containers)
+        except BadMessageError as error:
+            return error
+        if isinstance(message, Request):
+            return message
+        return BadMessageError("a client sends requests only")
+
+    @property
+    def pending(self) -> int:
+        """Bytes held of a frame that is not complete yet."""
+        return self._decoder.pending
+
+    def forget(self) -> None:
+        """Drop what came of a frame that is not complete: nothing more is received."""
+        self._decoder = FrameDecoder(self._max_frame)

@@ -4,8 +4,8 @@ Pure: the environment and the uid are arguments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from posixpath import isabs, join  # pathlib takes 3 ms to import, a tenth of a command
+from typing import NamedTuple
 
 SOCKET_NAME = "queuectl.sock"
 
@@ -21,8 +21,7 @@ SUN_PATH_MAX = 107
 """Bytes in the path of a Unix socket: sun_path less its NUL. See unix(7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """The places of one daemon.
 
     Attributes:

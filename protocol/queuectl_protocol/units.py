@@ -9,14 +9,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 # Without re.ASCII, \d takes every script's digits and IGNORECASE takes a long s for s.
+# The patterns are compiled when they are first used, and kept by re: most commands use
+# none of them, and to compile them takes half a millisecond.
 _FLAGS = re.ASCII | re.IGNORECASE
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?", _FLAGS)
+_DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", _FLAGS)
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)"
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", _FLAGS
-)
+_RFC3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -31,7 +31,8 @@ def parse_duration(text: str) -> float:
     """
     text = text.strip()
     total, position = 0.0, 0
-    while match := _DURATION.match(text, position):
+    pattern = re.compile(_DURATION, _FLAGS)
+    while match := pattern.match(text, position):
         if not match[2] and match[0] != text:
             break
         total += float(match[1]) * _SECONDS[(match[2] or "s").lower()]
@@ -60,7 +61,7 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: the text is none of these.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip(), _FLAGS)
     size = float(match[1]) * 1024 ** _EXPONENT[match[2].lower()] if match else math.inf
     if math.isinf(size):
         raise ValueError(f"{text!r} is no size; write 1048576, 64k, 10M or 1GiB")
@@ -94,7 +95,7 @@ def parse_time(text: str) -> int:
         ValueError: the text is not RFC 3339, has no offset, or means a moment that
             ``format_time`` could not write (outside the years 1 to 9999 in UTC).
     """
-    if not _RFC3339.fullmatch(text):
+    if not re.fullmatch(_RFC3339, text, _FLAGS):
         raise ValueError(f"{text!r} is no RFC 3339 time such as 2026-12-01T10:00:00Z")
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)

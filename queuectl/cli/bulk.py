@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from queuectl.cli.lines import BadLineError, Batch, Source
-from queuectl.client import Client
 from queuectl.errors import QueuectlError
+from queuectl.session import Session
 
 PAUSE = 0.5
 """Seconds without input after which a batch goes off as it is: for ``tail -f``."""
@@ -42,7 +42,7 @@ class Bulk:
 
     def __init__(
         self,
-        client: Client,
+        client: Session,
         source: Source,
         *,
         defaults: Mapping[str, Any],

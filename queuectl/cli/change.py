@@ -9,8 +9,8 @@ from queuectl.cli import exits, jobview, output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
-from queuectl.client import Client
 from queuectl.errors import RequestError
+from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES
 
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
@@ -85,7 +85,7 @@ def prune(
 
 
 def prune_states(
-    client: Client, states: Sequence[str], older_than: float | None, *, as_json: bool
+    client: Session, states: Sequence[str], older_than: float | None, *, as_json: bool
 ) -> None:
     """Delete jobs and tell how many."""
     params: dict[str, Any] = {"older_than": older_than or 0}
@@ -127,11 +127,11 @@ def change_each(
     return exits.Status.FAILED if failed else exits.Status.OK
 
 
-def _cancel(client: Client, job_id: str) -> dict[str, Any]:
+def _cancel(client: Session, job_id: str) -> dict[str, Any]:
     job: dict[str, Any] = client.call("cancel", {"id": job_id, "wait": True})["job"]
     return job
 
 
-def _retry(client: Client, job_id: str) -> dict[str, Any]:
+def _retry(client: Session, job_id: str) -> dict[str, Any]:
     job: dict[str, Any] = client.call("retry", {"id": job_id})["job"]
     return job

@@ -1,6 +1,5 @@
 """The kinds of command that ours are made of; each only changes how click behaves."""
 
-import re
 import signal
 from collections.abc import Mapping
 from importlib import import_module
@@ -44,7 +43,7 @@ def keep_examples(text: str | None) -> str | None:
 def _kept(paragraph: str) -> str:
     if not paragraph.startswith("$ "):
         return paragraph
-    return "\b\n" + re.sub(r"^\$ ", "  ", paragraph, flags=re.MULTILINE)
+    return "\b" + f"\n{paragraph}".replace("\n$ ", "\n  ")
 
 
 class Command(click.Command):
@@ -124,19 +123,24 @@ class LazyGroup(Group):
     def __init__(
         self,
         *args: Any,
-        sections: Mapping[str, Mapping[str, str]],
+        sections: Mapping[str, Mapping[str, tuple[str, str]]],
         **options: Any,
     ) -> None:
         """Take the sections.
 
         Args:
             args: as ``click.Group`` takes them.
-            sections: title -> name -> ``module:attribute``, in the order shown.
+            sections: title -> name -> ``module:attribute`` and the command's first
+                sentence, in the order shown.
             options: as ``click.Group`` takes them.
         """
         super().__init__(*args, **options)
         self._sections = sections
-        self._places = {k: v for names in sections.values() for k, v in names.items()}
+        self._places = {
+            name: place
+            for names in sections.values()
+            for name, (place, _summary) in names.items()
+        }
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return all names, without loading anything."""
@@ -164,16 +168,17 @@ class LazyGroup(Group):
         return OTHER_NAMES.get(name) or super().suggestion(ctx, name)
 
     def format_commands(
-        self, ctx: click.Context, formatter: click.HelpFormatter
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
     ) -> None:
-        """List the commands section by section."""
+        """List the commands section by section, without loading anything."""
         longest = max(map(len, self._places))
         for title, names in self._sections.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(f"{name:{longest}}", self._short(ctx, name)) for name in names]
+                    [
+                        (f"{name:{longest}}", summary)
+                        for name, (_place, summary) in names.items()
+                    ]
                 )
-
-    def _short(self, ctx: click.Context, name: str) -> str:
-        command = self.get_command(ctx, name)
-        return command.get_short_help_str(limit=80) if command else ""

@@ -10,8 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from queuectl.cli import jobview
-from queuectl.client import Client
 from queuectl.errors import QueuectlError
+from queuectl.session import Session
 
 NEWEST = 50
 TIMEOUT = 1.0
@@ -48,8 +48,8 @@ def setting_keys(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 @contextmanager
-def _client(ctx: click.Context) -> Iterator[Client]:
+def _client(ctx: click.Context) -> Iterator[Session]:
     # While completing, click parses the root's options and does not run it.
     socket = ctx.find_root().params.get("socket")
-    with Client(socket, timeout=TIMEOUT) as client:
+    with Session(socket, timeout=TIMEOUT) as client:
         yield client

@@ -1,18 +1,21 @@
 """How every command reaches the daemon: what the root options say of it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from queuectl.client import Client
 from queuectl.errors import (
     ConnectionLostError,
     DaemonNotRunningError,
     ShuttingDownError,
 )
+
+if TYPE_CHECKING:
+    from queuectl.session import Session
 
 T = TypeVar("T")
 
@@ -26,19 +29,19 @@ PAUSE = 0.1
 """Seconds between two looks for it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Connector:
     """The root options.
 
-    Attributes:
+    Args:
         socket: where the daemon listens; None for the usual place.
         autostart: whether a daemon may be started when none answers.
     """
 
-    socket: str | None
-    autostart: bool
+    def __init__(self, socket: str | None, autostart: bool) -> None:
+        self.socket = socket
+        self.autostart = autostart
 
-    def connect(self, *, autostart: bool = True) -> Client:
+    def connect(self, *, autostart: bool = True) -> Session:
         """Return a connection to the daemon.
 
         Args:
@@ -47,9 +50,11 @@ class Connector:
         Raises:
             DaemonNotRunningError: nobody answers.
         """
-        return Client(self.socket, autostart=self.autostart and autostart)
+        from queuectl.session import Session  # noqa: PLC0415 - --help connects to none
 
-    def persist(self, read: Callable[[Client], T]) -> T:
+        return Session(self.socket, autostart=self.autostart and autostart)
+
+    def persist(self, read: Callable[[Session], T]) -> T:
         """Return what ``read`` returns, also across restarts of the daemon.
 
         Jobs survive a restart of the daemon, so waiting for one does too. ``read``
@@ -67,7 +72,7 @@ class Connector:
                 if not left:
                     raise
 
-    def reconnect(self, *, autostart: bool) -> Client:
+    def reconnect(self, *, autostart: bool) -> Session:
         """Connect to the daemon that follows one that has just ended.
 
         Args:

@@ -11,8 +11,8 @@ from queuectl import paths
 from queuectl.cli import change, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.client import Client
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
+from queuectl.session import Session
 from queuectl_protocol.paths import LOG_NAME
 from queuectl_protocol.units import format_duration, format_size
 
@@ -152,12 +152,12 @@ def _start(connector: Connector) -> dict[str, Any]:
             f"the socket {place.socket} was named, and so is its own daemon's to open: "
             "start that one (systemctl start queuectld), or unset QUEUECTL_SOCKET"
         )
-    with Client(connector.socket, autostart=True) as client:
+    with Session(connector.socket, autostart=True) as client:
         found: dict[str, Any] = client.call("daemon.status")
     return found
 
 
-def _end(client: Client, pid: int, method: str, params: dict[str, Any]) -> None:
+def _end(client: Session, pid: int, method: str, params: dict[str, Any]) -> None:
     """Ask the daemon to end; return when its process is gone."""
     try:
         process = os.pidfd_open(pid)

@@ -9,7 +9,7 @@ from queuectl.cli import change, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
-from queuectl.client import Client
+from queuectl.session import Session
 
 DEAD = "dead"
 
@@ -105,13 +105,13 @@ def _confirm(count: int, older_than: float | None) -> None:
         raise click.ClickException("nothing was deleted")
 
 
-def _retry(client: Client, job_id: str) -> dict[str, Any]:
+def _retry(client: Session, job_id: str) -> dict[str, Any]:
     params = {"id": job_id, "if_state": DEAD}
     job: dict[str, Any] = client.call("retry", params)["job"]
     return job
 
 
-def _retry_all(client: Client, *, as_json: bool) -> int:
+def _retry_all(client: Session, *, as_json: bool) -> int:
     result = client.call("retry_all", {"state": DEAD})
     if as_json:
         output.document(result)

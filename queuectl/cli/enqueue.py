@@ -4,12 +4,11 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, joboptions, jobview, output, waiting
+from queuectl.cli import exits, joboptions, output
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
 from queuectl.cli.params import DURATION, MOMENT
-from queuectl.cli.status import NO_WORKERS
 
 
 @click.command(cls=PassingCommand)
@@ -117,11 +116,13 @@ def enqueue_one(
     if not reply["created"]:
         output.note(f"job {stored['id']} exists already: {stored['state']}")
     elif not reply["workers"]:
-        output.note(NO_WORKERS)
+        output.note(output.NO_WORKERS)
     return stored
 
 
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
+    from queuectl.cli import jobview, waiting  # noqa: PLC0415 - for --wait alone
+
     output.flush()
     job = waiting.final(connector, job["id"])
     status = exits.of_job(job)

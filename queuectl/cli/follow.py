@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from queuectl.cli.connector import Connector
-from queuectl.client import Client
+from queuectl.session import Session
 
 Write = Callable[[str, bytes], None]
 """Takes ``stdout`` or ``stderr``, and bytes of it."""
@@ -41,7 +41,7 @@ class Follower:
         """Return the job at the end of what was to be followed."""
         return connector.persist(self._resume)
 
-    def _resume(self, client: Client) -> dict[str, Any]:
+    def _resume(self, client: Session) -> dict[str, Any]:
         """Follow; on a new connection begin with the attempt the old one was lost in.
 
         What was written already is sent again and dropped here by its offset.
@@ -52,7 +52,7 @@ class Follower:
                 run += 1
         return self._stream(client, self._run)
 
-    def _stream(self, client: Client, run: int | None) -> dict[str, Any]:
+    def _stream(self, client: Session, run: int | None) -> dict[str, Any]:
         params: dict[str, Any] = {"id": self._job_id, "streams": self._streams}
         if run is not None:
             params["run"] = run

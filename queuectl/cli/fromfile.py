@@ -11,7 +11,6 @@ from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of
 from queuectl.cli.joboptions import JobOptions
 from queuectl.cli.lines import BadLineError, Source
-from queuectl.cli.status import NO_WORKERS
 from queuectl.errors import QueuectlError
 
 
@@ -37,7 +36,7 @@ def enqueue_file(
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)
     if workers == 0:
-        output.note(NO_WORKERS)
+        output.note(output.NO_WORKERS)
     return Status.OK
 
 

@@ -1,10 +1,18 @@
 """Jobs as people write them: JSON objects, command lines, words. Pure."""
 
-import json
-from typing import Any
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from json import JSONDecoder
 
 MAX_DEPTH = 4
 """Nested lists and maps in a job; no field of one needs more than two."""
+
+_CONTAINERS = (dict, list)
 
 _INT64 = range(-(2**63), 2**64)
 """Whole numbers that msgpack can carry."""
@@ -16,8 +24,12 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON object, or one that cannot travel.
     """
+    import json  # noqa: PLC0415 - most commands are no JSON
+
     try:
-        job = json.loads(text, parse_int=_integer, parse_constant=_refuse)
+        if isinstance(text, bytes):
+            text = text.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass")
+        job = _decoder().decode(text)
     except json.JSONDecodeError as error:
         place = f"character {error.pos + 1}"
         raise ValueError(f"bad JSON: {error.msg} ({place})") from None
@@ -29,6 +41,14 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
         raise ValueError("bad JSON: not an object, as in {...}")
     _check_depth(job, MAX_DEPTH)
     return job
+
+
+@cache
+def _decoder() -> JSONDecoder:
+    """Return what reads JSON, made once: a file may have a million lines of it."""
+    from json import JSONDecoder  # noqa: PLC0415 - as above
+
+    return JSONDecoder(parse_int=_integer, parse_constant=_refuse)
 
 
 def command(arguments: tuple[str, ...]) -> dict[str, Any]:
@@ -55,10 +75,9 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"bad JSON: {constant} is no number")
 
 
-def _check_depth(value: Any, left: int) -> None:
-    if not isinstance(value, dict | list):
-        return
+def _check_depth(value: dict[str, Any] | list[Any], left: int) -> None:
     if not left:
         raise ValueError("bad JSON: nested too deeply")
     for inner in value.values() if isinstance(value, dict) else value:
-        _check_depth(inner, left - 1)
+        if isinstance(inner, _CONTAINERS):
+            _check_depth(inner, left - 1)

@@ -1,22 +1,18 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
-import pwd
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, VARIABLE
-from queuectl_protocol import environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class JobOptions:
+class JobOptions(NamedTuple):
     """What the options say.
 
     Attributes:
@@ -66,6 +62,10 @@ class JobOptions:
 
 def _minimal(uid: int) -> dict[str, str]:
     """Return the environment that the daemon of this user gives a job without one."""
+    import pwd  # noqa: PLC0415 - for a variable beside an environment of nobody
+
+    from queuectl_protocol import environment  # noqa: PLC0415 - as above
+
     try:
         return environment.minimal(pwd.getpwuid(uid))
     except KeyError:

@@ -11,10 +11,13 @@ import click
 from queuectl.cli import jobview, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import JOB_ID, STATE
+from queuectl.cli.params import JOB_ID
 from queuectl.cli.table import Row, Table
-from queuectl.client import Client
+from queuectl.session import Session
 from queuectl_protocol.limits import MAX_PAGE
+from queuectl_protocol.vocabulary import JobState
+
+STATE = click.Choice([state.value for state in JobState])
 
 DEFAULT_LIMIT = 100
 OUTPUT_LINES = 5
@@ -60,7 +63,7 @@ def list_jobs(
 
 
 def show_list(
-    client: Client,
+    client: Session,
     state: str | None,
     limit: int | None,
     *,
@@ -85,7 +88,7 @@ class Listing:
         more: after the end: whether there are jobs beyond the limit.
     """
 
-    def __init__(self, client: Client, state: str | None, limit: int) -> None:
+    def __init__(self, client: Session, state: str | None, limit: int) -> None:
         self._client = client
         self.state = state
         self._limit = limit
@@ -113,7 +116,7 @@ class Listing:
                 return
 
 
-def _with_output(client: Client, jobs: Listing) -> Iterator[Job]:
+def _with_output(client: Session, jobs: Listing) -> Iterator[Job]:
     for job in jobs:
         tails = {
             stream: data.decode("utf-8", "surrogateescape")
@@ -122,13 +125,13 @@ def _with_output(client: Client, jobs: Listing) -> Iterator[Job]:
         yield {**job, "output": tails}
 
 
-def _tails(client: Client, job: Job) -> Iterator[tuple[str, bytes]]:
+def _tails(client: Session, job: Job) -> Iterator[tuple[str, bytes]]:
     for stream in ("stdout", "stderr"):
         params = {"id": job["id"], "stream": stream, "tail": OUTPUT_LINES}
         yield stream, client.call("logs.read", params)["data"] if job["runs"] else b""
 
 
-def _write_table(client: Client, listing: Listing, *, with_output: bool) -> None:
+def _write_table(client: Session, listing: Listing, *, with_output: bool) -> None:
     out, layout, now = sys.stdout, None, time.time()
     for page in listing.pages():
         if not page:
@@ -159,7 +162,7 @@ def _row(job: Job, now: float) -> Row:
     return jobview.row(job, now=now, style=output.STATE_STYLES[job["state"]])
 
 
-def _write_tails(client: Client, job: Job) -> None:
+def _write_tails(client: Session, job: Job) -> None:
     marks = {"stdout": "|", "stderr": "!"}
     for stream, data in _tails(client, job):
         lines = data.decode("utf-8", "surrogateescape").removesuffix("\n")
@@ -186,7 +189,7 @@ def show(connector: Connector, *, job_id: str, env: bool, as_json: bool) -> None
         show_view(view)
 
 
-def whole_view(client: Client, job_id: str, *, env: bool = False) -> Job:
+def whole_view(client: Session, job_id: str, *, env: bool = False) -> Job:
     """Return a job with all its attempts, however many replies that takes."""
     view: Job = client.call("get", {"id": job_id, "env": env})
     parts = [view["attempts"]]

@@ -10,7 +10,7 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.params import JOB_ID
-from queuectl.client import Client
+from queuectl.session import Session
 from queuectl_protocol.limits import MAX_LOG_CHUNK
 
 STREAMS = ("stdout", "stderr")
@@ -76,12 +76,12 @@ def write(stream: str, data: bytes) -> None:
     output.copy(sys.stdout if stream == "stdout" else sys.stderr, data)
 
 
-def _last_run(client: Client, job_id: str) -> int:
+def _last_run(client: Session, job_id: str) -> int:
     runs: int = client.call("get", {"id": job_id})["job"]["runs"]
     return runs
 
 
-def _copy(client: Client, params: dict[str, Any], tail: int | None) -> None:
+def _copy(client: Session, params: dict[str, Any], tail: int | None) -> None:
     """Copy what is there now: a job that writes on is not chased for ever."""
     start: dict[str, Any] = {"offset": 0} if tail is None else {"tail": tail}
     part = client.call("logs.read", {**params, **start, "limit": MAX_LOG_CHUNK})

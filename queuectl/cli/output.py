@@ -5,7 +5,6 @@ but these functions, which escape it; a job's own output is bytes and goes throu
 ``copy``.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,9 @@ from queuectl.cli import text
 
 if TYPE_CHECKING:
     from queuectl.cli.table import Column, Row
+
+NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
+"""What is worth saying wherever jobs are and nothing will run them."""
 
 USUAL_WIDTH = 80
 """Columns."""
@@ -64,8 +66,7 @@ def line(content: str = "") -> None:
 
 def lines(contents: Iterable[str]) -> None:
     """Write lines of data to stdout."""
-    for content in contents:
-        line(content)
+    sys.stdout.write("".join([f"{content}\n" for content in contents]))
 
 
 def flush() -> None:
@@ -128,12 +129,12 @@ def document(value: Any) -> None:
     It is ASCII: what could act on a terminal is escaped, and bytes that are not UTF-8
     are lone surrogates (``\udc80`` to ``\udcff``), as they are in Python.
     """
-    line(json.dumps(value, indent=2, default=_as_text))
+    line(_json(value, indent=2))
 
 
 def json_line(value: Any) -> None:
     """Write a JSON value as one line, and send it on at once."""
-    line(json.dumps(value, default=_as_text))
+    line(_json(value))
     sys.stdout.flush()
 
 
@@ -145,9 +146,15 @@ def array(values: Iterable[Any]) -> None:
 def _array(values: Iterable[Any]) -> Iterator[str]:
     before = "[\n"
     for value in values:
-        yield before + json.dumps(value, default=_as_text)
+        yield before + _json(value)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    import json  # noqa: PLC0415 - most commands write none
+
+    return json.dumps(value, indent=indent, default=_as_text)
 
 
 def _as_text(value: Any) -> str:

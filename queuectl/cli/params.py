@@ -1,20 +1,18 @@
 """The types of options and arguments: what click checks before anything is sent."""
 
+from __future__ import annotations
+
 import os
 import time
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from queuectl.cli import times
-from queuectl_protocol import units
-from queuectl_protocol.vocabulary import JobState
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # ParamType takes a type argument since click 8.4, and must not be given one before.
-
-STATE = click.Choice([state.value for state in JobState])
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -28,6 +26,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         """Return seconds."""
         if isinstance(value, int | float):
             return float(value)
+        from queuectl_protocol import units  # noqa: PLC0415 - not in every command
+
         try:
             duration = units.parse_duration(value)
         except ValueError as error:
@@ -46,6 +46,9 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
         """Return RFC 3339."""
+        from queuectl.cli import times  # noqa: PLC0415 - not in every command
+        from queuectl_protocol import units  # noqa: PLC0415 - as above
+
         try:
             return units.format_time(times.parse_at(value, now=time.time()))
         except (ValueError, OverflowError) as error:

@@ -15,8 +15,6 @@ TITLES = {
     "cancelled": "Cancelled",
 }
 
-NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
-
 
 @click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
@@ -39,4 +37,4 @@ def status(connector: Connector, *, as_json: bool) -> None:
     if counts["draining"]:
         output.note("the daemon is stopping: it begins no jobs")
     elif counts["pending"] and not workers["active"]:
-        output.note(NO_WORKERS)
+        output.note(output.NO_WORKERS)

@@ -5,14 +5,13 @@ before ``escape`` has made control characters visible.
 """
 
 import re
-from unicodedata import combining, east_asian_width
 
 ELLIPSIS = "…"
 
 SGR = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 """Styles by name: the numbers of Select Graphic Rendition (ECMA-48)."""
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_COLOUR = r"\x1b\[[0-9;:]*m"
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -47,7 +46,7 @@ def plain(line: str) -> str:
     drawing; tabs are spaces. What else does not print is still to be escaped.
     """
     last = line.rstrip("\r").rpartition("\r")[2]
-    return _COLOUR.sub("", last).expandtabs()
+    return re.sub(_COLOUR, "", last).expandtabs()
 
 
 def width(text: str) -> int:
@@ -58,6 +57,11 @@ def width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
+    from unicodedata import (  # noqa: PLC0415 - most text is ASCII
+        combining,
+        east_asian_width,
+    )
+
     if combining(character):
         return 0
     return 2 if east_asian_width(character) in {"W", "F"} else 1

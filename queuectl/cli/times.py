@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, tzinfo
 
 from queuectl_protocol import units
 
-_LOCAL = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
-_CLOCK = re.compile(r"\d\d?:\d\d(:\d\d)?")
+_LOCAL = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"
+_CLOCK = r"\d\d?:\d\d(:\d\d)?"
 
 
 def parse_at(text: str, *, now: float, zone: tzinfo | None = None) -> int:
@@ -24,9 +24,9 @@ def parse_at(text: str, *, now: float, zone: tzinfo | None = None) -> int:
         ValueError: it is none of these, or a time that the clocks skip.
     """
     text = text.strip()
-    if _CLOCK.fullmatch(text):
+    if re.fullmatch(_CLOCK, text):
         return _next_occurrence(text, now, zone)
-    if _LOCAL.fullmatch(text):
+    if re.fullmatch(_LOCAL, text):
         return _milliseconds(datetime.fromisoformat(text), zone)
     try:
         return units.parse_time(text)

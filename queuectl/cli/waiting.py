@@ -10,7 +10,7 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.params import DURATION, JOB_ID
-from queuectl.client import Client
+from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES
 
 
@@ -62,7 +62,7 @@ class Waiting:
         self._deadline = deadline
         self.jobs: dict[str, dict[str, Any]] = {}
 
-    def run(self, client: Client) -> None:
+    def run(self, client: Session) -> None:
         """Wait for all that are left.
 
         Raises:
@@ -75,7 +75,7 @@ class Waiting:
         for job_id in left:
             self.jobs[job_id] = self._wait(client, job_id)
 
-    def _wait(self, client: Client, job_id: str) -> dict[str, Any]:
+    def _wait(self, client: Session, job_id: str) -> dict[str, Any]:
         params: dict[str, Any] = {"id": job_id}
         if self._deadline is not None:
             params["timeout"] = max(0.0, self._deadline - time.monotonic())

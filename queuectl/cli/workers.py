@@ -12,7 +12,7 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.params import DURATION
 from queuectl.cli.table import Column
-from queuectl.client import Client
+from queuectl.session import Session
 
 MAX_WORKERS = 256
 
@@ -151,7 +151,7 @@ class _StopRequested(BaseException):
     """A signal asked for the end."""
 
 
-def _stay(connector: Connector, client: Client, numbers: list[int]) -> int:
+def _stay(connector: Connector, client: Session, numbers: list[int]) -> int:
     """Wait for a signal or for the daemon's end; stop these workers."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # One that our parent had ignored stays ignored: see nohup(1).

@@ -88,6 +88,7 @@ class DaemonConfig:
     max_batch: int = _default("max_batch")
     max_connections: int = _default("max_connections")
     max_inflight: int = _default("max_inflight")
+    max_buffered: int = _default("max_buffered")
     max_page: int = _default("max_page")
     roles: Roles = field(default_factory=Roles)
     config_file: Path | None = None

@@ -257,6 +257,17 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 doc="unanswered requests of one connection",
             ),
             Option(
+                key="max_buffered",
+                kind=Kind.SIZE,
+                default=256 * _MIB,
+                minimum=_MIB,
+                maximum=1024 * 1024 * _MIB,
+                applies=Applies.RELOAD,
+                doc="bytes that all clients together have under way: incomplete "
+                "frames, requests that wait, unread replies. Never less than twice "
+                "max_frame",
+            ),
+            Option(
                 key="max_page",
                 kind=Kind.COUNT,
                 default=limits.MAX_PAGE,

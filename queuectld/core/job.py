@@ -40,9 +40,12 @@ class Submission:
     submitter: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A job as it stands.
+    """A job as it stands. Nobody changes one: ``lifecycle`` makes another.
+
+    Not frozen, as that makes one four times as costly to construct, and each run of a
+    job constructs four.
 
     Attributes:
         seq: the sequence number: order among equals, and the id when none was given.

@@ -187,8 +187,8 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
     event = event_of(end)
     losses = job.losses + 1 if event is Event.LOSE else 0
     state = target(job, event)
-    # What was interrupted, or never began, does not count, even if the job was cancelled
-    # meanwhile; nor does what goes back to the queue.
+    # What was interrupted, or never began, does not count, even if the job was
+    # cancelled meanwhile; nor does what goes back to the queue.
     uncounted = end.reason is Reason.INTERRUPTED or state is JobState.PENDING
     attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES

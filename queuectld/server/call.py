@@ -9,6 +9,7 @@ from typing import Any
 from queuectl_protocol.vocabulary import Role
 from queuectld.server.context import Context
 from queuectld.server.inotify import Watcher
+from queuectld.server.intake import Intake
 from queuectld.server.method import Method
 from queuectld.server.outbox import Outbox
 
@@ -21,6 +22,7 @@ class Service:
         methods: the table, by name.
         files: tells when output files grow.
         connections: one object for each, for as long as it or a request of it lives.
+        intake: what they all hold together.
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
     """
@@ -29,6 +31,7 @@ class Service:
     methods: Mapping[str, Method]
     files: Watcher = field(default_factory=Watcher)
     connections: set[Any] = field(default_factory=set)
+    intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

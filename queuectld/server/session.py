@@ -2,20 +2,22 @@
 
 Requests run side by side and are answered in the order in which they end. Nothing
 here grows with what a client sends or fails to read: past a limit the socket is not
-read, and the client waits in its own write.
+read, and the client waits in its own write. What came waits as bytes, and is read when
+it may begin: read, it takes many times as much.
 """
 
 import asyncio
 import os
 from collections import deque
 from functools import partial
+from typing import Any
 
 from queuectl_protocol import __version__
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import access, params
+from queuectld.server import access, intake, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.errors import (
     ForbiddenError,
@@ -54,7 +56,9 @@ class Session(asyncio.Protocol):
         self._connection = ServerConnection(
             config.max_frame, CONTAINERS_OF_A_JOB * config.max_batch
         )
-        self._waiting: deque[Request | BadMessageError] = deque()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_size = 0
+        self._noted = 0
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
         self._short = 0
         self._held = 0
@@ -90,25 +94,29 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take requests from the client."""
         try:
-            self._waiting += self._connection.receive_data(data)
+            frames = self._connection.receive_frames(data)
         except FrameTooLargeError as error:
+            self._drop()
             self._close(ErrorCode.FRAME_TOO_LARGE, str(error))
             return
-        self._proceed()
+        self._waiting += frames
+        self._waiting_size += sum(map(len, frames))
+        self.proceed()
 
     def pause_writing(self) -> None:
         """The client does not read."""
         self._outbox.pause()
+        self._note()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._outbox.resume()
-        self._proceed()
+        self.proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client is gone: end what only it has a use for, let the rest be done."""
         self._lost = True
-        self._waiting.clear()
+        self._drop()
         self._service.context.scheduler.staff.release(self._peer)
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
@@ -123,8 +131,9 @@ class Session(asyncio.Protocol):
         """Take no more requests; close when those at work are answered."""
         self._finishing = True
         self._transport.pause_reading()
-        while self._waiting:
-            self._outbox.refuse(self._waiting.popleft().id, ShuttingDownError())
+        for frame in self._waiting:
+            self._outbox.refuse(self._connection.read(frame).id, ShuttingDownError())
+        self._drop()
         for task, method in self._tasks.values():
             if method.waits:
                 task.cancel()
@@ -133,6 +142,19 @@ class Session(asyncio.Protocol):
     def abort(self) -> None:
         """Close without waiting for a client that does not read."""
         self._transport.abort()
+
+    def give_up(self) -> None:
+        """Close: all clients together hold too much, and this one holds most."""
+        _log.warning("client_holds_too_much", **self._who(), size=self._noted)
+        self._drop()
+        if self._outbox.paused:
+            self._transport.abort()  # it would not read why
+            return
+        self._close(
+            ErrorCode.TOO_MANY_REQUESTS,
+            "all clients together have more under way than max_buffered allows, and "
+            "this one has most; try again later, or in smaller requests",
+        )
 
     def _turn_away(self) -> None:
         _log.warning("client_refused", uid=self._peer.uid, pid=self._peer.pid)
@@ -159,14 +181,17 @@ class Session(asyncio.Protocol):
 
     # -- requests -----------------------------------------------------------------
 
-    def _proceed(self) -> None:
+    def proceed(self) -> None:
         """Start what may be started; read on when nothing is left of what was read."""
         while self._waiting and self._has_room():
-            self._start(self._waiting.popleft())
+            frame = self._waiting.popleft()
+            self._waiting_size -= len(frame)
+            self._start(frame)
         if self._waiting:
             self._transport.pause_reading()
         elif not self._finishing:
             self._transport.resume_reading()
+        self._note()
 
     def _has_room(self) -> bool:
         config = self._service.context.config()
@@ -174,9 +199,30 @@ class Session(asyncio.Protocol):
             self._short < config.max_inflight
             and self._held < config.max_frame
             and not self._outbox.paused
+            and self._service.intake.admits(self, len(self._waiting[0]))
         )
 
-    def _start(self, message: Request | BadMessageError) -> None:
+    def _note(self) -> None:
+        """Have it counted what this connection holds, if that is anything."""
+        size = self._connection.pending + self._waiting_size
+        if self._outbox.paused:
+            size += self._transport.get_write_buffer_size()
+        if size or self._noted:
+            self._noted = size
+            config = self._service.context.config()
+            # One frame, and as much unread, is what each connection may have.
+            limit = max(config.max_buffered, 2 * config.max_frame)
+            self._service.intake.hold(self, size, limit)
+
+    def _drop(self) -> None:
+        """Hold nothing of what came any more, and take nothing more."""
+        self._connection.forget()
+        self._waiting.clear()
+        self._waiting_size = self._noted = 0
+        self._service.intake.hold(self, 0, 0)
+
+    def _start(self, frame: bytes) -> None:
+        message = self._connection.read(frame)
         if isinstance(message, BadMessageError):
             self._outbox.fail(message.id, ErrorCode.BAD_REQUEST, str(message))
             return
@@ -187,13 +233,18 @@ class Session(asyncio.Protocol):
             return
         try:
             method = self._method(message.method)
-        except (UnknownMethodError, TooManyRequestsError) as error:
-            self._outbox.refuse(message.id, error)
+            arguments = self._arguments(method, message)
+        except Exception as error:  # noqa: BLE001 - the boundary of all checks
+            self._refuse(message.id, message.method, error)
             return
+        size = len(frame)
+        weight = intake.weight(method, arguments, size)
+        self._service.intake.begin(weight)
         self._short += not method.waits
-        self._held += message.size
-        task = asyncio.create_task(self._answer(message, method))
-        task.add_done_callback(partial(self._answered, message, method))
+        self._held += size
+        task = asyncio.create_task(self._answer(message.id, method, arguments))
+        ended = partial(self._answered, message.id, method, size, weight)
+        task.add_done_callback(ended)
         self._tasks[message.id] = task, method
 
     def _method(self, name: str) -> Method:
@@ -208,32 +259,41 @@ class Session(asyncio.Protocol):
             )
         return method
 
-    async def _answer(self, request: Request, method: Method) -> None:
+    def _arguments(self, method: Method, request: Request) -> dict[str, Any]:
+        if not self._peer.may(method.role):
+            raise ForbiddenError(method.name, method.role, self._peer.role)
+        return params.checked(method.params, request.params)
+
+    async def _answer(
+        self, request_id: int | str, method: Method, arguments: dict[str, Any]
+    ) -> None:
         try:
             if method.bulky:
                 async with self._outbox.room():
-                    await self._call(request, method)
+                    await self._call(request_id, method, arguments)
             else:
-                await self._call(request, method)
+                await self._call(request_id, method, arguments)
         except Exception as error:  # noqa: BLE001 - the boundary of all handlers
-            code = refusal(error).code
-            if code is ErrorCode.INTERNAL:
-                _log.exception("request_failed", error, method=method.name)
-            elif code is ErrorCode.FORBIDDEN:
-                _log.warning(
-                    "request_denied", method=method.name, **self._who(), why=str(error)
-                )
-            self._outbox.refuse(request.id, error)
+            self._refuse(request_id, method.name, error)
 
-    async def _call(self, request: Request, method: Method) -> None:
-        if not self._peer.may(method.role):
-            raise ForbiddenError(method.name, method.role, self._peer.role)
-        arguments = params.checked(method.params, request.params)
+    async def _call(
+        self, request_id: int | str, method: Method, arguments: dict[str, Any]
+    ) -> None:
         if method.audit is not None:
             told = {name: arguments[name] for name in method.audit}
             _log.info("requested", method=method.name, **self._who(), **told)
-        call = Call(request.id, self._service, self._peer)
-        self._outbox.reply(request.id, await method.handler(call, **arguments))
+        call = Call(request_id, self._service, self._peer)
+        self._outbox.reply(request_id, await method.handler(call, **arguments))
+
+    def _refuse(self, request_id: int | str, method: str, error: Exception) -> None:
+        code = refusal(error).code
+        if code is ErrorCode.INTERNAL:
+            _log.exception("request_failed", error, method=method)
+        elif code is ErrorCode.FORBIDDEN:
+            _log.warning(
+                "request_denied", method=method, **self._who(), why=str(error)
+            )
+        self._outbox.refuse(request_id, error)
 
     def _who(self) -> dict[str, object]:
         """Return what the log says of the client."""
@@ -241,20 +301,26 @@ class Session(asyncio.Protocol):
         return {"uid": peer.uid, "pid": peer.pid, "role": peer.role}
 
     def _answered(
-        self, request: Request, method: Method, task: asyncio.Task[None]
+        self,
+        request_id: int | str,
+        method: Method,
+        size: int,
+        weight: int,
+        task: asyncio.Task[None],
     ) -> None:
         if task.cancelled():
             # By us: see finish. When the client is gone, nobody reads this.
-            self._outbox.refuse(request.id, ShuttingDownError())
-        del self._tasks[request.id]
+            self._outbox.refuse(request_id, ShuttingDownError())
+        del self._tasks[request_id]
         self._short -= not method.waits
-        self._held -= request.size
+        self._held -= size
         if self._lost:
             self._leave_if_over()
         elif self._finishing:
             self._close_if_finished()
         else:
-            self._proceed()
+            self.proceed()
+        self._service.intake.end(weight)
 
     def _greeting(self) -> dict[str, object]:
         context = self._service.context

@@ -265,8 +265,6 @@ class Pool:
             case wire.Ready():
                 worker.ready = True
                 self._listener.worker_ready(worker)
-            case wire.Started():
-                pass  # who needs the job's pid reads the worker's record
             case wire.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case wire.Trouble():

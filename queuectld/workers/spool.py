@@ -107,9 +107,16 @@ def leases(spool_dir: str) -> list[int]:
     Raises:
         OSError: the directory cannot be read.
     """
-    names = (name for name in os.listdir(spool_dir) if name.endswith(_SUFFIX))
-    stems = (name.removesuffix(_SUFFIX) for name in names)
-    return sorted(int(stem) for stem in stems if stem.isdecimal())
+    return _leases(spool_dir, _SUFFIX)
+
+
+def drafts(spool_dir: str) -> list[int]:
+    """Return the leases that have a draft: their workers were killed writing it.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    return _leases(spool_dir, _draft(_SUFFIX))
 
 
 def remove(spool_dir: str, lease: int) -> None:
@@ -131,6 +138,12 @@ def set_aside(spool_dir: str, lease: int) -> str:
     aside = f"{name}.bad"
     os.rename(name, aside)
     return aside
+
+
+def _leases(spool_dir: str, suffix: str) -> list[int]:
+    names = (name for name in os.listdir(spool_dir) if name.endswith(suffix))
+    stems = (name.removesuffix(suffix) for name in names)
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
 def _draft(name: str) -> str:

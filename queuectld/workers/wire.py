@@ -110,20 +110,6 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """Worker: the job's main process runs.
-
-    Attributes:
-        pid: the main process, which leads the job's session.
-        started_at: milliseconds since 1970 (UTC).
-    """
-
-    lease: int
-    pid: int
-    started_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """Worker: the run ended and none of its processes is left."""
 
@@ -143,7 +129,7 @@ class Trouble:
 
 
 ToWorker = Hello | Run | End | Ack | Stop
-ToDaemon = Ready | Started | Finished | Trouble
+ToDaemon = Ready | Finished | Trouble
 Message = ToWorker | ToDaemon
 
 _TYPES: dict[str, type[Any]] = {
@@ -153,7 +139,6 @@ _TYPES: dict[str, type[Any]] = {
     "ack": Ack,
     "stop": Stop,
     "ready": Ready,
-    "started": Started,
     "finished": AttemptEnd,
     "trouble": Trouble,
 }

@@ -226,7 +226,6 @@ class Worker:
             return
         self._running = Running(order, main, files, self._clock)
         self._write_record(self._occupied(order, main))
-        self._link.send(wire.Started(order.lease, main.pid, self._running.started_at))
 
     def _wait_for_room(self, order: wire.Run, error: OSError) -> None:
         if self._retry_at == math.inf:

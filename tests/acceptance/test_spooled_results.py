@@ -59,3 +59,19 @@ def test_a_result_that_cannot_be_read_now_is_read_later(home: Home) -> None:
     assert home.reasons(job) == ["exit"]
     assert (home.work / "runs").read_text() == "1\n"
     waiting.until(lambda: not list(file.parent.iterdir()), "it is cleared")
+
+
+def test_the_draft_of_a_result_on_record_is_swept_away(home: Home) -> None:
+    """Its worker was killed in the middle of spooling what was committed already."""
+    home.ctl("worker", "start")
+    job = home.enqueue("true")
+    home.ended(job)
+    (attempt,) = home.ask("get", id=job)["attempts"]
+    home.kill(home.daemon)
+    waiting.until(home.gone, "the worker has ended")
+    draft = home.root / "spool" / f"{attempt['lease']}.json.tmp"
+    draft.write_text('{"version": 1, "store"')
+
+    home.serve()
+    assert not draft.exists()
+    assert home.reasons(job) == ["exit"]

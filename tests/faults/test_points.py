@@ -160,8 +160,7 @@ def test_a_result_that_was_committed_is_not_told_again(home: Home) -> None:
 
 WORKER = {
     "after the spawn, before its record": Point(("pwrite64",), 1),
-    "after its record, before it told": Point(("write",), 1),
-    "after the job's exit, before the report": Point(("write",), 2),
+    "after the job's exit, before the report": Point(("write",), 1),
 }
 
 

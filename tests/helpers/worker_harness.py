@@ -110,8 +110,18 @@ class WorkerHarness:
         """Give the worker a job and wait until its process is there."""
         order = self.order(command, **fields)
         self.send(order)
-        assert self.receive(wire.Started).lease == order.lease
+        self.started(order)
         return order
+
+    def started(self, order: wire.Run) -> WorkerRecord:
+        """Wait until the job's process is there; return the record that names it."""
+
+        def record() -> WorkerRecord | None:
+            found = self.record()
+            there = found and found.lease == order.lease and found.job_pid
+            return found if there else None
+
+        return waiting.until(record, "the record to name the job's process")
 
     def run(self, command: str | tuple[str, ...], **fields: Any) -> AttemptEnd:
         """Run a job to its end and acknowledge it."""

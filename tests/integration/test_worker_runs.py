@@ -326,10 +326,9 @@ def test_start_ticks_are_the_kernels(worker: WorkerHarness) -> None:
     for _ in range(30):
         order = worker.order("exec sleep 60")
         worker.send(order)
-        pid = worker.receive(wire.Started).pid
-        record = worker.record()
-        assert record is not None
-        assert record.job_ticks == procfs.start_ticks(pid)
+        record = worker.started(order)
+        assert record.job_pid is not None
+        assert record.job_ticks == procfs.start_ticks(record.job_pid)
         worker.send(wire.End(order.lease, Reason.CANCELLED, 0))
         worker.finished()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors
+from queuectl import errors, session
 from queuectl.cli import connector
 from queuectl.cli.connector import Connector
 from queuectl.cli.waiting import Waiting
@@ -27,7 +27,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(connector, "Client", client)
+    monkeypatch.setattr(session, "Session", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
     return answers
 

@@ -1,6 +1,5 @@
 """Following: every byte once, whatever happens to the daemon."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from helpers.fakeclient import FakeClient, FakeStream
@@ -17,12 +16,9 @@ def _data(run: int, stream: str, offset: int, data: bytes) -> dict[str, Any]:
 class _Connections(Connector):
     """Gives one client after the other."""
 
-    __slots__ = ("_clients",)
-    _clients: Iterator[FakeClient]
-
     def __init__(self, *clients: FakeClient) -> None:
         super().__init__(None, True)
-        object.__setattr__(self, "_clients", iter(clients))
+        self._clients = iter(clients)
 
     def connect(self, *, autostart: bool = True) -> Any:  # noqa: ARG002
         return next(self._clients)

@@ -20,7 +20,6 @@ EVERY: tuple[wire.Message, ...] = (
     wire.Ack(1),
     wire.Stop(),
     wire.Ready(77),
-    wire.Started(1, 78, 1_800_000_000_000),
     wire.Finished(AttemptEnd(1, 5, 6, Reason.EXIT, 0, None, "m", 1, 2, 3, 4, 5)),
     wire.Finished(AttemptEnd(1, None, 6, Reason.INTERRUPTED)),
     wire.Trouble(None, "no space"),

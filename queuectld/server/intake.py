@@ -1,0 +1,92 @@
+"""What clients make the daemon hold, over all connections: counted, and bounded.
+
+Each connection has bounds of its own, and there may be a thousand. Whoever sends small
+requests and reads the replies holds nothing between two turns, and is not counted.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from queuectld.server.method import Method
+
+LARGE = 64 * 1024
+"""Bytes from which a request is a large one."""
+
+AT_WORK = 16 * 1024 * 1024
+"""Bytes of large requests that are read and carried out side by side: the others wait
+as they came. Read, each byte may take twenty: as many words of two letters as fit into
+8 MiB take 170 MB."""
+
+
+class Holder(Protocol):
+    """A connection, as far as it holds something."""
+
+    def give_up(self) -> None:
+        """Close, and hold nothing from now on."""
+
+    def proceed(self) -> None:
+        """Begin what may be begun by now."""
+
+
+class Intake:
+    """The account of all connections.
+
+    Attributes:
+        held: bytes of frames that are not complete, of requests that did not begin,
+            and of replies that are not read.
+    """
+
+    def __init__(self) -> None:
+        self._holders: dict[Holder, int] = {}
+        self._at_work = 0
+        self._queue: dict[Holder, None] = {}
+        self.held = 0
+
+    def hold(self, holder: Holder, size: int, limit: int) -> None:
+        """Note what a connection holds now; over the limit, close who holds most.
+
+        Not to read on would not do: all might be waiting to complete a frame. Who
+        holds less than the limit's share of each connection is never closed.
+        """
+        self.held += size - self._holders.pop(holder, 0)
+        if size:
+            self._holders[holder] = size
+        while self.held > limit:
+            most = max(self._holders, key=self._holders.__getitem__)
+            self.held -= self._holders.pop(most)
+            most.give_up()
+
+    def admits(self, holder: Holder, size: int) -> bool:
+        """Whether a request may begin now; else its connection is told to proceed.
+
+        Small ones may come to as much again, lest large ones hold them up.
+        """
+        limit = AT_WORK if size >= LARGE else 2 * AT_WORK
+        if self._at_work + size <= limit or not self._at_work:
+            return True
+        self._queue[holder] = None
+        return False
+
+    def begin(self, weight: int) -> None:
+        """A request is at work."""
+        self._at_work += weight
+
+    def end(self, weight: int) -> None:
+        """It has ended: let others have their turn."""
+        self._at_work -= weight
+        if self._queue:
+            waiting, self._queue = self._queue, {}
+            for holder in waiting:
+                holder.proceed()
+
+
+def weight(method: Method, arguments: Mapping[str, Any], size: int) -> int:
+    """Return what a request counts while it is at work: 0, or the bytes it came in.
+
+    Checked arguments are short, but for lists and maps. What may wait for its client
+    must not count, or a client could hold up all the others.
+    """
+    if method.waits or method.bulky:
+        return 0
+    large = any(isinstance(value, list | dict) for value in arguments.values())
+    return size if large else 0
