@@ -263,9 +263,9 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 minimum=_MIB,
                 maximum=1024 * 1024 * _MIB,
                 applies=Applies.RELOAD,
-                doc="bytes that all clients together have under way: incomplete "
-                "frames, requests that wait, unread replies. Never less than twice "
-                "max_frame",
+                doc="bytes that all clients together may have under way: frames that "
+                "are not complete, requests that wait, replies that are not read; "
+                "twice max_frame if that is more",
             ),
             Option(
                 key="max_page",

@@ -56,6 +56,11 @@ class Intake:
             self.held -= self._holders.pop(most)
             most.give_up()
 
+    def release(self, holder: Holder) -> None:
+        """A connection holds nothing any more, nor will it."""
+        self.held -= self._holders.pop(holder, 0)
+        self._queue.pop(holder, None)
+
     def admits(self, holder: Holder, size: int) -> bool:
         """Whether a request may begin now; else its connection is told to proceed.
 

@@ -219,7 +219,7 @@ class Session(asyncio.Protocol):
         self._connection.forget()
         self._waiting.clear()
         self._waiting_size = self._noted = 0
-        self._service.intake.hold(self, 0, 0)
+        self._service.intake.release(self)
 
     def _start(self, frame: bytes) -> None:
         message = self._connection.read(frame)

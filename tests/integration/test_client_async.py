@@ -225,7 +225,8 @@ def test_a_stream_yields_its_events_then_has_its_result(serve: Serve) -> None:
 
 def test_a_slow_reader_holds_up_its_stream_and_nothing_else(serve: Serve) -> None:
     """Events wait in the daemon, not in this process; calls are answered."""
-    held, count, size = threading.Event(), 400, 100_000
+    # Events are small against the buffer: the flood must not be stuck within one.
+    held, count, size = threading.Event(), 4000, 10_000
 
     def flood(peer: Peer, request: Request) -> None:
         for n in range(1, count + 1):

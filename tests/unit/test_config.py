@@ -38,6 +38,7 @@ def test_nothing_said_means_the_documented_defaults(home: Path) -> None:
         "max_batch": 10_000,
         "max_connections": 1000,
         "max_inflight": 1000,
+        "max_buffered": 256 * 1024**2,
         "max_page": 1000,
     }
     assert set(loaded.origins.values()) == {"default"}
