@@ -226,14 +226,10 @@ def typed(served: Daemon, user: User, *arguments: str) -> tuple[int, str, str]:
         os.chdir("/")
         sys.stdin = io.TextIOWrapper(io.BytesIO())
         out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in "12")
-        code: Any = 0
         with redirect_stdout(out), redirect_stderr(err):
-            try:
-                cli.main(arguments)
-            except SystemExit as end:
-                code = end.code
+            code = cli.run(arguments)
         texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-        return code or 0, texts[0], texts[1]
+        return code, texts[0], texts[1]
 
     code, out, err = in_child(user, run)
     return code, out, err

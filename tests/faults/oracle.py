@@ -15,8 +15,9 @@ Check = Callable[[Evidence], Iterator[str]]
 
 STATES = ("pending", "processing", "completed", "failed", "dead", "cancelled")
 
-UNCOUNTED = ("interrupted", "cancelled")
-"""Reasons of attempts that somebody asked to end: they cost no retry."""
+UNCOUNTED = ("interrupted",)
+"""Reasons of attempts that the protocol says do not count. One that ended because its
+job was cancelled counts: it ran for its owner, and ended for its owner."""
 
 
 def judge(evidence: Evidence) -> list[str]:
