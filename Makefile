@@ -4,10 +4,13 @@
 #   make check   what CI demands: lint and test
 #   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
 #   make fuzz    what clients' bytes go through, with atheris: FUZZ_SECONDS
+#   make bench   how fast it is, beside the floors of this machine: BENCH, BENCH_ROUNDS
 #   make power-loss   that many power cuts: POWER_CUTS
 
 PYTHON ?= python3
 POWER_CUTS ?= 20000
+BENCH ?=
+BENCH_ROUNDS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,7 +22,7 @@ FUZZ_PIP := $(FUZZ_VENV)/bin/python -m pip install --quiet \
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test soak power-loss fuzz lint format check docs clean
+.PHONY: venv demo test bench soak power-loss fuzz lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -38,6 +41,10 @@ demo: $(VENV)/.installed
 
 test: venv
 	$(BIN)/python -m pytest -m "not slow"
+
+bench: venv
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH) \
+		--rounds $(BENCH_ROUNDS) --into build
 
 soak: venv
 	PYTHONPATH=tests $(BIN)/python -m faults.soak

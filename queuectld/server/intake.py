@@ -4,6 +4,7 @@ Each connection has bounds of its own, and there may be a thousand. Whoever send
 requests and reads the replies holds nothing between two turns, and is not counted.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -12,10 +13,14 @@ from queuectld.server.method import Method
 LARGE = 64 * 1024
 """Bytes from which a request is a large one."""
 
-AT_WORK = 16 * 1024 * 1024
+AT_WORK = 8 * 1024 * 1024
 """Bytes of large requests that are read and carried out side by side: the others wait
 as they came. Read, each byte may take twenty: as many words of two letters as fit into
 8 MiB take 170 MB."""
+
+REPLIES_AT_WORK = 16
+"""Large replies that are made side by side: more are no faster, as the store reads for
+one at a time."""
 
 
 class Holder(Protocol):
@@ -34,6 +39,7 @@ class Intake:
     Attributes:
         held: bytes of frames that are not complete, of requests that did not begin,
             and of replies that are not read.
+        replies: held by who makes a large reply, which must not wait for its client.
     """
 
     def __init__(self) -> None:
@@ -41,20 +47,31 @@ class Intake:
         self._at_work = 0
         self._queue: dict[Holder, None] = {}
         self.held = 0
+        self.replies = asyncio.Semaphore(REPLIES_AT_WORK)
 
     def hold(self, holder: Holder, size: int, limit: int) -> None:
-        """Note what a connection holds now; over the limit, close who holds most.
+        """Note what a connection holds now; over the limit, close who holds too much.
 
-        Not to read on would not do: all might be waiting to complete a frame. Who
-        holds less than the limit's share of each connection is never closed.
+        Not to read on would not do: all might be waiting to complete a frame.
         """
-        self.held += size - self._holders.pop(holder, 0)
+        self.held += size - self._holders.get(holder, 0)
         if size:
             self._holders[holder] = size
+        else:
+            self._holders.pop(holder, None)
         while self.held > limit:
-            most = max(self._holders, key=self._holders.__getitem__)
-            self.held -= self._holders.pop(most)
-            most.give_up()
+            longest = self._most_tiresome()
+            self.held -= self._holders.pop(longest)
+            longest.give_up()
+
+    def _most_tiresome(self) -> Holder:
+        """Return who has held something for longest, of those with half a share.
+
+        Not who holds most: that may be somebody who was just sent a page, and is about
+        to read it. Not the oldest of all: that may be a slow one that holds little.
+        """
+        share = self.held / len(self._holders)
+        return next(each for each, size in self._holders.items() if 2 * size >= share)
 
     def release(self, holder: Holder) -> None:
         """A connection holds nothing any more, nor will it."""

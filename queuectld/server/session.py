@@ -99,6 +99,8 @@ class Session(asyncio.Protocol):
             self._drop()
             self._close(ErrorCode.FRAME_TOO_LARGE, str(error))
             return
+        if frames and self._noted:
+            self._service.intake.release(self)  # it gets on, and is no old holder
         self._waiting += frames
         self._waiting_size += sum(map(len, frames))
         self.proceed()
@@ -144,7 +146,7 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
     def give_up(self) -> None:
-        """Close: all clients together hold too much, and this one holds most."""
+        """Close: all clients together hold too much, and this one has for longest."""
         _log.warning("client_holds_too_much", **self._who(), size=self._noted)
         self._drop()
         if self._outbox.paused:
@@ -153,7 +155,7 @@ class Session(asyncio.Protocol):
         self._close(
             ErrorCode.TOO_MANY_REQUESTS,
             "all clients together have more under way than max_buffered allows, and "
-            "this one has most; try again later, or in smaller requests",
+            "this one has had for longest; try again later, or in smaller requests",
         )
 
     def _turn_away(self) -> None:
@@ -269,7 +271,7 @@ class Session(asyncio.Protocol):
     ) -> None:
         try:
             if method.bulky:
-                async with self._outbox.room():
+                async with self._outbox.room(), self._service.intake.replies:
                     await self._call(request_id, method, arguments)
             else:
                 await self._call(request_id, method, arguments)
@@ -290,9 +292,7 @@ class Session(asyncio.Protocol):
         if code is ErrorCode.INTERNAL:
             _log.exception("request_failed", error, method=method)
         elif code is ErrorCode.FORBIDDEN:
-            _log.warning(
-                "request_denied", method=method, **self._who(), why=str(error)
-            )
+            _log.warning("request_denied", method=method, **self._who(), why=str(error))
         self._outbox.refuse(request_id, error)
 
     def _who(self) -> dict[str, object]:

@@ -16,7 +16,7 @@ import pytest
 from faults.watching import MIB, Watch
 from helpers import waiting
 from helpers.daemon import Daemon, a_daemon
-from helpers.rawclient import RawClient
+from helpers.rawclient import PATIENCE, RawClient
 from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_FRAME
@@ -212,6 +212,134 @@ def test_followers_who_never_read_cost_a_piece_each(
             watch.ping(other)
         assert watch.grown() < 50
         watch.report("100 never read their streams of 20 MB")
+
+
+# -- all together ---------------------------------------------------------------------
+
+BUFFERED = 32
+
+
+@pytest.fixture
+def narrow() -> Iterator[Daemon]:
+    """A daemon whose clients may have little under way, all together."""
+    with a_daemon("--max-buffered", f"{BUFFERED}MiB") as served:
+        yield served
+
+
+def test_half_frames_are_bounded_over_all_connections(narrow: Daemon) -> None:
+    """Who holds most is told to come again; the others complete what they began."""
+    with narrow.connect() as other, ExitStack() as stack:
+        other.greeting()
+        watch = Watch(narrow.process.pid)
+        frame = a_batch(6 * MIB)
+        begun = len(frame) - 1
+        crowd = [stack.enter_context(narrow.connect()) for _ in range(60)]
+        gone = 0
+        for client in crowd:
+            gone += not _pushed(client, frame[:begun])
+            watch.ping(other)
+        kept = [client for client in crowd if not _was_closed(client)]
+        assert len(kept) == BUFFERED * MIB // begun
+        watch.report(f"60 sent half of a frame of 6 MiB, {BUFFERED} MiB may be held")
+        assert watch.grown() < BUFFERED * 1.5
+        for client in kept:
+            client.socket.sendall(frame[begun:])
+            assert client.end(1)
+        assert "ids" in other.call("enqueue_many", jobs=[{"command": "true"}] * 1000)
+    with narrow.connect() as late:
+        late.socket.sendall(frame)
+        assert late.end(1)
+    assert narrow.log.read_text().count("client_holds_too_much") == len(crowd) - len(
+        kept
+    )
+
+
+def test_replies_that_nobody_reads_are_bounded_over_all_connections(
+    narrow: Daemon,
+) -> None:
+    """Each may leave a megabyte, and a hundred of them may not."""
+    with narrow.connect() as other, ExitStack() as stack:
+        jobs = [{"command": ["true", "x" * 3000], "run_at": NEVER}] * 300
+        other.call("enqueue_many", jobs=jobs)
+        watch = Watch(narrow.process.pid)
+        for _ in range(100):
+            stack.enter_context(narrow.connect()).send("list", limit=300)
+            watch.ping(other)
+        waiting.until(lambda: connections(other) < 60, "many are closed")
+        watch.report(f"100 left a page of 1 MB unread, {BUFFERED} MiB may be held")
+        # What is sent is kept whole until it is read whole; and there are holes.
+        assert watch.grown() < BUFFERED * 3.5
+        assert len(other.call("list", limit=300)["jobs"]) == 300
+
+
+def test_large_requests_have_their_turn_one_after_the_other(daemon: Daemon) -> None:
+    """Forty at once, each of which takes twenty times its size when it is read."""
+    told = {"field": "no", "index": 0}
+    with daemon.connect() as other, ExitStack() as stack:
+        other.greeting()
+        watch = Watch(daemon.process.pid)
+        frame = a_batch(6 * MIB)
+        crowd = [stack.enter_context(daemon.connect()) for _ in range(40)]
+        for client in crowd:
+            client.socket.sendall(frame[:-1])
+        for client in crowd:
+            client.socket.sendall(frame[-1:])
+        watch.ping(other)
+        for client in crowd:
+            end = client.end(1)
+            assert isinstance(end, Failure)
+            assert (end.code, end.data) == (ErrorCode.INVALID_PARAMS, told)
+        watch.report("40 batches of 6 MiB at once, each 125 MB when it is read")
+        assert watch.grown() < 40 * 6 + 130 + 100
+
+
+def test_requests_that_wait_for_their_reader_wait_checked(
+    daemon: Daemon, other: RawClient, watch: Watch
+) -> None:
+    """What is wrong with them is told at once: a wrong one is never kept."""
+    wrong = messages.encode(Request(1, "list", {"no": [[]] * 60_000}))
+    with ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(daemon.connect())
+            for number in range(3):
+                client.send("list", limit=300 - number)
+            client.socket.settimeout(0)
+            with suppress(BlockingIOError):
+                client.socket.sendall(wrong * 128)
+            watch.ping(other)
+        watch.report("20 left pages of 1 MB unread, and sent 8 MiB of wrong requests")
+        assert watch.grown() < 20 * 4
+
+
+def a_batch(size: int) -> bytes:
+    """Return the frame of a batch that is refused when it is its turn."""
+    words = ["ab"] * (size // 3)
+    jobs = [{"no": 1, "command": words}]
+    return messages.encode(Request(1, "enqueue_many", {"jobs": jobs}))
+
+
+def _pushed(client: RawClient, data: bytes) -> bool:
+    """Send; return whether nobody closed the connection meanwhile."""
+    try:
+        client.socket.sendall(data)
+    except ConnectionError:
+        return False
+    return True
+
+
+def _was_closed(client: RawClient) -> bool:
+    """Return whether the daemon has closed the connection, which it explains."""
+    client.socket.settimeout(0)
+    try:
+        end = client.end(None)
+    except BlockingIOError:
+        return False
+    finally:
+        client.socket.settimeout(PATIENCE)
+    assert isinstance(end, Failure)
+    assert (end.code, end.retryable) == (ErrorCode.TOO_MANY_REQUESTS, True)
+    assert client.at_end()
+    return True
 
 
 # -- two thousand at once -------------------------------------------------------------
