@@ -5,6 +5,7 @@
 #   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
 #   make fuzz    what clients' bytes go through, with atheris: FUZZ_SECONDS
 #   make bench   how fast it is, beside the floors of this machine: BENCH, BENCH_ROUNDS
+#   make bench-peers   the same work by other queues, installed into a scratch place
 #   make power-loss   that many power cuts: POWER_CUTS
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ FUZZ_PIP := $(FUZZ_VENV)/bin/python -m pip install --quiet \
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test bench soak power-loss fuzz lint format check docs clean
+.PHONY: venv demo test bench bench-peers soak power-loss fuzz lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -45,6 +46,9 @@ test: venv
 bench: venv
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH) \
 		--rounds $(BENCH_ROUNDS) --into build
+
+bench-peers: venv
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench_peers
 
 soak: venv
 	PYTHONPATH=tests $(BIN)/python -m faults.soak

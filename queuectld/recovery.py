@@ -3,6 +3,9 @@
 The order matters: a worker is *seen dead* before its spool file is read, what is left
 of its job is ended before the job can be queued again, and a spool file goes only
 after its result is committed.
+
+Attempts that run and of which the store knows nothing are ended first of all: the store
+may be an older copy, and what runs may wait in it.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
-from queuectld.workers import ending, outputs, pidfd, procfs, records, spool
+from queuectld.workers import ending, outputs, pidfd, procfs, records, spool, strangers
 from queuectld.workers.handle import Run, Worker, run_of_job
 from queuectld.workers.pool import Places, Pool
 from queuectld.workers.procfs import ProcessId
@@ -56,6 +59,7 @@ class Recovery:
         self._broker = broker
         self._pool = pool
         self._clock = clock
+        self._places = places
         self._store_id = places.store_id
         self._output = str(places.output)
         self._spool = str(places.spool)
@@ -65,7 +69,9 @@ class Recovery:
         """At the start: take in the workers that live; return what the others left."""
         running = {job.lease: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
+        idle: list[strangers.Living] = []
         shown: set[int | None] = set()
+        leases = set(running)
         for record in records.read_all(self._records):
             if record.store != self._store_id:
                 continue
@@ -73,11 +79,14 @@ class Recovery:
             if pidfd_ is None:
                 dead[record.worker] = record
                 continue
-            shown.add(record.lease)
             job = _job_of(record, running.values())
-            if job is not None:
-                del running[job.lease]
+            if job is None:
+                idle.append(strangers.Living(record, pidfd_))
+                continue
+            shown.add(record.lease)
+            del running[job.lease]
             self._take_in(record, pidfd_, job)
+        await asyncio.to_thread(self._end_strangers, idle, dead.values(), leases)
         await asyncio.to_thread(self._sweep, dead.values(), set(running), shown)
         return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
 
@@ -101,7 +110,8 @@ class Recovery:
     async def settle(self, unsettled: Unsettled) -> None:
         """Record the end of an attempt whose worker is dead."""
         run, record = unsettled.run, unsettled.record
-        end = await asyncio.to_thread(self._end_of, run, _leader(run, record))
+        leader = strangers.leader(run.lease, record)
+        end = await asyncio.to_thread(self._end_of, run, leader)
         await self._broker.finish(run.seq, end)
         await asyncio.to_thread(self._clear, run)
         _events.info(
@@ -125,10 +135,7 @@ class Recovery:
             # A worker that still lives keeps it as well, and waits for room.
             _events.error("result_not_kept", lease=run.lease, error=str(error))
 
-    def _take_in(self, record: WorkerRecord, pidfd_: int, job: Job | None) -> None:
-        if job is None:
-            self._pool.adopt(record, pidfd_, None)
-            return
+    def _take_in(self, record: WorkerRecord, pidfd_: int, job: Job) -> None:
         grace = self._broker.settings.kill_grace
         run = _run(job)
         run.deadline = self._pool.deadline_of(job, record, grace)
@@ -141,7 +148,7 @@ class Recovery:
         told = self._spooled(run)
         if told is not None:
             return _as_meant(told, run)
-        self._kill_leftovers(run, leader)
+        self._kill_leftovers(self._traces(run, leader), job=run.job_id)
         never = never_started(run.lease, self._clock.wall())
         sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
         if sizes is None and not self._before_boot(run):
@@ -165,21 +172,32 @@ class Recovery:
         """
         return run.started_at < self._clock.wall() - procfs.uptime_ms()
 
-    def _kill_leftovers(self, run: Run, leader: ProcessId | None) -> None:
-        traces = ending.Traces(
+    def _end_strangers(
+        self,
+        idle: Iterable[strangers.Living],
+        dead: Iterable[WorkerRecord],
+        running: Collection[int | None],
+    ) -> None:
+        for traces in strangers.find(self._places, idle, dead, running):
+            self._kill_leftovers(traces, lease=traces.lease)
+
+    def _traces(self, run: Run, leader: ProcessId | None) -> ending.Traces:
+        return ending.Traces(
             store=self._store_id,
             lease=run.lease,
             leader=leader,
             outputs=outputs.paths(self._output, run.seq, run.run, run.lease),
             orphans=self._pool.orphans,
         )
+
+    def _kill_leftovers(self, traces: ending.Traces, **whose: int | str) -> None:
         found = ending.kill_leftovers(traces, within=KILL_WITHIN, clock=self._clock)
         if found.ended:
             pids = [process.pid for process in found.ended]
-            _events.warning("leftovers_killed", job=run.job_id, pids=pids)
+            _events.warning("leftovers_killed", **whose, pids=pids)
         if found.left:
             pids = [process.pid for process in found.left]
-            _events.error("leftovers_alive", job=run.job_id, pids=pids)
+            _events.error("leftovers_alive", **whose, pids=pids)
 
     def _spooled(self, run: Run) -> AttemptEnd | None:
         """Return the result that the worker left, if it did.
@@ -246,11 +264,13 @@ def _job_of(record: WorkerRecord, running: Iterable[Job]) -> Job | None:
     """Return the job that a living worker runs.
 
     A worker writes its record after the spawn: one that was just given a run still
-    shows the lease of the run before, so what is on record for its number counts.
+    shows the lease of the run before, so what is on record for its number counts. One
+    that shows a later lease than that has begun what the store does not know of.
     """
     own = [job for job in running if job.worker == record.worker]
     shown = [job for job in own if job.lease == record.lease]
-    return next(iter(shown or own), None)
+    given = [job for job in own if (record.lease or 0) < (job.lease or 0)]
+    return next(iter(shown or given), None)
 
 
 def _run(job: Job) -> Run:
@@ -266,15 +286,6 @@ def _as_meant(told: AttemptEnd, run: Run) -> AttemptEnd:
     if told.reason is Reason.INTERRUPTED and run.verdict is Reason.CANCELLED:
         return replace(told, reason=Reason.CANCELLED)
     return told
-
-
-def _leader(run: Run, record: WorkerRecord | None) -> ProcessId | None:
-    """Return the job's main process, if the worker's record is of this very run."""
-    if record is None or record.lease != run.lease:
-        return None
-    if record.job_pid is None or record.job_ticks is None:
-        return None
-    return ProcessId(record.job_pid, record.job_ticks)
 
 
 def _alive(record: WorkerRecord) -> int | None:

@@ -1,5 +1,7 @@
 """The mark that every process of a job is born with, so that it can be found."""
 
+from queuectld.workers import procfs
+
 NAME = "QUEUECTL_LEASE"
 """The environment variable that holds it."""
 
@@ -12,3 +14,10 @@ def value(store: str, lease: int) -> str:
 def variable(store: str, lease: int) -> str:
     """Return the mark as it stands in an environment."""
     return f"{NAME}={value(store, lease)}"
+
+
+def leases(store: str) -> set[int]:
+    """Return the leases of a store of which there are processes, of whatever life."""
+    found = (procfs.variable(pid, NAME) or "" for pid in procfs.scan())
+    marks = (mark.rpartition(":") for mark in found)
+    return {int(n) for of, _, n in marks if of == store and n.isdecimal()}

@@ -173,11 +173,15 @@ def carries(pid: int, variable: str) -> bool:
     False also where that may not be read: another user's process, or one that the
     kernel protects because it changed its user.
     """
-    try:
-        environ = _read_all(f"/proc/{pid}/environ")
-    except _GONE:
-        return False
-    return b"\0" + os.fsencode(variable) + b"\0" in b"\0" + environ + b"\0"
+    return os.fsencode(variable) in _environ(pid)
+
+
+def variable(pid: int, name: str) -> str | None:
+    """Return a variable that the process was started with; None also as above."""
+    before = os.fsencode(name) + b"="
+    found = (each for each in _environ(pid) if each.startswith(before))
+    value = next(found, None)
+    return None if value is None else os.fsdecode(value.removeprefix(before))
 
 
 def writes_to(pid: int, paths: Collection[str]) -> bool:
@@ -211,6 +215,13 @@ def out_of_memory_kills() -> int:
         return 0
     _, _, rest = counters.partition(b"\noom_kill ")
     return int(rest.split(maxsplit=1)[0]) if rest else 0
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return _read_all(f"/proc/{pid}/environ").split(b"\0")
+    except _GONE:
+        return []
 
 
 def _target(link: str) -> str | None:

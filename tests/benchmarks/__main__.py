@@ -25,7 +25,10 @@ NAMES = (
     "latency",
     "startup",
     "memory",
+    "idle",
     "follow",
+    "scale",
+    "prune",
 )
 """In this order: what is likeliest to be looked at first."""
 

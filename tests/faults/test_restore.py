@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.home import Home, a_home
+from helpers import processes, waiting
+from helpers.home import ALONE, Gate, Home, a_home
 from queuectl_protocol.vocabulary import JobState
 from queuectld.server import diagnosis
 from queuectld.store.sqlite.store import SqliteStore
@@ -79,6 +80,154 @@ def test_a_copy_restored_twice_gives_no_lease_twice(home: Home) -> None:
         leases += [each["lease"] for each in home.attempts(job)]
         home.stop()
     assert leases == sorted(set(leases))
+
+
+# -- put back while workers of the old life go on -------------------------------------
+
+HELD = f"{ALONE} echo ${{QUEUECTL_LEASE##*:}} >>runs; trap '' TERM; read _ <gate"
+"""A job that nobody may run twice at once, and that does not end when asked to."""
+
+
+def replaced(home: Home, copy: Path, *victims: int) -> None:
+    """Kill the daemon and others, put the copy back, and start a daemon."""
+    home.kill(home.daemon, *victims)
+    restore(home, copy)
+    home.serve()
+
+
+def leases(home: Home, count: int) -> list[str]:
+    """Wait for so many runs to begin; return their leases."""
+    file = home.work / "runs"
+
+    def seen() -> list[str]:
+        return file.read_text().split() if file.exists() else []
+
+    waiting.until(lambda: len(seen()) >= count, f"{count} runs begin")
+    return seen()
+
+
+def assert_it_runs_alone(home: Home, job: str, gate: Gate, before: list[str]) -> None:
+    """The job completes in a run of the new life, and nothing met it."""
+    home.ask("workers.ensure", count=2)
+    new = leases(home, len(before) + 1)[-1]
+    gate.open()
+    assert home.ended(job)["state"] == JobState.COMPLETED
+    assert not home.overlapped()
+    told = [str(each["lease"]) for each in home.attempts(job)]
+    assert told[-1] == new
+    assert not set(told) & set(before)
+
+
+@pytest.mark.parametrize("dies", ["daemon", "daemon and worker"])
+def test_what_waits_in_the_copy_and_ran_since_is_ended_first(
+    home: Home, dies: str
+) -> None:
+    """Its worker, if that lives, and all that is left of its job."""
+    copy, gate = home.work / "copy.db", home.gate()
+    job = home.enqueue(HELD)
+    home.ctl("backup", str(copy))
+    home.ask("workers.start")
+    before = leases(home, 1)
+    worker = home.worker_of(job)["pid"]
+    replaced(home, copy, *[worker] * (dies != "daemon"))
+    assert home.job(job)["state"] == JobState.PENDING
+    assert_nobody_ran_before(home, worker)
+    assert_it_runs_alone(home, job, gate, before)
+
+
+def test_what_the_copy_never_knew_is_ended(home: Home) -> None:
+    """It is in nobody's books, and would never be missed."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ctl("backup", str(copy))
+    home.ask("workers.start", count=2)
+    job = home.enqueue(HELD)
+    before = leases(home, 1)
+    worker = home.worker_of(job)["pid"]
+    replaced(home, copy)
+    assert_nobody_ran_before(home, worker)
+    assert home.enqueue(HELD) == job  # its number is free
+    assert_it_runs_alone(home, job, gate, before)
+
+
+def test_a_later_run_of_what_ran_in_the_copy_is_ended(home: Home) -> None:
+    """The copy has the job in the hands of a worker that died since."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ask("workers.start")
+    home.configure(backoff_max="0")
+    job = home.enqueue(HELD)
+    leases(home, 1)
+    home.ctl("backup", str(copy))
+    home.kill(home.worker_of(job)["pid"])
+    before = leases(home, 2)
+    worker = home.worker_of(job)["pid"]
+    replaced(home, copy)
+    assert_nobody_ran_before(home, worker)
+    home.ask("workers.ensure", count=2)
+    leases(home, 3)
+    gate.open()
+    assert home.ended(job)["state"] == JobState.COMPLETED
+    assert len(home.reasons(job)) == 2
+    assert not home.overlapped()
+    assert before[1] not in [str(each["lease"]) for each in home.attempts(job)]
+
+
+def test_a_worker_that_has_another_job_than_in_the_copy_is_ended(home: Home) -> None:
+    """It is not waited for, as if it ran what the copy says."""
+    copy, gate, other = home.work / "copy.db", home.gate(), home.gate("other")
+    home.ask("workers.start")
+    job = home.enqueue("read _ <other")
+    home.until_state(job, "processing")
+    home.ctl("backup", str(copy))
+    other.open()
+    home.ended(job)
+    home.enqueue(HELD)
+    before = leases(home, 1)
+    (worker,) = home.workers()
+    replaced(home, copy)
+    assert_nobody_ran_before(home, worker["pid"])
+    other.open()
+    assert home.ended(job)["state"] == JobState.COMPLETED
+    assert len(home.reasons(job)) == 2
+    again = home.enqueue(HELD)
+    assert_it_runs_alone(home, again, gate, before)
+
+
+def test_a_result_of_the_old_life_is_not_recorded(home: Home) -> None:
+    """Its worker told the spool, while no daemon was there."""
+    copy, gate = home.work / "copy.db", home.gate()
+    job = home.enqueue(HELD)
+    home.ctl("backup", str(copy))
+    home.ask("workers.start")
+    before = leases(home, 1)
+    home.kill(home.daemon)
+    gate.open()
+    spool = home.root / "spool"
+    waiting.until(lambda: list(spool.glob("*.json")), "the result is in the spool")
+    restore(home, copy)
+    home.serve()
+    assert home.job(job)["state"] == JobState.PENDING
+    assert list(spool.iterdir()) == []
+    assert_it_runs_alone(home, job, gate, before)
+
+
+def test_what_runs_in_the_copy_and_still_does_goes_on(home: Home) -> None:
+    """The same attempt in both lives needs nothing."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ask("workers.start")
+    job = home.enqueue(HELD)
+    leases(home, 1)
+    home.ctl("backup", str(copy))
+    replaced(home, copy)
+    gate.open()
+    assert home.ended(job)["state"] == JobState.COMPLETED
+    assert home.reasons(job) == ["exit"]
+    assert len(leases(home, 1)) == 1
+
+
+def assert_nobody_ran_before(home: Home, worker: int) -> None:
+    """The daemon answers: then the worker of the old life is gone, with its job."""
+    assert processes.find(worker, str(home.root)) is None
+    assert not [seen for seen in home.processes() if "QUEUECTL_LEASE#" in seen.command]
 
 
 # -- examined -----------------------------------------------------------------------
