@@ -10,6 +10,7 @@ Prints tables, and each figure as a line of JSON; with ``--into DIR``, these go 
 
 import argparse
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -44,6 +45,18 @@ TITLES = {
 KEEPS = ("survive SIGKILL", "survive power loss", "output kept")
 
 FAILURES = (PeerFailedError, OSError, AssertionError, subprocess.SubprocessError)
+
+NOTES = {
+    "drain": "Beside each rate its spread, and the median of its ratios to the floor "
+    "of the same round. *All*: also those that run are run again by themselves; "
+    "*waiting*: not those: Huey forgets them, RQ has them as failed, Procrastinate as "
+    "running, until somebody does something about it. RQ and Celery without fsync "
+    "use a Redis that writes nothing. Output that is not kept goes where the "
+    "peer's own goes, or nowhere.",
+    "enqueue": "The one worker is held meanwhile. For what of it survives, see above.",
+    "start": "Until the shell's first act has reached the benchmark. Huey looks for "
+    "jobs every 0.1 s or more seldom, as it does by default.",
+}
 
 Row = dict[str, object]
 Cells = list[tuple[str, ...]]
@@ -131,8 +144,17 @@ class Run:
         floor = self._found.get((table, FLOOR, workers), [])
         pairs = list(zip(values, floor, strict=False))
         row["ratio"] = statistics.median(a / b for a, b in pairs) if pairs else None
+        row |= _kept(name)
         row["p99"] = quantile(values, 0.99) if table == "start" else None
         return row
+
+
+def _kept(name: str) -> Row:
+    for peer in (*catalogue.DRAINED, *catalogue.ENQUEUED, *catalogue.STARTED):
+        if peer.name == name:
+            kept = (peer.survives_kill, peer.survives_power, peer.output)
+            return dict(zip(KEEPS, kept, strict=True))
+    return {}
 
 
 def _drained(peer: Peer, jobs: int, workers: int) -> Callable[[], list[float]]:
@@ -201,14 +223,14 @@ def _of(rows: list[Row], table: str) -> list[Row]:
     return [row for row in rows if row["benchmark"] == f"peers {table}"]
 
 
-def _markdown(title: str, cells: Cells) -> str:
+def _markdown(title: str, notes: str, cells: Cells) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = [
         [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         for row in [cells[0], ["-" * width for width in widths], *cells[1:]]
     ]
     lines = ["| " + " | ".join(row) + " |" for row in padded]
-    return "\n".join([f"### {title}", "", *lines])
+    return "\n".join([f"### {title}", "", notes, "", *lines])
 
 
 def _report(run: Run, facts: dict[str, str]) -> str:
@@ -220,7 +242,9 @@ def _report(run: Run, facts: dict[str, str]) -> str:
         "start": _start_table(rows),
     }
     parts = [header_markdown(facts)]
-    parts += [_markdown(TITLES[name], cells) for name, cells in tables.items()]
+    parts += [
+        _markdown(TITLES[name], NOTES[name], cells) for name, cells in tables.items()
+    ]
     parts.append("Versions:\n\n" + header_markdown(versions))
     if run.left_out:
         parts.append("Left out:\n\n" + header_markdown(run.left_out))
@@ -244,6 +268,10 @@ def main() -> None:
     """Install the peers, measure all, and print it."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if "TMPDIR" not in os.environ:
+        tempfile.tempdir = (
+            "/var/tmp"  # /tmp may be memory, on which fsync costs nothing
+        )
     adopt_orphans()
     run = Run(arguments.rounds, arguments.scale, arguments.only)
     facts = header()
@@ -253,6 +281,8 @@ def main() -> None:
     run.install({peer.name: peer for peer in everybody}.values())
     try:
         run.measure()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     finally:
         sweep()
     text = _report(run, facts)

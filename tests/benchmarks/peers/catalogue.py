@@ -197,7 +197,7 @@ def _nothing_to_install() -> str:
     return ""
 
 
-def _coreutils() -> str:
+def _findutils() -> str:
     if not shutil.which("xargs"):
         raise install.NotInstalledError("this machine has no xargs")
     said = subprocess.run(["xargs", "--version"], capture_output=True, check=True)
@@ -222,7 +222,7 @@ BARE = Peer(
 QUEUECTL = Peer(
     "queuectl", 4000, 8, "all", "all", "per attempt", lambda: __version__, _queuectl
 )
-XARGS = Peer("xargs -P", 4000, 8, "none", "none", "mixed", _coreutils, _xargs)
+XARGS = Peer("xargs -P", 4000, 8, "none", "none", "mixed", _findutils, _xargs)
 PARALLEL = Peer(
     *("GNU parallel", 800, 4, "none", "none", "passed on, grouped"),
     lambda: install.apt("parallel"),
@@ -260,7 +260,7 @@ HUEY = Peer(
 )
 RQ = Peer(*("RQ", 800, 4, "none", "none", "none"), lambda: _with_redis("rq", "rq"), _rq)
 RQ_DURABLE = Peer(
-    *("RQ, appendfsync always", 800, 4, "waiting", "waiting", "none"),
+    *("RQ, appendfsync always", 400, 4, "waiting", "waiting", "none"),
     lambda: _with_redis("rq", "rq"),
     _rq_durable,
 )
@@ -270,7 +270,7 @@ CELERY = Peer(
     _celery,
 )
 PROCRASTINATE = Peer(
-    *("Procrastinate", 500, 4, "waiting", "waiting", "none"),
+    *("Procrastinate", 400, 4, "waiting", "waiting", "none"),
     _with_postgres,
     _procrastinate,
 )

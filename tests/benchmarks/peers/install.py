@@ -110,14 +110,12 @@ def _options() -> list[str]:
         f"--option=Dir::Cache={cache}",
         "--option=APT::Sandbox::User=",
     ]
-    if not lists.exists():
+    mark = SCRATCH / "have-lists"
+    if not mark.exists():
         (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        (lists / "partial").mkdir(parents=True)
-        try:
-            _run("apt-get", *options, "--quiet", "update")
-        except NotInstalledError:
-            shutil.rmtree(lists)
-            raise
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        _run("apt-get", *options, "--quiet", "update")
+        mark.touch()
     return options
 
 
