@@ -14,6 +14,9 @@ LOCK_NAME = "lock"
 
 DATABASE_NAME = "queuectl.db"
 
+DATABASE_SCHEMA = 1
+"""The newest version of the database's schema that this version of queuectld knows."""
+
 LOG_NAME = "queuectld.log"
 """File in the state directory to which a daemon in the background logs."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from queuectl import paths
 from queuectl.errors import SocketPathError
-from queuectl_protocol.paths import DATABASE_NAME
+from queuectl_protocol.paths import DATABASE_NAME, DATABASE_SCHEMA
 from queuectl_protocol.units import format_size
 
 NETWORK = frozenset(
@@ -184,25 +184,52 @@ def _space(path: str) -> Check:
 def _database(path: str) -> Check:
     """Look at the database's header, as far as it tells that no daemon could open it.
 
-    What is wrong further on, and a file of a newer version, a daemon tells.
+    What is wrong further on, a daemon tells.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - the paths are strings here
             header = file.read(100)
+            size = os.stat(file.fileno()).st_size  # noqa: PTH116 - as above
     except FileNotFoundError:
         return Check("database", "ok", f"{path}: will be made", None)
     except OSError as error:
         return Check("database", "error", f"{path}: {error.strerror}", None)
-    application = header[68:72]  # sqlite.org/fileformat2.html, 1.3
-    # A new file has it in the log only, until the first checkpoint.
-    new = not any(application) and os.path.exists(f"{path}-wal")  # noqa: PTH110
-    if header and not header.startswith(b"SQLite format 3\0"):
-        advice = "move it away and restore a backup in its place (docs/howto/backup.md)"
-        return Check("database", "error", f"{path}: damaged, or no database", advice)
-    if header and application != APPLICATION_ID and not new:
-        advice = "move it away, or set QUEUECTL_HOME to another directory"
-        return Check("database", "error", f"{path}: another program's", advice)
+    # With a log, what is missing may be in there, on its way into the file.
+    logged = os.path.exists(f"{path}-wal")  # noqa: PTH110 - as above
+    fault = _fault(header, size, logged=logged) if header else None
+    if fault:
+        return Check("database", "error", f"{path}: {fault[0]}", fault[1])
     return Check("database", "ok", f"{path}: begins as it should", None)
+
+
+def _fault(header: bytes, size: int, *, logged: bool) -> tuple[str, str] | None:
+    """Return what is wrong with a database and what to do about it, if anything.
+
+    The fields are those of sqlite.org/fileformat2.html, 1.3.
+    """
+    restore = "move it away and restore a backup in its place (docs/howto/backup.md)"
+    application, schema = header[68:72], int.from_bytes(header[60:64], "big")
+    new = not any(application) and logged
+    if not header.startswith(b"SQLite format 3\0"):
+        return "damaged, or no database", restore
+    if application != APPLICATION_ID and not new:
+        elsewhere = "move it away, or set QUEUECTL_HOME to another directory"
+        return "another program's", elsewhere
+    if schema > DATABASE_SCHEMA:
+        known = f"schema version {schema}, and this version knows up to "
+        upgrade = "install the newer queuectl again, or restore a backup of before"
+        return f"{known}{DATABASE_SCHEMA}", upgrade
+    if size < _size(header) and not logged:
+        return "cut short", restore
+    return None
+
+
+def _size(header: bytes) -> int:
+    """Return how many bytes a database has by its header; 0 if that does not say."""
+    page, pages = int.from_bytes(header[16:18], "big"), header[28:32]
+    current = header[24:28] == header[92:96]
+    # 64 KiB do not fit into the field: 1 stands for it.
+    return (page if page > 1 else 65_536) * int.from_bytes(pages, "big") * current
 
 
 def _existing(path: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.databases import ask, files, open_and_close
+from queuectl_protocol.paths import DATABASE_SCHEMA
 from queuectld.store.api import StoreOpenError
 from queuectld.store.sqlite import connection
 from queuectld.store.sqlite.connection import schema_version
@@ -51,6 +52,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
     folder = Path(connection.__file__).parent / "migrations"
     numbers = sorted(file.name[:4] for file in folder.glob("*.sql"))
     assert numbers == [f"{n + 1:04}" for n in range(schema_version())]
+    assert schema_version() == DATABASE_SCHEMA, "what doctor compares with"
 
 
 def test_a_migration_runs_once_and_keeps_the_jobs(
