@@ -174,7 +174,8 @@ def evil(cli: Cli, jobs: dict[str, str]) -> Iterator[str]:
         "env": {EVIL: EVIL},
         "max_retries": 0,
     }
-    cli.ok("cancel", jobs["processing"], jobs["pending"])
+    # In this order: freed of the one that runs, the worker would take the other.
+    cli.ok("cancel", jobs["pending"], jobs["processing"])
     job = cli.ok("enqueue", json.dumps(fields)).strip()
     cli.home.ended(job)
     yield job
