@@ -28,10 +28,6 @@ from queuectld.workers.spool import SpooledResult
 
 _events = logs.get("recovery")
 
-KILL_WITHIN = 10.0
-"""Seconds for processes to go after SIGKILL; only what is stuck in the kernel needs
-more, and then nobody can help."""
-
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
     Reason.TIMEOUT: "the worker did not end the command in time and was killed with it",
@@ -70,7 +66,6 @@ class Recovery:
         running = {job.lease: job for job in await self._broker.running()}
         dead: dict[int | None, WorkerRecord] = {}
         idle: list[strangers.Living] = []
-        shown: set[int | None] = set()
         leases = set(running)
         for record in records.read_all(self._records):
             if record.store != self._store_id:
@@ -83,11 +78,10 @@ class Recovery:
             if job is None:
                 idle.append(strangers.Living(record, pidfd_))
                 continue
-            shown.add(record.lease)
             del running[job.lease]
             self._take_in(record, pidfd_, job)
         await asyncio.to_thread(self._end_strangers, idle, dead.values(), leases)
-        await asyncio.to_thread(self._sweep, dead.values(), set(running), shown)
+        await asyncio.to_thread(self._sweep, dead.values(), set(running))
         return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
 
     def unsettled(self, job: Job, record: WorkerRecord | None = None) -> Unsettled:
@@ -191,7 +185,9 @@ class Recovery:
         )
 
     def _kill_leftovers(self, traces: ending.Traces, **whose: int | str) -> None:
-        found = ending.kill_leftovers(traces, within=KILL_WITHIN, clock=self._clock)
+        found = ending.kill_leftovers(
+            traces, within=ending.KILL_WITHIN, clock=self._clock
+        )
         if found.ended:
             pids = [process.pid for process in found.ended]
             _events.warning("leftovers_killed", **whose, pids=pids)
@@ -228,22 +224,15 @@ class Recovery:
             records.remove(records.file_of(self._records, run.worker))
 
     def _sweep(
-        self,
-        dead: Iterable[WorkerRecord],
-        running: Collection[int | None],
-        shown: Collection[int | None],
+        self, dead: Iterable[WorkerRecord], running: Collection[int | None]
     ) -> None:
-        """Remove what dead workers left of attempts that are on record.
-
-        What a living worker has ``shown`` in its record and may yet spool goes when it
-        is buried.
-        """
+        """Remove what dead workers left of attempts that are on record."""
         for record in dead:
             if record.lease not in running:
                 records.remove(records.file_of(self._records, record.worker))
         records.remove_empty(self._records)
         held: set[int | None] = {w.run.lease for w in self._pool if w.run is not None}
-        held.update(running, shown)
+        held.update(running)
         for lease in spool.leases(self._spool) + spool.drafts(self._spool):
             if lease not in held:
                 spool.remove(self._spool, lease)

@@ -42,17 +42,11 @@ class Greeting(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A call: ``id`` returns in the reply, ``params`` are named.
-
-    Attributes:
-        size: bytes that it came in, so that who holds requests can tell how much that
-            is; 0 for one that was not received.
-    """
+    """A call: ``id`` returns in the reply, ``params`` are named."""
 
     id: int | str
     method: str
     params: dict[str, Any] = {}  # noqa: RUF012 - nobody changes what was asked
-    size: int = 0
 
 
 class Reply(NamedTuple):
@@ -162,7 +156,7 @@ def decode(payload: bytes, max_containers: int | None = None) -> Message:
         return _decode_event(body)
     request_id = _decode_id(body.get("id"))
     if "method" in body:
-        return _decode_request(request_id, body, len(payload))
+        return _decode_request(request_id, body)
     if "error" in body:
         return _decode_failure(request_id, body["error"])
     if "result" in body and request_id is not None:
@@ -224,9 +218,7 @@ def _decode_id(value: Any) -> int | str | None:
     return value
 
 
-def _decode_request(
-    request_id: int | str | None, body: dict[str, Any], size: int
-) -> Request:
+def _decode_request(request_id: int | str | None, body: dict[str, Any]) -> Request:
     if request_id is None:
         raise BadMessageError("a request has an id")
     method, params = body["method"], body.get("params")
@@ -236,7 +228,7 @@ def _decode_request(
         params = {}
     if not isinstance(params, dict) or not all(type(k) is str for k in params):
         raise BadMessageError("params is a map with strings as keys", request_id)
-    return Request(request_id, method, params, size)
+    return Request(request_id, method, params)
 
 
 def _decode_failure(request_id: int | str | None, error: Any) -> Failure:

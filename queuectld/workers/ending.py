@@ -19,6 +19,11 @@ _WAITED_FOR = 256
 """Processes whose end is awaited at once; one file each."""
 
 
+KILL_WITHIN = 10.0
+"""Seconds for processes to go after SIGKILL; only what is stuck in the kernel needs
+more, and then nobody can help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What the processes of a run can be known by after their worker died.

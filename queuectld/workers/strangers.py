@@ -14,13 +14,10 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from queuectld.workers import marker, outputs, records
-from queuectld.workers.ending import Traces
+from queuectld.workers.ending import KILL_WITHIN, Traces
 from queuectld.workers.pool import Places
 from queuectld.workers.procfs import ProcessId
 from queuectld.workers.records import WorkerRecord
-
-KILL_WITHIN = 10.0
-"""Seconds for a worker to go after SIGKILL; see recovery."""
 
 
 class Living(NamedTuple):

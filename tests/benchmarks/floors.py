@@ -5,7 +5,6 @@ measured in the same run: on a noisy machine both move together.
 """
 
 import os
-import select
 import sqlite3
 import statistics
 import subprocess
@@ -165,9 +164,3 @@ def read_rate(argv: Sequence[str], size: int, **variables: str) -> float:
 def tail_rate(file: Path, size: int) -> float:
     """Return MiB a second of ``tail -f`` over a file from its first byte."""
     return read_rate(["tail", "-c", "+1", "-f", str(file)], size)
-
-
-def await_file(file: Path) -> None:
-    """Return when a file is there."""
-    while not file.exists():
-        select.poll().poll(20)

@@ -7,6 +7,7 @@ from benchmarks import floors
 from benchmarks.options import Options
 from benchmarks.report import Figure, Series, Table, ratio_at_least
 from benchmarks.served import BIN, served
+from helpers import waiting
 
 SIZE = 1 << 30
 
@@ -20,7 +21,7 @@ def run(options: Options) -> list[Table]:
         command = f"head -c {size} /dev/zero; touch {daemon.home}/written; sleep 3600"
         fields = {"command": command, "output_limit": 0}
         job = daemon.client.call("enqueue", {"job": fields})["job"]["id"]
-        floors.await_file(Path(daemon.home, "written"))
+        waiting.until(Path(daemon.home, "written").exists, "it has written", 60)
         (file,) = Path(daemon.home, "output", "0").glob("*.out")
         argv = [str(BIN / "queuectl"), "logs", "--follow", job]
         for _ in range(options.rounds):

@@ -1,7 +1,8 @@
 """Resident memory: of the daemon with an empty and with a full queue, of a worker."""
 
 from collections import defaultdict
-from pathlib import Path
+
+import psutil
 
 from benchmarks.options import Options
 from benchmarks.report import Figure, Table, at_most
@@ -25,7 +26,9 @@ def run(options: Options) -> list[Table]:
         for _ in range(100 * WORKERS):
             daemon.client.call("enqueue", {"job": {"command": "true"}})
         listed = daemon.client.call("workers.list")["workers"]
-        found["worker"] += [_rss(each["pid"]) / MB for each in listed]
+        found["worker"] += [
+            psutil.Process(each["pid"]).memory_info().rss / MB for each in listed
+        ]
     (empty,) = found["empty"]
     figures = (
         Figure("daemon, nothing queued", "MB", (empty,), bar=at_most(45)),
@@ -34,10 +37,3 @@ def run(options: Options) -> list[Table]:
         Figure("a worker", "MB", tuple(found["worker"]), bar=at_most(15)),
     )
     return [Table("memory", "resident sets", figures, "MB are 1,000,000 bytes.")]
-
-
-def _rss(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"process {pid} has no memory")

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from helpers import waiting
 from helpers.home import BIN, Home, a_home
 from helpers.users import User, in_child
 
@@ -42,10 +41,7 @@ def a_users_home() -> Iterator[Home]:
                 text=True,
             )
         home.adopt(daemon)
-        waiting.until(
-            lambda: home.answers() or daemon.poll() is not None, "the daemon answers"
-        )
-        assert daemon.poll() is None, home.log()
+        home.await_answer(daemon)
         yield home
 
 

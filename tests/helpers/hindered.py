@@ -34,10 +34,7 @@ def serve(
             text=True,
         )
     home.adopt(daemon)
-    waiting.until(
-        lambda: home.answers() or daemon.poll() is not None, "the daemon answers"
-    )
-    assert daemon.poll() is None, home.log()
+    home.await_answer(daemon)
     return daemon
 
 

@@ -128,11 +128,15 @@ class Home(Asking):
     def serve(self, *flags: str, **variables: str) -> subprocess.Popen[str]:
         """Start a daemon in the foreground; return it when it answers."""
         daemon = self.begin(*flags, program="queuectld", **variables)
+        self.await_answer(daemon)
+        return daemon
+
+    def await_answer(self, daemon: subprocess.Popen[str]) -> None:
+        """Return when a daemon that was just started answers."""
         waiting.until(
             lambda: self.answers() or daemon.poll() is not None, "the daemon answers"
         )
         assert daemon.poll() is None, self.log()
-        return daemon
 
     def enqueue(self, command: str | list[str], **fields: Any) -> str:
         """Enqueue a job as the command would, but a tenth of a second faster."""
