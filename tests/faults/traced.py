@@ -114,7 +114,12 @@ def read(record: Path, root: str) -> list[Event]:
 
 @dataclass(slots=True)
 class _Call:
-    """One system call; ``result`` is None when its caller was killed in it."""
+    """One system call; ``result`` is None when its caller was killed in it.
+
+    strace shows that in three ways: a call that is never resumed, one whose result is a
+    question mark, and one that it was detached from. When the kill came before the call
+    was let through, its number may be gone as well: such a call has not been made.
+    """
 
     name: str
     text: str
@@ -125,7 +130,9 @@ class _Call:
 
 _LINE = re.compile(r"(\d+) +(.*)", re.DOTALL)
 _BEGUN = re.compile(r"(\w+)\((.*?)( <unfinished \.\.\.>)?$", re.DOTALL)
+_NEVER_MADE = re.compile(r"\?+\(|syscall_0xf+\(")
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
+_DETACHED = " <detached ...>"
 _RESULT = re.compile(r"^(.*)\) += (-?\d+|\?)", re.DOTALL)
 
 
@@ -136,6 +143,8 @@ def _calls(record: Path) -> Iterator[_Call]:
             match = _LINE.match(line.rstrip("\n"))
             assert match, line[:200]
             pid, text = match.groups()
+            if _NEVER_MADE.match(text):
+                continue
             if resumed := _RESUMED.match(text):
                 call = open_calls.pop(pid)
                 call.text += resumed[2]
@@ -146,12 +155,20 @@ def _calls(record: Path) -> Iterator[_Call]:
                     continue
             else:
                 continue  # +++ exited with 0 +++
-            result = _RESULT.match(call.text)
-            assert result, call.text[-200:]
-            call.text, call.ended = result[1], number
-            call.result = None if result[2] == "?" else int(result[2])
+            _end(call, number)
             yield call
     yield from open_calls.values()
+
+
+def _end(call: _Call, line: int) -> None:
+    call.ended = line
+    if call.text.endswith(_DETACHED):
+        call.text = call.text.removesuffix(_DETACHED)
+        return
+    result = _RESULT.match(call.text)
+    assert result, (call.name, call.text[-200:])
+    call.text = result[1]
+    call.result = None if result[2] == "?" else int(result[2])
 
 
 # -- meaning ------------------------------------------------------------------------
