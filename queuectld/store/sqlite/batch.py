@@ -11,6 +11,7 @@ does not take the others with it.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,11 +53,13 @@ def _commit_together(
     connection.execute("BEGIN IMMEDIATE")
     outcomes = [_run_unit(connection, tx, work) for work in batch]
     tx.flush()
+    begun = time.monotonic()
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         if not _happened(connection, tx, error):
             raise
+    tx.commit_took = time.monotonic() - begun
     return outcomes
 
 

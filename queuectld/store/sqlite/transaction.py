@@ -28,12 +28,18 @@ _THINNED = "rollup_thinned_until"
 
 
 class SqliteTransaction(SqliteReader):
-    """The writing side. One object serves all batches of a connection."""
+    """The writing side. One object serves all batches of a connection.
+
+    Attributes:
+        batch: number of the last batch.
+        commit_took: seconds that its commit took.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         numbers: tuple[int, ...] = connection.execute(self._sql.numbers).fetchone()
         self._seq, self._lease, self._worker, self.batch = numbers
+        self.commit_took = 0.0
         # What the batch adds up, and what the unit at work would add to that.
         self._counts: Counter[tuple[str, JobState]] = Counter()
         self._rollup: dict[tuple[int, str, str, int], list[int]] = {}

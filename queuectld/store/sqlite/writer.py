@@ -1,0 +1,135 @@
+"""Where units of work are committed: on the event loop itself, or in a thread.
+
+A commit that takes a tenth of a millisecond is over before a thread has been woken for
+it, has got the interpreter's lock, and has woken the loop again. So while the disk is
+quick, light units run on the loop, all that came with one turn of it in one batch. A
+heavy unit, a checkpoint, or a commit that took long sends everything to the thread,
+where nobody but the writers waits for the disk. See docs/decisions/0007.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from queuectld.store.api import StoreError
+from queuectld.store.sqlite.batch import Batch, Outcome
+from queuectld.store.sqlite.threads import StoreThread, Task, answer, outcomes_of
+
+T = TypeVar("T")
+
+MAX_BATCH = 1000
+"""Weight of one transaction, at which it takes no more units: bounds how long the
+first one waits for its answer. About 0.1 s."""
+
+LIGHT = 10
+"""Weight up to which a unit may run on the event loop: a millisecond of it, about."""
+
+QUICK = 0.002
+"""Seconds that a commit may take and still count as quick."""
+
+PROOF = 16
+"""Commits in a row that must have been quick before the loop waits for one itself."""
+
+MAX_TURN = 100
+"""Weight that one turn of the loop commits by itself; the thread takes larger ones."""
+
+CHECKPOINT_AFTER = 250
+"""Commits on the loop after which the thread moves the log into the database: some
+2,500 pages, before SQLite would do it within a commit (``AUTOCHECKPOINT_PAGES``)."""
+
+
+class Writer:
+    """The one place that writes: no two batches at a time."""
+
+    def __init__(
+        self,
+        run: Callable[[Batch], list[Outcome]],
+        took: Callable[[], float],
+        checkpoint: Callable[[Any], Any],
+        quick: float = QUICK,
+    ) -> None:
+        """Begin, in the thread.
+
+        Args:
+            run: commits a batch; never called by two at a time.
+            took: returns the seconds that its last commit took.
+            checkpoint: a unit that ``run`` knows to be no unit but a checkpoint.
+            quick: seconds that a commit may take and count as quick; 0: none does.
+        """
+        self._run = run
+        self._took = took
+        self._checkpoint = checkpoint
+        self._limit = quick
+        self._loop = asyncio.get_running_loop()
+        self._thread = StoreThread("store-writer", self._in_thread, MAX_BATCH)
+        self._turn: list[Task] = []
+        self._turn_weight = 0
+        self._quick = 0  # commits in a row
+        self._unmoved = 0
+        self._closed = False
+
+    async def submit(self, work: Callable[[Any], T], weight: int = 1) -> T:
+        """Run a unit of work; return its result once it is committed.
+
+        Raises:
+            StoreError: it was not.
+            whatever ``work`` raised: nothing of it remains.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        task = Task(work, future, weight)
+        if self._thread.pending or self._quick < PROOF or weight > LIGHT:
+            self._hand_over()
+            self._thread.submit(task)
+        else:
+            self._take(task)
+        return await future
+
+    async def close(self) -> None:
+        """Do what waits, then end."""
+        self._closed = True
+        self._hand_over()
+        await self._thread.stop()
+
+    def _take(self, task: Task) -> None:
+        if not self._turn:
+            # After everything else that this turn of the loop has to do, which may
+            # bring more units.
+            self._loop.call_soon(self._commit_turn)
+        self._turn.append(task)
+        self._turn_weight += task.weight
+        if self._turn_weight > MAX_TURN:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the thread what this turn has not committed yet."""
+        tasks, self._turn, self._turn_weight = self._turn, [], 0
+        for task in tasks:
+            self._thread.submit(task)
+
+    def _commit_turn(self) -> None:
+        tasks, self._turn, self._turn_weight = self._turn, [], 0
+        if not tasks:
+            return  # the thread has them
+        outcomes = outcomes_of(self._run, [task.work for task in tasks])
+        self._judge()
+        answer(tasks, outcomes)
+        self._unmoved += 1
+        if self._unmoved >= CHECKPOINT_AFTER and not self._closed:
+            self._move_log()
+
+    def _move_log(self) -> None:
+        self._unmoved = 0
+        moved: asyncio.Future[None] = self._loop.create_future()
+        # One that failed is made up for by the next, or by SQLite within a commit.
+        moved.add_done_callback(lambda done: done.exception())
+        self._thread.submit(Task(self._checkpoint, moved, 1))
+
+    def _in_thread(self, batch: Batch) -> list[Outcome]:
+        outcomes = self._run(batch)
+        self._judge()
+        return outcomes
+
+    def _judge(self) -> None:
+        self._quick = self._quick + 1 if self._took() <= self._limit else 0
