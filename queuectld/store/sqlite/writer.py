@@ -94,9 +94,7 @@ class Writer:
 
     def _take(self, task: Task) -> None:
         if not self._turn:
-            # After everything else that this turn of the loop has to do, which may
-            # bring more units.
-            self._loop.call_soon(self._commit_turn)
+            self._loop.call_soon(self._look_again, 0)
         self._turn.append(task)
         self._turn_weight += task.weight
         if self._turn_weight > MAX_TURN:
@@ -107,6 +105,15 @@ class Writer:
         tasks, self._turn, self._turn_weight = self._turn, [], 0
         for task in tasks:
             self._thread.submit(task)
+
+    def _look_again(self, seen: int) -> None:
+        """Commit once a turn of the loop has brought nothing new."""
+        # What came while those before were read would else wait for their commit, and
+        # then for its own: the more clients, the more commits.
+        if len(self._turn) > seen:
+            self._loop.call_soon(self._look_again, len(self._turn))
+        else:
+            self._commit_turn()
 
     def _commit_turn(self) -> None:
         tasks, self._turn, self._turn_weight = self._turn, [], 0
