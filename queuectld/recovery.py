@@ -12,7 +12,7 @@ import asyncio
 import os
 import select
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
@@ -149,8 +149,7 @@ class Recovery:
             return never
         stdout, stderr = sizes or (None, None)
         reason = run.verdict or Reason.LOST
-        return replace(
-            never,
+        return never._replace(
             started_at=run.started_at,
             reason=reason,
             message=_MESSAGES.get(reason),
@@ -273,7 +272,7 @@ def _run(job: Job) -> Run:
 def _as_meant(told: AttemptEnd, run: Run) -> AttemptEnd:
     """An adopted worker hears one signal only, and takes it for an interruption."""
     if told.reason is Reason.INTERRUPTED and run.verdict is Reason.CANCELLED:
-        return replace(told, reason=Reason.CANCELLED)
+        return told._replace(reason=Reason.CANCELLED)
     return told
 
 

@@ -6,7 +6,7 @@ more than once: it touches nothing in memory.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import uuid4
 
@@ -233,7 +233,8 @@ def finish(
     job = tx.job_by_seq(seq)
     if job is None or job.lease != end.lease:
         return None
-    end = replace(end, started_at=end.started_at or job.started_at)
+    if end.started_at is None:
+        end = end._replace(started_at=job.started_at)
     finished = lifecycle.finish(job, end, now=now, random=random)
     tx.update(job, finished)
     tx.insert_attempt(job, end)

@@ -9,7 +9,6 @@ docs/lifecycle.md is generated from this table.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
@@ -150,8 +149,7 @@ def enqueue(
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
     """A worker takes the job: one more run, under a new lease."""
-    return replace(
-        job,
+    return job._replace(
         state=target(job, Event.CLAIM),
         attempts=job.attempts + 1,
         runs=job.runs + 1,
@@ -193,8 +191,7 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
     attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
-    return replace(
-        job,
+    return job._replace(
         state=state,
         attempts=attempts,
         losses=losses,
@@ -220,9 +217,8 @@ def cancel(job: Job, *, now: int) -> Job:
     """
     state = target(job, Event.CANCEL)
     if state is JobState.PROCESSING:
-        return replace(job, state=state, cancel_requested=True, updated_at=now)
-    return replace(
-        job,
+        return job._replace(state=state, cancel_requested=True, updated_at=now)
+    return job._replace(
         state=state,
         due=None,
         updated_at=now,
@@ -233,8 +229,7 @@ def cancel(job: Job, *, now: int) -> Job:
 
 def retry(job: Job, *, now: int) -> Job:
     """Somebody wants the job to run again, with its whole retry budget, now."""
-    return replace(
-        job,
+    return job._replace(
         state=target(job, Event.RETRY),
         attempts=0,
         losses=0,

@@ -9,14 +9,13 @@ the groups they are in, are signalled directly.
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from queuectld.workers import pidfd, procfs
 from queuectld.workers.procfs import Process
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a child ended: its status as wait(2) has it, and what it used.
 
     Attributes:

@@ -6,8 +6,8 @@ one goes away only after the result is committed.
 """
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 SHARD = 1000
 """Jobs that share a directory: a directory of a million files is slow to list."""
@@ -27,8 +27,7 @@ class Stream(StrEnum):
 _SUFFIX = {Stream.STDOUT: "out", Stream.STDERR: "err"}
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFiles:
+class OutputFiles(NamedTuple):
     """The two open files of a run, for appending."""
 
     stdout: int

@@ -9,8 +9,7 @@ Only the format is shared with other versions of queuectld; hence ``VERSION``.
 
 import json
 import os
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 VERSION = 1
 
@@ -20,8 +19,7 @@ SIZE = 512
 _STABLE_READS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRecord:
+class WorkerRecord(NamedTuple):
     """What is known of a worker process.
 
     Attributes:
@@ -48,7 +46,6 @@ class WorkerRecord:
 
 _NUMBERS = frozenset({"worker", "pid", "ticks"})
 _TEXTS = frozenset({"store", "boot_id"})
-_NAMES = tuple(f.name for f in fields(WorkerRecord))
 
 
 class RecordFile:
@@ -80,9 +77,7 @@ class RecordFile:
 
 def encode(record: WorkerRecord) -> bytes:
     """Return the record as the file holds it: JSON, spaces, a newline."""
-    # Not asdict: it copies deeply, and this runs twice a job.
-    values = {name: getattr(record, name) for name in _NAMES}
-    text = json.dumps({"version": VERSION, **values})
+    text = json.dumps({"version": VERSION, **record._asdict()})
     return text.encode().ljust(SIZE - 1) + b"\n"
 
 
@@ -94,7 +89,7 @@ def decode(data: bytes) -> WorkerRecord | None:
         return None
     if not isinstance(body, dict) or body.get("version") != VERSION:
         return None
-    values = {name: body.get(name) for name in _NAMES}
+    values = {name: body.get(name) for name in WorkerRecord._fields}
     if not all(_well_typed(name, value) for name, value in values.items()):
         return None
     return WorkerRecord(**values)  # type: ignore[arg-type]  # checked in the line above

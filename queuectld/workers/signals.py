@@ -7,7 +7,7 @@ one more thing to read, in the order the worker chooses.
 import os
 import signal
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from queuectld.workers import subreaper
 
@@ -23,8 +23,7 @@ _INFO_SIZE = 128
 _READ = 16 * _INFO_SIZE
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A signal that arrived.
 
     Attributes:

@@ -7,7 +7,7 @@ queuectld share, hence ``VERSION``.
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from queuectl_protocol.vocabulary import Reason
@@ -17,7 +17,7 @@ VERSION = 1
 
 _SUFFIX = ".json"
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_END = tuple(f.name for f in fields(AttemptEnd))
+_END = AttemptEnd._fields
 _NUMBERS = ("lease", "finished_at", "worker", "seq", "run")
 
 
@@ -64,7 +64,7 @@ def encode(result: SpooledResult) -> bytes:
     """Return a result as its file holds it."""
     own = {"store": result.store, "worker": result.worker}
     job = {"seq": result.seq, "run": result.run}
-    body = {"version": VERSION, **own, **job, **asdict(result.end)}
+    body = {"version": VERSION, **own, **job, **result.end._asdict()}
     return json.dumps(body).encode() + b"\n"
 
 

@@ -5,7 +5,7 @@ Owns the reasons, codes and sentences of an attempt's end, spawn errors excepted
 
 import os
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
@@ -17,8 +17,7 @@ MAX_MESSAGE = 1000
 """Characters of a message: enough for any sentence of ours and most paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What happened.
 
     Attributes:

@@ -7,8 +7,7 @@ still runs the old code spawns workers of the new.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from queuectl_protocol import frames, messages
 from queuectl_protocol.errors import ProtocolError
@@ -25,8 +24,7 @@ MAX_FRAME = 256 * 1024 * 1024
 over any frame limit of the public socket, through which every job came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(NamedTuple):
     """Daemon: the first message. Who the worker is and where its files go.
 
     Attributes:
@@ -47,8 +45,7 @@ class Hello:
     version: int = VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Daemon: run this job. Also acknowledges the result before it.
 
     Attributes:
@@ -76,8 +73,7 @@ class Run:
     output_limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """Daemon: end that run. A second one with a smaller grace speeds it up.
 
     Attributes:
@@ -90,34 +86,29 @@ class End:
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(NamedTuple):
     """Daemon: the result of that run is committed."""
 
     lease: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """Daemon: exit when idle; else when the running job's result is acknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """Worker: the hello was handled; jobs can come."""
 
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """Worker: the run ended and none of its processes is left."""
 
     end: AttemptEnd
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Worker: something the operator should read in the daemon's log.
 
     Attributes:
@@ -143,7 +134,7 @@ _TYPES: dict[str, type[Any]] = {
     "trouble": Trouble,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
-_FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}
+_KEYS = {kind: frozenset(kind._fields) for kind in _TYPES.values()}
 
 
 class WireError(ProtocolError):
@@ -153,9 +144,8 @@ class WireError(ProtocolError):
 def encode(message: Message) -> bytes:
     """Return the frame of a message."""
     body = message.end if isinstance(message, Finished) else message
-    kind = type(body)
-    values = {name: getattr(body, name) for name in _FIELDS[kind]}
-    values["type"] = _NAMES[kind]
+    values = body._asdict()
+    values["type"] = _NAMES[type(body)]
     return frames.encode_frame(messages.pack(values))
 
 
@@ -182,13 +172,14 @@ def decode(payload: bytes) -> Message:
     """
     body = messages.unpack(payload)
     try:
-        kind = _TYPES[body["type"]]
-        values = {name: body[name] for name in _FIELDS[kind] if name in body}
-        for name, read in _READ:
-            if name in values:
-                values[name] = read(values[name])
-        message = kind(**values)
-    except (KeyError, TypeError, ValueError) as error:
+        kind = _TYPES[body.pop("type")]
+        if kind in _READ:
+            name, read = _READ[kind]
+            body[name] = read(body[name])
+        if not body.keys() <= _KEYS[kind]:
+            body = {name: body[name] for name in kind._fields if name in body}
+        message = kind(**body)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WireError(f"not a message of the worker link: {error!r}") from None
     return Finished(message) if kind is AttemptEnd else message
 
@@ -197,7 +188,8 @@ def _command(value: Any) -> Command:
     return value if isinstance(value, str) else tuple(value)
 
 
-_READ: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("reason", Reason),
-    ("command", _command),
-)
+_READ: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
+    Run: ("command", _command),
+    End: ("reason", Reason),
+    AttemptEnd: ("reason", Reason),
+}

@@ -10,7 +10,6 @@ import os
 import select
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
@@ -290,8 +289,7 @@ class Worker:
     # What others read
 
     def _occupied(self, order: wire.Run, main: ProcessId | None) -> WorkerRecord:
-        return replace(
-            self._identity,
+        return self._identity._replace(
             lease=order.lease,
             seq=order.seq,
             run=order.run,

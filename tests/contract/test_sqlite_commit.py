@@ -59,7 +59,7 @@ async def test_counters_are_written_once_for_a_batch(tmp_path: Path) -> None:
 async def test_a_batch_is_bounded(tmp_path: Path) -> None:
     """However much waits, the first to wait has its answer after a bounded time."""
     async with opened(tmp_path) as store:
-        store._write_thread._most = 10
+        store._writer._thread._most = 10
         before = batch_number(store)
         jobs = await together(store, [Unit(f"job-{n}") for n in range(35)])
         assert batch_number(store) == before + 5

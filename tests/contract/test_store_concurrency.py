@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,7 +119,7 @@ async def test_many_writers_at_once(home: Home) -> None:
     def claim(tx: Transaction) -> int | None:
         for job in tx.ready(1):
             lease = tx.next_lease()
-            new = replace(job, state=JobState.PROCESSING, lease=lease, due=None)
+            new = job._replace(state=JobState.PROCESSING, lease=lease, due=None)
             assert tx.update(job, new)
             return job.seq
         return None

@@ -1,7 +1,6 @@
 """What every store keeps beside jobs: attempts, environments, settings, meta."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -49,7 +48,7 @@ async def run(store: Store, job: Job, number: int, finish: AttemptEnd) -> Job:
 async def test_an_attempt_reads_back(home: Home, name: str) -> None:
     """Every field, those that are not known included."""
     finish = ENDS[name]
-    assert len(fields(AttemptEnd)) == 12, "ENDS should have the new field"
+    assert len(AttemptEnd._fields) == 12, "ENDS should have the new field"
     async with home.open() as store:
         job = await add(store)
         await run(store, job, 3, finish)

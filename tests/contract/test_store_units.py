@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -53,8 +52,8 @@ async def test_a_failing_unit_leaves_nothing(home: Home) -> None:
         def fail(tx: Transaction) -> None:
             tx.insert(Submission("true", id="c", run_at=NOW + 1), DEFAULTS, NOW)
             lease = tx.next_lease()
-            running = replace(
-                pending, state=JobState.PROCESSING, lease=lease, due=None, runs=1
+            running = pending._replace(
+                state=JobState.PROCESSING, lease=lease, due=None, runs=1
             )
             assert tx.update(pending, running)
             tx.insert_attempt(running, an_end(lease=lease))
@@ -135,13 +134,13 @@ async def test_a_unit_sees_its_own_writes(home: Home) -> None:
         assert tx.counts()[JobState.PENDING] == 2
         assert job.env_key is not None
         assert tx.environment(job.env_key) == {"A": "1"}
-        running = replace(job, state=JobState.PROCESSING, lease=1, runs=1, due=None)
+        running = job._replace(state=JobState.PROCESSING, lease=1, runs=1, due=None)
         assert tx.update(job, running)
         assert tx.running() == tx.in_state(JobState.PROCESSING, 10) == [running]
         assert tx.counts()[JobState.PROCESSING] == 1
         assert tx.ready(10) == []
-        done = replace(
-            running, state=JobState.DEAD, lease=None, finished_at=NOW, runs=1
+        done = running._replace(
+            state=JobState.DEAD, lease=None, finished_at=NOW, runs=1
         )
         assert tx.update(running, done)
         tx.insert_attempt(running, an_end(lease=1))
@@ -193,7 +192,7 @@ async def test_the_counts_are_always_those_of_the_rows(home: Home, seed: int) ->
                 continue
             job = now.pop(dice.randrange(len(now)))
             if what < 0.8:
-                new = replace(job, state=dice.choice(list(JobState)))
+                new = job._replace(state=dice.choice(list(JobState)))
                 assert tx.update(job, new)
                 now.append(new)
             else:

@@ -4,7 +4,6 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,7 +76,7 @@ def test_a_result_of_another_run_under_this_lease_is_refused(
     job, record = second_run(home)
     assert record.lease is not None
     home.kill(home.daemon, record.pid)
-    plant(home, replace(record, **other), lease=record.lease)
+    plant(home, record._replace(**other), lease=record.lease)
     home.ctl("status")
     waiting.until(lambda: len(runs(home)) == 3, "it runs once more")
     home._gates[0].open()

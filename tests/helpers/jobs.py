@@ -1,6 +1,5 @@
 """Jobs and ends of attempts as values, with only what a test cares about said."""
 
-from dataclasses import replace
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -75,7 +74,7 @@ _IN_STATE: dict[JobState, dict[str, Any]] = {
 
 def a_job(state: JobState = JobState.PENDING, **changes: Any) -> Job:
     """Return a job in ``state`` as the lifecycle leaves it there, then changed."""
-    return replace(_PENDING, **{"state": state, **_IN_STATE[state], **changes})
+    return _PENDING._replace(**{"state": state, **_IN_STATE[state], **changes})
 
 
 def an_end(reason: Reason = Reason.EXIT, **changes: Any) -> AttemptEnd:

@@ -5,7 +5,7 @@ A new store is an entry in ``KINDS``; nothing else in the suite knows which one 
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ async def add(store: Store, now: int = NOW, **fields: Any) -> Job:
 
 async def put(store: Store, job: Job, **changes: Any) -> Job:
     """Write changed fields of a job; return what it is then."""
-    new = replace(job, **changes)
+    new = job._replace(**changes)
     assert await store.write(lambda tx: tx.update(job, new))
     return new
 

@@ -10,7 +10,6 @@ import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,7 +80,7 @@ class WorkerHarness:
 
     def begin(self, **say: Any) -> "WorkerHarness":
         """Say hello and wait until the worker is ready."""
-        self.send(replace(self.hello(), **say))
+        self.send(self.hello()._replace(**say))
         assert self.receive(wire.Ready).pid == self.pid
         return self
 

@@ -1,7 +1,6 @@
 """Following a job whose id comes to name another one meanwhile."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -22,7 +21,7 @@ class Renamed:
     async def look(self, _job_id: str, *, after: int | None) -> Look:
         """Return the other one, with whatever attempt of it."""
         del after
-        return Look(replace(JOB, seq=JOB.seq + 1), None)
+        return Look(JOB._replace(seq=JOB.seq + 1), None)
 
 
 JOB = a_job()

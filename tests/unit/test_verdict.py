@@ -1,7 +1,6 @@
 """What is reported of a run."""
 
 import signal
-from dataclasses import replace
 
 import pytest
 
@@ -24,11 +23,11 @@ FACTS = Facts(
 
 
 def exited(code: int) -> Exit:
-    return replace(FACTS.exit, status=code << 8)
+    return FACTS.exit._replace(status=code << 8)
 
 
 def killed(number: int) -> Exit:
-    return replace(FACTS.exit, status=number)
+    return FACTS.exit._replace(status=number)
 
 
 def test_everything_is_passed_on() -> None:
@@ -72,7 +71,7 @@ def test_reasons_and_sentences(
     message: str | None,
 ) -> None:
     """The reason is why it ended, the codes how, the message what neither says."""
-    end = verdict.judge(ORDER, replace(FACTS, asked=asked, exit=how))
+    end = verdict.judge(ORDER, FACTS._replace(asked=asked, exit=how))
     assert (end.reason, end.exit_code, end.signal) == (reason, code, number)
     assert end.message == message
 
@@ -80,7 +79,7 @@ def test_reasons_and_sentences(
 def test_out_of_memory() -> None:
     """SIGKILL while the kernel was short of memory is told as what it likely was."""
     end = verdict.judge(
-        ORDER, replace(FACTS, exit=killed(signal.SIGKILL), short_of_memory=True)
+        ORDER, FACTS._replace(exit=killed(signal.SIGKILL), short_of_memory=True)
     )
     assert end.message is not None
     assert "out of memory" in end.message
@@ -88,15 +87,15 @@ def test_out_of_memory() -> None:
 
 def test_left_behind() -> None:
     """Somebody whose background process was ended learns why it is gone."""
-    one = verdict.judge(ORDER, replace(FACTS, left_behind=1))
+    one = verdict.judge(ORDER, FACTS._replace(left_behind=1))
     assert one.message == "ended 1 process that it left behind"
-    two = verdict.judge(ORDER, replace(FACTS, left_behind=2))
+    two = verdict.judge(ORDER, FACTS._replace(left_behind=2))
     assert two.message == "ended 2 processes that it left behind"
 
 
 def test_a_clock_that_was_set_back() -> None:
     """No run ends before it begins."""
-    end = verdict.judge(ORDER, replace(FACTS, finished_at=10))
+    end = verdict.judge(ORDER, FACTS._replace(finished_at=10))
     assert end.finished_at == end.started_at
 
 

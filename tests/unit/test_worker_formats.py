@@ -1,7 +1,6 @@
 """The two formats that different versions of queuectld share: record and result."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,7 @@ from queuectld.workers.spool import SpooledResult, SpoolError
 UUID = "3a0bb5de-d20f-49f3-ae37-52f0b2b13f7b"
 IDLE = WorkerRecord(store=UUID, worker=1, boot_id=UUID, pid=77, ticks=5)
 BIG = 2**63 - 1
-BUSY = replace(IDLE, lease=9, seq=8, run=7, job_pid=78, job_ticks=6)
+BUSY = IDLE._replace(lease=9, seq=8, run=7, job_pid=78, job_ticks=6)
 RESULT = SpooledResult(
     store=UUID,
     worker=1,

@@ -7,116 +7,63 @@ from typing import Any
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Attempt, AttemptEnd, Job
 
+_COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON = map(
+    Job._fields.index,
+    ("command", "cwd", "state", "cancel_requested", "due", "reason"),
+)
+_STATES = {state.value: state for state in JobState}
+_REASONS = {reason.value: reason for reason in Reason}
+
 KEY_BYTES = 16
 """Of a SHA-256: 128 bits make two environments with one key as good as impossible."""
 
 
 def job(row: tuple[Any, ...]) -> Job:
-    """Return the job in a row of ``SELECT * FROM jobs``."""
-    (
-        seq, name, queue, command, cwd, umask, env_key, label, submitter, priority,
-        max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
-        state, attempts, runs, losses, lease, worker, cancel_requested, due,
-        created_at, updated_at, run_at, started_at, finished_at, exit_code, signal,
-        reason, message,
-    ) = row  # fmt: skip
-    return Job(
-        seq=seq,
-        name=name,
-        queue=queue,
-        command=_command(command),
-        cwd=cwd if cwd is None else json.loads(cwd),
-        umask=umask,
-        env_key=env_key,
-        label=label,
-        submitter=submitter,
-        priority=priority,
-        max_retries=max_retries,
-        timeout=timeout,
-        backoff_base=backoff_base,
-        backoff_max=backoff_max,
-        backoff_jitter=backoff_jitter,
-        output_limit=output_limit,
-        state=JobState(state),
-        attempts=attempts,
-        runs=runs,
-        losses=losses,
-        lease=lease,
-        worker=worker,
-        cancel_requested=bool(cancel_requested),
-        due=due if due is None else bool(due),
-        created_at=created_at,
-        updated_at=updated_at,
-        run_at=run_at,
-        started_at=started_at,
-        finished_at=finished_at,
-        exit_code=exit_code,
-        signal=signal,
-        reason=reason and Reason(reason),
-        message=message,
-    )
+    """Return the job in a row of ``SELECT * FROM jobs``, whose order a job has."""
+    values = list(row)
+    values[_COMMAND] = _command(row[_COMMAND])
+    values[_CWD] = row[_CWD] and _text(row[_CWD])
+    values[_STATE] = _STATES[row[_STATE]]
+    values[_CANCEL_REQUESTED] = row[_CANCEL_REQUESTED] != 0
+    values[_DUE] = row[_DUE] if row[_DUE] is None else row[_DUE] != 0
+    values[_REASON] = row[_REASON] and _REASONS[row[_REASON]]
+    return Job._make(values)
 
 
-def insert_values(job: Job) -> tuple[Any, ...]:
+def insert_values(job: Job) -> list[Any]:
     """Return the parameters of ``insert_job``."""
-    return (
-        job.seq,
-        job.name,
-        job.queue,
-        json.dumps(job.command),
-        job.cwd if job.cwd is None else json.dumps(job.cwd),
-        job.umask,
-        job.env_key,
-        job.label,
-        job.submitter,
-        job.priority,
-        job.max_retries,
-        job.timeout,
-        job.backoff_base,
-        job.backoff_max,
-        job.backoff_jitter,
-        job.output_limit,
-        job.state,
-        job.attempts,
-        job.runs,
-        job.losses,
-        job.lease,
-        job.worker,
-        job.cancel_requested,
-        job.due,
-        job.created_at,
-        job.updated_at,
-        job.run_at,
-        job.started_at,
-        job.finished_at,
-        job.exit_code,
-        job.signal,
-        job.reason,
-        job.message,
-    )
+    values: list[Any] = list(job)
+    values[_COMMAND] = json.dumps(job.command)
+    values[_CWD] = job.cwd and json.dumps(job.cwd)
+    # Plain values: sqlite3 looks for an adapter of each that is of another type.
+    values[_STATE] = job.state.value
+    values[_CANCEL_REQUESTED] = int(job.cancel_requested)
+    values[_DUE] = job.due if job.due is None else int(job.due)
+    values[_REASON] = job.reason and job.reason.value
+    return values
 
 
 def update_values(old: Job, new: Job) -> tuple[Any, ...]:
     """Return the parameters of ``update_job``."""
     return (
-        new.state,
+        new.state.value,
         new.attempts,
         new.runs,
         new.losses,
         new.lease,
         new.worker,
-        new.cancel_requested,
-        new.due,
+        int(new.cancel_requested),
+        new.due if new.due is None else int(new.due),
         new.updated_at,
         new.run_at,
         new.started_at,
         new.finished_at,
         new.exit_code,
         new.signal,
-        new.reason,
+        new.reason and new.reason.value,
         new.message,
         old.seq,
-        old.state,
+        old.state.value,
         old.lease,
     )
 
@@ -130,7 +77,7 @@ def attempt_values(job: Job, end: AttemptEnd) -> tuple[Any, ...]:
         job.worker,
         end.started_at,
         end.finished_at,
-        end.reason,
+        end.reason.value,
         end.exit_code,
         end.signal,
         end.message,
@@ -145,7 +92,7 @@ def attempt_values(job: Job, end: AttemptEnd) -> tuple[Any, ...]:
 def attempt(row: tuple[Any, ...]) -> Attempt:
     """Return the attempt in a row of ``attempts``."""
     run, lease, worker, started_at, finished_at, reason = row[:6]
-    end = AttemptEnd(lease, started_at, finished_at, Reason(reason), *row[6:])
+    end = AttemptEnd(lease, started_at, finished_at, _REASONS[reason], *row[6:])
     return Attempt(run, lease, worker, started_at, end)
 
 
@@ -156,5 +103,10 @@ def environment(variables: dict[str, str]) -> tuple[bytes, str]:
 
 
 def _command(text: str) -> str | tuple[str, ...]:
-    command = json.loads(text)
-    return command if isinstance(command, str) else tuple(command)
+    return _text(text) if text[0] == '"' else tuple(json.loads(text))
+
+
+def _text(text: str) -> str:
+    """Return the string that a JSON string in ASCII stands for."""
+    # Nearly all hold nothing that was escaped.
+    return text[1:-1] if "\\" not in text else json.loads(text)

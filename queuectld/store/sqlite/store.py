@@ -24,6 +24,7 @@ from queuectld.store.turns import Turns
 
 T = TypeVar("T")
 
+
 class SqliteStore:
     """The store of one state directory; to be made within a running event loop.
 

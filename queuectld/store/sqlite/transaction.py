@@ -45,6 +45,8 @@ class SqliteTransaction(SqliteReader):
         self._rollup: dict[tuple[int, str, str, int], list[int]] = {}
         self._unit_counts: list[tuple[str, JobState, int]] = []
         self._unit_measures: list[Measure] = []
+        # What the database counts, or will with the batch that is being committed.
+        self._stored: dict[JobState, int] | None = None
         # The environment stored last in this unit: a batch of jobs shares one.
         self._kept_env: dict[str, str] | None = None
         self._kept_key = b""
@@ -67,22 +69,23 @@ class SqliteTransaction(SqliteReader):
 
     def drop_batch(self) -> None:
         """The batch did not commit. The numbers stay: they may skip, never repeat."""
-        self.drop_unit()
-        self._counts.clear()
-        self._rollup.clear()
+        self._forget_batch()
+        self._stored = None
 
     def flush(self) -> None:
         """Write what the batch added up, and its number."""
         execute = self._connection.execute
         for (queue, state), change in self._counts.items():
             if change:
-                execute(self._sql.add_count, (queue, state, change))
+                execute(self._sql.add_count, (queue, state.value, change))
+                if self._stored is not None:
+                    self._stored[state] += change
         for key, (events, ms) in self._rollup.items():
             execute(self._sql.add_rollup, (*key, events, ms))
         self.batch += 1
         numbers = (self._seq, self._lease, self._worker, self.batch)
         execute(self._sql.set_numbers, numbers)
-        self.drop_batch()
+        self._forget_batch()
 
     def committed_batch(self) -> int:
         """Return the number of the last batch that the database holds."""
@@ -92,7 +95,9 @@ class SqliteTransaction(SqliteReader):
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state, with what is not written yet."""
-        counted = super().counts()
+        if self._stored is None:
+            self._stored = super().counts()
+        counted = dict(self._stored)
         for (_, state), change in self._counts.items():
             counted[state] += change
         for _, state, change in self._unit_counts:
@@ -193,6 +198,11 @@ class SqliteTransaction(SqliteReader):
             done = hour + 60
         self.set_meta(_THINNED, str(done))
         return True
+
+    def _forget_batch(self) -> None:
+        self.drop_unit()
+        self._counts.clear()
+        self._rollup.clear()
 
     def _keep(self, env: dict[str, str] | None) -> bytes | None:
         if env is None:
