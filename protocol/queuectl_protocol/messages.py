@@ -102,8 +102,13 @@ def encode(message: Message) -> bytes:
 
 def pack(value: Any) -> bytes:
     """Return ``value`` in msgpack, with surrogate escapes as the bytes they were."""
-    packed: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
+    packed: bytes = packer().pack(value)
     return packed
+
+
+def packer() -> msgpack.Packer:
+    """Return what ``pack`` packs with; each is for one thread only."""
+    return msgpack.Packer(unicode_errors="surrogateescape")
 
 
 def unpack(payload: bytes, max_containers: int | None = None) -> Any:

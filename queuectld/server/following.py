@@ -55,7 +55,7 @@ class GrowingFile:
         """Return the next chunk; empty at what is the end for now."""
         if self._fd is None:
             return b""
-        data = os.pread(self._fd, CHUNK, self.offset)
+        data = reading.read_from(self._fd, self._path, self.offset, CHUNK)
         self.offset += len(data)
         return data
 

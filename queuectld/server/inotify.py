@@ -26,8 +26,8 @@ class Change(IntFlag):
     MODIFIED = 0x2
     """A file: it was written to."""
 
-    CREATED = 0x100
-    """A directory: something in it was created."""
+    CREATED = 0x100 | 0x80
+    """A directory: something in it was created, or moved to there."""
 
 
 class Watcher:

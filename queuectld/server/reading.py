@@ -1,7 +1,7 @@
 """Reads what runs wrote: pieces of a file, and where its last lines begin.
 
-A file that is not there reads as an empty one: empty ones are removed, and so are
-those of pruned jobs.
+A file that is not there reads as an empty one: empty ones are removed or passed on to
+another run, and those of pruned jobs are removed as well.
 """
 
 import errno
@@ -76,10 +76,30 @@ def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:
         if tail is not None:
             offset = tail_offset(fd, tail)
         # The kernel refuses offsets near the end of its numbers.
-        data = os.pread(fd, limit, offset) if offset < size else b""
-        return Piece(data, offset, size)
+        data = read_from(fd, path, offset, limit) if offset < size else b""
+        return Piece(data, offset, size if data or is_at(fd, path) else 0)
     finally:
         os.close(fd)
+
+
+def read_from(fd: int, path: str, offset: int, limit: int) -> bytes:
+    """Return up to ``limit`` bytes of an open file, as long as it is at its place.
+
+    An empty file may become another run's while it is open here, and what is in it then
+    is that one's.
+    """
+    data = os.pread(fd, limit, offset)
+    # Asked afterwards: it was at its place when the bytes were read.
+    return data if data and is_at(fd, path) else b""
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether an open file is still the one at this path."""
+    try:
+        there = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - for each chunk
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(fd))
 
 
 def tail_start(path: str, lines: int) -> int:

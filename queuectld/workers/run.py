@@ -1,8 +1,8 @@
 """One run, from the spawn to the moment when nothing of it is left.
 
 Owns the job's process: its timeout, its output limit, and how it is ended. Told what
-happens (``child_ended``, ``end``, ``tick``), it never waits; ``next_due`` says when it
-wants to be called again.
+happens (``child_ended``, ``end``, ``tick``), it never waits; ``due`` says when it wants
+to be called again.
 """
 
 import math
@@ -54,6 +54,8 @@ class Running:
 
     Attributes:
         order: what was asked for.
+        due: when to call ``tick``, on the monotonic clock; inf for never.
+        over: nothing of the job is left.
         pid: the main process, leader of the job's session.
         trouble: sentences for the operator, oldest first; the caller empties it.
         abandoned: children are left that this user may not end.
@@ -63,6 +65,7 @@ class Running:
         self, order: Run, main: ProcessId, files: OutputFiles, clock: Clock
     ) -> None:
         self.order = order
+        self.over = False
         self.pid = main.pid
         self.trouble: list[str] = []
         self.abandoned = False
@@ -73,7 +76,7 @@ class Running:
         self._phase = Phase.RUNNING
         self._timeout_at = now + order.timeout if order.timeout else math.inf
         self._look_at = now + LOOK_INTERVAL if order.output_limit else math.inf
-        self._due = math.inf
+        self.due = min(self._timeout_at, self._look_at)
         self._stubborn_at = math.inf
         self._pause = _FIRST_PAUSE
         self._asked: Reason | None = None
@@ -81,21 +84,10 @@ class Running:
         self._finished_at = 0
         self._left_behind = 0
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing of the job is left."""
-        return self._phase is Phase.OVER
-
-    def next_due(self) -> float:
-        """Return when to call ``tick``, on the monotonic clock; inf for never."""
-        if self._phase is Phase.RUNNING:
-            return min(self._timeout_at, self._look_at)
-        return math.inf if self.over else self._due
-
     def tick(self) -> None:
         """Do what is due."""
         now = self._clock.monotonic()
-        if now < self.next_due():
+        if now < self.due:
             return
         match self._phase:
             case Phase.RUNNING if now >= self._timeout_at:
@@ -114,7 +106,7 @@ class Running:
         self._collect()
         if self._phase is Phase.KILLING:
             # What the dead left is ours now: kill it before it can fork again.
-            self._due = 0
+            self.due = 0
 
     def end(self, reason: Reason, grace: float) -> None:
         """End the run. The first reason stays; the least grace counts.
@@ -132,7 +124,7 @@ class Running:
             case Phase.SETTLING:
                 self._terminate(grace)
             case Phase.ENDING:
-                self._due = min(self._due, self._clock.monotonic() + grace)
+                self.due = min(self.due, self._clock.monotonic() + grace)
             case Phase.KILLING | Phase.OVER:
                 return
 
@@ -167,16 +159,22 @@ class Running:
         if self._exit is None:
             return
         if not left:
-            self._phase = Phase.OVER
+            self._is_over()
         elif self._phase is Phase.RUNNING:
             self._phase = Phase.SETTLING
-            self._due = self._clock.monotonic() + SETTLE_TIME
+            self.due = self._clock.monotonic() + SETTLE_TIME
+
+    def _is_over(self) -> None:
+        self._phase = Phase.OVER
+        self.over = True
+        self.due = math.inf
 
     def _look(self, now: float) -> None:
         if sum(self._files.sizes()) > self.order.output_limit:
             self._exceeded(Reason.OUTPUT_LIMIT)
         else:
             self._look_at = now + LOOK_INTERVAL
+            self.due = min(self._timeout_at, self._look_at)
 
     def _exceeded(self, limit: Reason) -> None:
         self._collect()
@@ -192,7 +190,7 @@ class Running:
             self._kill()
             return
         self._phase = Phase.ENDING
-        self._due = self._clock.monotonic() + grace
+        self.due = self._clock.monotonic() + grace
         children.terminate(below, None if self._exit else self.pid)
 
     def _kill(self) -> None:
@@ -206,14 +204,14 @@ class Running:
             return
         if now >= self._stubborn_at:
             self._complain()
-        self._due = now + self._pause
+        self.due = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _abandon(self, refused: list[int]) -> None:
         # The main process is never left so: another attempt could run beside it.
         self.trouble.append(f"cannot end {_name(refused)}: it runs as another user")
         self.abandoned = True
-        self._phase = Phase.OVER
+        self._is_over()
 
     def _complain(self) -> None:
         still = [entry.pid for entry in children.below()]

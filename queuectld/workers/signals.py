@@ -18,9 +18,8 @@ SIGTERM in a row can arrive as one, so whoever means it sends SIGQUIT."""
 IGNORED = frozenset({signal.SIGINT, signal.SIGHUP})
 """A terminal sends these to everybody in it; the daemon alone decides for workers."""
 
-_INFO = struct.Struct("=IiiI")  # ssi_signo, ssi_errno, ssi_code, ssi_pid
-_INFO_SIZE = 128
-_READ = 16 * _INFO_SIZE
+_INFO = struct.Struct("=IiiI112x")  # ssi_signo, ssi_errno, ssi_code, ssi_pid
+_READ = 16 * _INFO.size
 
 
 class Received(NamedTuple):
@@ -51,8 +50,7 @@ class SignalFile:
             data = os.read(self.fd, _READ)
         except BlockingIOError:
             return []
-        starts = range(0, len(data), _INFO_SIZE)
-        infos = [_INFO.unpack_from(data, start) for start in starts]
+        infos = _INFO.iter_unpack(data)
         return [Received(number, sender) for number, _, _, sender in infos]
 
 

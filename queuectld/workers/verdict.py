@@ -50,7 +50,7 @@ def judge(order: Run, facts: Facts) -> AttemptEnd:
         reason=facts.asked or own,
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
-        message="; ".join(_sentences(order, facts, code)) or None,
+        message=_message(order, facts, code),
         max_rss=facts.exit.max_rss,
         user_ms=facts.exit.user_ms,
         system_ms=facts.exit.system_ms,
@@ -87,6 +87,12 @@ def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
     return AttemptEnd(
         lease=order.lease, started_at=None, finished_at=now, reason=reason
     )
+
+
+def _message(order: Run, facts: Facts, code: int) -> str | None:
+    if code == 0 and facts.asked is None and not facts.left_behind:
+        return None  # as nearly always
+    return "; ".join(_sentences(order, facts, code)) or None
 
 
 def _sentences(order: Run, facts: Facts, code: int) -> list[str]:

@@ -134,6 +134,7 @@ _TYPES: dict[str, type[Any]] = {
     "trouble": Trouble,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
+_packer = messages.packer()
 _KEYS = {kind: frozenset(kind._fields) for kind in _TYPES.values()}
 
 
@@ -146,7 +147,7 @@ def encode(message: Message) -> bytes:
     body = message.end if isinstance(message, Finished) else message
     values = body._asdict()
     values["type"] = _NAMES[type(body)]
-    return frames.encode_frame(messages.pack(values))
+    return frames.encode_frame(_packer.pack(values))
 
 
 class Decoder:

@@ -38,6 +38,10 @@ RETRY_INTERVAL = 1.0
 _LONGEST_POLL = 86_400_000  # ms; poll(2) takes no more than an int
 
 
+_Spare = tuple[str | None, str | None]
+_NO_FILES: _Spare = (None, None)
+
+
 class Worker:
     """One worker, from the hello to its exit."""
 
@@ -106,7 +110,7 @@ class Worker:
 
     def _patience(self) -> int | None:
         """Return milliseconds until something is due; None for ever."""
-        due = self._running.next_due() if self._running else self._retry_at
+        due = self._running.due if self._running else self._retry_at
         if due == math.inf:
             return None
         left = math.ceil((due - self._clock.monotonic()) * 1000)
@@ -115,7 +119,8 @@ class Worker:
     def _do_due(self) -> None:
         running = self._running
         if running:
-            running.tick()
+            if running.due < math.inf:
+                running.tick()
             if running.trouble:
                 self._tell(running.order.lease, running.trouble)
             if running.over:
@@ -126,12 +131,14 @@ class Worker:
     # Signals
 
     def _take_signals(self) -> None:
-        arrived = self._signals.read()
-        # Before any reaping: until then, a sender that ended can still be told.
-        for one in arrived:
-            if one.number in {signal.SIGTERM, signal.SIGQUIT}:
+        child_ended = False
+        for one in self._signals.read():
+            if one.number == signal.SIGCHLD:
+                child_ended = True
+            else:
                 self._terminated(one)
-        if any(one.number == signal.SIGCHLD for one in arrived):
+        # Only now: until they are reaped, senders that ended can still be told.
+        if child_ended:
             if self._running:
                 self._running.child_ended()
             else:
@@ -179,37 +186,41 @@ class Worker:
 
     def _acknowledged(self, lease: int) -> None:
         if self._result and self._result[0].lease == lease:
-            self._forget_result()
+            outputs.discard(self._forget_result())
             self._write_record(self._identity)
 
-    def _forget_result(self) -> None:
-        if self._result:
-            order, end = self._result
-            where = (self._hello.output_dir, order.seq, order.run, order.lease)
-            # Nobody writes to them any more, so the sizes reported still hold.
-            if end.stdout_bytes == 0:
-                outputs.discard(*where, outputs.Stream.STDOUT)
-            if end.stderr_bytes == 0:
-                outputs.discard(*where, outputs.Stream.STDERR)
+    def _forget_result(self) -> _Spare:
+        """It is committed: return those of its files that are empty, and not needed."""
+        result = self._result
         self._result = None
+        if result is None:
+            return _NO_FILES
+        order, end = result
+        where = (self._hello.output_dir, order.seq, order.run, order.lease)
+        stdout, stderr = outputs.paths(*where)
+        return (
+            stdout if end.stdout_bytes == 0 else None,
+            stderr if end.stderr_bytes == 0 else None,
+        )
 
     # A run
 
     def _accept(self, order: wire.Run) -> None:
         if self._order:
             raise wire.WireError("run came before the end of the run under way")
-        self._forget_result()
+        spare = self._forget_result()
         if order.env is not None:
             self._env = order.env
         if self._leaving or self._terminations:
+            outputs.discard(spare)
             return  # it will not start, and a run without output files never did
         self._order = order
-        self._start(order)
+        self._start(order, spare)
 
-    def _start(self, order: wire.Run) -> None:
+    def _start(self, order: wire.Run, spare: _Spare = _NO_FILES) -> None:
         where = self._hello.output_dir
         try:
-            files = outputs.create(where, order.seq, order.run, order.lease)
+            files = outputs.create(where, order.seq, order.run, order.lease, spare)
         except OSError as error:
             self._wait_for_room(order, error)
             return

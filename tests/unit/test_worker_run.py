@@ -82,7 +82,7 @@ def running(kernel: Kernel, clock: StandingClock) -> run.Running:
 def pass_time(running: run.Running, clock: StandingClock, seconds: float) -> None:
     """Let time pass, with a tick whenever one is due."""
     end = clock.monotonic() + seconds
-    while (due := running.next_due()) <= end:
+    while (due := running.due) <= end:
         # The clock has whole milliseconds; a tick may come late, never early.
         clock.advance(math.ceil(max(0, due - clock.monotonic()) * 1000) / 1000)
         running.tick()
@@ -93,7 +93,7 @@ def test_nothing_is_due_before_the_timeout(
     running: run.Running, clock: StandingClock, kernel: Kernel
 ) -> None:
     """A run that has no output limit wakes its worker only for its timeout."""
-    assert running.next_due() == clock.monotonic() + ORDER.timeout
+    assert running.due == clock.monotonic() + ORDER.timeout
     pass_time(running, clock, 9.9)
     assert (kernel.terminated, kernel.killed) == (0, 0)
 
