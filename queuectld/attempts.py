@@ -36,6 +36,7 @@ class Attempts:
         in_doubt: a claim may be committed that nobody here knows of; none is made
             until ``reconcile`` has looked.
         wake: called when the scheduler should look.
+        wake_by: called when it should look at a time (monotonic) at the latest.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Attempts:
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
         self.wake: Callable[[], None] = lambda: None
+        self.wake_by: Callable[[float], None] = lambda _: None
 
     # -- beginnings ---------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Attempts:
             grace = self._broker.settings.kill_grace
             self._pool.assign(worker, assignment, grace)
             if worker.run is not None and worker.run.deadline is not None:
-                self.wake()  # to wait for it
+                self.wake_by(worker.run.deadline)
         else:
             self._begin(assignment.lease, self._give_back(worker, assignment))
 

@@ -46,6 +46,8 @@ class Broker:
         self._settings = settings.in_force({})
         self._watchers: dict[int, set[asyncio.Event]] = {}
         self._environments: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        # By lease: what is running, as it was claimed.
+        self._claimed: dict[int, Job] = {}
         self.store_id = ""
         self.on_waiting: Callable[[int | None], None] = lambda _: None
         self.on_write: Callable[[], None] = lambda: None
@@ -343,6 +345,7 @@ class Broker:
         now = self._clock.wall()
         assignments = await self._write(lambda tx: self._claim(tx, workers, now))
         for assignment in assignments:
+            self._claimed[assignment.lease] = assignment.job
             self._announce(assignment.job)
         return assignments
 
@@ -351,9 +354,10 @@ class Broker:
     ) -> Finished:
         """Record how an attempt ended; claim the next job for ``next_for`` with it."""
         now, random = self._clock.wall(), self._random()
+        as_claimed = self._claimed.pop(end.lease, None)
 
         def work(tx: Transaction) -> Finished:
-            job = units.finish(tx, seq, end, now, random)
+            job = units.finish(tx, seq, end, now=now, random=random, claimed=as_claimed)
             claimed = [] if next_for is None else self._claim(tx, [next_for], now)
             return Finished(job, claimed[0] if claimed else None)
 
@@ -361,6 +365,7 @@ class Broker:
         if finished.job:
             self._announce(finished.job)
         if finished.next:
+            self._claimed[finished.next.lease] = finished.next.job
             self._announce(finished.next.job)
         return finished
 

@@ -81,7 +81,9 @@ class Scheduler:
         self._recovery = Recovery(broker, self.pool, places, clock)
         self._attempts = Attempts(broker, self.pool, self.staff, self._recovery, clock)
         self._attempts.wake = self.wake
+        self._attempts.wake_by = self.wake_by
         self._awake = asyncio.Event()
+        self._waits_until = math.inf  # or does not wait
         self._chores: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
         self._ready = True  # there may be a job to claim
@@ -153,6 +155,13 @@ class Scheduler:
     def wake(self) -> None:
         """Something may be due: look."""
         self._awake.set()
+
+    def wake_by(self, at: float) -> None:
+        """Something is due at that time: look then, if not before."""
+        # Most runs end long before their deadline, and between two writes there is
+        # always something that is due sooner.
+        if at < self._waits_until:
+            self.wake()
 
     # -- requests -----------------------------------------------------------------
 
@@ -307,9 +316,12 @@ class Scheduler:
         timeout = None if until is None else max(0.0, until - self._clock.monotonic())
         try:
             async with asyncio.timeout(timeout):
+                self._waits_until = math.inf if until is None else until
                 await self._awake.wait()
         except TimeoutError:
             return
+        finally:
+            self._waits_until = math.inf
 
     def _job_waits(self, run_at: int | None) -> None:
         """A committed job waits: for a worker (None), or for its time first."""

@@ -227,16 +227,44 @@ def promote(tx: Transaction, now: int) -> int | None:
 
 
 def finish(
-    tx: Transaction, seq: int, end: AttemptEnd, now: int, random: float
+    tx: Transaction,
+    seq: int,
+    end: AttemptEnd,
+    *,
+    now: int,
+    random: float,
+    claimed: Job | None = None,
 ) -> Job | None:
-    """Record the end of an attempt; None when its lease is not the current one."""
+    """Record the end of an attempt; None when its lease is not the current one.
+
+    Args:
+        tx: the transaction.
+        seq: the job.
+        end: how the attempt ended.
+        now: the present.
+        random: from 0 up to 1, for the jitter of a retry.
+        claimed: the job as it was claimed for this attempt, which saves reading it as
+            long as nobody cancelled it meanwhile.
+    """
+    # A lease of another job is no lease of this one.
+    if claimed is not None and claimed.seq == seq:
+        done = _finish(tx, claimed, end, now, random)
+        if done is not None:
+            return done
     job = tx.job_by_seq(seq)
     if job is None or job.lease != end.lease:
         return None
+    return _finish(tx, job, end, now, random)
+
+
+def _finish(
+    tx: Transaction, job: Job, end: AttemptEnd, now: int, random: float
+) -> Job | None:
     if end.started_at is None:
         end = end._replace(started_at=job.started_at)
     finished = lifecycle.finish(job, end, now=now, random=random)
-    tx.update(job, finished)
+    if not tx.update(job, finished):
+        return None
     tx.insert_attempt(job, end)
     tx.measure(_measures(end, finished, now))
     return finished

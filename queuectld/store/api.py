@@ -189,9 +189,10 @@ class Transaction(Reader, Protocol):
         ...
 
     def update(self, old: Job, new: Job) -> bool:
-        """Write ``new`` if the job still has ``old``'s state and lease.
+        """Write ``new`` if the job is still as ``old``; return whether it did.
 
-        Return whether it did. Keeps the counters.
+        It is as long as its state, its lease and whether it is to be cancelled are the
+        same: under them nothing else changes. Keeps the counters.
         """
         ...
 

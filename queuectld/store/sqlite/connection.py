@@ -25,6 +25,9 @@ READER_CACHE_KIB = 2048
 AUTOCHECKPOINT_PAGES = 4000
 """About 16 MB of log. Checkpoints between bursts come from the daemon's timer."""
 
+LOG_KEPT = 16 * 1024 * 1024
+"""Bytes that the log keeps when it begins anew."""
+
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open, or create, and migrate; return the one connection that writes.
@@ -181,6 +184,7 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
 
 
 def _migrations() -> list[str]:

@@ -14,12 +14,12 @@ INSERT INTO jobs (
 );
 
 -- name: update_job
--- Write what can change of a job, if nobody changed its state or lease meanwhile.
+-- Write what can change of a job, if nobody changed it meanwhile.
 UPDATE jobs SET
     state = ?, attempts = ?, runs = ?, losses = ?, lease = ?, worker = ?,
     cancel_requested = ?, due = ?, updated_at = ?, run_at = ?, started_at = ?,
     finished_at = ?, exit_code = ?, signal = ?, reason = ?, message = ?
-WHERE seq = ? AND state = ? AND lease IS ?;
+WHERE seq = ? AND state = ? AND lease IS ? AND cancel_requested = ?;
 
 -- name: job_by_seq
 -- The job with this sequence number.

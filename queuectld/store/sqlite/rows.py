@@ -35,18 +35,19 @@ def insert_values(job: Job) -> list[Any]:
     values: list[Any] = list(job)
     values[_COMMAND] = json.dumps(job.command)
     values[_CWD] = job.cwd and json.dumps(job.cwd)
-    # Plain values: sqlite3 looks for an adapter of each that is of another type.
-    values[_STATE] = job.state.value
+    # Plain values: sqlite3 looks for an adapter of each that is of another type. And
+    # ``value`` of an enumeration is two calls, ``_value_`` none.
+    values[_STATE] = job.state._value_
     values[_CANCEL_REQUESTED] = int(job.cancel_requested)
     values[_DUE] = job.due if job.due is None else int(job.due)
-    values[_REASON] = job.reason and job.reason.value
+    values[_REASON] = job.reason and job.reason._value_
     return values
 
 
 def update_values(old: Job, new: Job) -> tuple[Any, ...]:
     """Return the parameters of ``update_job``."""
     return (
-        new.state.value,
+        new.state._value_,
         new.attempts,
         new.runs,
         new.losses,
@@ -60,11 +61,12 @@ def update_values(old: Job, new: Job) -> tuple[Any, ...]:
         new.finished_at,
         new.exit_code,
         new.signal,
-        new.reason and new.reason.value,
+        new.reason and new.reason._value_,
         new.message,
         old.seq,
-        old.state.value,
+        old.state._value_,
         old.lease,
+        int(old.cancel_requested),
     )
 
 
@@ -77,7 +79,7 @@ def attempt_values(job: Job, end: AttemptEnd) -> tuple[Any, ...]:
         job.worker,
         end.started_at,
         end.finished_at,
-        end.reason.value,
+        end.reason._value_,
         end.exit_code,
         end.signal,
         end.message,

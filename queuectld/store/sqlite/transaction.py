@@ -77,7 +77,7 @@ class SqliteTransaction(SqliteReader):
         execute = self._connection.execute
         for (queue, state), change in self._counts.items():
             if change:
-                execute(self._sql.add_count, (queue, state.value, change))
+                execute(self._sql.add_count, (queue, state._value_, change))
                 if self._stored is not None:
                     self._stored[state] += change
         for key, (events, ms) in self._rollup.items():
@@ -119,7 +119,7 @@ class SqliteTransaction(SqliteReader):
         return job
 
     def update(self, old: Job, new: Job) -> bool:
-        """Write ``new`` if the job still has ``old``'s state and lease."""
+        """Write ``new`` if the job is still as ``old``."""
         values = rows.update_values(old, new)
         if self._connection.execute(self._sql.update_job, values).rowcount != 1:
             return False
