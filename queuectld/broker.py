@@ -272,7 +272,9 @@ class Broker:
         return await self._store.read(
             lambda reader: [
                 JobView(job, reader.attempts(job.seq), None)
-                for job in reader.prunable(states, finished_before, units.CHUNK)
+                for job in reader.prunable(
+                    states, finished_before, units.PRUNED_AT_ONCE
+                )
             ]
         )
 

@@ -4,7 +4,6 @@ Points in time are milliseconds since 1970 (UTC), durations are seconds, sizes a
 bytes.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -13,8 +12,7 @@ Command = str | tuple[str, ...]
 """A command line for ``/bin/sh -c``, or an exact argument vector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """A job as somebody asked for it: None is "not said", the settings decide.
 
     Attributes:

@@ -1,7 +1,6 @@
 """How jobs come in: all or none, once, and no more than there may be."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,7 +137,7 @@ async def test_asking_for_something_else_is_a_conflict(
     async with a_desk(home) as desk:
         ((there, _),) = [(e.job, e.created) for e in await add(desk, FULL)]
         changes: dict[str, Any] = {field: value}
-        other = replace(FULL, **changes)
+        other = FULL._replace(**changes)
         with pytest.raises(JobConflictError, match=f"its {field} is different") as bad:
             await add(desk, Submission("x"), other, if_exists=IfExists.RETURN)
         assert bad.value.data == {"id": "nightly", "index": 1}
@@ -148,8 +147,8 @@ async def test_asking_for_something_else_is_a_conflict(
 @asynchronous
 async def test_what_a_caller_inherits_is_no_conflict(home: Home) -> None:
     """The same job may be asked for from elsewhere, by somebody else, later."""
-    elsewhere = replace(
-        FULL, run_at=None, cwd="/", umask=None, env={"B": "2"}, submitter=0
+    elsewhere = FULL._replace(
+        run_at=None, cwd="/", umask=None, env={"B": "2"}, submitter=0
     )
     async with a_desk(home) as desk:
         (first,) = await add(desk, FULL)
