@@ -42,7 +42,6 @@ def open_writer(path: Path) -> sqlite3.Connection:
             _identify(connection, path)
             _configure(connection)
             migrate(connection)
-            connection.execute("PRAGMA optimize = 0x10002")
         except BaseException:
             connection.close()
             raise
