@@ -27,9 +27,9 @@ from queuectld.store.api import Histogram, Measure, Reader, Transaction
 CHUNK = 1000
 """Jobs changed in one unit of work by the commands that change them all."""
 
-PRUNED_AT_ONCE = 100
+PRUNED_AT_ONCE = 25
 """Jobs that are forgotten in one unit of work: each takes three times as long as to
-add one, and whoever enqueues meanwhile waits for one unit, some 2 ms."""
+add one, and whoever enqueues meanwhile waits for one unit, about a millisecond."""
 
 ATTEMPTS_SHOWN = 1000
 """Attempts in one view of a job: 100,000 retries must not make it one for nobody."""

@@ -16,12 +16,14 @@ import asyncio
 import errno
 import importlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from queuectld.__main__ import main
 from queuectld.store.api import StoreError, StoreFullError
+from queuectld.store.sqlite import writer
 from queuectld.store.sqlite.batch import Batch, Outcome
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import SqliteTransaction
@@ -92,6 +94,8 @@ def hinder() -> None:
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"queuectld.{module}"), constant, value)
     changes: dict[tuple[Any, str], Any] = {
+        # Commits that wait for somebody are for the thread.
+        (writer, "PROOF"): math.inf,
         (SqliteStore, "_write_batch"): write_batch,
         (SqliteTransaction, "next_lease"): next_lease,
         (SqliteTransaction, "next_worker"): next_worker,
