@@ -68,16 +68,17 @@ def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:
         tail: lines; when given, ``offset`` does not matter.
         limit: bytes.
     """
+    nothing = Piece(b"", 0 if tail is not None else offset, 0)
     fd = open_output(path)
     if fd is None:
-        return Piece(b"", 0 if tail is not None else offset, 0)
+        return nothing
     try:
         size = os.fstat(fd).st_size
         if tail is not None:
             offset = tail_offset(fd, tail)
         # The kernel refuses offsets near the end of its numbers.
         data = read_from(fd, path, offset, limit) if offset < size else b""
-        return Piece(data, offset, size if data or is_at(fd, path) else 0)
+        return Piece(data, offset, size) if data or is_at(fd, path) else nothing
     finally:
         os.close(fd)
 

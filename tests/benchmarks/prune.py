@@ -15,6 +15,9 @@ WORKERS = 2
 PACE = 0.005
 """Seconds between jobs: 200 a second, which leaves workers time."""
 
+SETTLE = 3.0
+"""Seconds of enqueueing that are not counted."""
+
 SLICE = 3.0
 """Seconds of enqueueing that make a round before the pruning."""
 
@@ -25,6 +28,9 @@ def run(options: Options) -> list[Table]:
     with served() as daemon:
         filling.fill(daemon, Ballast(completed=jobs))
         daemon.client.workers.start(WORKERS)
+        # Until what the filling left in the log is in the database.
+        settled = time.perf_counter() + SETTLE
+        _enqueue_while(daemon, lambda: time.perf_counter() < settled)
         until = time.perf_counter() + SLICE * options.rounds
         before = _enqueue_while(daemon, lambda: time.perf_counter() < until)
         begun = time.perf_counter()

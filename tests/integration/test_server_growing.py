@@ -149,3 +149,42 @@ def test_a_file_is_read_from_its_creation_on(tmp_path: Path) -> None:
         file.close()
 
     _tell(story)
+
+
+def test_a_file_that_was_passed_on_is_read_no_further(tmp_path: Path) -> None:
+    """An empty one becomes another run's while it is open here, and fills."""
+    path, other = tmp_path / "7.1.1.out", tmp_path / "8.1.2.out"
+    path.touch()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        file = GrowingFile(str(path), 0)
+        file.arm(watcher, wake)
+        path.rename(other)
+        other.write_text("a stranger's")
+        await _woken(wake)
+        assert file.read() == b""
+        file.disarm(watcher, wake)
+        file.close()
+
+    _tell(story)
+
+
+def test_a_file_that_is_passed_on_to_a_run_appears(tmp_path: Path) -> None:
+    """It is moved to its place, and not created there."""
+    spare, path = tmp_path / "7.1.1.out", tmp_path / "1" / "1000.1.2.out"
+    spare.touch()
+    path.parent.mkdir()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        file = GrowingFile(str(path), 0)
+        file.arm(watcher, wake)
+        spare.rename(path)
+        await _woken(wake)
+        file.arm(watcher, wake)
+        path.write_text("mine")
+        await _woken(wake)
+        assert file.read() == b"mine"
+        file.disarm(watcher, wake)
+        file.close()
+
+    _tell(story)

@@ -68,3 +68,20 @@ def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(UnreadableOutputError, match=os.strerror(40)):
         reading.read(str(path), offset=0, tail=None, limit=7)
+
+
+def test_a_file_that_was_passed_on_reads_as_an_empty_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its opening and the reading it became another run's."""
+    path.touch()
+    open_output = reading.open_output
+
+    def passed_on(name: str) -> int | None:
+        fd = open_output(name)
+        path.rename(other := path.with_name("8.1.2.out"))
+        other.write_text("a stranger's\n")
+        return fd
+
+    monkeypatch.setattr(reading, "open_output", passed_on)
+    assert reading.read(str(path), offset=0, tail=None, limit=9) == Piece(b"", 0, 0)

@@ -115,3 +115,66 @@ def test_records(tmp_path: Path) -> None:
     file.remove()
     file.remove()
     assert records.read_all(str(tmp_path)) == []
+
+
+# -- files passed on -------------------------------------------------------------------
+
+NEXT = (1000, 1, 78)
+"""The next run of the worker: another job, in another directory."""
+
+
+def passed_on(where: Path, *spare: str | None) -> list[str]:
+    """Create the files of the next run with spare ones; return what is there then."""
+    (where / "1").mkdir(exist_ok=True)
+    outputs.create(str(where), *NEXT, spare).close()
+    return present(where)
+
+
+def inodes(where: Path, *run: int) -> list[int]:
+    return [Path(name).stat().st_ino for name in outputs.paths(str(where), *run)]
+
+
+def test_empty_files_become_the_next_run_s(tmp_path: Path) -> None:
+    """The very same files, under the next run's names."""
+    spare = written(tmp_path)
+    before = inodes(tmp_path, SEQ, RUN, LEASE)
+    assert passed_on(tmp_path, *spare) == ["1/1000.1.78.err", "1/1000.1.78.out"]
+    assert inodes(tmp_path, *NEXT) == before
+
+
+def test_a_file_that_is_to_be_kept_is_kept(tmp_path: Path) -> None:
+    """Only what was offered is used; the other is created."""
+    spare = written(tmp_path, stderr="x")
+    assert passed_on(tmp_path, spare[0], None) == [
+        "1/1000.1.78.err",
+        "1/1000.1.78.out",
+        "2/2500.3.77.err",
+    ]
+    assert Path(spare[1]).read_text() == "x"
+
+
+def test_a_file_that_somebody_writes_to_is_not_passed_on(tmp_path: Path) -> None:
+    """A job handed its stdout to a server: what that writes is in nobody's output."""
+    spare = written(tmp_path)
+    with Path(spare[0]).open("a") as handed_on:
+        before = inodes(tmp_path, SEQ, RUN, LEASE)
+        passed_on(tmp_path, *spare)
+        handed_on.write("late")
+    after = inodes(tmp_path, *NEXT)
+    assert (after[0] == before[0], after[1] == before[1]) == (False, True)
+    assert outputs.sizes(str(tmp_path), *NEXT) == (0, 0)
+    assert not Path(spare[0]).exists()
+
+
+def test_a_file_that_was_written_to_after_all_is_not_passed_on(tmp_path: Path) -> None:
+    """By whom it was handed to, after the run's end; that has ended as well."""
+    spare = written(tmp_path)
+    Path(spare[1]).write_text("late")
+    passed_on(tmp_path, *spare)
+    assert outputs.sizes(str(tmp_path), *NEXT) == (0, 0)
+
+
+def test_a_spare_file_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    """Nor is a directory that is not there yet."""
+    outputs.create(str(tmp_path), *NEXT, ("/nowhere/out", None)).close()
+    assert present(tmp_path) == ["1/1000.1.78.err", "1/1000.1.78.out"]

@@ -3,7 +3,9 @@
 import os
 import resource
 import signal
+import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,53 @@ def test_one_job_after_another(worker: WorkerHarness) -> None:
         worker.send(order)
         assert worker.finished().lease == order.lease
     assert [worker.output(order) for order in orders] == [f"{n}\n" for n in range(20)]
+
+
+def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
+    worker: WorkerHarness, tmp_path: Path
+) -> None:
+    """What somebody writes there later, long after the run, is in nobody's output."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "server"))
+        server.settimeout(waiting.DEADLINE)
+        hand_over = (
+            "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); "
+            "s.connect('server'); socket.send_fds(s, [b'x'], [1])"
+        )
+        argv = (sys.executable, "-c", hand_over)
+        first = worker.order(argv, cwd=str(tmp_path))
+        worker.send(first)
+        assert worker.finished().stdout_bytes == 0
+        _, (handed,), _, _ = socket.recv_fds(server, 1, 1)
+    second, third = worker.order("true"), worker.order("true")
+    try:
+        worker.send(second)
+        assert worker.finished().reason is Reason.EXIT
+        os.write(handed, b"late")
+        assert worker.output(second) == worker.output(second, "stderr") == ""
+        worker.send(third)
+        assert worker.finished().stdout_bytes == 0
+        assert os.fstat(handed).st_nlink == 0
+    finally:
+        os.close(handed)
+
+
+def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
+    """Those of the last run go with its acknowledgement; output stays where it is."""
+    orders = [worker.order(line) for line in ("true", "echo out", "echo err >&2")]
+    files = []
+    for order in orders:
+        worker.send(order)
+        worker.finished()
+        where = (str(worker.output_dir), order.seq, order.run, order.lease)
+        files.append([Path(name).stat().st_ino for name in outputs.paths(*where)])
+    assert files[0] == files[1], "both were empty"
+    assert files[1][0] != files[2][0], "this one is not"
+    assert files[1][1] == files[2][1]
+    worker.send(wire.Ack(orders[-1].lease))
+    output_of(worker, "echo")  # so that the acknowledgement has been read
+    left = [file.read_text() for file in sorted(worker.output_dir.rglob("*.*"))]
+    assert left == ["out\n", "err\n", "\n"]
 
 
 def test_argument_vector(worker: WorkerHarness) -> None:
