@@ -27,12 +27,11 @@ def run(options: Options) -> list[Table]:
             begun = time.perf_counter()
             daemon.ctl("enqueue", "--file", str(file))
             found["file"].append((time.perf_counter() - begun) * JOBS / jobs)
-    bare = Series("SQLite", tuple(found["floor"]))
+    series = {name: tuple(values) for name, values in found.items()}
+    bare = Series("SQLite", series["floor"])
     figures = (
-        Figure(
-            "batches of 1,000", "jobs/s", tuple(found["socket"]), bare, at_least(1e5)
-        ),
-        Figure("enqueue --file", "s", tuple(found["file"]), bar=at_most(2.5)),
+        Figure("batches of 1,000", "jobs/s", series["socket"], bare, at_least(1e5)),
+        Figure("enqueue --file", "s", series["file"], bar=at_most(2.5)),
     )
     notes = (
         "Each batch is durable before the next is sent. The file is JSON lines. The "

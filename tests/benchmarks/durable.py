@@ -45,7 +45,7 @@ def run(options: Options) -> list[Table]:
     notes = (
         "A connection for each client, a request at a time. The floor is one thread "
         "that commits the same row in WAL mode with synchronous=FULL. Up to 0.2 ms of "
-        "fdatasync the bar is 0.3 of it, from 1 ms on 0.7, and in between in proportion."
+        "fdatasync the bar is 0.3 of it, from 1 ms on 0.7, in between in proportion."
     )
     return [Table("durable", "enqueue, acknowledged one by one", figures, notes)]
 
