@@ -101,7 +101,11 @@ def live(synchronous: str = "FULL") -> Life:
 
 def while_spooled(life: Life) -> range:
     """Return the places of the events while a result was in the spool."""
-    begun = [n for n, event in enumerate(life.events) if isinstance(event, Renamed)]
+    begun = [
+        n
+        for n, event in enumerate(life.events)
+        if isinstance(event, Renamed) and "/spool/" in event.to
+    ]
     (result,) = {life.events[n].to for n in begun}
     return range(begun[0], life.events.index(Removed(result)))
 
