@@ -133,7 +133,7 @@ def broken(promises: Promises, files: Files, state_dir: str, folder: Path) -> li
             file.write_bytes(content)
     try:
         found = asyncio.run(_look(folder / "queuectl.db"))
-    except (StoreError, sqlite3.Error, ValueError, TypeError) as error:
+    except (StoreError, sqlite3.Error, LookupError, ValueError, TypeError) as error:
         return [f"the store cannot be read: {error!r}"]
     return [*_damage(folder / "queuectl.db"), *_compare(promises, found, folder)]
 
