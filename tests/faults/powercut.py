@@ -188,9 +188,14 @@ def _work(home: Home) -> None:
         client.call("enqueue", job={"command": "exit 3", "id": "bad", "max_retries": 1})
         for job_id in ("1", "together-7", ids[-1], "bad"):
             client.call("wait", id=job_id)
-        gated = {"command": "read _ <gate", "cwd": str(home.work), "priority": 9}
+        gated = {
+            "command": "echo >running; read _ <gate",
+            "cwd": str(home.work),
+            "priority": 9,
+        }
         client.call("enqueue", job={**gated, "id": "outlives"})
-        home.until_state("outlives", "processing")
+        # Not only claimed: the worker has the order, and the job's process is there.
+        home.appears("running")
         first = home.daemon
     home.send(first, 9)
     slow.open()
