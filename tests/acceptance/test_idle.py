@@ -2,14 +2,12 @@
 
 import shutil
 import signal
-import sqlite3
 import subprocess
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from helpers import waiting
+from helpers import databasefile, waiting
 from helpers.home import Home
 from helpers.rawclient import RawClient
 from queuectl_protocol.errors import ErrorCode
@@ -46,18 +44,11 @@ def test_no_system_call_completes_while_there_is_nothing_to_do(home: Home) -> No
 
 def await_checkpoint(home: Home, client: RawClient, job: str) -> None:
     """Wait until the store's writer has emptied the log, and has nothing more to do."""
-
-    def in_the_database() -> bool:
-        # Without its log.
-        file = f"{(home.root / 'queuectl.db').as_uri()}?immutable=1"
-        with closing(sqlite3.connect(file, uri=True)) as database:
-            known = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'jobs'")
-            if not known.fetchall():
-                return False
-            states = database.execute("SELECT state FROM jobs WHERE seq = ?", (job,))
-            return states.fetchall() == [("completed",)]
-
-    waiting.until(in_the_database, "the log has been emptied")
+    database = home.root / "queuectl.db"
+    waiting.until(
+        lambda: databasefile.state_of(database, job) == "completed",
+        "the log has been emptied",
+    )
     # The writer refuses this, once the checkpoint is over, and nothing is changed.
     assert client.refused("cancel", id=job).code == ErrorCode.INVALID_STATE
 

@@ -52,14 +52,14 @@ def _figures(options: Options) -> list[Figure]:
     for workers in WORKERS:
         found: dict[str, list[float]] = defaultdict(list)
         for _ in range(options.rounds):
-            found["floor"].append(floors.spawn_rate(jobs, workers))
+            found["floor"].append(floors.spawn_rate(jobs // 2, workers))
             found["shell"].append(0)
             found["shell"][-1], wall = drain_rate(SHELL, jobs, workers)
             found["wall"].append(wall)
-            argv = floors.spawn_rate(jobs // 2, workers, ARGV)
+            argv = floors.spawn_rate(jobs // 4, workers, ARGV)
             found["argv floor"].append(argv)
-            found["argv"].append(drain_rate(ARGV, jobs // 2, workers)[0])
-            found["output"].append(drain_rate(OUTPUT, jobs // 2, workers)[0])
+            found["argv"].append(drain_rate(ARGV, jobs // 4, workers)[0])
+            found["output"].append(drain_rate(OUTPUT, jobs // 4, workers)[0])
         figures += _of(workers, {name: tuple(v) for name, v in found.items()})
     return figures
 

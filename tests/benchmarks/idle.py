@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.options import Options
 from benchmarks.report import Figure, Table, at_most
 from benchmarks.served import Served, served
-from helpers import waiting
+from helpers import databasefile, waiting
 
 WINDOW = 60.0
 WORKERS = 8
@@ -28,7 +28,7 @@ def run(options: Options) -> list[Table]:
         daemon.await_completed(jobs[-1], len(jobs))
         pids = [daemon.daemon.process.pid]
         pids += [worker.pid for worker in daemon.client.workers.list()]
-        _await_checkpoint(daemon)
+        _await_checkpoint(daemon, jobs[-1])
         ran, calls, switched = _watch(pids, window)
     figures = [Figure("CPU", "ms", (ran,), bar=at_most(0))]
     if calls is not None:
@@ -44,10 +44,13 @@ def run(options: Options) -> list[Table]:
     return [Table("idle", f"{WORKERS} workers, {window:.0f} s", tuple(figures), notes)]
 
 
-def _await_checkpoint(daemon: Served) -> None:
+def _await_checkpoint(daemon: Served, job: str) -> None:
     """Wait until the store's log is empty: the last thing that follows a write."""
-    log = daemon.home / "queuectl.db-wal"
-    waiting.until(lambda: log.stat().st_size == 0, "the log has been emptied")
+    database = daemon.home / "queuectl.db"
+    waiting.until(
+        lambda: databasefile.state_of(database, job) == "completed",
+        "the log has been emptied",
+    )
     daemon.client.ping()
     time.sleep(1)  # nothing tells that the checkpoint's last calls are over
 
