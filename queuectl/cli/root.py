@@ -74,6 +74,10 @@ SECTIONS = {
             "queuectl.cli.backup:backup",
             "Copy the database to FILE, while work goes on.",
         ),
+        "systemd": (
+            "queuectl.cli.systemd:systemd",
+            "Run the daemon as a service of systemd.",
+        ),
     },
     "Tools": {
         "completion": (

@@ -38,6 +38,8 @@ COMMANDS = {
     "daemon status": (),
     "doctor": (),
     "backup": ("queue.db",),
+    "systemd install": ("--user", "--root", ".", "--dry-run"),
+    "systemd uninstall": ("--user", "--root", "."),
 }
 """An invocation of each command that has the option."""
 

@@ -1,0 +1,192 @@
+"""What a service of systemd consists of: which files, where, and with which program.
+
+Reads the templates and looks at this installation. Writes nothing.
+"""
+
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+
+import click
+
+import queuectl
+from queuectl_protocol.paths import Paths, resolve
+
+PROGRAM = "queuectld"
+
+SERVICE, SOCKET = UNITS = ("queuectld.service", "queuectld.socket")
+
+EXAMPLE = "queuectld.service.d/local.conf.example"
+"""Systemd reads what ends in ``.conf``, so this is for people until it is copied."""
+
+CONFIGURATION = Path("/etc/queuectl/queuectld.toml")
+
+STATE = Path("/var/lib/queuectl")
+
+HOMES = ("/root", "/home", "/run/user")
+"""What ``ProtectHome=`` hides. See systemd.exec(5)."""
+
+
+UNSPEAKABLE = r"""["'\\]"""
+"""What the name of a program cannot contain in a unit, however it is quoted."""
+
+
+XDG = ("XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+
+
+class Manager(StrEnum):
+    """Which systemd: that of the machine, or that of one user."""
+
+    SYSTEM = "system"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file goes, and where its text comes from.
+
+    Attributes:
+        path: as the running system names it.
+        template: its path among the templates.
+        configuration: it is its administrator's as soon as it is there.
+    """
+
+    path: Path
+    template: str
+    configuration: bool = False
+
+
+def places(manager: Manager) -> list[Place]:
+    """Return where everything goes, in the order in which it is written."""
+    units = directory(manager)
+    example = Place(units / EXAMPLE, EXAMPLE)
+    if manager is Manager.USER:
+        return [example, *(Place(units / name, f"user/{name}") for name in UNITS)]
+    return [
+        Place(CONFIGURATION, CONFIGURATION.name, configuration=True),
+        Place(Path("/etc/sysusers.d/queuectl.conf"), "sysusers.d/queuectl.conf"),
+        example,
+        *(Place(units / name, name) for name in UNITS),
+    ]
+
+
+def directory(manager: Manager) -> Path:
+    """Return where its administrator's units are. See systemd.unit(5)."""
+    if manager is Manager.SYSTEM:
+        return Path("/etc/systemd/system")
+    base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if not base.is_absolute():
+        base = _home() / ".config"
+    return base / "systemd" / "user"
+
+
+def left(manager: Manager) -> list[Path]:
+    """Return what is not a unit's, and so stays when the units go."""
+    if manager is Manager.SYSTEM:
+        return [CONFIGURATION, STATE]
+    return [Path(user_paths().state_dir)]
+
+
+def elsewhere() -> list[str]:
+    """Return variables that say where commands look; systemd does not know them."""
+    return [
+        name for name in ("QUEUECTL_HOME", "QUEUECTL_SOCKET") if os.environ.get(name)
+    ]
+
+
+def user_paths() -> Paths:
+    """Return where a user's service keeps what."""
+    known = {name: os.environ[name] for name in XDG if name in os.environ}
+    return resolve(known, str(_home()))
+
+
+def text(place: Place, program: Path) -> str:
+    """Return the text of a file, with the program in it where one is named."""
+    template = _templates().joinpath(*place.template.split("/"))
+    command = f"ExecStart={_quoted(str(program))}"
+    return re.sub(r"(?m)^ExecStart=\S+", lambda _: command, template.read_text("utf-8"))
+
+
+def program(manager: Manager) -> Path:
+    """Return the ``queuectld`` of this installation.
+
+    Raises:
+        click.ClickException: there is none, or the service could not run it.
+    """
+    found = next(filter(_runs, _candidates()), None)
+    if found is None:
+        where = next(_candidates()).parent
+        raise click.ClickException(
+            f"there is no {PROGRAM} in {where}, beside this queuectl; install the "
+            "package whole, for example: pipx install queuectld"
+        )
+    if not str(found).isprintable() or re.search(UNSPEAKABLE, str(found)):
+        raise click.ClickException(
+            f"no unit file can name {found}, because of the characters in it; install "
+            "queuectl in another directory"
+        )
+    if manager is Manager.SYSTEM:
+        _check_within_reach(found)
+    return found
+
+
+def _candidates() -> Iterator[Path]:
+    """Yield where the program may be: beside the command as it was typed, first.
+
+    That path, say /usr/local/bin or ~/.local/bin, is one that its user knows, and
+    outlives the directory that a link there points to.
+    """
+    command = Path(os.path.abspath(sys.argv[0]))  # noqa: PTH100 - keeps the link
+    if command.name == "queuectl":
+        yield command.with_name(PROGRAM)
+        yield command.resolve().with_name(PROGRAM)
+    else:  # python -m queuectl
+        yield Path(sysconfig.get_path("scripts"), PROGRAM)
+
+
+def _runs(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _check_within_reach(found: Path) -> None:
+    """Refuse what would be status 203/EXEC: a program, or its Python, in a home."""
+    needed = (found, Path(sys.executable), Path(queuectl.__file__))
+    for path in (each for one in needed for each in (one, one.resolve())):
+        if any(path.is_relative_to(home) for home in _homes()):
+            raise click.ClickException(
+                f"the system's service cannot run {path}: it has a user of its own and "
+                "sees nobody's home; install queuectl elsewhere, in /opt for example, "
+                "with a Python that is in no home either, or use --user"
+            )
+
+
+def _homes() -> Iterator[Path]:
+    for home in map(Path, HOMES):
+        yield home
+        yield home.resolve()  # on some systems /home is a link to /var/home
+
+
+def _quoted(path: str) -> str:
+    """Return a path as the first word of ``ExecStart=``. See systemd.service(5)."""
+    path = path.replace("%", "%%")
+    return f'"{path}"' if " " in path else path
+
+
+def _home() -> Path:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises
+    if not home.is_absolute():
+        raise click.ClickException("it is not known where your home is; set HOME")
+    return home
+
+
+def _templates() -> resources.abc.Traversable:
+    """Return where the templates are: in the package, or beside it in a checkout."""
+    package = resources.files("queuectl")
+    installed = package / "systemd"
+    return installed if installed.is_dir() else package / ".." / "systemd"
