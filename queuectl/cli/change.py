@@ -11,7 +11,7 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
 from queuectl.errors import RequestError
 from queuectl.session import Session
-from queuectl_protocol.vocabulary import FINAL_STATES
+from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
@@ -30,8 +30,10 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
     with connector.connect() as client:
+        # All of them before the first is waited for: its worker would begin the next.
+        asked = {job_id: _cancel(client, job_id) for job_id in dict.fromkeys(job_ids)}
         return change_each(
-            job_ids, lambda job_id: _cancel(client, job_id), as_json=as_json
+            job_ids, lambda job_id: _gone(client, asked[job_id]), as_json=as_json
         )
 
 
@@ -127,8 +129,24 @@ def change_each(
     return exits.Status.FAILED if failed else exits.Status.OK
 
 
-def _cancel(client: Session, job_id: str) -> dict[str, Any]:
-    job: dict[str, Any] = client.call("cancel", {"id": job_id, "wait": True})["job"]
+def _cancel(client: Session, job_id: str) -> dict[str, Any] | RequestError:
+    """Have a job cancelled; return it as it is then, or why it could not be."""
+    try:
+        job: dict[str, Any] = client.call("cancel", {"id": job_id, "wait": False})[
+            "job"
+        ]
+    except RequestError as error:
+        return error
+    return job
+
+
+def _gone(client: Session, asked: dict[str, Any] | RequestError) -> dict[str, Any]:
+    """Wait for the end of a job that was asked to end."""
+    if isinstance(asked, RequestError):
+        raise asked
+    if asked["state"] != JobState.PROCESSING:
+        return asked
+    job: dict[str, Any] = client.call("wait", {"id": asked["id"]})["job"]
     return job
 
 

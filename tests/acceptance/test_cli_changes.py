@@ -47,6 +47,16 @@ def test_cancel_returns_when_a_running_job_is_gone(cli: Cli) -> None:
     assert cli("wait", job) == Said(130, f"{job}: cancelled\n", "")
 
 
+def test_cancel_of_two_leaves_the_worker_neither(cli: Cli) -> None:
+    """The one that waits is cancelled before the other's end makes room for it."""
+    running = cli.enqueue("echo >holds; sleep 602")
+    cli.home.appears("holds")
+    waits = cli.enqueue("true")
+    said = f"{running}: cancelled\n{waits}: cancelled\n"
+    assert cli("cancel", running, waits) == Said(0, said, "")
+    assert cli.home.job(waits)["runs"] == 0
+
+
 def test_cancel_and_retry_print_json(cli: Cli) -> None:
     """An array of what was changed; an empty one where nothing was."""
     job = pending(cli)
