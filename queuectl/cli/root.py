@@ -75,7 +75,7 @@ SECTIONS = {
             "Copy the database to FILE, while work goes on.",
         ),
         "systemd": (
-            "queuectl.cli.systemd:systemd",
+            "queuectl.cli.systemd.commands:systemd",
             "Run the daemon as a service of systemd.",
         ),
     },

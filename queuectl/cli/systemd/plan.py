@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from queuectl.cli import systemdfiles, systemdunits
-from queuectl.cli.systemdfiles import Existing, Origin
-from queuectl.cli.systemdtarget import Target
-from queuectl.cli.systemdunits import Manager, Place
+from queuectl.cli.systemd import files, units
+from queuectl.cli.systemd.files import Existing, Origin
+from queuectl.cli.systemd.target import Target
+from queuectl.cli.systemd.units import Manager, Place
 
 DIRECTORY_MODES = {Manager.SYSTEM: 0o755, Manager.USER: 0o700}
 """Of directories that are made. The service's user reads /etc/queuectl; a user's
@@ -49,17 +49,17 @@ def installation(target: Target, program: Path, *, force: bool) -> list[Step]:
         click.ClickException: a file that is there is not ours to replace.
     """
     steps, refused = [], []
-    for place in systemdunits.places(target.manager):
+    for place in units.places(target.manager):
         path = target.actual(place.path)
         with _reported(target, path):
-            existing = systemdfiles.examine(path)
-        step, ours = _step(place, path, existing, systemdunits.text(place, program))
+            existing = files.examine(path)
+        step, ours = _step(place, path, existing, units.text(place, program))
         steps.append(step)
         if not ours and not force:
             refused.append(f"{path} {existing.origin}")
     _check_none(
         refused,
-        f"keep your changes in a drop-in (see {systemdunits.EXAMPLE}) or elsewhere; "
+        f"keep your changes in a drop-in (see {units.EXAMPLE}) or elsewhere; "
         "--force replaces it",
     )
     return steps
@@ -70,7 +70,7 @@ def _step(place: Place, path: Path, existing: Existing, body: str) -> tuple[Step
     if place.configuration:
         absent = existing.origin is Origin.ABSENT
         return Step(path, "written" if absent else "kept", body.encode()), True
-    content = systemdfiles.marked(body)
+    content = files.marked(body)
     if existing.content == content:
         return Step(path, "unchanged", content), True
     # One that somebody copied from the source by hand loses nothing by the mark.
@@ -85,10 +85,10 @@ def removal(target: Target, *, force: bool) -> list[Step]:
         click.ClickException: a file of ours was changed.
     """
     steps, refused = [], []
-    for place in systemdunits.places(target.manager):
+    for place in units.places(target.manager):
         path = target.actual(place.path)
         with _reported(target, path):
-            origin = systemdfiles.examine(path).origin
+            origin = files.examine(path).origin
         if place.configuration or origin is Origin.ABSENT:
             continue
         if origin is Origin.CHANGED and not force:
@@ -97,7 +97,7 @@ def removal(target: Target, *, force: bool) -> list[Step]:
     _check_none(refused, "remove it by hand, or with --force")
     steps += [
         Step(path, "left")
-        for path in map(target.actual, systemdunits.left(target.manager))
+        for path in map(target.actual, units.left(target.manager))
         if path.exists()
     ]
     return steps
@@ -118,7 +118,7 @@ def write(target: Target, steps: Sequence[Step]) -> None:
     for step in steps:
         if step.action == "written":
             with _reported(target, step.path):
-                systemdfiles.write(step.path, step.content, directory_mode=mode)
+                files.write(step.path, step.content, directory_mode=mode)
 
 
 def remove(target: Target, steps: Sequence[Step]) -> None:
@@ -130,11 +130,11 @@ def remove(target: Target, steps: Sequence[Step]) -> None:
     for step in steps:
         if step.action == "removed":
             with _reported(target, step.path):
-                systemdfiles.remove(step.path)
+                files.remove(step.path)
     # The directory of drop-ins was made for the example; it may hold others by now.
     with suppress(OSError):
-        directory = systemdunits.directory(target.manager)
-        target.actual(directory / systemdunits.EXAMPLE).parent.rmdir()
+        directory = units.directory(target.manager)
+        target.actual(directory / units.EXAMPLE).parent.rmdir()
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from queuectl.cli import systemdunits
-from queuectl.cli.systemdunits import SERVICE, SOCKET, UNITS, Manager
+from queuectl.cli.systemd import units
+from queuectl.cli.systemd.units import SERVICE, SOCKET, UNITS, Manager
 
 ROOT = Path("/")
 
@@ -73,7 +73,7 @@ class Target:
 
     def is_enabled(self) -> bool:
         """Tell whether it would start by itself: then links to our units are left."""
-        directory = self.actual(systemdunits.directory(self.manager))
+        directory = self.actual(units.directory(self.manager))
         # A link in an image means a file of the image, so it looks broken from here,
         # and a pattern would only find it if it did not.
         links = (wants / name for wants in directory.glob("*.wants") for name in UNITS)
@@ -118,5 +118,5 @@ class Target:
 
 def _end_of_another() -> list[str]:
     """The daemon that the command line has started has to leave the state to this."""
-    runs = Path(systemdunits.user_paths().socket).exists()
-    return ["queuectl daemon stop"] if runs and not systemdunits.elsewhere() else []
+    runs = Path(units.user_paths().socket).exists()
+    return ["queuectl daemon stop"] if runs and not units.elsewhere() else []

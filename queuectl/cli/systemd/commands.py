@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from queuectl.cli import output, systemdplan, systemdunits, text
+from queuectl.cli import output, text
 from queuectl.cli.command import Group
-from queuectl.cli.systemdplan import Step
-from queuectl.cli.systemdtarget import ROOT, Target
-from queuectl.cli.systemdunits import Manager
+from queuectl.cli.systemd import plan, units
+from queuectl.cli.systemd.plan import Step
+from queuectl.cli.systemd.target import ROOT, Target
+from queuectl.cli.systemd.units import Manager
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,10 +75,10 @@ def install(
     $ queuectl systemd install --user     ~/.config/systemd/user: for yourself
     """
     target = _target(manager, root)
-    program = systemdunits.program(target.manager)
-    steps = systemdplan.installation(target, program, force=force)
+    program = units.program(target.manager)
+    steps = plan.installation(target, program, force=force)
     if not dry_run:
-        systemdplan.write(target, steps)
+        plan.write(target, steps)
     following = [] if dry_run else target.to_start()
     if as_json:
         _document(target, steps, following, dry_run=dry_run)
@@ -103,10 +104,10 @@ def uninstall(
     """
     target = _target(manager, root)
     target.check_at_rest()
-    steps = systemdplan.removal(target, force=force)
+    steps = plan.removal(target, force=force)
     removed = any(step.action == "removed" for step in steps)
     if not dry_run:
-        systemdplan.remove(target, steps)
+        plan.remove(target, steps)
     following = target.to_forget() if removed and not dry_run else []
     if as_json:
         _document(target, steps, following, dry_run=dry_run)
@@ -159,7 +160,7 @@ def _tell(
 
 def _warn() -> None:
     """Say so if commands are told to look for another daemon than the service."""
-    for name in systemdunits.elsewhere():
+    for name in units.elsewhere():
         output.note(
             f"{name} is set here, and systemd does not know it: commands that have it "
             "talk to another daemon than the service's"

@@ -1,0 +1,1 @@
+"""``queuectl systemd``: the units of the service, written and taken back."""
