@@ -14,10 +14,11 @@ from collections.abc import Callable
 from enum import Enum
 
 from queuectl_protocol import __version__
-from queuectld import config, logs, rlimits, statedir, systemd
+from queuectld import attempts, config, logs, rlimits, scheduler, statedir, systemd
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import ConfigError, DaemonConfig
+from queuectld.manager import Manager
 from queuectld.scheduler import Scheduler
 from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
@@ -28,6 +29,9 @@ from queuectld.workers import subreaper
 from queuectld.workers.pool import Places
 
 __all__ = ["StartError", "run"]
+
+CLOSING = 5.0
+"""Seconds, at most and by far, to close connections and to empty the store's log."""
 
 _events = logs.get("daemon")
 
@@ -64,14 +68,14 @@ class Daemon:
         self._state = state
         self._clock = SystemClock()
         self._started_at = self._clock.wall()
-        self._notifier = systemd.Notifier.take(os.environ)
-        self._watchdog = systemd.take_watchdog(os.environ, os.getpid())
+        self._manager = Manager.take(os.environ, self._clock)
         self._ending: Ending | None = None
         self._asked = asyncio.Event()
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Open everything, serve, close everything."""
         subreaper.become()
+        self._manager.starting("opening the database")
         try:
             self._store = SqliteStore(self._config.database)
         except StoreOpenError as error:
@@ -80,6 +84,7 @@ class Daemon:
             await self._open()
             await self._serve(ready)
         finally:
+            await self._manager.close()
             await self._store.close()
         _events.info("daemon_stopped", how=self._ending and self._ending.value)
         return 0
@@ -98,13 +103,13 @@ class Daemon:
         )
         self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
         self._listen_to_signals()
+        self._manager.starting("looking after what the last daemon left")
         await self._scheduler.open()
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = await self._listen()
         scheduling = asyncio.create_task(self._scheduler.run())
         scheduling.add_done_callback(self._scheduler_ended)
-        watching = asyncio.create_task(self._keep_watchdog())
         _events.info(
             "daemon_ready",
             version=__version__,
@@ -112,14 +117,13 @@ class Daemon:
             socket=self._config.socket,
             state_dir=self._config.state_dir,
         )
-        self._notifier.ready("ready")
+        await self._manager.ready(self._store, self._broker, self._scheduler.pool)
         ready()
         await self._end()
-        watching.cancel()
         await listener.close()
         scheduling.cancel()
         await self._scheduler.close()
-        await asyncio.wait([scheduling, watching])
+        await asyncio.wait([scheduling])
         if not scheduling.cancelled() and (error := scheduling.exception()):
             raise error
 
@@ -149,13 +153,17 @@ class Daemon:
         """Wait to be asked, then let jobs end as the way of asking says."""
         await self._asked.wait()
         if self._restarts():
-            self._notifier.stopping("restarting: running jobs go on")
+            self._manager.restarting(self._closes_within())
             return
-        _events.info("daemon_draining", grace=self._config.shutdown_grace)
-        self._notifier.stopping("waiting for running jobs")
-        draining = asyncio.create_task(
-            self._scheduler.drain(self._config.shutdown_grace)
+        grace = self._config.shutdown_grace
+        _events.info("daemon_draining", grace=grace)
+        self._manager.draining(
+            grace
+            + self._broker.settings.kill_grace
+            + scheduler.DRAIN_SPARE
+            + self._closes_within()
         )
+        draining = asyncio.create_task(self._scheduler.drain(grace))
         while not draining.done() and not self._restarts():
             if self._ending is Ending.NOW:
                 self._scheduler.end_now()
@@ -165,7 +173,13 @@ class Daemon:
             again.cancel()
         if draining.done():
             draining.result()
+        else:
+            self._manager.restarting(self._closes_within())
         draining.cancel()
+
+    def _closes_within(self) -> float:
+        """Return the seconds that it takes to end once no job is waited for."""
+        return attempts.CLOSE_WITHIN + CLOSING
 
     def _restarts(self) -> bool:
         return self._ending is Ending.RESTART
@@ -191,10 +205,14 @@ class Daemon:
             loop.add_signal_handler(number, self._ask, Ending.STOP)
         loop.add_signal_handler(signal.SIGUSR1, self._ask, Ending.RESTART)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        loop.add_signal_handler(signal.SIGCHLD, self._scheduler.pool.reap)
+        loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
+
+    def _child_ended(self) -> None:
+        self._scheduler.pool.reap()
+        self._manager.changed()
 
     def _reload(self) -> None:
-        self._notifier.reloading(self._clock.monotonic())
+        self._manager.reloading()
         try:
             reloaded = config.reload(self._config)
         except ConfigError as error:
@@ -210,13 +228,4 @@ class Daemon:
                 _events.warning(
                     "option_needs_restart", key=change.key, value=change.new
                 )
-        self._notifier.ready("ready")
-
-    async def _keep_watchdog(self) -> None:
-        """Tell the service manager that loop and store are alive, while they are."""
-        if self._watchdog is None:
-            return
-        while True:
-            await self._broker.counts()
-            self._notifier.watchdog()
-            await asyncio.sleep(self._watchdog)
+        self._manager.reloaded()

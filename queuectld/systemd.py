@@ -51,13 +51,34 @@ class Notifier:
         """
         return cls(environ.pop("NOTIFY_SOCKET", None))
 
-    def ready(self, status: str) -> bool:
-        """Say that the service answers; also ends ``reloading``."""
-        return self._send("READY=1", f"STATUS={_line(status)}")
+    @property
+    def heard(self) -> bool:
+        """Whether there is somebody to tell."""
+        return bool(self._address)
+
+    def ready(self, status: str, *, main_pid: int | None = None) -> bool:
+        """Say that the service answers; also ends ``reloading``.
+
+        Args:
+            status: as for ``status``.
+            main_pid: the process that the manager should signal and wait for.
+        """
+        main = [] if main_pid is None else [f"MAINPID={main_pid}"]
+        return self._send("READY=1", f"STATUS={_line(status)}", *main)
 
     def status(self, text: str) -> bool:
-        """Set the line that ``systemctl status`` shows."""
-        return self._send(f"STATUS={_line(text)}")
+        """Set the line that ``systemctl status`` shows.
+
+        Does not wait for a manager that is behind with its messages.
+        """
+        return self._send(f"STATUS={_line(text)}", timeout=0)
+
+    def extend(self, seconds: float) -> bool:
+        """Ask for time: a start or stop may take so long from now, whatever was set.
+
+        It never shortens what the manager grants anyway. It also puts off the watchdog.
+        """
+        return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
     def reloading(self, monotonic: float) -> bool:
         """Say that the configuration is read again; ``ready`` must follow.
@@ -66,7 +87,9 @@ class Notifier:
             monotonic: seconds of CLOCK_MONOTONIC.
         """
         return self._send(
-            "RELOADING=1", f"MONOTONIC_USEC={round(monotonic * 1_000_000)}"
+            "RELOADING=1",
+            f"MONOTONIC_USEC={round(monotonic * 1_000_000)}",
+            "STATUS=reloading",
         )
 
     def stopping(self, status: str) -> bool:
@@ -77,7 +100,7 @@ class Notifier:
         """Say that we are alive."""
         return self._send("WATCHDOG=1")
 
-    def _send(self, *lines: str) -> bool:
+    def _send(self, *lines: str, timeout: float = SEND_TIMEOUT) -> bool:
         address = self._address
         if not address or address[0] not in "/@":
             return False
@@ -86,7 +109,7 @@ class Notifier:
         message = "\n".join(lines).encode()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.settimeout(SEND_TIMEOUT)
+                sender.settimeout(timeout)
                 sender.sendto(message, address)
         except OSError:
             return False
@@ -104,6 +127,16 @@ def take_watchdog(environ: MutableMapping[str, str], pid: int) -> float | None:
     if for_pid != str(pid) or not period.isdigit() or int(period) == 0:
         return None
     return int(period) / 2 / 1_000_000
+
+
+def manager_pid(environ: Mapping[str, str]) -> int:
+    """Return the pid of the manager that started a service with this environment.
+
+    MANAGERPID is for services of a user's manager, see systemd.exec(5); the system's
+    manager is process 1.
+    """
+    pid = environ.get("MANAGERPID", "")
+    return int(pid) if pid.isdigit() else 1
 
 
 def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[Listener]:

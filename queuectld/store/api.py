@@ -268,6 +268,18 @@ class Store(Protocol):
         """Move what the log holds into the database, as far as readers allow."""
         ...
 
+    async def alive(self) -> None:
+        """Return once whoever writes and whoever reads have answered, in this order.
+
+        What was handed in before is done by then. Writes nothing by itself. A store
+        that can only say no, on a full disk for example, has answered as well; one
+        that hangs has not, and then this waits as long as it does.
+
+        Raises:
+            StoreError: it is closed.
+        """
+        ...
+
     async def backup(self, target: Path, *, replace: bool) -> int:
         """Write a consistent copy of the store to a file; return its size in bytes.
 

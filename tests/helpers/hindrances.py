@@ -8,6 +8,8 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-claim    a FIFO: a commit with a claim is answered when its writer has closed it
   at-number   the same for the numbers of new workers
   at-link     the same for a worker that was started and is not spoken to yet
+  at-read     the same for a query, before it is answered
+  at-start    the same for a start, before it looks after what the last daemon left
 
 The variable HINDERED is a JSON object of constants: ``{"scheduler.DRAIN_SPARE": 1}``.
 """
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectld.__main__ import main
+from queuectld.recovery import Recovery, Unsettled
 from queuectld.store.api import StoreError, StoreFullError
 from queuectld.store.sqlite import writer
 from queuectld.store.sqlite.batch import Batch, Outcome
@@ -34,8 +37,10 @@ from queuectld.workers.link import Link
 HOME = Path(os.environ["QUEUECTL_HOME"])
 
 _write_batch = SqliteStore._write_batch
+_read_batch = SqliteStore._read_batch
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
+_adopt = Recovery.adopt
 _open_link = Link.open.__func__  # type: ignore[attr-defined]
 _seen: set[str] = set()
 """What the transaction under way has done."""
@@ -62,6 +67,13 @@ def write_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
     return outcomes
 
 
+def read_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
+    """Ask; perhaps answer later."""
+    outcomes = _read_batch(store, batch)
+    wait_at("read")
+    return outcomes
+
+
 def next_lease(tx: SqliteTransaction, *arguments: Any) -> int:
     """Notice a claim."""
     _seen.add("claim")
@@ -81,6 +93,12 @@ def start(number: int) -> Launched:
     return launch(number)
 
 
+async def adopt(recovery: Recovery) -> list[Unsettled]:
+    """Look after what the last daemon left."""
+    await asyncio.to_thread(wait_at, "start")
+    return await _adopt(recovery)
+
+
 async def open_link(cls: type[Link], *arguments: Any) -> Link:
     """Begin to talk to a worker."""
     await asyncio.to_thread(wait_at, "link")
@@ -97,9 +115,11 @@ def hinder() -> None:
         # Commits that wait for somebody are for the thread.
         (writer, "PROOF"): math.inf,
         (SqliteStore, "_write_batch"): write_batch,
+        (SqliteStore, "_read_batch"): read_batch,
         (SqliteTransaction, "next_lease"): next_lease,
         (SqliteTransaction, "next_worker"): next_worker,
         (pool, "launch"): start,
+        (Recovery, "adopt"): adopt,
         (Link, "open"): classmethod(open_link),
     }
     for (owner, name), replacement in changes.items():

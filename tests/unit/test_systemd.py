@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,20 +32,46 @@ def notifier(manager: socket.socket) -> Notifier:
 
 
 def test_each_notice_has_the_words_of_sd_notify(manager: socket.socket) -> None:
-    """READY, STATUS, RELOADING, STOPPING and WATCHDOG, one datagram each."""
+    """One datagram each, with the words of the manual."""
     service = notifier(manager)
     assert service.ready("2 workers")
     assert service.status("busy")
     assert service.reloading(12.5)
     assert service.stopping("draining")
     assert service.watchdog()
-    assert [received(manager) for _ in range(5)] == [
+    assert service.extend(1.5)
+    assert service.ready("0 workers", main_pid=PID)
+    assert [received(manager) for _ in range(7)] == [
         "READY=1\nSTATUS=2 workers",
         "STATUS=busy",
-        "RELOADING=1\nMONOTONIC_USEC=12500000",
+        "RELOADING=1\nMONOTONIC_USEC=12500000\nSTATUS=reloading",
         "STOPPING=1\nSTATUS=draining",
         "WATCHDOG=1",
+        "EXTEND_TIMEOUT_USEC=1500000",
+        f"READY=1\nSTATUS=0 workers\nMAINPID={PID}",
     ]
+
+
+def test_a_status_does_not_wait_for_a_manager_that_is_behind(tmp_path: Path) -> None:
+    """Its queue is full: the message is not sent, and nobody was held up."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(tmp_path / "notify"))
+        service = notifier(bound)
+        sent = 0
+        while service.status("busy"):
+            sent += 1
+        begun = time.monotonic()
+        assert not service.status("busy")
+        assert time.monotonic() - begun < systemd.SEND_TIMEOUT / 2
+        bound.setblocking(False)
+        assert [received(bound) for _ in range(sent)] == ["STATUS=busy"] * sent
+        assert service.status("idle")
+
+
+def test_who_is_told_is_known(manager: socket.socket) -> None:
+    """What costs something need not be found out where nobody listens."""
+    assert notifier(manager).heard
+    assert not Notifier(None).heard
 
 
 def test_a_status_cannot_smuggle_a_field(manager: socket.socket) -> None:
@@ -93,6 +120,17 @@ def test_a_sign_of_life_is_due_at_half_the_watchdogs_time(
     """Only when the manager asked this very process for it."""
     assert systemd.take_watchdog(environ, PID) == interval
     assert environ == {}
+
+
+@pytest.mark.parametrize(
+    ("environ", "pid"),
+    [({}, 1), ({"MANAGERPID": "733"}, 733), ({"MANAGERPID": "me"}, 1)],
+)
+def test_the_manager_is_process_1_or_the_users_own(
+    environ: dict[str, str], pid: int
+) -> None:
+    """A user's manager says which process it is."""
+    assert systemd.manager_pid(environ) == pid
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ commit costs each.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ class SqliteStore:
         self._aside = Aside(path)
         self._files = Files(path)
         took = lambda: self._transaction.commit_took  # noqa: E731
-        self._writer = Writer(self._write_batch, took, _CHECKPOINT, quick)
+        self._writer = Writer(self._write_batch, took, _CHECKPOINT, _LOOK, quick)
         self._read_thread = StoreThread("store-reader", self._read_batch, 1)
         self._turns = Turns(MAX_BATCH)
 
@@ -74,6 +75,12 @@ class SqliteStore:
     async def checkpoint(self) -> None:
         """Move what the log holds into the database, so that it begins anew."""
         await self._writer.submit(_CHECKPOINT, MAX_BATCH)
+
+    async def alive(self) -> None:
+        """Return once whoever writes and whoever reads have answered."""
+        await self._writer.alive()
+        with contextlib.suppress(StoreError):
+            await self.read(lambda reader: reader.meta(""))
 
     async def backup(self, target: Path, *, replace: bool) -> int:
         """Write a consistent copy to a file; return its size in bytes."""
@@ -104,12 +111,13 @@ class SqliteStore:
         self._writing.close()
 
     def _write_batch(self, batch: Batch) -> list[Outcome]:
-        if _CHECKPOINT in batch:
-            # A checkpoint cannot run inside a transaction: it ends the batch.
-            rest = [work for work in batch if work is not _CHECKPOINT]
-            answers = iter(self._write_batch(rest) if rest else [])
-            mark = self._checkpoint()
-            return [mark if w is _CHECKPOINT else next(answers) for w in batch]
+        for mark, do in ((_CHECKPOINT, self._checkpoint), (_LOOK, self._look)):
+            if mark in batch:
+                # Neither can run inside a transaction: it ends the batch.
+                rest = [work for work in batch if work is not mark]
+                answers = iter(self._write_batch(rest) if rest else [])
+                done = do()
+                return [done if w is mark else next(answers) for w in batch]
         try:
             self._files.check()
         except StoreError as error:
@@ -130,6 +138,15 @@ class SqliteStore:
         except Exception as error:  # noqa: BLE001  # it is the caller's, and goes there
             return [Outcome(error=error)]
 
+    def _look(self) -> Outcome:
+        """Begin a transaction as a unit of work would, and write nothing in it."""
+        try:
+            self._writing.execute("BEGIN IMMEDIATE")
+            self._writing.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            return Outcome(error=database.translate(error))
+        return Outcome()
+
     def _checkpoint(self) -> Outcome:
         try:
             # Not TRUNCATE: commits to a log that grows take twice as long. And no
@@ -139,6 +156,11 @@ class SqliteStore:
         except sqlite3.Error as error:
             return Outcome(error=database.translate(error))
         return Outcome()
+
+
+def _LOOK(_tx: object) -> None:  # noqa: N802
+    """Stand in the queue for a look at the database."""
+    raise StoreError("a look at the database is no unit of work")
 
 
 def _CHECKPOINT(_tx: object) -> None:  # noqa: N802

@@ -8,6 +8,7 @@ where nobody but the writers waits for the disk. See docs/decisions/0007.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ class Writer:
         run: Callable[[Batch], list[Outcome]],
         took: Callable[[], float],
         checkpoint: Callable[[Any], Any],
+        look: Callable[[Any], Any],
         quick: float = QUICK,
     ) -> None:
         """Begin, in the thread.
@@ -54,11 +56,13 @@ class Writer:
             run: commits a batch; never called by two at a time.
             took: returns the seconds that its last commit took.
             checkpoint: a unit that ``run`` knows to be no unit but a checkpoint.
+            look: the same for a look at the database that writes nothing.
             quick: seconds that a commit may take and count as quick; 0: none does.
         """
         self._run = run
         self._took = took
         self._checkpoint = checkpoint
+        self._look = look
         self._limit = quick
         self._loop = asyncio.get_running_loop()
         self._thread = StoreThread("store-writer", self._in_thread, MAX_BATCH)
@@ -85,6 +89,24 @@ class Writer:
         else:
             self._take(task)
         return await future
+
+    async def alive(self) -> None:
+        """Return once the thread has answered, and all that was handed in before.
+
+        Also while the loop commits by itself: the thread must be there when the disk
+        is slow again.
+
+        Raises:
+            StoreError: the store is closed.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        answered: asyncio.Future[None] = self._loop.create_future()
+        self._hand_over()  # the loop must not write while the thread looks
+        self._thread.submit(Task(self._look, answered, 1))
+        # To say no is to answer.
+        with contextlib.suppress(StoreError):
+            await answered
 
     async def close(self) -> None:
         """Do what waits, then end."""
@@ -135,7 +157,8 @@ class Writer:
 
     def _in_thread(self, batch: Batch) -> list[Outcome]:
         outcomes = self._run(batch)
-        self._judge()
+        if any(work not in (self._checkpoint, self._look) for work in batch):
+            self._judge()
         return outcomes
 
     def _judge(self) -> None:
