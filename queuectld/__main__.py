@@ -15,6 +15,7 @@ import click
 from queuectl_protocol.version import __version__
 from queuectld import config, daemon, detach, logs, systemd
 from queuectld.detach import Outcome
+from queuectld.journal import JournalHandler
 
 FAILED = 1
 BAD_CONFIG = 2
@@ -96,7 +97,7 @@ def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> Outcome:
         level=loaded.log_level,
         log_format=loaded.log_format,
         file=loaded.log_file,
-        journal=_in_journal(),
+        journal=JournalHandler() if _in_journal() else None,
     )
     logs.catch_stray_errors()
     try:

@@ -136,7 +136,9 @@ class Attempts:
 
     def settle(self, unsettled: Unsettled) -> None:
         """Settle an attempt that no worker of this daemon has."""
-        work = self._insist(lambda: self._recovery.settle(unsettled))
+        work = self._insist(
+            lambda: self._recovery.settle(unsettled), **_about(unsettled.run)
+        )
         self._begin(unsettled.run.lease, work)
 
     async def close(self) -> None:
@@ -153,7 +155,7 @@ class Attempts:
     async def _finish(self, worker: Worker, run: Run, end: AttemptEnd) -> None:
         finished = await self._record(run, end, next_for=worker)
         if finished.job is None:
-            _events.warning("result_refused", worker=worker.number, lease=end.lease)
+            _events.warning("result_refused", **_about(run))
         worker.run = None
         if worker.number not in self._pool.workers:
             await self._recovery.forget(end.lease)
@@ -173,9 +175,9 @@ class Attempts:
                     return await self._finish_and_claim(run.seq, end, number)
                 except StoreError as error:
                     problem = str(error)
-                    _events.error("result_not_stored", lease=end.lease, error=problem)
+                    _events.error("result_not_stored", **_about(run), error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
-                    _events.exception("result_not_stored", error, lease=end.lease)
+                    _events.exception("result_not_stored", error, **_about(run))
                 await asyncio.sleep(RETRY)
         except asyncio.CancelledError:
             self._recovery.keep(run, end)
@@ -196,18 +198,21 @@ class Attempts:
             self._claims -= 1
 
     async def _bury(self, worker: Worker) -> None:
-        await self._insist(lambda: self._recovery.bury(worker))
+        whose = {"worker": worker.number} if worker.run is None else _about(worker.run)
+        await self._insist(lambda: self._recovery.bury(worker), **whose)
         worker.gone.set()
 
-    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _insist(
+        self, work: Callable[[], Awaitable[None]], **whose: int | str
+    ) -> None:
         """Do it, however often that fails: what is not settled stays processing."""
         while True:
             try:
                 await work()
             except StoreError as error:
-                _events.error("attempt_not_settled", error=str(error))
+                _events.error("attempt_not_settled", **whose, error=str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, try again
-                _events.exception("attempt_not_settled", error)
+                _events.exception("attempt_not_settled", error, **whose)
             else:
                 return
             await asyncio.sleep(RETRY)
@@ -227,3 +232,13 @@ class Attempts:
             _events.exception("task_failed", error)
         if self.in_doubt or any(worker.run is None for worker in self._pool):
             self.wake()  # else there is nobody to decide about
+
+
+def _about(run: Run) -> dict[str, int | str]:
+    """Return what the log says of a run, under the names of ``jobevents``."""
+    return {
+        "job_id": run.job_id,
+        "worker": run.worker,
+        "run": run.run,
+        "lease": run.lease,
+    }

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld import units
+from queuectld import jobevents, units
 from queuectld.clock import Clock
 from queuectld.core import lifecycle, settings, statistics
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
@@ -88,6 +88,8 @@ class Broker:
         )
         for enqueued in done:
             self._announce(enqueued.job)
+            if enqueued.created:
+                jobevents.enqueued(enqueued.job)
         return done
 
     async def job(self, job_id: str, submitter: int | None = None) -> Job:
@@ -218,6 +220,7 @@ class Broker:
 
         job = await self._write(work)
         self._announce(job)
+        jobevents.cancelled(job)
         return job
 
     async def retry(
@@ -240,6 +243,7 @@ class Broker:
 
         job = await self._write(work)
         self._announce(job)
+        jobevents.retried(job)
         return job
 
     async def retry_all(self, state: JobState) -> int:
@@ -261,6 +265,7 @@ class Broker:
             )
             for job in jobs:
                 self._announce(job)
+                jobevents.retried(job)
             retried += len(jobs)
             last = jobs[-1].seq if jobs else newest
         return retried
@@ -347,8 +352,7 @@ class Broker:
         now = self._clock.wall()
         assignments = await self._write(lambda tx: self._claim(tx, workers, now))
         for assignment in assignments:
-            self._claimed[assignment.lease] = assignment.job
-            self._announce(assignment.job)
+            self._started(assignment)
         return assignments
 
     async def finish(
@@ -366,10 +370,15 @@ class Broker:
         finished = await self._write(work)
         if finished.job:
             self._announce(finished.job)
+            jobevents.finished(finished.job, end)
         if finished.next:
-            self._claimed[finished.next.lease] = finished.next.job
-            self._announce(finished.next.job)
+            self._started(finished.next)
         return finished
+
+    def _started(self, assignment: Assignment) -> None:
+        self._claimed[assignment.lease] = assignment.job
+        self._announce(assignment.job)
+        jobevents.started(assignment.job)
 
     def _claim(
         self, tx: Transaction, workers: Sequence[int], now: int

@@ -62,5 +62,5 @@ class Housekeeping:
                     )
                 except OSError as error:
                     _events.warning(
-                        "output_not_removed", job=view.job.id, error=str(error)
+                        "output_not_removed", job_id=view.job.id, error=str(error)
                     )

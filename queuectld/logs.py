@@ -29,14 +29,8 @@ FILES = 3
 VALUE_MAX = 8_000
 """Characters of one value, before escapes: journald cuts lines at 48 KiB (LineMax=)."""
 
-_NAME = "queuectld"
-_PRIORITIES = {
-    logging.ERROR: "<3>",
-    logging.WARNING: "<4>",
-    logging.INFO: "<6>",
-    logging.DEBUG: "<7>",
-}
-"""What sd-daemon(3) has before a line, for its priority in the journal."""
+NAME = "queuectld"
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 _RESERVED = frozenset({"time", "level", "logger", "event"})
 _SPECIAL = re.compile(r'[\s"=\\]')
@@ -52,6 +46,10 @@ class EventLogger:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+
+    def enabled(self, level: int) -> bool:
+        """Return whether such events are logged: their fields are not for nothing."""
+        return self._logger.isEnabledFor(level)
 
     def debug(self, event: str, /, **fields: Any) -> None:
         """Log what only somebody who looks for a fault wants to see."""
@@ -73,17 +71,25 @@ class EventLogger:
         """Log an exception that nobody expected, its traceback in one field."""
         self._log(logging.ERROR, event, fields | _account(error))
 
+    def log(self, level: int, event: str, /, **fields: Any) -> None:
+        """Log what is of one level or another, of those of ``logging``."""
+        self._log(level, event, fields)
+
     def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
         self._logger.log(level, "%s", event, extra={"fields": fields})
 
 
 def get(name: str) -> EventLogger:
     """Return the logger of a part, such as ``scheduler``."""
-    return EventLogger(logging.getLogger(f"{_NAME}.{name}"))
+    return EventLogger(logging.getLogger(f"{NAME}.{name}"))
 
 
 def start(
-    *, level: str, log_format: str, file: Path | None = None, journal: bool = False
+    *,
+    level: str,
+    log_format: str,
+    file: Path | None = None,
+    journal: logging.Handler | None = None,
 ) -> None:
     """Send the records of the whole process to one place, and no longer to another.
 
@@ -92,12 +98,13 @@ def start(
         log_format: ``text`` or ``json``.
         file: where to write, rotated; None for stderr. Opened at the first record, so
             that a daemon which may not start leaves the file of another alone.
-        journal: stderr leads to systemd's journal, which has its own times.
+        journal: takes the records instead of stderr, which leads to systemd's
+            journal: that has its own times.
     """
     stop()
-    handler: logging.Handler = _LogFile(file) if file else logging.StreamHandler()
-    handler.set_name(_NAME)
-    handler.setFormatter(LineFormatter(journal=journal))
+    handler = _LogFile(file) if file else journal or logging.StreamHandler()
+    handler.set_name(NAME)
+    handler.setFormatter(LineFormatter(journal=handler is journal))
     logging.getLogger().addHandler(handler)
     adjust(level=level, log_format=log_format)
     # A full disk or a closed stderr must not end the daemon, nor print a traceback.
@@ -122,7 +129,7 @@ def stop() -> None:
 
 def _handlers() -> list[logging.Handler]:
     handlers = logging.getLogger().handlers
-    return [handler for handler in handlers if handler.get_name() == _NAME]
+    return [handler for handler in handlers if handler.get_name() == NAME]
 
 
 def catch_stray_errors() -> None:
@@ -155,8 +162,8 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, without its end."""
-        line = self.line(record, *_parts(record))
-        return _PRIORITIES.get(record.levelno, "<6>") + line if self.journal else line
+        line = self.line(record, *parts(record))
+        return f"<{priority(record.levelno)}>{line}" if self.journal else line
 
     def line(
         self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
@@ -173,8 +180,8 @@ class TextFormatter(LineFormatter):
     ) -> str:
         """Return the line; the journal has the time already."""
         words = [] if self.journal else [_time(record)]
-        words += [record.levelname, _word(event)]
-        words += [f"{key}={_word(_plain(value))}" for key, value in fields.items()]
+        words += [record.levelname, word(event)]
+        words += [f"{key}={word(plain(value))}" for key, value in fields.items()]
         return " ".join(words)
 
 
@@ -196,7 +203,7 @@ class JsonFormatter(LineFormatter):
             "event": event,
         }
         for key, value in fields.items():
-            told[f"{key}_" if key in _RESERVED else key] = _plain(value)
+            told[f"{key}_" if key in _RESERVED else key] = plain(value)
         # DEL is the one control character that JSON leaves alone.
         return json.dumps(told).replace("\x7f", "\\u007f")
 
@@ -221,7 +228,12 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _parts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
+def priority(level: int) -> int:
+    """Return a level's priority in the journal, see sd-daemon(3)."""
+    return next((number for least, number in _PRIORITIES if level >= least), 7)
+
+
+def parts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
     """Return event and fields; a library's record is an event of the library's name."""
     fields = getattr(record, "fields", None)
     if fields is not None:
@@ -242,14 +254,14 @@ def _time(record: logging.LogRecord) -> str:
     return format_time(int(record.created * 1000))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return the value in JSON's types, cut to VALUE_MAX characters."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     text = str(value)
@@ -259,17 +271,24 @@ def _plain(value: Any) -> Any:
     return f"{text[:half]}…{text[-half:]}"
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
     """Return a plain value as one word, in quotes if it needs them."""
     if isinstance(value, list):
-        return ",".join(_word(item) for item in value)
+        return ",".join(word(item) for item in value)
     text = value if isinstance(value, str) else json.dumps(value)
     if text and text.isprintable() and not _SPECIAL.search(text):
         return text
-    return '"' + "".join(_ESCAPES.get(char) or _visible(char) for char in text) + '"'
+    return '"' + "".join(_ESCAPES.get(char) or _escape(char) for char in text) + '"'
 
 
-def _visible(char: str) -> str:
+def visible(text: str, *, keep: str) -> str:
+    """Return a text with what does not print escaped, but for some characters."""
+    if text.isprintable():
+        return text
+    return "".join(char if char in keep else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
     if char.isprintable():
         return char
     code = ord(char)

@@ -110,7 +110,8 @@ class Recovery:
         await asyncio.to_thread(self._clear, run)
         _events.info(
             "attempt_settled",
-            job=run.job_id,
+            job_id=run.job_id,
+            worker=run.worker,
             run=run.run,
             lease=run.lease,
             reason=end.reason,
@@ -127,7 +128,14 @@ class Recovery:
             spool.write(self._spool, result)
         except OSError as error:
             # A worker that still lives keeps it as well, and waits for room.
-            _events.error("result_not_kept", lease=run.lease, error=str(error))
+            _events.error(
+                "result_not_kept",
+                job_id=run.job_id,
+                worker=run.worker,
+                run=run.run,
+                lease=run.lease,
+                error=str(error),
+            )
 
     def _take_in(self, record: WorkerRecord, pidfd_: int, job: Job) -> None:
         grace = self._broker.settings.kill_grace
@@ -142,7 +150,8 @@ class Recovery:
         told = self._spooled(run)
         if told is not None:
             return _as_meant(told, run)
-        self._kill_leftovers(self._traces(run, leader), job=run.job_id)
+        traces = self._traces(run, leader)
+        self._kill_leftovers(traces, job_id=run.job_id, lease=run.lease)
         never = never_started(run.lease, self._clock.wall())
         sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
         if sizes is None and not self._before_boot(run):
@@ -211,7 +220,9 @@ class Recovery:
                 raise spool.SpoolError("it is of another job or run")  # noqa: TRY301
         except spool.SpoolError as error:
             aside = spool.set_aside(self._spool, run.lease)
-            _events.error("spool_unreadable", file=aside, error=str(error))
+            _events.error(
+                "spool_unreadable", job_id=run.job_id, file=aside, error=str(error)
+            )
             return None
         return told.end
 

@@ -122,7 +122,8 @@ is rotated: three files of 10 MiB at most. A record is one line:
 
 The event's name is stable. A value with spaces, quotes or control characters is quoted
 and escaped, so that nothing a job is called can break the line or reach the terminal.
-In systemd's journal the time is left to the journal, and the level is the priority.
+In systemd's journal the time is left to the journal, the level is the priority, and
+what a record has is in fields of the entry as well (`EVENT`, `JOB_ID`, `WORKER` ...).
 With `log_format = "json"` a record is an object with `time`, `level`, `logger`, `event`
 and the fields.
 """

@@ -200,7 +200,8 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 choices=("debug", "info", "warning", "error"),
                 default="info",
                 applies=Applies.RELOAD,
-                doc="the least serious records that are logged",
+                doc="the least serious records that are logged; debug has each job's "
+                "life",
             ),
             Option(
                 key="log_format",

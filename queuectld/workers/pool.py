@@ -123,7 +123,7 @@ class Pool:
         worker.ready = True
         worker.run = run
         self._keep(worker)
-        _events.info("worker_adopted", worker=worker.number, pid=worker.pid)
+        _events.info("worker_adopted", **_about(worker))
         return worker
 
     def reap(self) -> None:
@@ -169,7 +169,7 @@ class Pool:
         self._pids.discard(worker.pid)
         if worker.link is not None:
             worker.link.close()
-        _events.info("worker_ended", worker=worker.number, pid=worker.pid)
+        _events.info("worker_ended", **_about(worker))
         self._listener.worker_gone(worker)
 
     # -- conversation -------------------------------------------------------------
@@ -232,7 +232,7 @@ class Pool:
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker that is stuck; what it ran is ended by who is told of it."""
-        _events.warning("worker_stuck", worker=worker.number, pid=worker.pid)
+        _events.warning("worker_stuck", **_about(worker))
         self._signal(worker, signal.SIGKILL)
 
     def deadline_of(self, job: Job, record: WorkerRecord, grace: float) -> float | None:
@@ -268,9 +268,20 @@ class Pool:
             case wire.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case wire.Trouble():
+                run = worker.run
+                about = run if run is not None and run.lease == message.lease else None
                 _events.warning(
                     "worker_trouble",
                     worker=worker.number,
                     lease=message.lease,
+                    job_id=about and about.job_id,
                     message=message.message,
                 )
+
+
+def _about(worker: Worker) -> dict[str, int | str]:
+    """Return what the log says of a worker, and of the job it has, if it has one."""
+    told: dict[str, int | str] = {"worker": worker.number, "pid": worker.pid}
+    if worker.run is not None:
+        told |= {"job_id": worker.run.job_id, "lease": worker.run.lease}
+    return told

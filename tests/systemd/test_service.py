@@ -98,6 +98,23 @@ def test_a_member_without_a_role_is_told_where_roles_are(service: Service) -> No
     assert "client_refused" in service.journal("--priority=warning")
 
 
+# -- the journal ----------------------------------------------------------------------
+
+
+def test_the_journal_finds_a_job_by_its_id(service: Service) -> None:
+    """Records have fields: a job's life, and no other's, with the right priorities."""
+    service.configure('log_level = "debug"\n')
+    service.start(workers=1)
+    service.ok("enqueue", "--id", "other", "true")
+    service.ok("enqueue", "--id", "mine", "--max-retries", "0", "exit 7")
+    assert service.queuectl("wait", "mine").code == 7
+    life = service.journal("JOB_ID=mine").splitlines()
+    events = [line.split()[1] for line in life]
+    assert events == ["job_enqueued", "attempt_started", "job_dead"]
+    assert "exit_code=7" in life[-1]
+    assert service.journal("EVENT=job_dead", "--priority=warning") == f"{life[-1]}\n"
+
+
 # -- the daemon dies ------------------------------------------------------------------
 
 

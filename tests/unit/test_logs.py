@@ -134,6 +134,7 @@ def test_json_is_a_flat_object_with_the_same_content() -> None:
         (logging.INFO, "<6>INFO"),
         (logging.WARNING, "<4>WARNING"),
         (logging.ERROR, "<3>ERROR"),
+        (logging.CRITICAL, "<3>CRITICAL"),
     ],
 )
 def test_the_journal_gets_a_priority_and_no_time(level: int, prefix: str) -> None:
@@ -201,6 +202,35 @@ def test_a_log_file_is_private_and_made_at_the_first_record(
     assert file.stat().st_mode & 0o777 == 0o600
     when = file.read_text().split()[0]
     assert parse_time(when) > 0
+
+
+def test_a_log_file_is_no_journal(
+    started: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where stderr leads does not matter to a file: its lines have their times."""
+    file = tmp_path / "log"
+    journal = logging.StreamHandler()
+    started(level="info", log_format="text", file=file, journal=journal)
+    logs.get("test").info("first")
+    when, rest = file.read_text().split(" ", 1)
+    assert parse_time(when) > 0
+    assert rest == "INFO first\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_part_can_ask_whether_an_event_would_be_logged(
+    started: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that what nobody wants to see costs nothing; a level can be a variable."""
+    started(level="info", log_format="text")
+    events = logs.get("test")
+    assert events.enabled(logging.INFO)
+    assert not events.enabled(logging.DEBUG)
+    for level in (logging.DEBUG, logging.WARNING):
+        events.log(level, "seen", job_id="7")
+    assert capsys.readouterr().err.endswith(" WARNING seen job_id=7\n")
+    logs.adjust(level="debug", log_format="text")
+    assert events.enabled(logging.DEBUG)
 
 
 def test_a_log_file_is_rotated(
