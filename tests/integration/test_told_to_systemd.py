@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import hindered, waiting
+from helpers import databasefile, hindered, waiting
 from helpers.home import Home, a_home
 from queuectld import systemd
 from queuectld.manager import START_WITHIN, STATUS_EVERY
@@ -120,11 +120,16 @@ def test_an_idle_daemon_gives_signs_of_life(home: Home, watched: Manager) -> Non
     """One after the other, and its store's files stay as they are."""
     home.serve()
     home.ask("workers.start")
-    home.ended(home.enqueue("true"))
+    home.ended(job := home.enqueue("true"))
     watched.status("0 running, 0 queued, 1 worker")
     database = home.root / "queuectl.db"
     log = database.with_name("queuectl.db-wal")
-    waiting.until(lambda: database.stat().st_mtime >= log.stat().st_mtime, "it is idle")
+    waiting.until(
+        lambda: databasefile.state_of(database, job) == "completed",
+        "the log has been emptied",
+    )
+    with home.connect() as client:
+        client.refused("cancel", id=job)  # by the writer, when it is through with that
     before = [(f.stat().st_mtime_ns, f.stat().st_size) for f in (database, log)]
     for _ in range(10):
         watched.until(WATCHDOG)
