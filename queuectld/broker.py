@@ -14,7 +14,7 @@ from typing import TypeVar
 from queuectl_protocol.vocabulary import JobState
 from queuectld import jobevents, units
 from queuectld.clock import Clock
-from queuectld.core import lifecycle, settings, statistics
+from queuectld.core import lifecycle, settings, statistics, submission
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.store.api import Measure, Page, Reader, Store, Transaction
@@ -25,6 +25,8 @@ T = TypeVar("T")
 ENVIRONMENTS_CACHED = 64
 """Environments kept in memory for claims. A key names its content, so none is stale."""
 
+BYTES_OF_A_JOB = 10_000
+"""Of commands and directories, that are as long to write as a small job is."""
 
 __all__ = ["Broker", "Enqueued", "Finished", "IfExists", "JobView", "Look"]
 
@@ -84,7 +86,7 @@ class Broker:
         in_force, now = self._settings, self._clock.wall()
         done = await self._write(
             lambda tx: units.enqueue(tx, submissions, in_force, if_exists, now),
-            weight=len(submissions),
+            weight=_weight(submissions),
         )
         for enqueued in done:
             self._announce(enqueued.job)
@@ -290,7 +292,9 @@ class Broker:
     async def thin_statistics(self) -> bool:
         """Merge some old statistics; return whether more is left to merge."""
         now = self._clock.wall()
-        return await self._write(lambda tx: tx.thin_statistics(now, hours=24))
+        return await self._write(
+            lambda tx: tx.thin_statistics(now, hours=24), weight=units.CHUNK
+        )
 
     # -- settings -----------------------------------------------------------------
 
@@ -412,3 +416,9 @@ class Broker:
             self.on_waiting(None if job.due else job.run_at)
         for changed in self._watchers.get(job.seq, ()):
             changed.set()
+
+
+def _weight(submissions: Sequence[Submission]) -> int:
+    """Return what to say of a batch: its jobs, or as many as it has bytes for."""
+    size = sum(map(submission.weight, submissions))
+    return max(len(submissions), size // BYTES_OF_A_JOB)

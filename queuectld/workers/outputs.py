@@ -8,6 +8,7 @@ costs a third less than to remove one and to create another.
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -18,6 +19,7 @@ SHARD = 1000
 _CLOSED = os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_APPEND | _CLOSED
 _CREATE = _APPEND | os.O_CREAT | os.O_EXCL
+_MODE = 0o600
 
 
 class Stream(StrEnum):
@@ -87,7 +89,11 @@ def create(
         OSError: one could not be created; then neither exists.
     """
     out, err = paths(output_dir, seq, run, lease)
-    stdout = _create(out, spare[0])
+    try:
+        stdout = _create(out, spare[0])
+    except OSError:
+        discard(spare[1:])
+        raise
     try:
         stderr = _create(err, spare[1])
     except OSError:
@@ -136,23 +142,21 @@ def _size(name: str) -> int | None:
 
 
 def _create(name: str, spare: str | None) -> int:
-    if spare is not None:
-        if _pass_on(spare, name):
-            return os.open(name, _APPEND)
-        _unlink(spare)
+    if spare is not None and (passed_on := _pass_on(spare, name)) is not None:
+        return passed_on
     try:
-        return os.open(name, _CREATE, 0o600)
+        return os.open(name, _CREATE, _MODE)
     except FileNotFoundError:
         _make_directory(os.path.dirname(name))
     except FileExistsError:
         # Leases are never used twice, so this is from a future that a restored
         # backup took back; no attempt in the store refers to it.
         os.unlink(name)
-    return os.open(name, _CREATE, 0o600)
+    return os.open(name, _CREATE, _MODE)
 
 
-def _pass_on(spare: str, name: str) -> bool:
-    """Give an empty file to another run; return whether that was possible.
+def _pass_on(spare: str, name: str) -> int | None:
+    """Give an empty file to another run, or remove it; return it, open, or None.
 
     Not if anybody has it open for writing: whom a job has handed its stdout to (a
     service manager, the master of an ssh connection) would write into a stranger's. A
@@ -163,14 +167,19 @@ def _pass_on(spare: str, name: str) -> bool:
         fd = os.open(spare, os.O_RDONLY | _CLOSED)
         try:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            if os.fstat(fd).st_size:
-                return False
+            found = os.fstat(fd)
         finally:
             os.close(fd)  # and with it the lease
-        os.rename(spare, name)
+        if found.st_size:
+            return None  # somebody wrote there after all, and it is that run's
+        if stat.S_IMODE(found.st_mode) == _MODE:  # else its job has changed that
+            os.rename(spare, name)
+            spare = name
+            return os.open(name, _APPEND)
     except OSError:
-        return False
-    return True
+        pass
+    _unlink(spare)
+    return None
 
 
 def _make_directory(name: str) -> None:

@@ -1,9 +1,10 @@
 """Where the SQLite store commits: on the event loop or in its thread, never in both."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
-from helpers.sqlite import Unit, batch_number
+from helpers.sqlite import (
+    FaultyConnection,
+    Unit,
+    batch_number,
+    fails,
+    faulty,
+    happens_and_fails,
+)
 from helpers.stores import DEFAULTS, add, assert_counted, everything
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import StoreError, Transaction
+from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite import writer
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.writer import CHECKPOINT_AFTER, LIGHT, MAX_TURN, PROOF
@@ -77,6 +86,72 @@ async def test_one_slow_commit_sends_the_next_to_the_thread(tmp_path: Path) -> N
         store._writer._limit = ALWAYS
         places = [await store.write(where) for _ in range(PROOF + 1)]
         assert places == [False] * PROOF + [True]
+
+
+@asynchronous
+async def test_a_lock_of_somebody_else_is_waited_for_in_the_thread(
+    tmp_path: Path,
+) -> None:
+    """The loop goes on meanwhile, and all are answered when the lock is gone."""
+    async with a_quick(tmp_path) as store:
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as operator:
+            operator.execute("BEGIN IMMEDIATE")
+            units = [store.write(insert(f"job-{n}")) for n in range(5)]
+            writing = asyncio.gather(*units)
+            assert await everything(store) == []  # a read, by way of the loop
+            assert not writing.done()
+            operator.execute("ROLLBACK")
+            jobs = await writing
+        assert await everything(store) == jobs
+        assert not await store.write(where)
+
+
+@asynchronous
+async def test_what_fails_on_the_loop_is_tried_in_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes long to fail holds up nobody a second time."""
+    monkeypatch.setattr(database, "_connect", faulty)
+    async with a_quick(tmp_path) as store:
+        assert isinstance(store._writing, FaultyConnection)
+        store._writing.faults.append(fails)
+        units = [Unit("one"), Unit("two")]
+        jobs = await asyncio.gather(*map(store.write, units))
+        assert [unit.runs for unit in units] == [2, 2]
+        assert await everything(store) == list(jobs)
+        assert not await store.write(where)
+        await assert_counted(store)
+
+
+@asynchronous
+async def test_a_commit_that_says_it_failed_is_not_quick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it took place, and its caller has the answer."""
+    monkeypatch.setattr(database, "_connect", faulty)
+    async with a_quick(tmp_path) as store:
+        assert isinstance(store._writing, FaultyConnection)
+        store._writing.faults.append(happens_and_fails)
+        unit = Unit("one")
+        job = await store.write(unit)
+        assert unit.runs == 1
+        assert await everything(store) == [job]
+        assert not await store.write(where)
+
+
+@asynchronous
+async def test_a_checkpoint_waits_for_no_reader(tmp_path: Path) -> None:
+    """A backup reads for minutes; nobody who writes is held up by that."""
+    async with a_quick(tmp_path) as store:
+        await add(store)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as backup:
+            backup.execute("BEGIN")
+            backup.execute("SELECT count(*) FROM jobs").fetchone()
+            job = await add(store)
+            store._writing.execute("PRAGMA busy_timeout = 3600000")
+            await store.checkpoint()
+            assert backup.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+        assert job in await everything(store)
 
 
 @asynchronous

@@ -172,6 +172,17 @@ def test_a_file_that_was_written_to_after_all_is_not_passed_on(tmp_path: Path) -
     Path(spare[1]).write_text("late")
     passed_on(tmp_path, *spare)
     assert outputs.sizes(str(tmp_path), *NEXT) == (0, 0)
+    assert Path(spare[1]).read_text() == "late"
+
+
+def test_a_file_whose_mode_was_changed_is_not_passed_on(tmp_path: Path) -> None:
+    """A job can chmod its stdout; what the next one writes is for nobody else."""
+    spare = written(tmp_path)
+    Path(spare[0]).chmod(0o666)
+    passed_on(tmp_path, *spare)
+    modes = [Path(name).stat().st_mode for name in outputs.paths(str(tmp_path), *NEXT)]
+    assert [oct(mode & 0o777) for mode in modes] == ["0o600", "0o600"]
+    assert not Path(spare[0]).exists()
 
 
 def test_a_spare_file_that_is_gone_is_no_error(tmp_path: Path) -> None:

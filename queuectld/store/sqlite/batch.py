@@ -10,6 +10,7 @@ and all), the batch is run again one unit at a time, so that one that does not f
 does not take the others with it.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -47,6 +48,23 @@ def run_batch(
     return [run_batch(connection, tx, [work])[0] for work in batch]
 
 
+def try_batch(
+    connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
+) -> list[Outcome] | None:
+    """Run and commit the batch once, as who may not wait; None: nothing of it happened.
+
+    Then it is for ``run_batch``, where there is time to wait for a lock, or to try each
+    unit on a disk that takes long to fail.
+    """
+    try:
+        return _commit_together(connection, tx, batch)
+    except StoreError as error:
+        return [Outcome(error=error) for _ in batch]
+    except Exception:  # noqa: BLE001  # run_batch meets it again, and answers
+        _roll_back(connection, tx)
+        return None
+
+
 def _commit_together(
     connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
 ) -> list[Outcome]:
@@ -57,9 +75,11 @@ def _commit_together(
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
+        tx.commit_took = math.inf  # whatever it was, it is not in order
         if not _happened(connection, tx, error):
             raise
-    tx.commit_took = time.monotonic() - begun
+    else:
+        tx.commit_took = time.monotonic() - begun
     return outcomes
 
 

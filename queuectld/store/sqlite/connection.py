@@ -25,6 +25,10 @@ READER_CACHE_KIB = 2048
 AUTOCHECKPOINT_PAGES = 4000
 """About 16 MB of log. Checkpoints between bursts come from the daemon's timer."""
 
+PATIENCE_MS = 5000
+"""Milliseconds that a writer with time waits for somebody else's lock: an operator's
+sqlite3, say. Nobody of ours holds one."""
+
 LOG_KEPT = 16 * 1024 * 1024
 """Bytes that the log keeps when it begins anew."""
 
@@ -66,6 +70,11 @@ def open_aside(path: Path) -> sqlite3.Connection:
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def be_patient(connection: sqlite3.Connection, *, patient: bool) -> None:
+    """Wait for locks of others from now on, or fail at once."""
+    connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS if patient else 0}")
 
 
 def schema_version() -> int:

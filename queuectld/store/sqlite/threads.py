@@ -21,14 +21,6 @@ class Task:
     weight: int
 
 
-def outcomes_of(run: Callable[[Batch], list[Outcome]], batch: Batch) -> list[Outcome]:
-    """Run a batch; whatever happens, return an outcome for each of its units."""
-    try:
-        return run(batch)
-    except Exception as error:  # noqa: BLE001  # nobody may wait for ever
-        return [Outcome(error=database.translate(error)) for _ in batch]
-
-
 def answer(tasks: list[Task], outcomes: list[Outcome]) -> None:
     """Tell everybody what came of it; on the event loop."""
     for task, outcome in zip(tasks, outcomes, strict=True):
@@ -90,8 +82,14 @@ class StoreThread:
                 task = self._queue.get()
             ending = task is None
             if tasks:
-                outcomes = outcomes_of(self._run, [task.work for task in tasks])
+                outcomes = self._outcomes([task.work for task in tasks])
                 self._loop.call_soon_threadsafe(self._answer, tasks, outcomes)
+
+    def _outcomes(self, batch: Batch) -> list[Outcome]:
+        try:
+            return self._run(batch)
+        except Exception as error:  # noqa: BLE001  # a dead thread answers nobody
+            return [Outcome(error=database.translate(error)) for _ in batch]
 
     def _answer(self, tasks: list[Task], outcomes: list[Outcome]) -> None:
         self.pending -= len(tasks)

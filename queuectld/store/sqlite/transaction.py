@@ -32,7 +32,7 @@ class SqliteTransaction(SqliteReader):
 
     Attributes:
         batch: number of the last batch.
-        commit_took: seconds that its commit took.
+        commit_took: seconds that its commit took; inf if it reported an error.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:

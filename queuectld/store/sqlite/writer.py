@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from queuectld.store.api import StoreError
 from queuectld.store.sqlite.batch import Batch, Outcome
-from queuectld.store.sqlite.threads import StoreThread, Task, answer, outcomes_of
+from queuectld.store.sqlite.threads import StoreThread, Task, answer
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ class Writer:
     def __init__(
         self,
         run: Callable[[Batch], list[Outcome]],
+        try_once: Callable[[Batch], list[Outcome] | None],
+        *,
         took: Callable[[], float],
         checkpoint: Callable[[Any], Any],
         look: Callable[[Any], Any],
@@ -53,13 +55,16 @@ class Writer:
         """Begin, in the thread.
 
         Args:
-            run: commits a batch; never called by two at a time.
+            run: commits a batch, with all the time that it takes.
+            try_once: commits a batch, or returns None when that takes time. Never is
+                one of the two called while one of them runs.
             took: returns the seconds that its last commit took.
             checkpoint: a unit that ``run`` knows to be no unit but a checkpoint.
             look: the same for a look at the database that writes nothing.
             quick: seconds that a commit may take and count as quick; 0: none does.
         """
         self._run = run
+        self._try_once = try_once
         self._took = took
         self._checkpoint = checkpoint
         self._look = look
@@ -141,7 +146,12 @@ class Writer:
         tasks, self._turn, self._turn_weight = self._turn, [], 0
         if not tasks:
             return  # the thread has them
-        outcomes = outcomes_of(self._run, [task.work for task in tasks])
+        outcomes = self._try_once([task.work for task in tasks])
+        if outcomes is None:
+            self._quick = 0
+            for task in tasks:
+                self._thread.submit(task)
+            return
         self._judge()
         answer(tasks, outcomes)
         self._unmoved += 1
