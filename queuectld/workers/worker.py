@@ -119,8 +119,7 @@ class Worker:
     def _do_due(self) -> None:
         running = self._running
         if running:
-            if running.due < math.inf:
-                running.tick()
+            running.tick()
             if running.trouble:
                 self._tell(running.order.lease, running.trouble)
             if running.over:

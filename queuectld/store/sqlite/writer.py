@@ -129,9 +129,13 @@ class Writer:
 
     def _hand_over(self) -> None:
         """Give the thread what this turn has not committed yet."""
-        tasks, self._turn, self._turn_weight = self._turn, [], 0
-        for task in tasks:
+        for task in self._end_turn():
             self._thread.submit(task)
+
+    def _end_turn(self) -> list[Task]:
+        """Return what came with it; the next one begins empty."""
+        tasks, self._turn, self._turn_weight = self._turn, [], 0
+        return tasks
 
     def _look_again(self, seen: int) -> None:
         """Commit once a turn of the loop has brought nothing new."""
@@ -143,17 +147,15 @@ class Writer:
             self._commit_turn()
 
     def _commit_turn(self) -> None:
-        tasks, self._turn, self._turn_weight = self._turn, [], 0
-        if not tasks:
+        if not self._turn:
             return  # the thread has them
-        outcomes = self._try_once([task.work for task in tasks])
+        outcomes = self._try_once([task.work for task in self._turn])
         if outcomes is None:
             self._quick = 0
-            for task in tasks:
-                self._thread.submit(task)
+            self._hand_over()
             return
         self._judge()
-        answer(tasks, outcomes)
+        answer(self._end_turn(), outcomes)
         self._unmoved += 1
         if self._unmoved >= CHECKPOINT_AFTER and not self._closed:
             self._move_log()
