@@ -137,7 +137,7 @@ class Attempts:
     def settle(self, unsettled: Unsettled) -> None:
         """Settle an attempt that no worker of this daemon has."""
         work = self._insist(
-            lambda: self._recovery.settle(unsettled), **_about(unsettled.run)
+            lambda: self._recovery.settle(unsettled), **unsettled.run.about()
         )
         self._begin(unsettled.run.lease, work)
 
@@ -155,7 +155,7 @@ class Attempts:
     async def _finish(self, worker: Worker, run: Run, end: AttemptEnd) -> None:
         finished = await self._record(run, end, next_for=worker)
         if finished.job is None:
-            _events.warning("result_refused", **_about(run))
+            _events.warning("result_refused", **run.about())
         worker.run = None
         if worker.number not in self._pool.workers:
             await self._recovery.forget(end.lease)
@@ -175,9 +175,9 @@ class Attempts:
                     return await self._finish_and_claim(run.seq, end, number)
                 except StoreError as error:
                     problem = str(error)
-                    _events.error("result_not_stored", **_about(run), error=problem)
+                    _events.error("result_not_stored", **run.about(), error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
-                    _events.exception("result_not_stored", error, **_about(run))
+                    _events.exception("result_not_stored", error, **run.about())
                 await asyncio.sleep(RETRY)
         except asyncio.CancelledError:
             self._recovery.keep(run, end)
@@ -198,7 +198,7 @@ class Attempts:
             self._claims -= 1
 
     async def _bury(self, worker: Worker) -> None:
-        whose = {"worker": worker.number} if worker.run is None else _about(worker.run)
+        whose = {"worker": worker.number} if worker.run is None else worker.run.about()
         await self._insist(lambda: self._recovery.bury(worker), **whose)
         worker.gone.set()
 
@@ -232,13 +232,3 @@ class Attempts:
             _events.exception("task_failed", error)
         if self.in_doubt or any(worker.run is None for worker in self._pool):
             self.wake()  # else there is nobody to decide about
-
-
-def _about(run: Run) -> dict[str, int | str]:
-    """Return what the log says of a run, under the names of ``jobevents``."""
-    return {
-        "job_id": run.job_id,
-        "worker": run.worker,
-        "run": run.run,
-        "lease": run.lease,
-    }

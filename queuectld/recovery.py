@@ -108,14 +108,7 @@ class Recovery:
         end = await asyncio.to_thread(self._end_of, run, leader)
         await self._broker.finish(run.seq, end)
         await asyncio.to_thread(self._clear, run)
-        _events.info(
-            "attempt_settled",
-            job_id=run.job_id,
-            worker=run.worker,
-            run=run.run,
-            lease=run.lease,
-            reason=end.reason,
-        )
+        _events.info("attempt_settled", **run.about(), reason=end.reason)
 
     async def forget(self, lease: int) -> None:
         """Remove the result that a worker may have spooled. It is committed."""
@@ -128,14 +121,7 @@ class Recovery:
             spool.write(self._spool, result)
         except OSError as error:
             # A worker that still lives keeps it as well, and waits for room.
-            _events.error(
-                "result_not_kept",
-                job_id=run.job_id,
-                worker=run.worker,
-                run=run.run,
-                lease=run.lease,
-                error=str(error),
-            )
+            _events.error("result_not_kept", **run.about(), error=str(error))
 
     def _take_in(self, record: WorkerRecord, pidfd_: int, job: Job) -> None:
         grace = self._broker.settings.kill_grace

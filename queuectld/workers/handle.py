@@ -39,6 +39,15 @@ class Run:
     verdict: Reason | None = None
     reported: bool = False
 
+    def about(self) -> dict[str, int | str]:
+        """Return what the log says of it, under the names of ``jobevents``."""
+        return {
+            "job_id": self.job_id,
+            "worker": self.worker,
+            "run": self.run,
+            "lease": self.lease,
+        }
+
 
 @dataclass(slots=True, eq=False)
 class Worker:
