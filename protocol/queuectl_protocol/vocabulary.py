@@ -26,6 +26,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     SPAWN_ERROR = "spawn_error"
     OUTPUT_LIMIT = "output_limit"
+    OOM = "oom"
     LOST = "lost"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"

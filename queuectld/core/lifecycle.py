@@ -79,6 +79,7 @@ END_EVENT: Mapping[Reason, Event] = MappingProxyType(
         Reason.TIMEOUT: Event.FAIL,
         Reason.SPAWN_ERROR: Event.FAIL,
         Reason.OUTPUT_LIMIT: Event.FAIL,
+        Reason.OOM: Event.FAIL,
         Reason.LOST: Event.LOSE,
         Reason.CANCELLED: Event.INTERRUPT,
         Reason.INTERRUPTED: Event.INTERRUPT,
