@@ -14,7 +14,16 @@ from collections.abc import Callable
 from enum import Enum
 
 from queuectl_protocol import __version__
-from queuectld import attempts, config, logs, rlimits, scheduler, statedir, systemd
+from queuectld import (
+    attempts,
+    config,
+    delegation,
+    logs,
+    rlimits,
+    scheduler,
+    statedir,
+    systemd,
+)
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import ConfigError, DaemonConfig
@@ -25,7 +34,7 @@ from queuectld.server.listener import Listener, ListenError
 from queuectld.statedir import StartError, StateDirectory
 from queuectld.store.api import StoreOpenError
 from queuectld.store.sqlite.store import SqliteStore
-from queuectld.workers import subreaper
+from queuectld.workers import syscalls
 from queuectld.workers.pool import Places
 
 __all__ = ["StartError", "run"]
@@ -74,7 +83,7 @@ class Daemon:
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Open everything, serve, close everything."""
-        subreaper.become()
+        syscalls.become_subreaper()
         self._manager.starting("opening the database")
         try:
             self._store = SqliteStore(self._config.database)
@@ -93,6 +102,9 @@ class Daemon:
         settings = self._config
         self._broker = Broker(self._store, self._clock, random.random)
         await self._broker.open()
+        as_submitter = getattr(settings, "run_as", "daemon") == "submitter"
+        subtree = self._take_subtree()
+        self._broker.means = delegation.means(subtree, as_submitter=as_submitter)
         places = Places(
             store_id=f"{self._broker.store_id}.{self._state.identity}",
             output=settings.output_dir,
@@ -100,11 +112,27 @@ class Daemon:
             records=settings.workers_dir,
             socket=settings.socket,
             descriptors=rlimits.raise_descriptors(),
+            cgroup=subtree.directory,
+            means=self._broker.means,
+            as_submitter=as_submitter,
         )
         self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
         self._listen_to_signals()
         self._manager.starting("looking after what the last daemon left")
         await self._scheduler.open()
+
+    def _take_subtree(self) -> delegation.Subtree:
+        try:
+            subtree = delegation.take(getattr(self._config, "cgroup", "auto"))
+        except delegation.DelegationError as error:
+            raise StartError(str(error)) from None
+        _events.info(
+            "cgroup",
+            directory=subtree.directory,
+            controllers=sorted(subtree.controllers),
+            missing=subtree.missing,
+        )
+        return subtree
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = await self._listen()

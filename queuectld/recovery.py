@@ -19,7 +19,17 @@ from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
-from queuectld.workers import ending, outputs, pidfd, procfs, records, spool, strangers
+from queuectld.core.limits import NONE
+from queuectld.workers import (
+    cgroup,
+    ending,
+    outputs,
+    pidfd,
+    procfs,
+    records,
+    spool,
+    strangers,
+)
 from queuectld.workers.handle import Run, Worker, run_of_job
 from queuectld.workers.pool import Places, Pool
 from queuectld.workers.procfs import ProcessId
@@ -60,6 +70,7 @@ class Recovery:
         self._output = str(places.output)
         self._spool = str(places.spool)
         self._records = str(places.records)
+        self._cgroup = str(places.cgroup) if places.cgroup else None
 
     async def adopt(self) -> list[Unsettled]:
         """At the start: take in the workers that live; return what the others left."""
@@ -128,14 +139,31 @@ class Recovery:
         run = _run(job)
         run.deadline = self._pool.deadline_of(job, record, grace)
         worker = self._pool.adopt(record, pidfd_, run)
+        self._limit_again(job, run)
         if run.verdict is Reason.CANCELLED:
             # The last daemon may have died between the commit and the kill.
             self._pool.end_run(worker, Reason.CANCELLED, grace)
+
+    def _limit_again(self, job: Job, run: Run) -> None:
+        """Between two daemons the service's cgroup has no controllers."""
+        if self._cgroup is None or getattr(job, "limits", NONE) is NONE:
+            return
+        try:
+            cgroup.limit(self._group(run), getattr(job, "limits", NONE))
+        except OSError as error:
+            _events.error("limits_not_restored", **run.about(), error=str(error))
+
+    def _group(self, run: Run) -> str:
+        assert self._cgroup is not None
+        return cgroup.path(self._cgroup, self._store_id, run.seq, run.run, run.lease)
 
     def _end_of(self, run: Run, leader: ProcessId | None) -> AttemptEnd:
         told = self._spooled(run)
         if told is not None:
             return _as_meant(told, run)
+        if self._cgroup is not None:
+            cgroup.end(self._group(run), within=ending.KILL_WITHIN)
+        # And whoever has left it.
         traces = self._traces(run, leader)
         self._kill_leftovers(traces, job_id=run.job_id, lease=run.lease)
         never = never_started(run.lease, self._clock.wall())
@@ -229,6 +257,9 @@ class Recovery:
         records.remove_empty(self._records)
         held: set[int | None] = {w.run.lease for w in self._pool if w.run is not None}
         held.update(running)
+        if self._cgroup is not None:
+            within = ending.KILL_WITHIN
+            cgroup.remove_all(self._cgroup, self._store_id, held, within=within)
         for lease in spool.leases(self._spool) + spool.drafts(self._spool):
             if lease not in held:
                 spool.remove(self._spool, lease)

@@ -7,6 +7,7 @@ bytes.
 from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core.limits import Limits
 
 Command = str | tuple[str, ...]
 """A command line for ``/bin/sh -c``, or an exact argument vector."""
@@ -19,6 +20,9 @@ class Submission(NamedTuple):
         id: the id the submitter wants, never digits alone; None for a generated one.
         env: the job's whole environment; None for a minimal one.
         submitter: uid of the process that asked.
+        rlimits: in the order of their names, as are those of ``Limits``.
+        groups: what the process that asked was in: its gid first; None where that
+            does not matter.
     """
 
     command: Command
@@ -37,6 +41,12 @@ class Submission(NamedTuple):
     env: dict[str, str] | None = None
     label: str | None = None
     submitter: int | None = None
+    nice: int | None = None
+    memory_max: int | None = None
+    cpu_quota: float | None = None
+    tasks_max: int | None = None
+    rlimits: tuple[tuple[str, int], ...] | None = None
+    groups: tuple[int, ...] | None = None
 
 
 class Job(NamedTuple):
@@ -60,6 +70,8 @@ class Job(NamedTuple):
         run_at: not to be started before.
         started_at: start of the running or the last attempt.
         finished_at: end of the last attempt.
+        limits: ``limits.NONE`` itself if there are none.
+        groups: of who enqueued it, its gid first; None where that does not matter.
     """
 
     seq: int
@@ -95,6 +107,8 @@ class Job(NamedTuple):
     signal: int | None
     reason: Reason | None
     message: str | None
+    limits: Limits
+    groups: tuple[int, ...] | None
 
     @property
     def id(self) -> str:
@@ -109,7 +123,9 @@ class AttemptEnd(NamedTuple):
         lease: the fencing token under which it ran.
         message: for people: what went wrong, where the codes do not say it.
         max_rss: largest resident set of one process of the job, in bytes.
-        user_ms, system_ms: CPU time of the job's main process and what it reaped.
+        user_ms, system_ms: CPU time of the job's main process and what it reaped; of
+            all its processes, if it had a cgroup.
+        memory_peak: most bytes of all its processes together, if that is known.
     """
 
     lease: int
@@ -124,6 +140,7 @@ class AttemptEnd(NamedTuple):
     system_ms: int | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    memory_peak: int | None = None
 
 
 class Attempt(NamedTuple):

@@ -13,7 +13,7 @@ import sys
 
 from queuectl_protocol.errors import ProtocolError
 from queuectld.clock import SystemClock
-from queuectld.workers import complaint, signals, spawn, subreaper, uplink, wire
+from queuectld.workers import complaint, signals, spawn, syscalls, uplink, wire
 from queuectld.workers.worker import Worker
 
 _USAGE = 2
@@ -28,7 +28,7 @@ def main() -> int:
         sys.stderr.write("usage: python -m queuectld.workers.child NUMBER\n")
         return _USAGE
     _take_over()
-    subreaper.become()
+    syscalls.become_subreaper()
     try:
         # First: without a link, its number would be the next file's.
         link = uplink.Uplink(wire.FD)
@@ -49,7 +49,7 @@ def main() -> int:
     # What lives now lives until the end: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    subreaper.trim_memory()
+    syscalls.trim_memory()
     return worker.run(rest)
 
 

@@ -1,6 +1,6 @@
 """What a worker's job consists of, seen from the worker: all of it is below.
 
-The worker is a child subreaper (``subreaper``), so whatever the job started, wherever
+The worker is a child subreaper (``syscalls``), so whatever the job started, wherever
 its session and its parents went, is a descendant of the worker. And a child cannot be
 replaced by another process with its pid before the worker reaps it: such pids, and
 the groups they are in, are signalled directly.

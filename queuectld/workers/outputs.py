@@ -172,7 +172,7 @@ def _pass_on(spare: str, name: str) -> int | None:
             os.close(fd)  # and with it the lease
         if found.st_size:
             return None  # somebody wrote there after all, and it is that run's
-        if stat.S_IMODE(found.st_mode) == _MODE:  # else its job has changed that
+        if _is_as_created(found):  # else its job has changed it, or it is another's
             os.rename(spare, name)
             spare = name
             return os.open(name, _APPEND)
@@ -180,6 +180,10 @@ def _pass_on(spare: str, name: str) -> int | None:
         pass
     _unlink(spare)
     return None
+
+
+def _is_as_created(found: os.stat_result) -> bool:
+    return stat.S_IMODE(found.st_mode) == _MODE and found.st_uid == os.geteuid()
 
 
 def _make_directory(name: str) -> None:

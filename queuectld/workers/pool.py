@@ -19,7 +19,9 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
+from queuectld.core.limits import NO_MEANS, NONE, Means
 from queuectld.workers import minimal, procfs, records, wire
+from queuectld.workers.accounts import RunAs
 from queuectld.workers.handle import Run, Worker, run_of
 from queuectld.workers.launch import launch
 from queuectld.workers.link import Link
@@ -54,6 +56,9 @@ class Places:
         records: directory of the records of living workers.
         socket: the daemon's public socket.
         descriptors: soft limit of open files for jobs; None: the daemon's own.
+        cgroup: directory below which each job gets a cgroup; None: there is none.
+        means: the limits that can be enforced.
+        as_submitter: jobs run as who enqueued them.
     """
 
     store_id: str
@@ -62,6 +67,9 @@ class Places:
     records: Path
     socket: Path
     descriptors: int | None = None
+    cgroup: Path | None = None
+    means: Means = NO_MEANS
+    as_submitter: bool = False
 
 
 class Pool:
@@ -109,6 +117,8 @@ class Pool:
                 record=records.file_of(str(places.records), number),
                 socket=str(places.socket),
                 descriptors=places.descriptors,
+                cgroup=str(places.cgroup) if places.cgroup else None,
+                means=places.means,
             )
         )
         self._keep(worker)
@@ -181,7 +191,7 @@ class Pool:
         # One key stands for "no environment given": the minimal one.
         known = worker.run is None and worker.env_key == (assignment.env_key or b"")
         worker.env_key = assignment.env_key or b""
-        env = minimal.environment() if assignment.env is None else assignment.env
+        env = self._minimal() if assignment.env is None else assignment.env
         worker.run = run_of(worker.number, assignment)
         worker.run.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
@@ -197,7 +207,21 @@ class Pool:
                 timeout=job.timeout,
                 kill_grace=kill_grace,
                 output_limit=job.output_limit,
+                limits=getattr(job, "limits", NONE),
+                user=self._user(assignment),
             )
+        )
+
+    def _minimal(self) -> dict[str, str]:
+        # Its account's is added by the worker, where looking it up may take its time.
+        return {} if self.places.as_submitter else minimal.environment()
+
+    def _user(self, assignment: Assignment) -> RunAs | None:
+        job = assignment.job
+        if not self.places.as_submitter:
+            return None
+        return RunAs(
+            job.submitter, getattr(job, "groups", None), minimal=assignment.env is None
         )
 
     def ack(self, worker: Worker, lease: int) -> None:

@@ -8,7 +8,7 @@ The source of every format is proc(5).
 import os
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _STAT_MAX = 4096  # one line of some 50 numbers and a name of at most 64 bytes
 _CHUNK = 256 * 1024
@@ -20,8 +20,7 @@ _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 else, such as a lack of descriptors, tells nothing about the process."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessId:
+class ProcessId(NamedTuple):
     """A process that cannot be taken for a later one with the same pid.
 
     Attributes:
@@ -33,8 +32,7 @@ class ProcessId:
     ticks: int
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """One line of the process table.
 
     Attributes:

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import children, procfs, verdict
+from queuectld.workers import cgroup, children, procfs, verdict
 from queuectld.workers.outputs import OutputFiles
 from queuectld.workers.procfs import ProcessId
 from queuectld.workers.wire import Run
@@ -62,7 +62,12 @@ class Running:
     """
 
     def __init__(
-        self, order: Run, main: ProcessId, files: OutputFiles, clock: Clock
+        self,
+        order: Run,
+        main: ProcessId,
+        files: OutputFiles,
+        clock: Clock,
+        group: str | None = None,
     ) -> None:
         self.order = order
         self.over = False
@@ -71,6 +76,7 @@ class Running:
         self.abandoned = False
         self.started_at = clock.wall()
         self._files = files
+        self._group = group
         self._clock = clock
         now = clock.monotonic()
         self._phase = Phase.RUNNING
@@ -129,10 +135,11 @@ class Running:
                 return
 
     def result(self, memory: procfs.MemoryWatch) -> AttemptEnd:
-        """Return how it ended, once it is over; closes the output files."""
+        """Return how it ended, once it is over; closes its files, ends its cgroup."""
         assert self._exit is not None
         stdout, stderr = self._files.sizes()
         self._files.close()
+        usage = self._end_group()
         facts = verdict.Facts(
             started_at=self.started_at,
             finished_at=self._finished_at,
@@ -142,8 +149,18 @@ class Running:
             short_of_memory=self._from_outside() and memory.ran_out(),
             stdout=stdout,
             stderr=stderr,
+            usage=usage,
         )
         return verdict.judge(self.order, facts)
+
+    def _end_group(self) -> cgroup.Usage | None:
+        if self._group is None:
+            return None
+        usage = cgroup.usage(self._group)
+        if not cgroup.remove(self._group):
+            # Somebody moved a process of another job, or of nobody's, into it.
+            cgroup.end(self._group, within=STUBBORN_AFTER)
+        return usage
 
     def _from_outside(self) -> bool:
         exit_ = self._exit
@@ -198,14 +215,22 @@ class Running:
         if self._phase is not Phase.KILLING:
             self._phase = Phase.KILLING
             self._stubborn_at = now + STUBBORN_AFTER
+        if self._group is not None:
+            cgroup.kill(self._group)
         refused, others = children.kill_children()
-        if refused and not others and not children.kill_below() and self._exit:
+        if not others and self._out_of_reach(refused):
             self._abandon(refused)
             return
         if now >= self._stubborn_at:
             self._complain()
         self.due = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _out_of_reach(self, refused: list[int]) -> bool:
+        """Whether all that is left runs as others, in no cgroup."""
+        if not refused or self._group is not None or self._exit is None:
+            return False
+        return not children.kill_below()
 
     def _abandon(self, refused: list[int]) -> None:
         # The main process is never left so: another attempt could run beside it.

@@ -9,7 +9,7 @@ import signal
 import struct
 from typing import NamedTuple
 
-from queuectld.workers import subreaper
+from queuectld.workers import syscalls
 
 WATCHED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGQUIT})
 """SIGTERM: interrupt the job and leave; a second one, or SIGQUIT: at once. Two
@@ -42,7 +42,7 @@ class SignalFile:
         # A parent that ignores SIGCHLD hands that down, and then nobody is told.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, WATCHED)
-        self.fd = subreaper.signal_file(WATCHED)
+        self.fd = syscalls.signal_file(WATCHED)
 
     def read(self) -> list[Received]:
         """Return what arrived since the last call; several of a kind may be one."""

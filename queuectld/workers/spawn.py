@@ -1,18 +1,22 @@
 """From a command to a process, or to a sentence that says why there is none.
 
-Owns how a job's program is found and what it starts with. posix_spawn, never fork:
+Owns how a job's program is found and what it starts with. As a rule posix_spawn:
 nothing of the worker is copied, and no code of ours runs in the child. It can set
 neither directory nor umask, so the worker, which does one thing at a time, takes on
-the job's for the moment of the spawn.
+the job's for the moment of the spawn. What else it cannot set takes a fork
+(``forked``), and then the child finds and executes the program, as whom it is.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NoReturn
 
 from queuectld.core.job import Command
-from queuectld.workers import marker, procfs, wire
+from queuectld.workers import forked, marker, procfs, wire
+from queuectld.workers.forked import NOTHING, Confinement
 from queuectld.workers.outputs import OutputFiles
 from queuectld.workers.procfs import ProcessId
 
@@ -59,6 +63,7 @@ def spawn(
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
+    confinement: Confinement = NOTHING,
 ) -> ProcessId:
     """Start a job in its own session and return its main process.
 
@@ -67,16 +72,14 @@ def spawn(
         env: its whole environment.
         files: where stdout and stderr go; stdin is /dev/null.
         reset: signals to give back their default action (``signals.changed``).
+        confinement: what else it starts with.
 
     Raises:
         SpawnError: there is no process; says why.
     """
+    start = _start if confinement is NOTHING else _fork
     try:
-        if order.cwd is not None:
-            _enter(order.cwd)
-        program, argv = _resolve(order.command, env)
-        os.umask(DEFAULT_UMASK if order.umask is None else order.umask)
-        return _start(program, argv, env, files, reset)
+        return start(order, env, files, reset, confinement)
     finally:
         os.umask(OWN_UMASK)
         if order.cwd is not None:
@@ -115,16 +118,18 @@ def _resolve(command: Command, env: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def _start(
-    program: str,
-    argv: list[str],
+    order: wire.Run,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
+    _: Confinement,
 ) -> ProcessId:
+    program, argv = _prepare(order, env)
+    os.umask(_umask(order))
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
     before = procfs.now_ticks()
-    try:
+    with _explained(program):
         pid = os.posix_spawn(
             program,
             argv,
@@ -134,10 +139,56 @@ def _start(
             setsigmask=(),
             setsigdef=reset,
         )
+    return _identified(pid, before)
+
+
+def _fork(
+    order: wire.Run,
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+    confinement: Confinement,
+) -> ProcessId:
+    def become() -> NoReturn:
+        program, argv = _prepare(order, env)
+        with _explained(program):
+            os.execve(program, argv, env)  # noqa: S606 (what this is for)
+
+    os.umask(_umask(order))
+    before = procfs.now_ticks()
+    try:
+        own = {1: files.stdout, 2: files.stderr}
+        pid = forked.start(confinement, own, reset, become)
+    except forked.ChildError as error:
+        raise SpawnError(str(error)) from None
+    except OSError as error:
+        raise SpawnError(_sentence("", error)) from None
+    return _identified(pid, before)
+
+
+def _prepare(order: wire.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Enter the job's directory; return its program and that program's arguments."""
+    if order.cwd is not None:
+        _enter(order.cwd)
+    return _resolve(order.command, env)
+
+
+def _umask(order: wire.Run) -> int:
+    return DEFAULT_UMASK if order.umask is None else order.umask
+
+
+@contextmanager
+def _explained(program: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SpawnError(f"{program}: {_sentence(program, error)}") from None
     except ValueError as error:
         raise SpawnError(f"the command or its environment: {error}") from None
+
+
+def _identified(pid: int, before: int) -> ProcessId:
+    """Return who a process is that was not there at ``before``, in ticks."""
     # A tick is 10 ms and a spawn a fraction of one, so the clock mostly knows the
     # child's; asking /proc costs as much as the rest of a run.
     ticks = before if procfs.now_ticks() == before else procfs.start_ticks(pid)

@@ -7,8 +7,7 @@ queuectld share, hence ``VERSION``.
 
 import json
 import os
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
@@ -25,8 +24,7 @@ class SpoolError(ValueError):
     """A spool file cannot be understood; it is left where it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledResult:
+class SpooledResult(NamedTuple):
     """How a run ended, and whose run it was.
 
     Attributes:

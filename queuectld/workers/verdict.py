@@ -10,6 +10,7 @@ from typing import NamedTuple
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
+from queuectld.workers.cgroup import Usage
 from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
@@ -26,6 +27,7 @@ class Facts(NamedTuple):
         left_behind: processes that outlived it and had to be ended.
         short_of_memory: the kernel killed processes for lack of memory lately.
         stdout, stderr: bytes written.
+        usage: of all its processes together; None if it had no cgroup.
     """
 
     started_at: int
@@ -36,26 +38,28 @@ class Facts(NamedTuple):
     short_of_memory: bool
     stdout: int
     stderr: int
+    usage: Usage | None = None
 
 
 def judge(order: Run, facts: Facts) -> AttemptEnd:
     """Return how the run ended, for the record."""
     code = os.waitstatus_to_exitcode(facts.exit.status)
-    own = Reason.SIGNAL if code < 0 else Reason.EXIT
+    used = facts.usage or facts.exit
     return AttemptEnd(
         lease=order.lease,
         started_at=facts.started_at,
         # The wall clock may have been set back meanwhile.
         finished_at=max(facts.started_at, facts.finished_at),
-        reason=facts.asked or own,
+        reason=facts.asked or _own_reason(facts, code),
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         message=_message(order, facts, code),
         max_rss=facts.exit.max_rss,
-        user_ms=facts.exit.user_ms,
-        system_ms=facts.exit.system_ms,
+        user_ms=used.user_ms,
+        system_ms=used.system_ms,
         stdout_bytes=facts.stdout,
         stderr_bytes=facts.stderr,
+        memory_peak=facts.usage and facts.usage.memory_peak,
     )
 
 
@@ -89,8 +93,21 @@ def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
     )
 
 
+def _own_reason(facts: Facts, code: int) -> Reason:
+    if _out_of_memory(facts, code):
+        return Reason.OOM
+    return Reason.SIGNAL if code < 0 else Reason.EXIT
+
+
+def _out_of_memory(facts: Facts, code: int) -> bool:
+    """Whether the kernel ended the main process so, as its cgroup says."""
+    killed = facts.usage is not None and facts.usage.oom_kills > 0
+    return killed and code == -signal.SIGKILL and facts.asked is None
+
+
 def _message(order: Run, facts: Facts, code: int) -> str | None:
-    if code == 0 and facts.asked is None and not facts.left_behind:
+    usual = code == 0 and facts.asked is None and not facts.left_behind
+    if usual and not (facts.usage and facts.usage.oom_kills):
         return None  # as nearly always
     return "; ".join(_sentences(order, facts, code)) or None
 
@@ -102,14 +119,25 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
     elif facts.asked is Reason.OUTPUT_LIMIT:
         limit = format_size(order.output_limit)
         said += [f"wrote more than {limit} of output", _how(code)]
+    elif _out_of_memory(facts, code):
+        said += [_how_oom(order, facts)]
     elif facts.asked is None and code == -signal.SIGKILL:
         said += ["killed from outside the queue"]
         if facts.short_of_memory:
             said += ["probably by the kernel, which ran out of memory: see dmesg"]
+    elif facts.usage and facts.usage.oom_kills:
+        said += ["the kernel killed a process of it, for lack of memory"]
     if facts.left_behind:
         plural = "process" if facts.left_behind == 1 else "processes"
         said += [f"ended {facts.left_behind} {plural} that it left behind"]
     return said
+
+
+def _how_oom(order: Run, facts: Facts) -> str:
+    limit = order.limits.memory_max
+    if limit and facts.usage and facts.usage.at_limit:
+        return f"the kernel killed it: it needed more than {format_size(limit)}"
+    return "the kernel killed it: the service or the machine ran out of memory"
 
 
 def _how(code: int) -> str:

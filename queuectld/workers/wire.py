@@ -13,6 +13,8 @@ from queuectl_protocol import frames, messages
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd, Command
+from queuectld.core.limits import NO_MEANS, NONE, Limits, Means
+from queuectld.workers.accounts import RunAs
 
 VERSION = 1
 
@@ -33,6 +35,8 @@ class Hello(NamedTuple):
         record: path of its record file (``records``).
         socket: path of the public socket, for the job's environment.
         descriptors: soft limit of open files for the jobs; None: as it is.
+        cgroup: directory below which each job gets a cgroup of its own; None: none.
+        means: the limits that can be enforced.
     """
 
     worker: int
@@ -43,6 +47,8 @@ class Hello(NamedTuple):
     socket: str
     descriptors: int | None = None
     version: int = VERSION
+    cgroup: str | None = None
+    means: Means = NO_MEANS
 
 
 class Run(NamedTuple):
@@ -58,6 +64,8 @@ class Run(NamedTuple):
         timeout: seconds; 0 means none.
         kill_grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         output_limit: bytes on stdout and stderr together; 0 means no limit.
+        limits: ``NONE`` for those of the worker.
+        user: whom it runs as; None for as whom the worker does.
     """
 
     lease: int
@@ -71,6 +79,8 @@ class Run(NamedTuple):
     timeout: float
     kill_grace: float
     output_limit: int
+    limits: Limits = NONE
+    user: RunAs | None = None
 
 
 class End(NamedTuple):
@@ -146,6 +156,10 @@ def encode(message: Message) -> bytes:
     """Return the frame of a message."""
     body = message.end if isinstance(message, Finished) else message
     values = body._asdict()
+    if type(body) is Run and body.limits is NONE:
+        del values["limits"]  # as nearly always
+    elif type(body) is Hello:
+        values["means"] = _plain(body.means)
     values["type"] = _NAMES[type(body)]
     return frames.encode_frame(_packer.pack(values))
 
@@ -174,9 +188,9 @@ def decode(payload: bytes) -> Message:
     body = messages.unpack(payload)
     try:
         kind = _TYPES[body.pop("type")]
-        if kind in _READ:
-            name, read = _READ[kind]
-            body[name] = read(body[name])
+        for name, read in _READ.get(kind, ()):
+            if body.get(name) is not None:
+                body[name] = read(body[name])
         if not body.keys() <= _KEYS[kind]:
             body = {name: body[name] for name in kind._fields if name in body}
         message = kind(**body)
@@ -189,8 +203,30 @@ def _command(value: Any) -> Command:
     return value if isinstance(value, str) else tuple(value)
 
 
-_READ: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
-    Run: ("command", _command),
-    End: ("reason", Reason),
-    AttemptEnd: ("reason", Reason),
+def _limits(value: Any) -> Limits:
+    nice, memory, cpu, tasks, rlimits = value
+    limits = Limits(nice, memory, cpu, tasks, tuple(map(tuple, rlimits)))
+    return NONE if limits == NONE else limits
+
+
+def _plain(means: Means) -> list[Any]:
+    controllers, missing, nice, ceilings = means
+    return [sorted(controllers), missing, nice, dict(ceilings)]
+
+
+def _means(value: Any) -> Means:
+    controllers, *others = value
+    return Means(frozenset(controllers), *others)
+
+
+def _run_as(value: Any) -> RunAs:
+    uid, groups, minimal = value
+    return RunAs(uid, None if groups is None else tuple(groups), minimal)
+
+
+_READ: dict[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
+    Hello: (("means", _means),),
+    Run: (("command", _command), ("limits", _limits), ("user", _run_as)),
+    End: (("reason", Reason),),
+    AttemptEnd: (("reason", Reason),),
 }

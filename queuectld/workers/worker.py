@@ -17,8 +17,10 @@ from queuectld import rlimits
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
 from queuectld.workers import (
+    cgroup,
     children,
     complaint,
+    confine,
     outputs,
     procfs,
     signals,
@@ -218,27 +220,45 @@ class Worker:
 
     def _start(self, order: wire.Run, spare: _Spare = _NO_FILES) -> None:
         where = self._hello.output_dir
+        group = confine.group_of(order, self._hello)
         try:
+            # First: a run that has output files has started.
+            if group is not None:
+                cgroup.create(group)
             files = outputs.create(where, order.seq, order.run, order.lease, spare)
         except OSError as error:
+            outputs.discard(spare)
             self._wait_for_room(order, error)
             return
         self._retry_at = math.inf
         try:
-            env = spawn.environment(self._env, order, self._hello)
-            main = spawn.spawn(order, env, files, self._reset)
+            main = self._spawn(order, files, group)
         except spawn.SpawnError as error:
             files.close()
+            if group is not None:
+                cgroup.remove(group)
             self._write_record(self._occupied(order, None))
             end = verdict.not_spawned(order, str(error), self._clock.wall())
             self._report(order, end)
             return
-        self._running = Running(order, main, files, self._clock)
+        self._running = Running(order, main, files, self._clock, group)
         self._write_record(self._occupied(order, main))
+
+    def _spawn(
+        self, order: wire.Run, files: outputs.OutputFiles, group: str | None
+    ) -> ProcessId:
+        env = spawn.environment(self._env, order, self._hello)
+        if not confine.needed(order, group):
+            return spawn.spawn(order, env, files, self._reset)
+        with confine.confined(order, self._hello, group) as confinement:
+            confine.hand_over(files, confinement)
+            env = confine.environment(order, env)
+            return spawn.spawn(order, env, files, self._reset, confinement)
 
     def _wait_for_room(self, order: wire.Run, error: OSError) -> None:
         if self._retry_at == math.inf:
-            why = f"cannot create the output files of job {order.id}: {error}"
+            what = "the output files or the cgroup"
+            why = f"cannot create {what} of job {order.id}: {error}"
             self._tell(order.lease, [f"{why}; trying again every second"])
         self._retry_at = self._clock.monotonic() + RETRY_INTERVAL
 

@@ -97,9 +97,17 @@ def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
     assert files[1][0] != files[2][0], "this one is not"
     assert files[1][1] == files[2][1]
     worker.send(wire.Ack(orders[-1].lease))
-    output_of(worker, "echo")  # so that the acknowledgement has been read
-    left = [file.read_text() for file in sorted(worker.output_dir.rglob("*.*"))]
-    assert left == ["out\n", "err\n", "\n"]
+    output_of(worker, "echo")
+    wanted = ["out\n", "err\n", "\n"]
+
+    def left() -> list[str]:
+        try:
+            return [file.read_text() for file in sorted(worker.output_dir.rglob("*.*"))]
+        except FileNotFoundError:
+            return []
+
+    # The last acknowledgement was sent, and may not have been read.
+    waiting.until(lambda: left() == wanted, "what is empty is gone")
 
 
 def test_argument_vector(worker: WorkerHarness) -> None:

@@ -1,17 +1,20 @@
-"""What Python has no name for: PR_SET_CHILD_SUBREAPER, signalfd, malloc_trim.
-
-Called once each when a process starts; nothing else in queuectld uses ctypes.
-"""
+"""What Python has no name for: prctl, signalfd, malloc_trim, clone3."""
 
 import ctypes
+import errno
 import os
+import signal
+import struct
 from collections.abc import Iterable
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SIGSET_BYTES = 128  # glibc's and musl's sigset_t
+_SYS_CLONE3 = 435  # the same number on every architecture
+_CLONE_INTO_CGROUP = 0x200000000  # linux/sched.h
+_CLONE_ARGS = struct.Struct("=11Q")  # struct clone_args up to cgroup: Linux 5.7
 
 
-def become() -> None:
+def become_subreaper() -> None:
     """Make this process the one that orphans below it are given to. See prctl(2).
 
     Not inherited across a fork, kept across an exec.
@@ -44,6 +47,37 @@ def signal_file(signals: Iterable[int]) -> int:
     if fd < 0:
         _raise()
     return fd
+
+
+def fork_into(cgroup: int) -> int | None:
+    """Fork, with the child in a cgroup of version 2 from its first moment on.
+
+    To move it there afterwards takes longer than all the rest of a fork, and leaves a
+    moment. For a process of one thread, and a child that goes on to an exec: none of
+    Python's hooks for a fork are run.
+
+    Args:
+        cgroup: its directory, open.
+
+    Returns:
+        The child's pid; 0 in the child; None if the kernel has no such call, or a
+        filter of system calls forbids it.
+
+    Raises:
+        OSError: there can be no such process.
+    """
+    words = (_CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup)
+    args = ctypes.create_string_buffer(_CLONE_ARGS.pack(*words), _CLONE_ARGS.size)
+    # PyDLL keeps the interpreter's lock, so that the child has it too.
+    libc = ctypes.PyDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    size = ctypes.c_size_t(_CLONE_ARGS.size)
+    pid: int = libc.syscall(ctypes.c_long(_SYS_CLONE3), args, size)
+    if pid < 0:
+        if ctypes.get_errno() in {errno.ENOSYS, errno.EPERM}:
+            return None
+        _raise()
+    return pid
 
 
 def trim_memory() -> None:

@@ -1,0 +1,193 @@
+"""The part of the cgroup tree that this daemon may arrange: found, and arranged.
+
+Jobs get cgroups of their own where somebody has handed the daemon a subtree of cgroup
+v2. That is systemd with ``Delegate=yes``, which says so in an extended attribute of the
+directory; or an administrator, who names it. To be able to write somewhere does not
+count: root can everywhere, and a cgroup that others use must not be rearranged.
+
+See cgroups(7), and "Control Group APIs and Delegation" of systemd.
+"""
+
+import os
+import resource
+from pathlib import Path
+from typing import NamedTuple
+
+from queuectld import logs
+from queuectld.core.limits import CONTROLLER, RLIMITS, Means
+
+SUPERVISOR = "supervisor"
+"""The cgroup of the daemon and its workers. A cgroup with controllers for those below
+it cannot have processes of its own."""
+
+_ATTRIBUTES = ("user.delegate", "trusted.delegate")  # systemd since 251; for root
+_CAP_SYS_NICE = 23  # linux/capability.h
+
+_events = logs.get("cgroup")
+
+
+class Subtree(NamedTuple):
+    """Where job cgroups are made.
+
+    Attributes:
+        directory: absolute; None when there is none.
+        controllers: of those that limits need, the ones that job cgroups have.
+        missing: why there are not all of them; a clause for a person, or empty.
+    """
+
+    directory: Path | None
+    controllers: frozenset[str]
+    missing: str
+
+
+class DelegationError(Exception):
+    """The directory that was named is none where cgroups can be made."""
+
+
+def take(option: str) -> Subtree:
+    """Find the subtree and get it ready for job cgroups.
+
+    Args:
+        option: ``auto``, ``off``, or the path of a directory.
+
+    Raises:
+        DelegationError: there is no such directory, or it may not be written.
+    """
+    if option == "off":
+        return Subtree(None, frozenset(), "cgroups are switched off (cgroup = off)")
+    if option != "auto":
+        return _prepared(_checked(Path(option)))
+    own = _own()
+    if own is None:
+        return Subtree(None, frozenset(), "there is no cgroup version 2 here")
+    # With DelegateSubgroup= this process starts one below what is its.
+    for directory in (own, own.parent):
+        if _is_delegated(directory):
+            _move_all(directory)
+            return _prepared(directory)
+    return Subtree(
+        None,
+        frozenset(),
+        "no cgroup is delegated to this daemon (systemd: Delegate=yes)",
+    )
+
+
+def means(subtree: Subtree, *, as_submitter: bool) -> Means:
+    """Return which limits can be enforced.
+
+    Args:
+        subtree: what ``take`` returned.
+        as_submitter: jobs run as others, who must not get more than they have.
+    """
+    ceilings = {name: _hard(name) for name in RLIMITS}
+    return Means(
+        controllers=subtree.controllers,
+        missing=subtree.missing,
+        lowest_nice=0 if as_submitter else _lowest_nice(),
+        ceilings={name: hard for name, hard in ceilings.items() if hard >= 0},
+    )
+
+
+def _own() -> Path | None:
+    """Return this process's directory in the tree of version 2."""
+    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+        number, _, path = line.split(":", 2)
+        if number == "0":
+            return _below(path)
+    return None
+
+
+def _below(path: str) -> Path | None:
+    for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
+        fields, _, rest = line.partition(" - ")
+        root, mount = fields.split()[3:5]
+        if rest.startswith("cgroup2 ") and path.startswith(root.rstrip("/")):
+            # A container may see a part of the tree only.
+            return Path(mount, path.removeprefix(root.rstrip("/")).lstrip("/"))
+    return None
+
+
+def _is_delegated(directory: Path) -> bool:
+    for name in _ATTRIBUTES:
+        try:
+            if os.getxattr(directory, name) == b"1":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _checked(directory: Path) -> Path:
+    for name in ("cgroup.procs", "cgroup.subtree_control"):
+        file = directory / name
+        if not file.exists():
+            raise DelegationError(f"cgroup: {directory} is no cgroup of version 2")
+        if not os.access(file, os.W_OK):
+            raise DelegationError(f"cgroup: this user may not write {file}")
+    return directory
+
+
+def _move_all(directory: Path) -> None:
+    """Move what runs there one down, this process with it.
+
+    That is, beside it, what a daemon left that did not do so yet.
+    """
+    supervisor = directory / SUPERVISOR
+    try:
+        supervisor.mkdir(exist_ok=True)
+        while pids := (directory / "cgroup.procs").read_text("ascii").split():
+            for pid in pids:
+                _move(pid, supervisor)
+    except OSError as error:
+        _events.error("cgroup_not_arranged", error=str(error))
+
+
+def _move(pid: str, group: Path) -> None:
+    try:
+        (group / "cgroup.procs").write_text(pid, "ascii")
+    except ProcessLookupError:
+        return  # it has just ended
+
+
+def _prepared(directory: Path) -> Subtree:
+    wanted = frozenset(CONTROLLER.values())
+    there = _words(directory / "cgroup.controllers") & wanted
+    control = directory / "cgroup.subtree_control"
+    for name in sorted(there):
+        try:
+            control.write_text(f"+{name}", "ascii")
+        except OSError as error:
+            _events.error("controller_refused", controller=name, error=str(error))
+    enabled = _words(control) & wanted
+    return Subtree(directory, enabled, _missing(wanted - enabled, directory))
+
+
+def _missing(names: frozenset[str], directory: Path) -> str:
+    if not names:
+        return ""
+    return f"the cgroup {directory} has no controller {' and no '.join(sorted(names))}"
+
+
+def _words(file: Path) -> frozenset[str]:
+    return frozenset(file.read_text("ascii").split())
+
+
+def _hard(name: str) -> int:
+    _, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
+    return hard
+
+
+def _lowest_nice() -> int:
+    """Return the least that this process, or what it starts, may add to its niceness."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    if _has_capability(_CAP_SYS_NICE):
+        return -20 - own
+    soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
+    least = -20 if soft == resource.RLIM_INFINITY else 20 - soft
+    return min(0, least - own)
+
+
+def _has_capability(number: int) -> bool:
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    (effective,) = (line.split()[1] for line in lines if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> number & 1)
