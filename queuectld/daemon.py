@@ -102,7 +102,7 @@ class Daemon:
         settings = self._config
         self._broker = Broker(self._store, self._clock, random.random)
         await self._broker.open()
-        as_submitter = getattr(settings, "run_as", "daemon") == "submitter"
+        as_submitter = settings.as_submitter
         subtree = self._take_subtree()
         self._broker.means = delegation.means(subtree, as_submitter=as_submitter)
         places = Places(
@@ -123,7 +123,7 @@ class Daemon:
 
     def _take_subtree(self) -> delegation.Subtree:
         try:
-            subtree = delegation.take(getattr(self._config, "cgroup", "auto"))
+            subtree = delegation.take(self._config.cgroup)
         except delegation.DelegationError as error:
             raise StartError(str(error)) from None
         _events.info(

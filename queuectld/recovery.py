@@ -146,10 +146,10 @@ class Recovery:
 
     def _limit_again(self, job: Job, run: Run) -> None:
         """Between two daemons the service's cgroup has no controllers."""
-        if self._cgroup is None or getattr(job, "limits", NONE) is NONE:
+        if self._cgroup is None or job.limits is NONE:
             return
         try:
-            cgroup.limit(self._group(run), getattr(job, "limits", NONE))
+            cgroup.limit(self._group(run), job.limits)
         except OSError as error:
             _events.error("limits_not_restored", **run.about(), error=str(error))
 

@@ -207,7 +207,7 @@ class Pool:
                 timeout=job.timeout,
                 kill_grace=kill_grace,
                 output_limit=job.output_limit,
-                limits=getattr(job, "limits", NONE),
+                limits=job.limits,
                 user=self._user(assignment),
             )
         )
@@ -221,7 +221,7 @@ class Pool:
         if not self.places.as_submitter:
             return None
         return RunAs(
-            job.submitter, getattr(job, "groups", None), minimal=assignment.env is None
+            job.submitter, job.groups, minimal=assignment.env is None
         )
 
     def ack(self, worker: Worker, lease: int) -> None:
