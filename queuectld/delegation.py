@@ -178,7 +178,7 @@ def _hard(name: str) -> int:
 
 
 def _lowest_nice() -> int:
-    """Return the least that this process, or what it starts, may add to its niceness."""
+    """Return the least that what this process starts may add to its niceness."""
     own = os.getpriority(os.PRIO_PROCESS, 0)
     if _has_capability(_CAP_SYS_NICE):
         return -20 - own
