@@ -1,6 +1,7 @@
 # The commands a person needs. Everything lives in .venv; nothing else is touched.
 #   make demo    a tour on real work (installs what it needs first)
 #   make test    the tests, without those marked slow
+#   make controllers   limits of jobs, under a kernel of their own: CONTROLLERS
 #   make check   what CI demands: lint and test
 #   make soak    faults for an hour or more: SOAK_MINUTES, SOAK_KILLS, SOAK_SEED
 #   make fuzz    what clients' bytes go through, with atheris: FUZZ_SECONDS
@@ -10,6 +11,7 @@
 
 PYTHON ?= python3
 POWER_CUTS ?= 20000
+CONTROLLERS ?= tests/controllers
 BENCH ?=
 BENCH_ROUNDS ?= 5
 VENV := .venv
@@ -23,7 +25,7 @@ FUZZ_PIP := $(FUZZ_VENV)/bin/python -m pip install --quiet \
 # What decides on the installed packages; the code itself is installed in place.
 INSTALLED_FROM := pyproject.toml protocol/queuectl_protocol/version.py
 
-.PHONY: venv demo test bench bench-peers soak power-loss fuzz lint format check docs clean
+.PHONY: venv demo test controllers bench bench-peers soak power-loss fuzz lint format check docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: $(INSTALLED_FROM)
@@ -42,6 +44,11 @@ demo: $(VENV)/.installed
 
 test: venv
 	$(BIN)/python -m pytest -m "not slow"
+
+# No shell and no make in between: a signal, or the end of make, ends it all.
+controllers: venv
+	setpriv --pdeathsig TERM env PYTHONPATH=tests $(BIN)/python -m helpers.uml \
+		$(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider $(CONTROLLERS)
 
 bench: venv
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH) \

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from queuectl.errors import (
@@ -21,11 +21,20 @@ from queuectl.errors import (
     RequestTimeoutError,
 )
 from queuectl.paths import Place
-from queuectl_protocol.paths import LOCK_NAME
+from queuectl_protocol.paths import LOCK_NAME, SOCKET_NAME
 
 PATIENCE = 5.0
 """Seconds to wait for a daemon that runs and does not answer: it is starting, or has
 closed its socket and is ending, and another may follow."""
+
+SYSTEM_SOCKET = "/run/queuectl/queuectl.sock"
+"""Where systemd/queuectld.socket listens."""
+
+SYSTEM_GROUP = "queuectl"
+"""Whose members that unit lets connect."""
+
+_USER_UNIT = "systemd/user/queuectld.socket"
+"""The unit of a user's own queue, below that user's configuration."""
 
 _PAUSE = 0.02
 """Seconds between two looks at such a daemon."""
@@ -92,13 +101,40 @@ def _reason(path: str, error: OSError) -> QueuectlError:
         return RequestTimeoutError(f"the daemon at {path} did not accept in time")
     if isinstance(error, PermissionError):
         return ForbiddenError(
-            f"you may not use the socket {path}; ask its owner, or unset "
+            f"you may not use the socket {path}; {_way_in(path)}, or unset "
             "QUEUECTL_SOCKET to use a daemon of your own"
         )
     return DaemonNotRunningError(
-        f"no daemon answers at {path} ({error.strerror}); "
-        "start one: queuectl daemon start"
+        f"no daemon answers at {path} ({error.strerror}); {_way_to_start(path)}"
     )
+
+
+def _way_in(path: str) -> str:
+    if path == SYSTEM_SOCKET:
+        return (
+            f"have root add you to the group {SYSTEM_GROUP} (usermod --append "
+            f"--groups {SYSTEM_GROUP} YOU) and log in again"
+        )
+    return "ask its owner"
+
+
+def _way_to_start(path: str) -> str:
+    """Return what to type: a daemon by hand would be in the way of a service's own."""
+    if path == SYSTEM_SOCKET:
+        return "start its service, as root: systemctl start queuectld"
+    if _is_of_user_unit(path, os.environ):
+        return "start its socket: systemctl --user start queuectld.socket"
+    return "start one: queuectl daemon start"
+
+
+def _is_of_user_unit(path: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether the unit of a user's own queue is installed and listens there."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    config = environ.get("XDG_CONFIG_HOME", "")
+    if not config.startswith("/"):
+        config = os.path.expanduser("~/.config")  # noqa: PTH111 - pathlib is slow
+    listens = f"{runtime}/queuectl/{SOCKET_NAME}"
+    return path == listens and os.path.exists(f"{config}/{_USER_UNIT}")  # noqa: PTH110
 
 
 def _try(place: Place, timeout: float | None) -> socket.socket | None:

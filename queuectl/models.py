@@ -64,6 +64,8 @@ class Job(Model):
         worker: the number of the worker that runs it, or ran it last.
         submitter: uid of who enqueued it.
         cancel_requested: it was cancelled while running, and its end will say so.
+        nice, memory_max, cpu_quota, tasks_max: what limits it; 0: nothing does.
+        rlimits: resource limits of each of its processes; -1 is infinity.
         env: its environment, where that was asked for.
     """
 
@@ -95,6 +97,11 @@ class Job(Model):
     label: str | None = None
     submitter: int | None = None
     cancel_requested: bool = False
+    nice: int = 0
+    memory_max: int = 0
+    cpu_quota: float = 0
+    tasks_max: int = 0
+    rlimits: Mapping[str, int] = field(default_factory=dict)
     env: Mapping[str, str] | None = None
 
     @property
@@ -111,7 +118,9 @@ class Attempt(Model):
         run: 1, 2, 3 ... within the job, over all manual retries.
         reason: why it ended; None while it runs.
         max_rss: largest resident set of one process of the job, in bytes.
-        user_ms, system_ms: CPU time of its main process, in milliseconds.
+        user_ms, system_ms: CPU time in milliseconds: of all its processes if it had a
+            cgroup, else of its main process and what that waited for.
+        memory_peak: most bytes of all its processes together; None: not known.
     """
 
     run: int
@@ -128,6 +137,7 @@ class Attempt(Model):
     system_ms: int | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    memory_peak: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +257,22 @@ class Stopped(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Enforced(Model):
+    """Which limits of jobs this daemon can enforce.
+
+    Attributes:
+        controllers: of cgroup v2: ``cpu``, ``memory``, ``pids``.
+        missing: why the others are not there; None if they all are.
+    """
+
+    controllers: tuple[str, ...] = field(metadata=MappingProxyType({"read": tuple}))
+    missing: str | None = None
+
+
+_ENFORCED = MappingProxyType({"read": Enforced.from_wire})
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStatus(Model):
     """The daemon itself.
 
@@ -254,6 +280,7 @@ class DaemonStatus(Model):
         uptime: seconds.
         instance: another word after each start.
         rss: bytes.
+        limits: None from a daemon that knows of none.
     """
 
     pid: int
@@ -267,6 +294,7 @@ class DaemonStatus(Model):
     workers: WorkerCounts = field(metadata=_COUNTS)
     connections: int
     rss: int
+    limits: Enforced | None = field(default=None, metadata=_ENFORCED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ class JobOptions(TypedDict, total=False):
         umask: as a number (``0o022``) or in octal (``"0022"``).
         label: free text for people.
         queue: ``default``, the only one there is.
+        nice: added to the niceness of its processes, -20 to 19.
+        memory_max: bytes of all its processes together; 0 means no limit.
+        cpu_quota: percent of one processor, for all of them; 0 means no limit.
+        tasks_max: processes and threads at a time; 0 means no limit.
+        rlimits: resource limits of each process, by the names of prlimit(1), such as
+            ``nofile`` or ``core``; -1 (``resource.RLIM_INFINITY``) is infinity.
     """
 
     id: str | None
@@ -56,6 +62,11 @@ class JobOptions(TypedDict, total=False):
     umask: int | str | None
     label: str | None
     queue: str | None
+    nice: int | None
+    memory_max: int | None
+    cpu_quota: float | None
+    tasks_max: int | None
+    rlimits: Mapping[str, int] | None
 
 
 class NewJob(JobOptions):
@@ -119,6 +130,7 @@ _TO_WIRE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "run_at": _time,
         "cwd": inherit.absolute,
         "umask": _umask,
+        "rlimits": dict,
     }
 )
 """Fields whose Python type is another than the wire's."""

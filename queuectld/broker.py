@@ -9,13 +9,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld import jobevents, units
 from queuectld.clock import Clock
-from queuectld.core import lifecycle, settings, statistics, submission
+from queuectld.core import lifecycle, limits, settings, statistics, submission
+from queuectld.core.errors import InvalidSettingError
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.store.api import Measure, Page, Reader, Store, Transaction
 from queuectld.units import Enqueued, Finished, IfExists, JobView, Look
@@ -36,6 +38,7 @@ class Broker:
 
     Attributes:
         store_id: the store's own uuid.
+        means: what jobs can be held to; set before the first request.
         on_waiting: called when a job waits: with None for a worker, or with the time
             (milliseconds) before which it must not be started.
         on_write: called after each committed write.
@@ -51,6 +54,7 @@ class Broker:
         # By lease: what is running, as it was claimed.
         self._claimed: dict[int, Job] = {}
         self.store_id = ""
+        self.means = Means()
         self.on_waiting: Callable[[int | None], None] = lambda _: None
         self.on_write: Callable[[], None] = lambda: None
         self._born = 0
@@ -81,11 +85,14 @@ class Broker:
         """Add jobs, all or none.
 
         Raises:
-            JobExistsError, JobConflictError, QueueFullError: nothing was added.
+            JobExistsError, JobConflictError, QueueFullError, InvalidJobError: nothing
+                was added.
         """
-        in_force, now = self._settings, self._clock.wall()
+        in_force, now, means = self._settings, self._clock.wall(), self.means
         done = await self._write(
-            lambda tx: units.enqueue(tx, submissions, in_force, if_exists, now),
+            lambda tx: units.enqueue(
+                tx, submissions, in_force, if_exists, now=now, means=means
+            ),
             weight=_weight(submissions),
         )
         for enqueued in done:
@@ -311,15 +318,24 @@ class Broker:
         """Store a setting; None goes back to the default.
 
         Raises:
-            InvalidSettingError: there is no such setting, or the value is not in range.
+            InvalidSettingError: there is no such setting, the value is not in range,
+                or it is a limit to which jobs cannot be held.
         """
         setting = settings.find(key)
         checked = None if value is None else setting.check(value)
+        self._check_enforceable(setting, checked)
         stored = await self._write(
             lambda tx: units.set_setting(tx, setting.key, checked)
         )
         self._settings = settings.in_force(stored)
         return setting
+
+    def _check_enforceable(self, setting: Setting, value: Value | None) -> None:
+        if value is None or setting.key not in Limits._fields:
+            return
+        changed: dict[str, Any] = {setting.key: value}
+        if refused := limits.refusal(limits.NONE._replace(**changed), self.means):
+            raise InvalidSettingError(setting.key, refused[1])
 
     async def meta(self, key: str) -> str | None:
         """Return a small value of the daemon's own."""

@@ -11,8 +11,9 @@ from enum import StrEnum
 from uuid import uuid4
 
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.core import lifecycle
+from queuectld.core import lifecycle, limits
 from queuectld.core.errors import (
+    InvalidJobError,
     JobConflictError,
     JobExistsError,
     JobNotFoundError,
@@ -21,6 +22,7 @@ from queuectld.core.errors import (
     QueueFullError,
 )
 from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
+from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Settings, Value
 from queuectld.store.api import Histogram, Measure, Reader, Transaction
 
@@ -108,9 +110,11 @@ def enqueue(
     submissions: Sequence[Submission],
     in_force: Settings,
     if_exists: IfExists,
+    *,
     now: int,
+    means: Means,
 ) -> list[Enqueued]:
-    """Add the submissions, all or none."""
+    """Add the submissions, all or none; ``means`` is what they can be held to."""
     counts = tx.counts()
     room = in_force.max_queued - counts[JobState.PENDING] - counts[JobState.FAILED]
     done = []
@@ -125,13 +129,14 @@ def enqueue(
         room -= 1
         if room < 0:
             raise QueueFullError(in_force.max_queued)
+        _check_enforceable(submission, in_force, means, index)
         done.append(Enqueued(tx.insert(submission, in_force, now), created=True))
     return done
 
 
 _IDENTITY = (
     "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
-    "backoff_max", "backoff_jitter", "output_limit", "label",
+    "backoff_max", "backoff_jitter", "output_limit", "label", *Limits._fields,
 )  # fmt: skip
 """What must be the same for two submissions with one id to be one job. What a client
 inherits from where it happens to run (cwd, umask, environment) and when (run_at) is
@@ -141,8 +146,26 @@ not among them: a retry of a lost request may come from elsewhere, and later."""
 def _check_same(job: Job, submission: Submission, index: int) -> None:
     for field in _IDENTITY:
         asked = getattr(submission, field)
-        if asked is not None and asked != getattr(job, field):
+        there = job.limits if field in Limits._fields else job
+        if asked is not None and asked != getattr(there, field):
             raise JobConflictError(job.id, field, index)
+
+
+def _check_enforceable(
+    submission: Submission, in_force: Settings, means: Means, index: int
+) -> None:
+    """Refuse a job that relies on what is not there.
+
+    Only one that is new: whoever asks again for one that was taken is told of that.
+    """
+    asked = lifecycle.limits_of(submission, in_force)
+    if asked is limits.NONE:
+        return
+    if refused := limits.refusal(asked, means):
+        field, sentence = refused
+        if getattr(submission, field) is None:
+            sentence += f"; it comes from the settings: queuectl config unset {field}"
+        raise InvalidJobError(field, sentence, index)
 
 
 def attempts_of(reader: Reader, job: Job, before: int | None) -> list[Attempt]:

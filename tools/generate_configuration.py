@@ -96,10 +96,15 @@ process that connects, as for the mode of a file: after `usermod -aG` log in aga
 All who have a role see the command lines of all jobs. Environments and output are for
 the job's submitter and for `operate`.
 
-**As long as jobs run as the daemon's user, `submit` equals `admin` in effect.** A job
-can do whatever that user can: read the database and all output, or connect as `admin`.
-Roles only prevent accidents. Do not give `submit` to whom you would not give the
-account.
+**As long as jobs run as the daemon's user, `submit` equals `admin` in effect.** That is
+so with `run_as = "daemon"`: a job can do whatever that user can, read the database and
+all output, or connect as `admin`. Roles only prevent accidents. Do not give `submit` to
+whom you would not give the account.
+
+With `run_as = "submitter"` each job runs as who enqueued it, and roles are boundaries:
+`submit` gives nobody more than the own account. The daemon is root then, and `admin`
+has it write files (`backup`), so `admin` equals root: see
+[how to run jobs as their submitters](howto/run-as-submitter.md).
 
 What a client may not do is an error with the code `forbidden`, and is logged
 (`client_refused`, `request_denied`). Who cancels, retries, prunes, changes settings or
@@ -136,7 +141,8 @@ SAMPLE_HEAD = """\
 SAMPLE_TAIL = """\
 # Who may connect besides the daemon's user and root; nobody unless said here.
 # read, submit, operate, admin: users ("alice", "uid:1000") and groups ("@staff",
-# "gid:50"). Jobs run as the daemon's user: submit equals admin in effect.
+# "gid:50"). As long as jobs run as the daemon's user, submit equals admin in effect;
+# with run_as = "submitter" it gives nobody more than the own account.
 #[roles]
 #operate = ["@queuectl"]
 """

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from queuectl.cli import jobview
 from queuectl.errors import QueuectlError
 from queuectl.session import Session
+from queuectl_protocol.rlimits import RLIMITS
 
 NEWEST = 50
 TIMEOUT = 1.0
@@ -44,6 +45,15 @@ def setting_keys(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         CompletionItem(setting["key"], help=setting["doc"])
         for setting in settings
         if setting["key"].startswith(typed)
+    ]
+
+
+def rlimit_names(incomplete: str) -> list[CompletionItem]:
+    """Return the resource limits whose name begins with what is typed."""
+    return [
+        CompletionItem(f"{name}=", help=bounds)
+        for name, bounds in RLIMITS.items()
+        if name.startswith(incomplete)
     ]
 
 

@@ -132,7 +132,16 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("Memory", format_size(found["rss"])),
         ("Socket", found["socket"]),
         ("State directory", found["state_dir"]),
+        ("Limits of jobs", _limits(found.get("limits"))),
     ]
+
+
+def _limits(told: dict[str, Any] | None) -> str:
+    """Return what jobs can be held to; nothing of a daemon that does not say."""
+    if told is None:
+        return ""
+    there = ", ".join([*told["controllers"], "nice", "rlimits"])
+    return f"{there}; no more: {told['missing']}" if told["missing"] else there
 
 
 def _status(connector: Connector) -> dict[str, Any] | None:

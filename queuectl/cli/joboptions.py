@@ -7,7 +7,7 @@ import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
-from queuectl.cli.params import DURATION, VARIABLE
+from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,9 +77,12 @@ def from_options(
     env: tuple[tuple[str, str], ...],
     clean_env: bool,
     cwd: str | None,
+    rlimits: tuple[tuple[str, int], ...] = (),
     **fields: Any,
 ) -> JobOptions:
     """Return what the options of ``job_options`` say; one not given is None."""
+    if rlimits:
+        fields["rlimits"] = dict(rlimits)
     if cwd is not None:
         fields["cwd"] = inherit.absolute(cwd)
     given = {name: value for name, value in fields.items() if value is not None}
@@ -120,6 +123,40 @@ def job_options(function: F) -> F:
             help="Start with a minimal environment, not this one.",
         ),
         click.option("--label", metavar="TEXT", help="A name for people."),
+        click.option(
+            "--nice",
+            type=int,
+            metavar="N",
+            show_default="setting nice",
+            help="Give way to others: added to the niceness, -20 to 19.",
+        ),
+        click.option(
+            "--memory-max",
+            type=SIZE,
+            show_default="setting memory_max",
+            help="Kill it if all its processes need more; 0: no limit.",
+        ),
+        click.option(
+            "--cpu-quota",
+            type=PERCENT,
+            show_default="setting cpu_quota",
+            help="Of one processor, for all its processes: 20%, 150%; 0: no limit.",
+        ),
+        click.option(
+            "--tasks-max",
+            type=click.IntRange(min=0),
+            metavar="N",
+            show_default="setting tasks_max",
+            help="Processes and threads at a time; 0: no limit.",
+        ),
+        click.option(
+            "--rlimit",
+            "rlimits",
+            type=RLIMIT,
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

@@ -1,11 +1,12 @@
 """How a job looks to a person. Pure: jobs off the wire in, text out, nothing sent."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from signal import Signals
+from types import MappingProxyType
 from typing import Any
 
-from queuectl.cli import text, times
+from queuectl.cli import rlimits, text, times
 from queuectl.cli.table import Cell, Column, Row
 from queuectl_protocol.units import format_duration, format_size
 
@@ -31,10 +32,22 @@ ATTEMPT_COLUMNS = (
     Column("WORKER", right=True, spare=1),
     Column("CPU", right=True, spare=4),
     Column("MEMORY", right=True, spare=3),
+    Column("PEAK", right=True, spare=3),
     Column("STDOUT", right=True, spare=2),
     Column("STDERR", right=True, spare=2),
     Column("MESSAGE", flexible=True, spare=5),
 )
+
+
+_LIMITS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
+    {
+        "memory_max": lambda size: f"memory {format_size(size)}",
+        "cpu_quota": lambda percent: f"cpu {percent:g}%",
+        "tasks_max": lambda count: f"{count} tasks",
+        "nice": lambda number: f"nice {number}",
+    }
+)
+"""Limits of a job as they are shown."""
 
 
 def row(job: Fields, *, now: float, style: str | None = None) -> Row:
@@ -64,6 +77,7 @@ def attempt_row(attempt: Fields, *, now: float) -> Row:
         _text(attempt["worker"]),
         _cpu(attempt),
         _size(attempt["max_rss"]),
+        _size(attempt.get("memory_peak")),
         _size(attempt["stdout_bytes"]),
         _size(attempt["stderr_bytes"]),
         attempt["message"] or "",
@@ -142,6 +156,8 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
         ("Timeout", _limit(job["timeout"], format_duration)),
         ("Backoff", _backoff(job)),
         ("Output limit", _limit(job["output_limit"], format_size)),
+        ("Limits", _limits(job)),
+        ("Rlimits", rlimits.readable(job.get("rlimits", {}))),
         ("Directory", job["cwd"] or ""),
         ("Umask", job["umask"] or ""),
         ("Worker", _text(job["worker"])),
@@ -158,6 +174,12 @@ def _backoff(job: Fields) -> str:
         f"{job['backoff_base']:g} ** attempts seconds, "
         f"at most {format_duration(job['backoff_max'])}"
     )
+
+
+def _limits(job: Fields) -> str:
+    """Return the limits that are set; a daemon from before them tells none."""
+    set_ones = [(key, job[key]) for key in _LIMITS if job.get(key)]
+    return ", ".join(_LIMITS[key](value) for key, value in set_ones)
 
 
 def _submitter(uid: int | None) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +32,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             duration = units.parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if not isfinite(duration):
+        if not math.isfinite(duration):
             self.fail(f"{value!r} is too long", param, ctx)
         return duration
 
@@ -77,6 +77,73 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
         return name, content
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """A size such as ``1048576``, ``64k``, ``10M`` or ``1GiB``, in bytes."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return bytes."""
+        if isinstance(value, int):
+            return value
+        from queuectl_protocol import units  # noqa: PLC0415 - not in every command
+
+        try:
+            return units.parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Percent(click.ParamType):  # type: ignore[type-arg]
+    """A share such as ``20%``, ``150%`` or ``150``, in percent."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        try:
+            percent = float(str(value).removesuffix("%"))
+        except ValueError:
+            percent = math.nan
+        if not math.isfinite(percent):
+            self.fail(f"{value!r} is no percentage; write 20% or 150%", param, ctx)
+        return percent
+
+
+class Rlimit(click.ParamType):  # type: ignore[type-arg]
+    """A resource limit, ``NAME=VALUE``: see ``rlimits``."""
+
+    name = "rlimit"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Return the name and the value."""
+        if isinstance(value, tuple):
+            return value
+        from queuectl.cli import rlimits  # noqa: PLC0415 - few jobs have one
+
+        try:
+            return rlimits.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Offer the names."""
+        from queuectl.cli.complete import rlimit_names  # noqa: PLC0415 - as above
+
+        return rlimit_names(incomplete)
+
+
 class JobId(click.ParamType):  # type: ignore[type-arg]
     """A job's id; at a terminal the shell completes it."""
 
@@ -105,4 +172,7 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
 DURATION = Duration()
 MOMENT = Moment()
 VARIABLE = Variable()
+SIZE = Size()
+PERCENT = Percent()
+RLIMIT = Rlimit()
 JOB_ID = JobId()

@@ -11,7 +11,7 @@ from typing import Any
 from queuectl_protocol import paths
 from queuectld.config import document, roles
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
-from queuectld.config.options import OPTIONS, Kind, nearest
+from queuectld.config.options import OPTIONS, SUBMITTER, Kind, nearest
 from queuectld.config.roles import Roles
 
 FILE_NAME = "queuectld.toml"
@@ -62,6 +62,7 @@ class _Loading:
         values = defaults | self._checked(self._read(file)) | said
         values.setdefault("socket", _beside_records(values["runtime_dir"]))
         self._check_length(values["socket"])
+        self._check_power(values["run_as"])
         if self.problems:
             raise ConfigError(self.problems)
         read = file if file.exists() else None
@@ -127,6 +128,15 @@ class _Loading:
                 f"the socket {socket.value} has a path of {size} bytes, and the "
                 f"kernel's limit is {paths.SUN_PATH_MAX}; choose a shorter one with "
                 f"{OPTIONS['socket'].flag} or QUEUECTL_SOCKET",
+            )
+
+    def _check_power(self, run_as: _Given) -> None:
+        if run_as.value == SUBMITTER and (uid := os.geteuid()):
+            self._complain(
+                run_as.origin,
+                f"{run_as.subject}only root can run jobs as their submitters, and "
+                f"this is uid {uid}; start the daemon as root, or choose "
+                'run_as = "daemon"',
             )
 
     def _complain(self, origin: str, message: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol.paths import DATABASE_NAME
-from queuectld.config.options import OPTIONS
+from queuectld.config.options import OPTIONS, SUBMITTER
 from queuectld.config.roles import Roles
 
 
@@ -66,6 +66,8 @@ class DaemonConfig:
         state_dir: database, output, spool and log.
         runtime_dir: socket and workers' records.
         socket: where the daemon listens; short enough for the kernel.
+        run_as: whom jobs run as, ``daemon`` or ``submitter``.
+        cgroup: ``auto``, ``off``, or an absolute path.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
         log_file: None for stderr.
@@ -80,6 +82,8 @@ class DaemonConfig:
     state_dir: Path
     runtime_dir: Path
     socket: Path
+    run_as: str = _default("run_as")
+    cgroup: str = _default("cgroup")
     log_level: str = _default("log_level")
     log_format: str = _default("log_format")
     log_file: Path | None = None
@@ -94,6 +98,11 @@ class DaemonConfig:
     config_file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     sources: Sources = field(default_factory=Sources, compare=False, repr=False)
+
+    @property
+    def as_submitter(self) -> bool:
+        """Whether each job runs as who enqueued it; the daemon is root then."""
+        return self.run_as == SUBMITTER
 
     @property
     def database(self) -> Path:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     COUNT = "whole number"
     DURATION = "duration"
     SIZE = "size"
+    CGROUP = "cgroup"
 
 
 class Applies(StrEnum):
@@ -71,6 +72,8 @@ class Option:
             return ", ".join(self.choices)
         if self.kind is Kind.PATH:
             return ""
+        if self.kind is Kind.CGROUP:
+            return "auto, off, or the absolute path of a directory"
         return f"{self.write(self.minimum)} to {self.write(self.maximum)}"
 
     @property
@@ -91,6 +94,8 @@ class Option:
             return _path(value)
         if self.kind is Kind.CHOICE:
             return self._choice(value)
+        if self.kind is Kind.CGROUP:
+            return self._cgroup(value)
         number = self._number(value)
         if not self.minimum <= number <= self.maximum:
             raise ValueError(f"{value} is out of range ({self.range})")
@@ -115,6 +120,12 @@ class Option:
         if value not in self.choices:
             raise ValueError(f"{_show(value)} is none of {self.range}")
         return str(value)
+
+    def _cgroup(self, value: object) -> str:
+        text = _path(value)
+        if text not in {"auto", "off"} and not text.startswith("/"):
+            raise ValueError(f"{_show(value)} is none of {self.range}")
+        return text
 
     def _number(self, value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -168,6 +179,9 @@ _PARSERS: Mapping[Kind, Callable[[str], int | float]] = MappingProxyType(
 
 _MIB = 1024 * 1024
 
+DAEMON, SUBMITTER = "daemon", "submitter"
+"""Whom jobs run as."""
+
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
         option.key: option
@@ -193,6 +207,23 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 fallback="queuectl.sock in runtime_dir",
                 applies=Applies.RESTART,
                 doc="where clients connect",
+            ),
+            Option(
+                key="run_as",
+                kind=Kind.CHOICE,
+                choices=(DAEMON, SUBMITTER),
+                default=DAEMON,
+                applies=Applies.RESTART,
+                doc="whom jobs run as: the daemon's user, or each as who enqueued it, "
+                "for which the daemon has to run as root",
+            ),
+            Option(
+                key="cgroup",
+                kind=Kind.CGROUP,
+                default="auto",
+                applies=Applies.RESTART,
+                doc="below which cgroup each job gets one of its own; auto: that of "
+                "the service, where systemd has delegated it; off: none",
             ),
             Option(
                 key="log_level",

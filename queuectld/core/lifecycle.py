@@ -11,12 +11,13 @@ docs/lifecycle.md is generated from this table.
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import backoff
+from queuectld.core import backoff, limits
 from queuectld.core.errors import JobStateError
 from queuectld.core.job import AttemptEnd, Job, Submission
+from queuectld.core.limits import Limits
 from queuectld.core.settings import Settings
 
 T = TypeVar("T")
@@ -87,6 +88,10 @@ END_EVENT: Mapping[Reason, Event] = MappingProxyType(
 )
 """The event that an attempt's end is; ``exit`` depends on its code."""
 
+_FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
+_LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
+_UNSAID: Any = (None,) * len(Limits._fields)
+
 
 def target(job: Job, event: Event) -> JobState:
     """Return the state that ``event`` leads to.
@@ -145,7 +150,24 @@ def enqueue(
         signal=None,
         reason=None,
         message=None,
+        limits=limits_of(submission, settings),
+        groups=submission.groups,
     )
+
+
+def limits_of(submission: Submission, settings: Settings) -> Limits:
+    """Return what limits a job; what it leaves out comes from the settings."""
+    default = settings.limits
+    if submission[_LIMITS] == _UNSAID:
+        return default  # as nearly always
+    asked = Limits(
+        nice=_or(submission.nice, default.nice),
+        memory_max=_or(submission.memory_max, default.memory_max),
+        cpu_quota=_or(submission.cpu_quota, default.cpu_quota),
+        tasks_max=_or(submission.tasks_max, default.tasks_max),
+        rlimits=_or(submission.rlimits, default.rlimits),
+    )
+    return limits.shared(asked)
 
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:

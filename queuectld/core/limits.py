@@ -8,8 +8,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-INFINITY = -1
-"""Of a resource limit: none. The value of ``resource.RLIM_INFINITY``."""
+from queuectl_protocol.rlimits import INFINITY, RLIMITS
+
+__all__ = [
+    "CONTROLLER",
+    "INFINITY",
+    "NONE",
+    "RLIMITS",
+    "Limits",
+    "Means",
+    "refusal",
+    "shared",
+]
 
 CONTROLLER: Mapping[str, str] = MappingProxyType(
     {"memory_max": "memory", "cpu_quota": "cpu", "tasks_max": "pids"}
@@ -46,21 +56,7 @@ class Limits(NamedTuple):
 
 
 NONE = Limits()
-
-RLIMITS: Mapping[str, str] = MappingProxyType(
-    {
-        "as": "bytes of address space",
-        "core": "bytes of a core file",
-        "cpu": "seconds of processor time",
-        "data": "bytes of data segment",
-        "fsize": "bytes of a file it writes",
-        "memlock": "bytes locked into memory",
-        "nofile": "open files",
-        "nproc": "processes of the account",
-        "stack": "bytes of stack",
-    }
-)
-"""The resource limits that can be set, and what they bound, in each process."""
+"""No limits. One object for nearly all jobs: whoever makes limits uses ``shared``."""
 
 
 class Means(NamedTuple):
@@ -80,8 +76,17 @@ class Means(NamedTuple):
     ceilings: Mapping[str, int] = MappingProxyType({})
 
 
+NO_MEANS = Means()
+"""Before it is known what can be enforced."""
+
+
+def shared(limits: Limits) -> Limits:
+    """Return ``NONE`` itself for limits that limit nothing, else the same."""
+    return NONE if limits == NONE else limits
+
+
 def refusal(limits: Limits, means: Means) -> tuple[str, str] | None:
-    """Return the first limit that cannot be enforced, and the sentence; None if all can.
+    """Return the first limit that cannot be enforced, and a sentence; None if all can.
 
     The sentence is a whole one: it begins with the name of the limit.
     """

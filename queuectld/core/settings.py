@@ -16,7 +16,9 @@ from queuectl_protocol.units import (
     parse_duration,
     parse_size,
 )
+from queuectld.core import limits
 from queuectld.core.errors import InvalidSettingError
+from queuectld.core.limits import Limits
 
 Value = int | float
 
@@ -39,7 +41,12 @@ class Applies(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its type, range, default and meaning."""
+    """One setting: its type, range, default and meaning.
+
+    Attributes:
+        least: what is less is refused, except 0, which then means "none".
+        unit: what may stand behind the number.
+    """
 
     key: str
     kind: Kind
@@ -48,6 +55,8 @@ class Setting:
     maximum: Value
     applies: Applies
     doc: str
+    least: Value = 0
+    unit: str = ""
 
     def check(self, value: Any) -> Value:
         """Return the value in its own type, from a number or its written form.
@@ -67,6 +76,11 @@ class Setting:
                 f"{self.key} must be from {self._text(self.minimum)} "
                 f"to {self._text(self.maximum)}",
             )
+        if 0 < number < self.least:
+            raise InvalidSettingError(
+                self.key,
+                f"{self.key} must be {self._text(self.least)} or more, or 0 for none",
+            )
         return number
 
     def _text(self, value: Value) -> str:
@@ -76,7 +90,7 @@ class Setting:
             case Kind.SIZE:
                 return format_size(int(value))
             case _:
-                return f"{value:,}"
+                return f"{value:,}{self.unit}"
 
     def _number(self, value: Any) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -95,7 +109,7 @@ class Setting:
                 case Kind.COUNT:
                     return int(text)
                 case Kind.NUMBER:
-                    return float(text)
+                    return float(text.removesuffix(self.unit))
                 case Kind.SIZE:
                     return parse_size(text)
                 case Kind.DURATION:
@@ -138,6 +152,24 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
                 "a run whose output grows over this is ended; 0 means no limit",
             ),
             Setting(
+                "nice", Kind.COUNT, 0, -20, 19, _NEW,
+                "added to the niceness of a job's processes",
+            ),
+            Setting(
+                "memory_max", Kind.SIZE, 0, 0, 1024**5, _NEW,
+                "a job whose processes together need more is killed; 0 means no limit",
+                least=1024**2,
+            ),
+            Setting(
+                "cpu_quota", Kind.NUMBER, 0, 0, 100 * 1024, _NEW,
+                "percent of one processor for a job's processes; 0 means no limit",
+                least=0.1, unit="%",
+            ),
+            Setting(
+                "tasks_max", Kind.COUNT, 0, 0, 4_194_304, _NEW,
+                "processes and threads of a job at a time; 0 means no limit",
+            ),
+            Setting(
                 "kill_grace", Kind.DURATION, 5, 0, 3600, _NOW,
                 "time between SIGTERM and SIGKILL",
             ),
@@ -156,7 +188,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values in force."""
+    """The values in force.
+
+    Attributes:
+        limits: those of jobs that say nothing of them, under their own names.
+    """
 
     max_retries: int
     timeout: float
@@ -164,6 +200,7 @@ class Settings:
     backoff_max: float
     backoff_jitter: float
     output_limit: int
+    limits: Limits
     kill_grace: float
     retention: float
     max_queued: int
@@ -178,7 +215,8 @@ def in_force(stored: Mapping[str, Value]) -> Settings:
         key: setting.check(stored.get(key, setting.default))
         for key, setting in SETTINGS.items()
     }
-    return Settings(**values)
+    of_jobs = {key: values.pop(key) for key in Limits._fields if key in values}
+    return Settings(**values, limits=limits.shared(Limits(**of_jobs)))
 
 
 def find(key: str) -> Setting:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.rlimits import INFINITY, MAX_RLIMIT, RLIMITS
 from queuectl_protocol.units import parse_time
 from queuectld.core import settings
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
@@ -64,6 +65,7 @@ def parse(
     submitter: int | None,
     now: int,
     defaults: Mapping[str, Any] = MappingProxyType({}),
+    groups: tuple[int, ...] | None = None,
 ) -> Submission:
     """Return the submission that ``fields`` asks for.
 
@@ -73,6 +75,7 @@ def parse(
         now: the present, for ``delay``.
         defaults: what ``check`` returned for the fields that all jobs of a batch have
             unless they say otherwise: an environment is then checked once.
+        groups: of who asks, its gid first; None where that does not matter.
 
     Raises:
         InvalidJobError: names the first field that is unknown or wrong.
@@ -84,7 +87,7 @@ def parse(
         if "run_at" in values:
             raise InvalidJobError("delay", "give delay or run_at, not both")
         values["run_at"] = now + round(values.pop("delay") * 1000)
-    return Submission(**values, submitter=submitter)
+    return Submission(**values, submitter=submitter, groups=groups)
 
 
 def weight(submission: Submission) -> int:
@@ -250,6 +253,27 @@ def _label(value: Any) -> str:
     return _utf8(_text(value, most=MAX_LABEL, empty=True))
 
 
+def _rlimits(value: Any) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, dict):
+        raise ValueError(f"is a map of names and whole numbers, not {_kind(value)}")
+    # In one order: so two that say the same are equal.
+    return tuple(sorted((_rlimit(name), _bound(name, value[name])) for name in value))
+
+
+def _rlimit(name: object) -> str:
+    if name not in RLIMITS:
+        raise ValueError(f"has no {name!r:.66}; there are: {', '.join(RLIMITS)}")
+    return str(name)
+
+
+def _bound(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"has a {name} that is not a whole number")
+    if not INFINITY <= value <= MAX_RLIMIT:
+        raise ValueError(f"has a {name} that is out of range; {INFINITY} is infinity")
+    return value
+
+
 def _setting(key: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         # "5m" is for people: on the wire a quantity has one form.
@@ -280,6 +304,11 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "umask": Field("str", "octal; 0022 unless given", _umask),
         "env": Field("{str: str}", "the whole environment; minimal unless given", _env),
         "label": Field("str", "free text for people", _label),
+        "nice": Field("int", "added to the niceness", _setting("nice")),
+        "memory_max": Field("bytes", "of all processes", _setting("memory_max")),
+        "cpu_quota": Field("number", "percent of a CPU", _setting("cpu_quota")),
+        "tasks_max": Field("int", "processes and threads", _setting("tasks_max")),
+        "rlimits": Field("{str: int}", "of each process; -1 is infinity", _rlimits),
     }
 )
 
@@ -287,6 +316,6 @@ _DAEMON_SETS = frozenset(
     {
         "state", "attempts", "runs", "created_at", "updated_at", "exit_code", "signal",
         "reason", "message", "worker", "started_at", "finished_at", "submitter",
-        "cancel_requested",
+        "cancel_requested", "groups",
     }
 )  # fmt: skip

@@ -38,12 +38,12 @@ class Credentials:
 
     Attributes:
         pid: 0 if it cannot be seen from here, as from another container.
-        gids: its group and its supplementary groups.
+        groups: its gid, then its supplementary groups.
     """
 
     pid: int
     uid: int
-    gids: frozenset[int]
+    groups: tuple[int, ...]
 
 
 def credentials(connection: socket.socket) -> Credentials:
@@ -54,7 +54,7 @@ def credentials(connection: socket.socket) -> Credentials:
     """
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(data)
-    return Credentials(pid, uid, frozenset([gid, *_groups(connection.fileno())]))
+    return Credentials(pid, uid, (gid, *_groups(connection.fileno())))
 
 
 def role(client: Credentials, roles: Roles, *, owner: int) -> Role | None:
@@ -63,13 +63,14 @@ def role(client: Credentials, roles: Roles, *, owner: int) -> Role | None:
     Args:
         client: who it is.
         roles: those of the configuration.
-        owner: the uid that the daemon runs as, and so its jobs: admin without being
-            named. So is root, who can become that user anyway; to refuse him would
-            keep nothing from him but ``sudo queuectl doctor``.
+        owner: the uid that the daemon runs as: admin without being named. So is
+            root, who can become that user anyway; to refuse him would keep nothing
+            from him but ``sudo queuectl doctor``. A daemon whose jobs run as their
+            submitters is root itself, so that root alone is admin then.
     """
     if client.uid in {owner, 0}:
         return Role.ADMIN
-    return roles.of(client.uid, client.gids)
+    return roles.of(client.uid, client.groups)
 
 
 def _groups(fd: int) -> list[int]:

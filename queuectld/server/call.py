@@ -41,12 +41,14 @@ class Peer:
 
     Attributes:
         uid: who it was when it connected.
+        groups: what it was in then: its gid, then its supplementary groups.
         pid: which process that was; it may have ended, or handed the connection on.
         role: what it may do; None for one that is being turned away.
         streams: those that are open, by the id of their request.
     """
 
     uid: int
+    groups: tuple[int, ...]
     pid: int
     role: Role | None
     outbox: Outbox
@@ -106,6 +108,11 @@ class Call:
     def context(self) -> Context:
         """The daemon's parts."""
         return self.service.context
+
+    @property
+    def groups(self) -> tuple[int, ...] | None:
+        """What a job is to remember of its submitter's groups; None: nothing."""
+        return self.peer.groups if self.context.config().as_submitter else None
 
     def room(self) -> AbstractAsyncContextManager[None]:
         """Wait for room for a large reply; see ``Outbox.room``. Return it in there."""

@@ -211,24 +211,41 @@ def _open_to_others(config: DaemonConfig) -> Iterator[str]:
 
 
 def trust(config: DaemonConfig) -> Check:
-    """Tell who may run code here, which is what enqueueing comes to."""
-    user, roles, socket = _user_name(os.geteuid()), config.roles, config.socket
-    mode = socket.stat().st_mode & 0o777
-    own = user if user == "root" else f"{user} and root"
-    detail = f"jobs run as {user}; nobody is served but {own}"
-    if roles.members:
-        detail = (
-            f"jobs run as {user}, so whoever may submit one can do all that {user} "
-            "can: submit equals admin, and roles only prevent accidents; they are, "
-            f"besides {own}: {roles}"
-        )
-    if os.geteuid() == 0:
+    """Tell who may run code here, and as whom, which is what enqueueing comes to."""
+    detail = _trust_in_each(config) if config.as_submitter else _trust_in_all(config)
+    if os.geteuid() == 0 and not config.as_submitter:
         return Check(
-            "trust", Level.WARNING, detail, "run the daemon as a user of its own"
+            "trust",
+            Level.WARNING,
+            detail,
+            "run the daemon as a user of its own, or each job as its submitter: "
+            "docs/howto/run-as-submitter.md",
         )
-    if mode & 0o006:
-        return Check("trust", Level.WARNING, detail, f"chmod o= {socket}")
+    if config.socket.stat().st_mode & 0o006:
+        return Check("trust", Level.WARNING, detail, f"chmod o= {config.socket}")
     return Check("trust", Level.OK, detail)
+
+
+def _trust_in_all(config: DaemonConfig) -> str:
+    user, roles = _user_name(os.geteuid()), config.roles
+    own = user if user == "root" else f"{user} and root"
+    if not roles.members:
+        return f"jobs run as {user}; nobody is served but {own}"
+    return (
+        f"jobs run as {user}, so whoever may submit one can do all that {user} "
+        "can: submit equals admin, and roles only prevent accidents; they are, "
+        f"besides {own}: {roles}"
+    )
+
+
+def _trust_in_each(config: DaemonConfig) -> str:
+    if not config.roles.members:
+        return "each job runs as its submitter; nobody is served but root"
+    return (
+        "each job runs as its submitter, so submit gives nobody more than the own "
+        "account; admin equals root, for whom the daemon writes files; roles are, "
+        f"besides root: {config.roles}"
+    )
 
 
 def _user_name(uid: int) -> str:

@@ -76,7 +76,7 @@ class Session(asyncio.Protocol):
         config = self._service.context.config()
         client = access.credentials(transport.get_extra_info("socket"))
         role = access.role(client, config.roles, owner=os.geteuid())
-        self._peer = Peer(client.uid, client.pid, role, self._outbox)
+        self._peer = Peer(client.uid, client.groups, client.pid, role, self._outbox)
         if role is None:
             self._turn_away()
             return
@@ -324,14 +324,15 @@ class Session(asyncio.Protocol):
 
     def _greeting(self) -> dict[str, object]:
         context = self._service.context
+        config = context.config()
         return {
             "server": "queuectld",
             "version": __version__,
             "api": API,
             "min_api": API,
             "instance": context.instance,
-            "max_frame": context.config().max_frame,
+            "max_frame": config.max_frame,
             "features": [],
-            "uid": os.geteuid(),
+            "uid": self._peer.uid if config.as_submitter else os.geteuid(),
             "you": {"uid": self._peer.uid, "role": self._peer.role},
         }

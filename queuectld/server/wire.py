@@ -9,6 +9,7 @@ from typing import Any
 
 from queuectl_protocol.units import format_time
 from queuectld.core.job import Attempt, Job
+from queuectld.core.limits import CONTROLLER, Means
 from queuectld.core.settings import SETTINGS, Setting, Value
 from queuectld.core.statistics import Stats
 from queuectld.workers.handle import Worker
@@ -35,6 +36,7 @@ def number(value: float) -> float:
 
 def job(job: Job) -> Wire:
     """Return a job without its environment, which is never in a listing."""
+    limits = job.limits
     return {
         "id": job.id,
         "command": job.command,
@@ -64,6 +66,11 @@ def job(job: Job) -> Wire:
         "submitter": job.submitter,
         "runs": job.runs,
         "cancel_requested": job.cancel_requested,
+        "nice": limits.nice,
+        "memory_max": limits.memory_max,
+        "cpu_quota": number(limits.cpu_quota),
+        "tasks_max": limits.tasks_max,
+        "rlimits": dict(limits.rlimits),
     }
 
 
@@ -71,8 +78,8 @@ def weight(job: Job) -> int:
     """Return bytes that ``job(job)`` surely does not exceed on the wire."""
     command = job.command if isinstance(job.command, str) else "     ".join(job.command)
     texts = (command, job.cwd, job.label, job.message, job.name)
-    # A character has at most four bytes in UTF-8; keys and numbers have under 1,000.
-    return 1000 + 4 * sum(len(text) for text in texts if text)
+    # A character has at most four bytes in UTF-8; keys and numbers have under 1,300.
+    return 1300 + 4 * sum(len(text) for text in texts if text)
 
 
 def attempt(attempt: Attempt) -> Wire:
@@ -93,6 +100,7 @@ def attempt(attempt: Attempt) -> Wire:
         "system_ms": end and end.system_ms,
         "stdout_bytes": end and end.stdout_bytes,
         "stderr_bytes": end and end.stderr_bytes,
+        "memory_peak": end and end.memory_peak,
     }
 
 
@@ -100,6 +108,15 @@ def attempt_weight(attempt: Attempt) -> int:
     """Return bytes that ``attempt(attempt)`` surely does not exceed on the wire."""
     message = attempt.end and attempt.end.message
     return 500 + 4 * len(message or "")
+
+
+def means(means: Means) -> Wire:
+    """Return what jobs can be held to, and why to no more."""
+    short = not means.controllers.issuperset(CONTROLLER.values())
+    return {
+        "controllers": sorted(means.controllers),
+        "missing": means.missing if short else None,
+    }
 
 
 def worker(worker: Worker) -> Wire:

@@ -1,16 +1,12 @@
-"""The environment of a job that was enqueued without one."""
+"""The environment of a job that was enqueued without one, and runs as the daemon."""
 
 import os
-import pwd
 from functools import cache
 
-from queuectl_protocol.environment import minimal
+from queuectld.workers import accounts
 
 
 @cache
 def environment() -> dict[str, str]:
     """Return PATH, and who the daemon runs as; nothing of its own environment."""
-    try:
-        return minimal(pwd.getpwuid(os.geteuid()))
-    except KeyError:
-        return minimal(None)
+    return accounts.environment(os.geteuid())

@@ -19,7 +19,7 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
-from queuectld.core.limits import NO_MEANS, NONE, Means
+from queuectld.core.limits import NO_MEANS, Means
 from queuectld.workers import minimal, procfs, records, wire
 from queuectld.workers.accounts import RunAs
 from queuectld.workers.handle import Run, Worker, run_of
@@ -31,6 +31,10 @@ _events = logs.get("workers")
 
 OVERDUE = 2.0
 """Seconds past timeout and grace after which a worker itself is taken for stuck."""
+
+
+_OF_ACCOUNT = b"\0"
+"""The key of an account's minimal environment."""
 
 
 class Listener(Protocol):
@@ -188,10 +192,12 @@ class Pool:
         """Give an idle worker its next run. The claim is committed."""
         assert worker.link is not None
         job = assignment.job
+        user = self._user(assignment)
         # One key stands for "no environment given": the minimal one.
-        known = worker.run is None and worker.env_key == (assignment.env_key or b"")
-        worker.env_key = assignment.env_key or b""
-        env = self._minimal() if assignment.env is None else assignment.env
+        key = assignment.env_key or (b"" if user is None else _OF_ACCOUNT)
+        known = worker.run is None and worker.env_key == key
+        worker.env_key = key
+        env = _minimal(user) if assignment.env is None else assignment.env
         worker.run = run_of(worker.number, assignment)
         worker.run.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
@@ -208,21 +214,17 @@ class Pool:
                 kill_grace=kill_grace,
                 output_limit=job.output_limit,
                 limits=job.limits,
-                user=self._user(assignment),
+                user=user,
             )
         )
 
-    def _minimal(self) -> dict[str, str]:
-        # Its account's is added by the worker, where looking it up may take its time.
-        return {} if self.places.as_submitter else minimal.environment()
-
     def _user(self, assignment: Assignment) -> RunAs | None:
         job = assignment.job
-        if not self.places.as_submitter:
+        # One that was enqueued to run as its submitter does so for good: a changed
+        # configuration must not make it root.
+        if not self.places.as_submitter and job.groups is None:
             return None
-        return RunAs(
-            job.submitter, job.groups, minimal=assignment.env is None
-        )
+        return RunAs(job.submitter, job.groups, minimal=assignment.env is None)
 
     def ack(self, worker: Worker, lease: int) -> None:
         """Tell a worker that its result is committed and nothing else follows now."""
@@ -301,6 +303,11 @@ class Pool:
                     job_id=about and about.job_id,
                     message=message.message,
                 )
+
+
+def _minimal(user: RunAs | None) -> dict[str, str]:
+    # An account's is added by the worker, where looking it up may take its time.
+    return minimal.environment() if user is None else {}
 
 
 def _about(worker: Worker) -> dict[str, int | str]:

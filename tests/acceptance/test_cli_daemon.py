@@ -18,7 +18,7 @@ NOBODY = (
 )
 STATUS_FIELDS = {
     "pid", "version", "uptime", "socket", "state_dir", "started_at", "instance",
-    "draining", "workers", "connections", "rss",
+    "draining", "workers", "connections", "rss", "limits",
 }  # fmt: skip
 
 

@@ -30,6 +30,11 @@ EVERYTHING = {
     "umask": "0027",
     "env": {"A": "1", "B": "x=y\n"},
     "label": "ünï",
+    "nice": 5,
+    "memory_max": 0,
+    "cpu_quota": 0,
+    "tasks_max": 0,
+    "rlimits": {"core": 0, "fsize": -1},
 }
 
 
@@ -84,6 +89,15 @@ def test_c_takes_any_shell_line(cli: Cli) -> None:
         (("--timeout", "1.5"), "timeout", 1.5),
         (("--label", "nightly build"), "label", "nightly build"),
         (("--cwd", "/usr/../tmp"), "cwd", "/tmp"),
+        (("--nice", "5"), "nice", 5),
+        (("--memory-max", "0"), "memory_max", 0),
+        (("--cpu-quota", "0%"), "cpu_quota", 0),
+        (("--tasks-max", "0"), "tasks_max", 0),
+        (
+            ("--rlimit", "core=0", "--rlimit", "cpu=1h"),
+            "rlimits",
+            {"core": 0, "cpu": 3600},
+        ),
         ((), "priority", 0),
         ((), "max_retries", 3),
         ((), "timeout", 300),

@@ -15,14 +15,14 @@ FIELDS = {
     "run_at", "priority", "timeout", "backoff_base", "backoff_max", "backoff_jitter",
     "output_limit", "cwd", "umask", "queue", "exit_code", "signal", "reason",
     "message", "worker", "started_at", "finished_at", "label", "submitter", "runs",
-    "cancel_requested",
+    "cancel_requested", "nice", "memory_max", "cpu_quota", "tasks_max", "rlimits",
 }  # fmt: skip
 """Of a job, wherever one is told."""
 
 ATTEMPT_FIELDS = {
     "run", "lease", "worker", "started_at", "finished_at", "reason", "exit_code",
     "signal", "message", "max_rss", "user_ms", "system_ms", "stdout_bytes",
-    "stderr_bytes",
+    "stderr_bytes", "memory_peak",
 }  # fmt: skip
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2028\r"

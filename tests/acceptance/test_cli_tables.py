@@ -34,6 +34,7 @@ STATISTICS = {
 def cli() -> Iterator[Cli]:
     """A queue with a job in each state, most of them days old."""
     with a_home() as home:
+        home.environ["QUEUECTLD_CGROUP"] = "off"  # the same wherever this runs
         made = Cli(home)
         enqueue_old_jobs(made)
         make_old(home)
@@ -59,7 +60,9 @@ def enqueue_old_jobs(cli: Cli) -> None:
     cli.home.until_state(failing, "failed")
     cli.ok("config", "unset", "backoff-base")
     cli.ok("cancel", cli.enqueue("true", "--delay", "1d"))
-    cli.ok("enqueue", "--at", "23:59", "--", "rsync", "-a", "my dir", "host:/tmp")
+    limits = ("--nice", "5", "--rlimit", "nofile=1024", "--rlimit", "core=infinity")
+    rsync = ("rsync", "-a", "my dir", "host:/tmp")
+    cli.ok("enqueue", "--at", "23:59", *limits, "--", *rsync)
     cli.ok("worker", "stop")
     cli.ok("daemon", "stop")
 
@@ -84,6 +87,10 @@ def make_old(home: Home) -> None:
         started,
         finished,
         "spawn_error",
+    )
+    home.edit(
+        "UPDATE attempts SET memory_peak = 68157440 "
+        "WHERE job = (SELECT seq FROM jobs WHERE name = 'killed')"
     )
     home.edit("DELETE FROM rollup")
     minute = now // 60_000 - 120

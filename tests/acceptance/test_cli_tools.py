@@ -46,6 +46,8 @@ def complete(cli: Cli, *words: str) -> list[str]:
         (("logs", "7", "--stream", ""), ["stderr", "stdout"]),
         (("config", "get", "back"), ["backoff_base", "backoff_jitter", "backoff_max"]),
         (("config", "set", "max-"), ["max_queued", "max_retries"]),
+        (("enqueue", "--rlimit", "n"), ["nofile=", "nproc="]),
+        (("run", "--mem"), ["--memory-max"]),
         (("completion", ""), ["bash", "fish", "zsh"]),
     ],
 )

@@ -79,6 +79,11 @@ def test_every_option_of_a_job(q: Any) -> None:
         "umask": 0o027,
         "env": {"A": "1"},
         "label": "ünï",
+        "nice": 5,
+        "memory_max": 0,
+        "cpu_quota": 0,
+        "tasks_max": 0,
+        "rlimits": {"core": 0, "nofile": 64},
         "queue": "default",
     }
     q.enqueue(["printf", "%s", Path("a b")], inherit=False, **options)

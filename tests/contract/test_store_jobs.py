@@ -1,6 +1,7 @@
 """What every store does with jobs: keep them, find them, change them by comparison."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from helpers.jobs import NOW
 from helpers.stores import DEFAULTS, Home, add, end, everything, look, put
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Job, Submission
+from queuectld.core.limits import NONE, Limits
+from queuectld.core.settings import Settings
+from queuectld.store.api import Transaction
 
 RAW = b"caf\xe9/\xff\xfe".decode("utf-8", "surrogateescape")
 """Text as it comes from a file name that is not UTF-8."""
@@ -32,7 +36,14 @@ SUBMISSIONS = {
         env={"PATH": "/bin", "EMPTY": ""},
         label="Ω the nightly one ✓\n",
         submitter=1000,
+        nice=-20,
+        memory_max=1024**5,
+        cpu_quota=12.5,
+        tasks_max=64,
+        rlimits=(("core", -1), ("nofile", 2**63 - 1)),
+        groups=(1000, 0, 2**32 - 2),
     ),
+    "no limits": Submission("true", nice=0, memory_max=0, rlimits=(), groups=(5,)),
     "not UTF-8": Submission(
         (f"/bin/{RAW}", RAW), cwd=f"/{RAW}", env={RAW: RAW, "LANG": "C"}
     ),
@@ -68,7 +79,8 @@ async def test_a_job_reads_back_as_it_was_inserted(home: Home, name: str) -> Non
         job = await store.write(lambda tx: tx.insert(submission, DEFAULTS, NOW))
         for field, asked in submission._asdict().items():
             if asked is not None and field not in {"id", "env"}:
-                assert getattr(job, field) == asked
+                there = job.limits if field in Limits._fields else job
+                assert getattr(there, field) == asked
         assert job.name == submission.id
         assert await store.write(lambda tx: tx.job(job.id)) == job
     async with home.open() as store:
@@ -90,6 +102,41 @@ async def test_what_a_submission_leaves_out_comes_from_the_settings(home: Home) 
         job = await store.write(lambda tx: tx.insert(Submission("true"), own, NOW))
     assert (job.max_retries, job.timeout, job.output_limit) == (9, 1.5, 4096)
     assert (job.backoff_base, job.backoff_max) == (2, 3600)
+
+
+@asynchronous
+async def test_a_job_without_limits_has_the_one_object_for_that(home: Home) -> None:
+    """Also where it says so itself, or the settings do; told by ``is``."""
+    none = Submission("true", nice=0, cpu_quota=0.0, rlimits=())
+    own = replace(DEFAULTS, limits=Limits(nice=5))
+    async with home.open() as store:
+        for submission, settings in [
+            (Submission("true"), DEFAULTS),
+            (none, DEFAULTS),
+            (none, own),
+        ]:
+            job = await store.write(partial(_insert, submission, settings))
+            assert job.limits is NONE
+            read = await look(store, job)
+            assert read is not None
+            assert read.limits is NONE
+
+
+def _insert(submission: Submission, settings: Settings, tx: Transaction) -> Job:
+    return tx.insert(submission, settings, NOW)
+
+
+@asynchronous
+async def test_limits_that_are_left_out_come_from_the_settings(home: Home) -> None:
+    """Each for itself: one that is 0 in the submission is none."""
+    own = replace(DEFAULTS, limits=Limits(nice=5, memory_max=1024**3, tasks_max=9))
+    asked = Submission("true", memory_max=0, rlimits=(("core", 0),))
+    async with home.open() as store:
+        job = await store.write(lambda tx: tx.insert(asked, own, NOW))
+        plain = await store.write(lambda tx: tx.insert(Submission("true"), own, NOW))
+        assert job.limits == Limits(nice=5, tasks_max=9, rlimits=(("core", 0),))
+        assert plain.limits == own.limits
+        assert await everything(store) == [job, plain]
 
 
 @asynchronous
@@ -184,7 +231,9 @@ async def test_an_id_is_found_by_no_other_spelling(home: Home, name: str) -> Non
 
 def test_changes_are_all_that_can_change() -> None:
     """A field is either what was submitted or what ``update`` writes."""
-    submitted = set(Submission._fields) - {"id", "env"}
+    limits = set(Limits._fields)
+    submitted = set(Submission._fields) - {"id", "env"} - limits | {"limits"}
+    assert limits < set(Submission._fields)
     identity = {"seq", "name", "env_key", "created_at"}
     assert submitted & set(CHANGES) == {"run_at"}
     assert submitted | identity | set(CHANGES) == set(Job._fields)

@@ -27,6 +27,7 @@ ENDS = {
         system_ms=5,
         stdout_bytes=6,
         stderr_bytes=2**41,
+        memory_peak=2**42,
     ),
     "least": AttemptEnd(41, None, NOW, Reason.LOST),
 }
@@ -48,7 +49,7 @@ async def run(store: Store, job: Job, number: int, finish: AttemptEnd) -> Job:
 async def test_an_attempt_reads_back(home: Home, name: str) -> None:
     """Every field, those that are not known included."""
     finish = ENDS[name]
-    assert len(AttemptEnd._fields) == 12, "ENDS should have the new field"
+    assert len(AttemptEnd._fields) == 13, "ENDS should have the new field"
     async with home.open() as store:
         job = await add(store)
         await run(store, job, 3, finish)

@@ -53,6 +53,8 @@ def make(home: Home) -> None:
     home.enqueue("true", id="later", run_at="2100-01-01T00:00:00Z", timeout=0)
     home.enqueue("true", id="no", run_at="2100-01-01T00:00:00Z")
     home.ask("cancel", id="no")
+    limits = {"nice": 5, "rlimits": {"core": -1, "nofile": 512}}
+    home.enqueue("ulimit -n", id="limited", run_at="2100-01-01T00:00:00Z", **limits)
     # Not for good: whoever opens the fixture runs them again.
     long = "[ -e {0} ] || {{ echo >{0}; sleep 1000; }}"
     home.enqueue(long.format("again"), id="runs", umask="0077")

@@ -14,6 +14,7 @@ from helpers.databases import open_and_close
 from helpers.home import Home, a_home
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core.job import Job
+from queuectld.core.limits import NONE, Limits
 from queuectld.store.sqlite import connection
 from queuectld.store.sqlite.store import SqliteStore
 
@@ -105,7 +106,7 @@ def test_an_upgraded_schema_is_that_of_a_new_database(
     assert schema(path) == schema(tmp_path / "new.db")
 
 
-def test_the_store_reads_what_an_old_database_holds(path: Path) -> None:
+def test_the_store_reads_what_an_old_database_holds(version: int, path: Path) -> None:
     """Each job as the type that this version has, and its own counts."""
 
     async def run() -> tuple[list[Job], list[str]]:
@@ -122,6 +123,10 @@ def test_the_store_reads_what_an_old_database_holds(path: Path) -> None:
     assert by_id["words"].command == ("printf", "%s\n", "two words", "\udcff")
     assert by_id["runs-too"].cancel_requested
     assert by_id["runs"].umask == 0o077
+    limits = {job.id: job.limits for job in jobs if job.limits is not NONE}
+    limited = Limits(nice=5, rlimits=(("core", -1), ("nofile", 512)))
+    assert limits == ({} if version < 2 else {"limited": limited})
+    assert {job.groups for job in jobs} == {None}
 
 
 @pytest.fixture

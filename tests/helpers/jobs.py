@@ -5,6 +5,7 @@ from typing import Any
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core import lifecycle
 from queuectld.core.job import AttemptEnd, Job
+from queuectld.core.limits import NONE
 
 NOW = 1_800_000_000_000
 """A moment in January 2027, in milliseconds."""
@@ -43,6 +44,8 @@ _PENDING = Job(
     signal=None,
     reason=None,
     message=None,
+    limits=NONE,
+    groups=None,
 )
 _RUNNING: dict[str, Any] = {
     "attempts": 1,

@@ -2,20 +2,25 @@
 
 The box has all that the machine has, and nothing that is done in it reaches the
 machine. ``systemdbox.sh`` makes it and takes it down with everything in it, also when
-the process of the test is killed. It is root that can make one, on Linux with overlays
-and cgroup v2; where it cannot be made ``hindrance`` says why.
+the process of the test is killed. It can be switched off and booted again. It is root
+that can make one, on Linux with overlays and cgroup v2; where it cannot be made
+``hindrance`` says why.
 """
 
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+from helpers.processes import await_end
 
 SCRIPT = Path(__file__).with_suffix(".sh")
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -110,6 +115,18 @@ class Box:
     def file(self, path: str) -> Path:
         """Return where a file of the box is found from outside."""
         return Path(f"/proc/{self.pid}/root", path.lstrip("/"))
+
+    def power_off(self) -> None:
+        """Have systemd shut the box down, as an administrator does; wait for it."""
+        off = os.pidfd_open(self.pid)
+        self.run("systemctl", "poweroff")  # which may itself go down with the box
+        await_end(self.pid, off, within=PATIENCE)
+
+    def cut_power(self) -> None:
+        """End it in the midst of all that runs in there."""
+        off = os.pidfd_open(self.pid)
+        signal.pidfd_send_signal(off, signal.SIGKILL)
+        await_end(self.pid, off, within=PATIENCE)
 
     def processes(self, unit: str) -> list[int]:
         """Return the pids, as the box counts them, in a unit's cgroup and below it."""
@@ -214,14 +231,17 @@ class Boxing:
             "[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n",
         )
 
-    def boot(self) -> Box:
+    def boot(self, target: str = "basic.target") -> Box:
         """Boot it; return when systemd has started all that it starts by itself.
+
+        Once the box is off it can be booted again: files outside of /run and /tmp are
+        as they were left, and the boot has an id of its own.
 
         Raises:
             RuntimeError: it does not come up, or something in it fails.
         """
         assert self._keeper.stdin is not None
-        self._keeper.stdin.write("boot\n")
+        self._keeper.stdin.write(f"{target}\n")
         self._keeper.stdin.flush()
         box = Box(int(self._line()))
         state = box.run("systemctl", "is-system-running", "--wait").out.strip()
@@ -229,6 +249,11 @@ class Boxing:
             failed = box.run("systemctl", "list-units", "--failed", "--plain").out
             raise RuntimeError(f"the box is {state}:\n{failed}")
         return box
+
+    def disk(self, path: str) -> Path:
+        """Return where a file that the box has written is found while it is off."""
+        upper = self.layer.root.parent / "mount" / "upper"
+        return Path(f"/proc/{self._keeper.pid}/root{upper}", path.lstrip("/"))
 
     def _line(self) -> str:
         assert self._keeper.stdout is not None
@@ -246,7 +271,8 @@ def a_box(*lent: tuple[str, str]) -> Iterator[Boxing]:
         lent: pairs of a folder of the machine and where it is in the box, read-only.
     """
     with subprocess.Popen(
-        ["bash", SCRIPT, "keep", *(path for pair in lent for path in pair)],
+        # What the keeper mounts is for nobody else to see.
+        ["unshare", "--mount", "--", "bash", SCRIPT, "keep", *chain(*lent)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

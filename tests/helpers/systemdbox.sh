@@ -2,11 +2,13 @@
 # A real systemd as PID 1 of its own namespaces, over a copy of / that is thrown away.
 # helpers/systemdbox.py talks to it:
 #
-#   systemdbox.sh keep [FROM TO]...    FROM is seen in the box as TO, read-only
+#   unshare --mount systemdbox.sh keep [FROM TO]...    FROM is TO in the box, read-only
 #
 # It prints a folder. What is put below its "layer" lies over / in the box. A line on
-# stdin boots it, and the pid of the box's PID 1 is printed when that one answers. When
-# stdin ends, because its owner wants so or has been killed, nothing is left.
+# stdin boots it into that target, and the pid of the box's PID 1 is printed when that
+# one answers. When it is off the next line boots it again, with what was written before:
+# that is in the folder's "mount/upper", for whoever looks through this process's root.
+# When stdin ends, because its owner wants so or has been killed, nothing is left.
 set -euo pipefail
 umask 022
 
@@ -41,6 +43,7 @@ DROPPED=-sys_time,-sys_module,-sys_rawio,-syslog,-audit_control,-audit_read,-wak
 # -- outside the box ------------------------------------------------------------------
 
 keep() {
+    local target
     folder=$(mktemp --directory --tmpdir queuectl-box-XXXXXX)
     mkdir "$folder/layer" "$folder/mount"
     hierarchy=/sys/fs/cgroup/unified
@@ -48,8 +51,17 @@ keep() {
     cgroup=$hierarchy/${folder##*/}
     outer=
     trap end EXIT
+    # The disk of the box. It is nobody's but the keeper's, and so goes with it.
+    mount -t tmpfs -o mode=755 box "$folder/mount"
+    mkdir "$folder/mount/upper" "$folder/mount/work" "$folder/mount/root"
     echo "$folder"
-    read -r || exit 0 # its owner is gone already
+    while read -r target; do
+        switch_off
+        switch_on "$target" "$@"
+    done
+}
+
+switch_on() {
     mkdir "$cgroup"
     # If this keeper is killed the kernel ends unshare, and with it the box.
     setpriv --pdeathsig KILL unshare --mount --uts --ipc --net --pid --fork \
@@ -57,8 +69,6 @@ keep() {
         </dev/null >"$folder/log" 2>&1 &
     outer=$!
     await_systemd
-    exec >&-
-    read -r || exit 0
 }
 
 await_systemd() {
@@ -83,18 +93,24 @@ inner_of() {
     { cat "/proc/$1/task/$1/children" 2>/dev/null || true; } | tr -d ' '
 }
 
-end() {
+switch_off() {
     local inner again
     if [ -n "$outer" ]; then
         # A namespace's PID 1 has ended only when all that is in there has.
         inner=$(inner_of "$outer")
-        kill -KILL "${inner:-$outer}" 2>/dev/null || true
+        [ -z "$(jobs -r)" ] || kill -KILL "${inner:-$outer}" 2>/dev/null || true
         wait "$outer" 2>/dev/null || true
+        outer=
     fi
     for again in 1 2 3 4 5 6 7 8 9 10; do
         [ -d "$cgroup" ] || break
         find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep "0.$again"
     done
+}
+
+end() {
+    switch_off
+    umount --lazy "$folder/mount" 2>/dev/null || true
     rm -rf --one-file-system "$folder"
 }
 
@@ -110,18 +126,22 @@ enter() {
 }
 
 boot() {
-    local folder=$1 root=$1/mount/root
-    shift
+    local folder=$1 root=$1/mount/root target=$2
+    shift 2
     mount --make-rprivate /
-    overlay "$folder"
-    tame "$root"
+    mount -t overlay box "$root" -o \
+        "lowerdir=/,upperdir=$folder/mount/upper,workdir=$folder/mount/work"
+    if [ ! -e "$root/.box" ]; then
+        tame "$root"
+        cp --archive "$folder/layer/." "$root/"
+        : >"$root/.box"
+    fi
     while [ $# -gt 0 ]; do
         lend "$1" "$root$2"
         shift 2
     done
     kernel_file_systems "$root"
     devices "$root/dev"
-    : >"$root/.box"
     cd "$root"
     mkdir -p .outside
     pivot_root . .outside
@@ -129,15 +149,7 @@ boot() {
     mount --make-rshared / # systemd leaves that to whoever makes a container
     exec env -i container=box PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         setpriv "--bounding-set=$DROPPED" /lib/systemd/systemd \
-        --unit=basic.target --show-status=no --log-target=journal
-}
-
-overlay() {
-    mount -t tmpfs -o mode=755 box "$1/mount"
-    mkdir "$1/mount/upper" "$1/mount/work" "$1/mount/root"
-    mount -t overlay box "$1/mount/root" -o \
-        "lowerdir=/,upperdir=$1/mount/upper,workdir=$1/mount/work"
-    cp --archive "$1/layer/." "$1/mount/root/"
+        "--unit=$target" --show-status=no --log-target=journal
 }
 
 # Nothing that the machine itself has enabled starts in the box.
@@ -159,6 +171,9 @@ lend() {
 kernel_file_systems() {
     mount -t proc -o nosuid,nodev,noexec proc "$1/proc"
     lend "$1/proc/sys" "$1/proc/sys"
+    # The kernel is the machine's, and so each boot of the box would be the same one.
+    cat /proc/sys/kernel/random/uuid >"$1/.boot-id"
+    mount --bind "$1/.boot-id" "$1/proc/sys/kernel/random/boot_id"
     mount -t sysfs -o nosuid,nodev,noexec,ro sysfs "$1/sys"
     mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$1/sys/fs/cgroup"
     mount -t tmpfs -o nosuid,nodev,mode=755 run "$1/run"

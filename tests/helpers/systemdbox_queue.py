@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.systemdbox import Box, Done, Layer, a_box
+from helpers.systemdbox import Box, Boxing, Done, Layer, a_box
 from helpers.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,26 +54,52 @@ sys.exit(main())
 
 
 HANGING = """
+import ctypes
+import os
 import signal
 import sys
+import threading
 
 from queuectld.__main__ import main
 
+SOMEWHERE = signal.SIGRTMAX
+WHICH = os.environ.pop("HANG", "MainThread")
+
 
 def hang(number, frame):
-    while True:
-        signal.pause()
+    if WHICH == "MainThread":
+        while True:
+            signal.pause()
+    for thread in threading.enumerate():
+        if thread.name == WHICH:
+            signal.pthread_kill(thread.ident, SOMEWHERE)
 
 
+libc = ctypes.CDLL(None)
+libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+libc.signal(SOMEWHERE, ctypes.cast(libc.pause, ctypes.c_void_p))
 signal.signal(signal.SIGUSR2, hang)
 sys.exit(main())
 """
-"""A daemon that does nothing any more, and heeds no signal, after a SIGUSR2."""
+"""The daemon, of which a thread does nothing any more after a SIGUSR2.
+
+The main thread then heeds no signal either. Another is sent into pause(2) by a handler
+that is no Python's: it is taken out of whatever it does or waits for, in the kernel.
+"""
 
 
 @contextmanager
 def a_machine() -> Iterator[Box]:
     """Boot a box in which queuectl is installed, for the system and for alice."""
+    with an_installation() as boxing:
+        box = boxing.boot()
+        admit(box)
+        yield box
+
+
+@contextmanager
+def an_installation() -> Iterator[Boxing]:
+    """Make a box with queuectl in it, to be booted; ``admit`` is for its first boot."""
     base = sys.base_prefix
     # A Python of one's own may be where a service's user cannot look, or on a mount of
     # its own, which the copy of / does not have.
@@ -82,11 +108,14 @@ def a_machine() -> Iterator[Box]:
         _install_program(boxing.layer, _PYTHON if borrowed else base)
         _install_units(boxing.layer)
         boxing.layer.write(_HANGING_PROGRAM, HANGING)
-        box = boxing.boot()
-        box.ok("systemd-sysusers")
-        box.ok("useradd", "--create-home", "--groups=queuectl", MEMBER)
-        box.ok("useradd", "--create-home", STRANGER)
-        yield box
+        yield boxing
+
+
+def admit(box: Box) -> None:
+    """Make the service's user, a member of its group, and a stranger to it."""
+    box.ok("systemd-sysusers")
+    box.ok("useradd", "--create-home", "--groups=queuectl", MEMBER)
+    box.ok("useradd", "--create-home", STRANGER)
 
 
 def _install_program(layer: Layer, base: str) -> None:
@@ -208,29 +237,57 @@ class Service:
         (folder / "override.conf").write_text(text)
         self.box.systemctl("daemon-reload")
 
-    def prepare_to_hang(self, text: str) -> None:
-        """Change the service, and have ``hang`` work once it is started."""
+    def prepare_to_hang(self, text: str, thread: str = "MainThread") -> None:
+        """Change the service, and have ``hang`` work once it is started.
+
+        Args:
+            text: lines for the service.
+            thread: what will hang; by default the event loop.
+        """
         program = f"{_VENV}/bin/python {_HANGING_PROGRAM} --config {CONFIG}"
-        self.drop_in(f"[Service]\n{text}\nExecStart=\nExecStart={program}\n")
+        lines = f"{text}\nEnvironment=HANG={thread}\nExecStart=\nExecStart={program}\n"
+        self.drop_in(f"[Service]\n{lines}")
 
     def hang(self) -> None:
-        """Have the daemon hang, its event loop with it."""
+        """Have that thread of the daemon hang."""
         self.box.systemctl("kill", "--signal=USR2", "--kill-whom=main", SERVICE)
 
     def gate(self, name: str) -> "Gate":
         """Make something that a program in the box can wait for."""
         path = f"{GATES}/{name}"
         self.box.ok("mkfifo", "--mode=666", path)
+        return self.gate_again(name)
+
+    def gate_again(self, name: str) -> "Gate":
+        """Return one that was made before the box was booted."""
+        path = f"{GATES}/{name}"
         self._gates.append(gate := Gate(path, self.box.file(path)))
         return gate
 
-    def waiting_job(self, name: str) -> "Gate":
-        """Enqueue a job that waits at a gate; return when it does."""
-        gate = self.gate(name)
-        command = f"read line <{gate.path}; exit $line"
-        self.ok("enqueue", "--id", name, "--max-retries", "0", command)
+    def waiting_job(self, name: str, *options: str, first: str = "") -> "Gate":
+        """Enqueue a job that waits at a gate; return when it does.
+
+        Args:
+            name: its id, and the gate's name.
+            options: of ``enqueue``; without any it is not retried.
+            first: what its shell does before.
+        """
+        gate = self.gated_job(name, *options, first=first)
         gate.reached()
         return gate
+
+    def gated_job(self, name: str, *options: str, first: str = "") -> "Gate":
+        """Enqueue the same, and do not wait for it."""
+        gate = self.gate(name)
+        command = f"{first}read line <{gate.path}; exit $line"
+        options = options or ("--max-retries", "0")
+        self.ok("enqueue", "--id", name, *options, command)
+        return gate
+
+    def close(self) -> None:
+        """Let go of all gates."""
+        for gate in self._gates:
+            gate.close()
 
 
 @dataclass(slots=True)
@@ -279,5 +336,4 @@ def a_service(box: Box) -> Iterator[Service]:
         yield made
     finally:
         box.ok("sh", "-c", _RESET)
-        for gate in made._gates:
-            gate.close()
+        made.close()

@@ -36,6 +36,13 @@ def test_options_not_given_are_no_fields() -> None:
     assert options.fields == {"timeout": 0.0, "label": "x"}
 
 
+def test_resource_limits_become_one_field() -> None:
+    """The last of a name counts."""
+    given = (("core", 0), ("nofile", 5), ("core", -1))
+    assert _options(rlimits=given).fields == {"rlimits": {"core": -1, "nofile": 5}}
+    assert _options(rlimits=()).fields == {}
+
+
 def test_a_relative_directory_is_made_absolute() -> None:
     """The daemon is somewhere else."""
     assert _options(cwd="/a/../b").fields == {"cwd": "/b"}

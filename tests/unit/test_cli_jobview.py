@@ -46,6 +46,16 @@ def _job(state: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+RUNNING = {
+    "run": 1,
+    "worker": 3,
+    "started_at": _at(-5),
+    "finished_at": None,
+    **dict.fromkeys(("reason", "exit_code", "signal", "message", "max_rss")),
+    **dict.fromkeys(("user_ms", "system_ms", "stdout_bytes", "stderr_bytes")),
+}
+
+
 def _ended(state: str, reason: str, **fields: Any) -> dict[str, Any]:
     span = {"started_at": START, "finished_at": _at(-30)}
     return _job(state, reason=reason, **span, **fields)
@@ -114,17 +124,47 @@ def test_facts_leave_out_what_is_not_so() -> None:
     assert not facts["Result"] + facts["Started"] + facts["Worker"] + facts["Label"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "limits", "rlimits"),
+    [
+        ({}, "", ""),
+        ({"nice": 0, "memory_max": 0, "cpu_quota": 0, "rlimits": {}}, "", ""),
+        (
+            {"nice": -5, "memory_max": 1 << 29, "cpu_quota": 12.5, "tasks_max": 64},
+            "memory 512.0 MiB, cpu 12.5%, 64 tasks, nice -5",
+            "",
+        ),
+        (
+            {"rlimits": {"core": -1, "cpu": 600, "fsize": 1024, "nofile": 0, "new": 7}},
+            "",
+            "core infinity, cpu 10m, fsize 1.0 KiB, nofile 0, new 7",
+        ),
+    ],
+    ids=["from an older daemon", "none", "of the whole job", "of each process"],
+)
+def test_limits_are_shown_where_there_are_any(
+    fields: dict[str, Any], limits: str, rlimits: str
+) -> None:
+    """With their units; what is 0 limits nothing."""
+    facts = dict(jobview.facts(_job("pending", **fields), now=NOW))
+    assert (facts["Limits"], facts["Rlimits"]) == (limits, rlimits)
+
+
+def test_the_memory_of_all_processes_is_shown_beside_that_of_one() -> None:
+    """Where the job had a cgroup; an older daemon does not tell."""
+    names = [column.title for column in jobview.ATTEMPT_COLUMNS]
+    place = names.index("PEAK")
+    assert names[place - 1] == "MEMORY"
+    ended = {**RUNNING, "reason": "oom", "max_rss": 1 << 20}
+    assert jobview.attempt_row(ended, now=NOW)[place] == ""
+    row = jobview.attempt_row({**ended, "memory_peak": 1 << 30}, now=NOW)
+    assert row[place - 2 : place + 1] == ("", "1.0 MiB", "1.0 GiB")
+    assert row[names.index("RESULT")] == "oom"
+
+
 def test_rows_fit_their_columns() -> None:
     """Rows have a cell for each column, also of an attempt that still runs."""
-    running = {
-        "run": 1,
-        "worker": 3,
-        "started_at": _at(-5),
-        "finished_at": None,
-        **dict.fromkeys(("reason", "exit_code", "signal", "message", "max_rss")),
-        **dict.fromkeys(("user_ms", "system_ms", "stdout_bytes", "stderr_bytes")),
-    }
-    attempt = jobview.attempt_row(running, now=NOW)
+    attempt = jobview.attempt_row(RUNNING, now=NOW)
     assert len(attempt) == len(jobview.ATTEMPT_COLUMNS)
     assert attempt[3] == "running 5s"
     assert len(jobview.row(_job("pending"), now=NOW)) == len(jobview.COLUMNS)

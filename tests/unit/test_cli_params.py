@@ -8,7 +8,15 @@ import click
 import pytest
 
 from queuectl.cli import times
-from queuectl.cli.params import DURATION, JOB_ID, MOMENT, VARIABLE
+from queuectl.cli.params import (
+    DURATION,
+    JOB_ID,
+    MOMENT,
+    PERCENT,
+    RLIMIT,
+    SIZE,
+    VARIABLE,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 3, 1, 12, tzinfo=BERLIN).timestamp()
@@ -128,6 +136,79 @@ def test_what_is_no_variable_is_refused(written: str) -> None:
     """A variable has a name, and a value somewhere."""
     with pytest.raises(click.BadParameter):
         VARIABLE.convert(written, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("0", 0), ("64k", 65_536), ("1GiB", 1024**3)]
+)
+def test_sizes_are_read(written: str, size: int) -> None:
+    """A size is a number with a unit, bytes unless said."""
+    assert SIZE.convert(written, None, None) == size
+
+
+@pytest.mark.parametrize("written", ["", "big", "-1", "1P"])
+def test_what_is_no_size_is_refused(written: str) -> None:
+    """The refusal is a usage error."""
+    with pytest.raises(click.BadParameter, match="is no size; write"):
+        SIZE.convert(written, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "percent"), [("20%", 20), ("150", 150), ("12.5%", 12.5), ("0", 0)]
+)
+def test_percentages_are_read(written: str, percent: float) -> None:
+    """With their sign or without."""
+    assert PERCENT.convert(written, None, None) == percent
+
+
+@pytest.mark.parametrize("written", ["", "%", "half", "nan", "inf%", "20%%"])
+def test_what_is_no_percentage_is_refused(written: str) -> None:
+    """The refusal is a usage error that shows one."""
+    with pytest.raises(click.BadParameter, match="is no percentage; write 20%"):
+        PERCENT.convert(written, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "limit"),
+    [
+        ("nofile=1024", ("nofile", 1024)),
+        ("core=0", ("core", 0)),
+        ("core=infinity", ("core", -1)),
+        ("as=4G", ("as", 4 * 1024**3)),
+        ("fsize=64k", ("fsize", 65_536)),
+        ("cpu=10m", ("cpu", 600)),
+        ("nproc=infinity", ("nproc", -1)),
+    ],
+)
+def test_resource_limits_are_read(written: str, limit: tuple[str, int]) -> None:
+    """Bytes as sizes, seconds as durations, all else as whole numbers."""
+    assert RLIMIT.convert(written, None, None) == limit
+    assert RLIMIT.convert(limit, None, None) == limit
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("", "there is no resource limit ''; there are: as, core"),
+        ("files=5", "there is no resource limit 'files'"),
+        ("NOFILE=5", "there is no resource limit 'NOFILE'"),
+        ("nofile", "nofile has no value; write nofile=1024"),
+        ("cpu", "cpu has no value; write cpu=10m"),
+        ("nofile=", "nofile is a whole number or infinity, not ''"),
+        ("nofile=1k", "nofile is a whole number or infinity, not '1k'"),
+        ("nofile=-1", "nofile is a whole number or infinity, not '-1'"),
+        ("nofile=1_0", "nofile is a whole number or infinity"),
+        ("nproc=9999999999999999999", "is too much; write nproc=infinity"),
+        ("core=big", "'big' is no size"),
+        ("as=9999999T", "is too much; write as=infinity"),
+        ("cpu=soon", "'soon' is no duration"),
+    ],
+)
+def test_what_is_no_resource_limit_is_refused(written: str, words: str) -> None:
+    """The refusal says what there is."""
+    with pytest.raises(click.BadParameter) as caught:
+        RLIMIT.convert(written, None, None)
+    assert words in caught.value.message
 
 
 def test_an_id_is_not_empty() -> None:

@@ -115,6 +115,39 @@ def test_a_word_of_a_newer_daemon_stays_as_it_is() -> None:
     assert not job.is_final
 
 
+def test_a_reason_of_a_newer_daemon_stays_as_it_is() -> None:
+    """Neither in a job nor in an attempt does it break anything."""
+    job = models.Job.from_wire({**JOB, "reason": "eclipse"})
+    attempt = models.Attempt.from_wire({"run": 1, "lease": 2, "reason": "eclipse"})
+    assert (job.reason, attempt.reason) == ("eclipse", "eclipse")
+
+
+def test_limits_are_read() -> None:
+    """A daemon that does not know them tells of a job that has none."""
+    told = {"nice": 5, "memory_max": 1 << 30, "cpu_quota": 12.5, "rlimits": {"cpu": 9}}
+    job = models.Job.from_wire({**JOB, **told})
+    assert (job.nice, job.memory_max, job.cpu_quota) == (5, 1 << 30, 12.5)
+    assert (job.tasks_max, job.rlimits) == (0, {"cpu": 9})
+    older = models.Job.from_wire(JOB)
+    assert (older.nice, older.memory_max, older.rlimits) == (0, 0, {})
+
+
+def test_what_a_daemon_can_enforce_is_read() -> None:
+    """None of a daemon from before there were limits."""
+    told = {
+        **dict.fromkeys(("pid", "connections", "rss"), 1),
+        **dict.fromkeys(("version", "socket", "state_dir", "instance"), "x"),
+        "uptime": 1.5,
+        "started_at": "2026-12-01T10:00:00.250Z",
+        "draining": False,
+        "workers": {"active": 1, "busy": 0, "wanted": 1},
+    }
+    limits = {"controllers": ["memory"], "missing": "why"}
+    found = calls.daemon_status().read({**told, "limits": limits})
+    assert found.limits == models.Enforced(("memory",), "why")
+    assert calls.daemon_status().read(told).limits is None
+
+
 @pytest.mark.parametrize("result", [None, {}, {"job": {}}, {"job": {"id": "7"}}, 7])
 def test_a_reply_that_is_not_as_specified_is_the_daemons_fault(result: Any) -> None:
     """It is no KeyError in the caller's face."""

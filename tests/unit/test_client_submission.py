@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ from queuectld.core.submission import FIELDS
         ("umask", 0o027, "0027"),
         ("umask", "0027", "0027"),
         ("priority", -5, -5),
+        ("nice", -5, -5),
+        ("cpu_quota", 12.5, 12.5),
+        ("rlimits", MappingProxyType({"core": -1}), {"core": -1}),
     ],
 )
 def test_python_types_become_those_of_the_wire(

@@ -31,6 +31,8 @@ def test_nothing_said_means_the_documented_defaults(home: Path) -> None:
         if option.default is not None
     }
     assert told == {
+        "run_as": "daemon",
+        "cgroup": "auto",
         "log_level": "info",
         "log_format": "text",
         "shutdown_grace": 30,

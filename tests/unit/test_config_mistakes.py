@@ -1,5 +1,6 @@
 """What is wrong with a configuration: all of it, each with its place."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,33 @@ def test_a_socket_path_over_the_kernels_limit_is_refused(tmp_path: Path) -> None
     assert problem.startswith("--socket: the socket /ü")
     assert "109 bytes" in problem
     assert "107" in problem
+
+
+@pytest.mark.parametrize(
+    ("said", "origin"),
+    [
+        ({"file": 'run_as = "submitter"'}, "queuectld.toml:1: run_as: "),
+        ({"flags": {"run_as": "submitter"}}, "--run-as: "),
+    ],
+    ids=["file", "flag"],
+)
+def test_only_root_can_be_told_to_run_jobs_as_their_submitters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: Any, origin: str
+) -> None:
+    """Anybody else learns where it was said, and what to do."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (problem,) = problems(tmp_path, **said)
+    assert problem == (
+        f"{origin}only root can run jobs as their submitters, and this is uid 1000; "
+        'start the daemon as root, or choose run_as = "daemon"'
+    )
+
+
+def test_root_can_be_told_to_run_jobs_as_their_submitters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And does not unless it is told."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    sources = {"home": str(tmp_path), "cwd": str(tmp_path)}
+    assert not config.load(Sources(**sources)).as_submitter
+    assert config.load(Sources(flags={"run_as": "submitter"}, **sources)).as_submitter

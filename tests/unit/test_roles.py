@@ -15,7 +15,7 @@ ROLES = Roles(
 
 
 def role(uid: int, *gids: int, roles: Roles = ROLES) -> Role | None:
-    return access.role(Credentials(1, uid, frozenset(gids)), roles, owner=OWNER)
+    return access.role(Credentials(1, uid, gids), roles, owner=OWNER)
 
 
 @pytest.mark.parametrize("role", Role)

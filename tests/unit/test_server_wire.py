@@ -8,6 +8,7 @@ from queuectl_protocol.units import format_time
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core import histogram, statistics
 from queuectld.core.job import Attempt
+from queuectld.core.limits import RLIMITS, Limits, Means
 from queuectld.core.settings import SETTINGS
 from queuectld.server import wire
 
@@ -45,8 +46,33 @@ def test_a_job_has_the_documented_form() -> None:
         "submitter": None,
         "runs": 1,
         "cancel_requested": False,
+        "nice": 0,
+        "memory_max": 0,
+        "cpu_quota": 0,
+        "tasks_max": 0,
+        "rlimits": {},
     }
     assert isinstance(told["timeout"], int)
+
+
+def test_limits_of_a_job_are_told_one_by_one() -> None:
+    """Flat fields, and resource limits as a map; infinity is -1."""
+    limited = Limits(-5, 1 << 30, 50.0, 64, (("core", -1), ("nofile", 1024)))
+    told = messages.unpack(messages.pack(wire.job(a_job(limits=limited))))
+    assert (told["nice"], told["memory_max"], told["tasks_max"]) == (-5, 1 << 30, 64)
+    assert (told["cpu_quota"], type(told["cpu_quota"])) == (50, int)
+    assert told["rlimits"] == {"core": -1, "nofile": 1024}
+
+
+@pytest.mark.parametrize(
+    ("controllers", "missing"),
+    [(set(), "why not"), ({"memory"}, "why not"), ({"cpu", "memory", "pids"}, None)],
+    ids=["none", "some", "all"],
+)
+def test_what_jobs_can_be_held_to(controllers: set[str], missing: str | None) -> None:
+    """The controllers in order, and why there are not all of them."""
+    told = wire.means(Means(frozenset(controllers), "why not"))
+    assert told == {"controllers": sorted(controllers), "missing": missing}
 
 
 @pytest.mark.parametrize("ms", [0, 1, 999, 1000, NOW, NOW + 1, NOW + 999])
@@ -69,6 +95,21 @@ def test_a_jobs_weight_is_never_too_little(command: str | tuple[str, ...]) -> No
         cwd="/" * 4096,
         message="m" * 300,
         output_limit=2**50,
+        limits=Limits(-20, 2**50, 99.9, 2**22, tuple((n, 2**63 - 1) for n in RLIMITS)),
+        priority=-1_000_000,
+        max_retries=1_000_000,
+        timeout=0.1,
+        backoff_base=1.1,
+        backoff_max=0.1,
+        backoff_jitter=0.1,
+        run_at=NOW,
+        umask=0o22,
+        signal=9,
+        worker=2**40,
+        submitter=2**32 - 2,
+        attempts=1_000_000,
+        runs=10**9,
+        reason=Reason.OUTPUT_LIMIT,
     )
     assert len(messages.pack(wire.job(job))) <= wire.weight(job)
 
@@ -89,6 +130,17 @@ def test_a_finished_attempt_tells_how() -> None:
     assert (told["reason"], told["exit_code"], told["user_ms"]) == ("exit", 0, 0)
     assert told["stdout_bytes"] == 0
     assert told["signal"] is None
+
+
+def test_an_attempts_weight_is_never_too_little() -> None:
+    """What a reply reserves for an attempt is at least what it takes."""
+    numbers = dict.fromkeys(
+        ("max_rss", "user_ms", "system_ms", "stdout_bytes", "stderr_bytes"), 2**62
+    )
+    message = "é" * 300
+    end = an_end(Reason.SPAWN_ERROR, message=message, memory_peak=2**62, **numbers)
+    attempt = Attempt(10**9, 2**62, 2**40, NOW, end._replace(exit_code=255, signal=64))
+    assert len(messages.pack(wire.attempt(attempt))) <= wire.attempt_weight(attempt)
 
 
 def test_a_spread_of_nothing_is_null() -> None:

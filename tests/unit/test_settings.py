@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectld.core import settings
+from queuectld.core import limits, settings
 from queuectld.core.errors import InvalidSettingError
+from queuectld.core.limits import Limits
 from queuectld.core.settings import SETTINGS, Applies, Kind, Settings
 
 
@@ -20,6 +21,7 @@ def test_the_defaults_are_those_of_the_manual() -> None:
         backoff_max=3600,
         backoff_jitter=0.1,
         output_limit=1024**3,
+        limits=limits.NONE,
         kill_grace=5,
         retention=30 * 86_400,
         max_queued=10_000_000,
@@ -57,6 +59,14 @@ def test_a_value_out_of_range_is_refused(setting: settings.Setting) -> None:
         ("output_limit", 2048, 2048),
         ("retention", "7d", 7 * 86_400),
         ("max_queued", "100", 100),
+        ("nice", "-5", -5),
+        ("memory_max", "512M", 512 * 1024**2),
+        ("memory_max", "1MiB", 1024**2),
+        ("memory_max", 0, 0),
+        ("cpu_quota", "150%", 150),
+        ("cpu_quota", "12.5", 12.5),
+        ("cpu_quota", 0.1, 0.1),
+        ("tasks_max", "64", 64),
     ],
 )
 def test_values_are_read_in_their_written_forms(
@@ -80,7 +90,7 @@ def test_a_whole_quantity_becomes_an_int(kind: Kind) -> None:
 
 HOSTILE = [
     "", " ", "x", "1 2", "0x10", "--1", "inf", "nan", "1e999", "9" * 400, "9" * 5000,
-    float("inf"), float("-inf"), float("nan"), -1, 10**30,
+    float("inf"), float("-inf"), float("nan"), -21, 10**30,
     None, True, False, b"1", [], {}, [1],
 ]  # fmt: skip
 
@@ -136,4 +146,31 @@ def test_settings_copied_into_jobs_say_so() -> None:
         "backoff_max",
         "backoff_jitter",
         "output_limit",
+        "nice",
+        "memory_max",
+        "cpu_quota",
+        "tasks_max",
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "least"),
+    [
+        ("memory_max", 512, "1.0 MiB"),
+        ("memory_max", "1000k", "1.0 MiB"),
+        ("cpu_quota", 0.01, "0.1%"),
+    ],
+)
+def test_a_limit_that_nothing_could_live_with_is_a_mistake(
+    key: str, value: Any, least: str
+) -> None:
+    """Bytes taken for megabytes, say; 0 is another thing."""
+    with pytest.raises(InvalidSettingError, match=f"must be {least} or more, or 0"):
+        SETTINGS[key].check(value)
+
+
+def test_limits_are_one_value() -> None:
+    """That of jobs that say nothing of them; one object where there are none."""
+    assert settings.in_force({"nice": 0, "cpu_quota": 0.0}).limits is limits.NONE
+    found = settings.in_force({"nice": 5, "memory_max": 1024**3})
+    assert found.limits == Limits(nice=5, memory_max=1024**3)

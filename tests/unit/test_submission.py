@@ -76,6 +76,19 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("label", "", ""),
     ("label", "nightly \N{CRESCENT MOON}", "nightly \N{CRESCENT MOON}"),
     ("label", "x" * MAX_LABEL, "x" * MAX_LABEL),
+    ("nice", -20, -20),
+    ("nice", 19, 19),
+    ("memory_max", 0, 0),
+    ("memory_max", 1024**2, 1024**2),
+    ("memory_max", 1024**5, 1024**5),
+    ("cpu_quota", 0, 0),
+    ("cpu_quota", 12.5, 12.5),
+    ("cpu_quota", 102_400, 102_400),
+    ("tasks_max", 0, 0),
+    ("tasks_max", 4_194_304, 4_194_304),
+    ("rlimits", {}, ()),
+    ("rlimits", {"nofile": 1024, "core": -1}, (("core", -1), ("nofile", 1024))),
+    ("rlimits", {"fsize": 2**63 - 1, "cpu": 0}, (("cpu", 0), ("fsize", 2**63 - 1))),
 ]
 
 
@@ -173,6 +186,27 @@ BAD: list[tuple[str, Any, str]] = [
     ("label", "\udce9", "is not valid UTF-8"),
     ("label", "x" * (MAX_LABEL + 1), "the limit is 256"),
     ("label", "a\0", "holds a NUL"),
+    ("nice", 20, "must be from -20 to 19"),
+    ("nice", -21, "must be from -20 to 19"),
+    ("nice", 1.5, "whole number"),
+    ("memory_max", 512, "must be 1.0 MiB or more, or 0 for none"),
+    ("memory_max", 1024**5 + 1, "must be from 0 B to 1024.0 TiB"),
+    ("memory_max", "512M", "is a number, not a string"),
+    ("cpu_quota", -1, "must be from 0% to 102,400%"),
+    ("cpu_quota", 0.05, "must be 0.1% or more"),
+    ("cpu_quota", "20%", "is a number, not a string"),
+    ("tasks_max", -1, "must be from 0 to 4,194,304"),
+    ("tasks_max", True, "not a boolean"),
+    ("rlimits", [["core", 0]], "is a map of names and whole numbers, not a list"),
+    ("rlimits", {"files": 1}, "has no 'files'; there are: as, core, cpu"),
+    ("rlimits", {7: 1}, "has no 7; there are"),
+    ("rlimits", {"x" * 99: 1}, "has no 'xxx"),
+    ("rlimits", {"core": "0"}, "has a core that is not a whole number"),
+    ("rlimits", {"core": None}, "has a core that is not a whole number"),
+    ("rlimits", {"core": 1.0}, "has a core that is not a whole number"),
+    ("rlimits", {"core": True}, "has a core that is not a whole number"),
+    ("rlimits", {"core": -2}, "has a core that is out of range; -1 is infinity"),
+    ("rlimits", {"core": 2**63}, "has a core that is out of range"),
 ]
 
 
@@ -253,6 +287,15 @@ def test_the_submitter_is_who_asked() -> None:
     """The uid comes from the connection, never from the fields."""
     assert parse().submitter == 1000
     assert refusal(submitter=0).field == "submitter"
+
+
+def test_groups_come_from_the_connection_too() -> None:
+    """In the order in which they are told: the first one is the gid."""
+    fields = {"command": "true"}
+    asked = submission.parse(fields, submitter=1000, now=NOW, groups=(1000, 27))
+    assert asked.groups == (1000, 27)
+    assert parse().groups is None
+    assert refusal(groups=[0]).field == "groups"
 
 
 def test_defaults_of_a_batch_are_checked_once_and_overridden() -> None:

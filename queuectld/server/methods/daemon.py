@@ -35,6 +35,7 @@ async def status(call: Call) -> Result:
         },
         "connections": len(call.service.connections),
         "rss": psutil.Process().memory_info().rss,
+        "limits": wire.means(context.broker.means),
     }
 
 
@@ -70,7 +71,8 @@ METHODS = (
         role=Role.READ,
         result="{pid: int, version: str, uptime: seconds, socket: str, state_dir: str, "
         "started_at: time, instance: str, draining: bool, workers: {active: int, "
-        "busy: int, wanted: int}, connections: int, rss: int}",
+        "busy: int, wanted: int}, connections: int, rss: int, limits: "
+        "{controllers: [str], missing: str | null}}",
     ),
     Method(
         name="daemon.stop",

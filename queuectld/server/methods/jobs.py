@@ -33,10 +33,15 @@ requests of 50 bytes must not make replies of 2 GB."""
 async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Result:
     """Add one job."""
     context = call.context
-    wanted = submission.parse(job, submitter=call.peer.uid, now=context.clock.wall())
+    wanted = submission.parse(
+        job,
+        submitter=call.peer.uid,
+        now=context.clock.wall(),
+        groups=call.groups,
+    )
     try:
         (done,) = await context.broker.enqueue([wanted], if_exists=if_exists)
-    except JobExistsError as error:
+    except (InvalidJobError, JobExistsError) as error:
         error.index = None  # this is no batch
         raise
     return {
@@ -73,13 +78,15 @@ async def enqueue_many(
 async def _submissions(
     call: Call, jobs: Sequence[dict[str, Any]], defaults: Mapping[str, Any]
 ) -> list[Submission]:
-    now, uid = call.context.clock.wall(), call.peer.uid
+    now, uid, groups = call.context.clock.wall(), call.peer.uid, call.groups
     wanted: list[Submission] = []
     room = MAX_BATCH_TEXT
     for index, job in enumerate(jobs):
         try:
             wanted.append(
-                submission.parse(job, submitter=uid, now=now, defaults=defaults)
+                submission.parse(
+                    job, submitter=uid, now=now, defaults=defaults, groups=groups
+                )
             )
         except InvalidJobError as error:
             error.index = index

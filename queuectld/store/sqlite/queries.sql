@@ -7,10 +7,11 @@ INSERT INTO jobs (
     seq, name, queue, command, cwd, umask, env_key, label, submitter, priority,
     max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
     state, attempts, runs, losses, lease, worker, cancel_requested, due, created_at,
-    updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message
+    updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message,
+    limits, groups
 ) VALUES (
     ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: update_job
@@ -90,19 +91,20 @@ SELECT variables FROM environments WHERE key = ?;
 -- Put an attempt that ended on record.
 INSERT INTO attempts (
     job, run, lease, worker, started_at, finished_at, reason, exit_code, signal,
-    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes,
+    memory_peak
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: attempts
 -- A job's attempts on record before a run, newest first.
 SELECT run, lease, worker, started_at, finished_at, reason, exit_code, signal,
-    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes, memory_peak
 FROM attempts WHERE job = ? AND run < ? ORDER BY run DESC LIMIT ?;
 
 -- name: attempt_after
 -- A job's first attempt on record after a run.
 SELECT run, lease, worker, started_at, finished_at, reason, exit_code, signal,
-    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes
+    message, max_rss, user_ms, system_ms, stdout_bytes, stderr_bytes, memory_peak
 FROM attempts WHERE job = ? AND run > ? ORDER BY run LIMIT 1;
 
 -- name: counts

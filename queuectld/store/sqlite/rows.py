@@ -6,11 +6,15 @@ from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Attempt, AttemptEnd, Job
+from queuectld.core.limits import NONE, Limits
 
-_COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON = map(
+_COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON, _LIMITS, _GROUPS = map(
     Job._fields.index,
-    ("command", "cwd", "state", "cancel_requested", "due", "reason"),
-)
+    (
+        "command", "cwd", "state", "cancel_requested", "due", "reason", "limits",
+        "groups",
+    ),
+)  # fmt: skip
 _STATES = {state.value: state for state in JobState}
 _REASONS = {reason.value: reason for reason in Reason}
 
@@ -27,6 +31,8 @@ def job(row: tuple[Any, ...]) -> Job:
     values[_CANCEL_REQUESTED] = row[_CANCEL_REQUESTED] != 0
     values[_DUE] = row[_DUE] if row[_DUE] is None else row[_DUE] != 0
     values[_REASON] = row[_REASON] and _REASONS[row[_REASON]]
+    values[_LIMITS] = NONE if row[_LIMITS] is None else _limits(row[_LIMITS])
+    values[_GROUPS] = row[_GROUPS] and tuple(json.loads(row[_GROUPS]))
     return Job._make(values)
 
 
@@ -41,6 +47,8 @@ def insert_values(job: Job) -> list[Any]:
     values[_CANCEL_REQUESTED] = int(job.cancel_requested)
     values[_DUE] = job.due if job.due is None else int(job.due)
     values[_REASON] = job.reason and job.reason._value_
+    values[_LIMITS] = None if job.limits is NONE else _limits_text(job.limits)
+    values[_GROUPS] = job.groups and json.dumps(job.groups)
     return values
 
 
@@ -88,6 +96,7 @@ def attempt_values(job: Job, end: AttemptEnd) -> tuple[Any, ...]:
         end.system_ms,
         end.stdout_bytes,
         end.stderr_bytes,
+        end.memory_peak,
     )
 
 
@@ -102,6 +111,17 @@ def environment(variables: dict[str, str]) -> tuple[bytes, str]:
     """Return the key of an environment and the text that is stored under it."""
     text = json.dumps(variables, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).digest()[:KEY_BYTES], text
+
+
+def _limits(text: str) -> Limits:
+    found = json.loads(text)
+    rlimits = tuple(sorted(found.pop("rlimits", {}).items()))
+    return Limits(**found, rlimits=rlimits)
+
+
+def _limits_text(limits: Limits) -> str:
+    said = limits._asdict() | {"rlimits": dict(limits.rlimits)}
+    return json.dumps({name: value for name, value in said.items() if value})
 
 
 def _command(text: str) -> str | tuple[str, ...]:
