@@ -239,18 +239,19 @@ class Manager:
         """Say that loop and store are alive, each time both have just shown it."""
         while True:
             begun = self._clock.monotonic()
-            await self._answer(store, beat)
+            # Before the manager's patience, of two beats, is over.
+            await self._answer(store, beat / 2)
             self._notifier.watchdog()
             # A round that took long must not make the next sign of life later still.
             rest = begun + beat - self._clock.monotonic()
             await asyncio.sleep(max(0.0, rest))
 
-    async def _answer(self, store: Store, beat: float) -> None:
+    async def _answer(self, store: Store, within: float) -> None:
         """Wait for the store, however long; say in the log that it does not answer."""
         round_ = asyncio.ensure_future(store.alive())
         try:
-            if not (await asyncio.wait({round_}, timeout=beat))[0]:
-                _events.error("store_silent", seconds=beat)
+            if not (await asyncio.wait({round_}, timeout=within))[0]:
+                _events.error("store_silent", seconds=within)
             await round_
         finally:
             round_.cancel()

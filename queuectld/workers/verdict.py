@@ -10,6 +10,7 @@ from typing import NamedTuple
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
+from queuectld.core.limits import INFINITY
 from queuectld.workers.cgroup import Usage
 from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
@@ -122,15 +123,23 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
     elif _out_of_memory(facts, code):
         said += [_how_oom(order, facts)]
     elif facts.asked is None and code == -signal.SIGKILL:
-        said += ["killed from outside the queue"]
-        if facts.short_of_memory:
-            said += ["probably by the kernel, which ran out of memory: see dmesg"]
+        said += _who_killed(order, facts)
     elif facts.usage and facts.usage.oom_kills:
         said += ["the kernel killed a process of it, for lack of memory"]
     if facts.left_behind:
         plural = "process" if facts.left_behind == 1 else "processes"
         said += [f"ended {facts.left_behind} {plural} that it left behind"]
     return said
+
+
+def _who_killed(order: Run, facts: Facts) -> list[str]:
+    cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
+    if cpu != INFINITY and facts.exit.user_ms + facts.exit.system_ms >= cpu * 1000:
+        return [f"used up the {format_duration(cpu)} of processor time that it had"]
+    if facts.short_of_memory:
+        why = "probably by the kernel, which ran out of memory: see dmesg"
+        return ["killed from outside the queue", why]
+    return ["killed from outside the queue"]
 
 
 def _how_oom(order: Run, facts: Facts) -> str:
