@@ -15,6 +15,9 @@ from queuectld.workers.cgroup import Usage
 from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
+_CPU_ROUNDING = 50
+"""Milliseconds by which what a process used may be under the limit that ended it."""
+
 MAX_MESSAGE = 1000
 """Characters of a message: enough for any sentence of ours and most paths."""
 
@@ -134,7 +137,8 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
 
 def _who_killed(order: Run, facts: Facts) -> list[str]:
     cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
-    if cpu != INFINITY and facts.exit.user_ms + facts.exit.system_ms >= cpu * 1000:
+    used = facts.exit.user_ms + facts.exit.system_ms + _CPU_ROUNDING
+    if cpu != INFINITY and used >= cpu * 1000:
         return [f"used up the {format_duration(cpu)} of processor time that it had"]
     if facts.short_of_memory:
         why = "probably by the kernel, which ran out of memory: see dmesg"

@@ -10,6 +10,12 @@ import pytest
 UNITS = Path(__file__).parents[2] / "systemd"
 NAMES = ("queuectld.service", "queuectld.socket")
 MANAGERS = {"system": UNITS, "user": UNITS / "user"}
+README = (UNITS / "README.md").read_text()
+
+JUDGE = "systemd 252 "
+EXPOSURES = {"": 55, "privileges": 89, "strict": 10, "submitter": 70}
+"""Tenths of points, 100 at most, as installed and with an example, by that version:
+another may count what it knows besides."""
 
 pytestmark = [
     pytest.mark.systemd,
@@ -19,8 +25,19 @@ pytestmark = [
 ]
 
 
-def install(manager: str, directory: Path) -> list[Path]:
-    """Copy a manager's units, with a program that exists: verify looks for it."""
+def install(manager: str, directory: Path, example: str = "") -> list[Path]:
+    """Copy a manager's units, with a program that exists: verify looks for it.
+
+    Args:
+        manager: whose units.
+        directory: where to.
+        example: of a drop-in, which is put in force.
+    """
+    if example:
+        folder = directory / "queuectld.service.d"
+        folder.mkdir()
+        text = (UNITS / folder.name / f"{example}.conf.example").read_text()
+        (folder / f"{example}.conf").write_text(text)
     program = directory / "queuectld"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -61,6 +78,30 @@ def test_the_check_itself_sees_a_mistake(tmp_path: Path) -> None:
     checked = verify("system", units)
     assert checked.returncode != 0
     assert "Unknown key 'KilMode'" in checked.stderr
+
+
+@pytest.mark.parametrize(("example", "threshold"), EXPOSURES.items())
+def test_the_exposure_that_systemd_sees_does_not_grow(
+    example: str, threshold: int, tmp_path: Path
+) -> None:
+    """The figures of systemd/README.md. It judges settings, not what a job needs."""
+    version = subprocess.run(
+        ["systemd-analyze", "--version"], capture_output=True, text=True, check=True
+    )
+    if not version.stdout.startswith(JUDGE):
+        pytest.skip(f"the figures are of {JUDGE.strip()}")
+    service, _ = install("system", tmp_path, example)
+    asked = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
+    judged = subprocess.run(
+        [*asked, f"--threshold={threshold}", service],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout
+    figure = f"| `{example}.conf` |" if example else "| as installed |"
+    (row,) = [line for line in README.splitlines() if line.startswith(figure)]
+    assert f"| {threshold / 10} |" in row
 
 
 def test_both_services_end_jobs_on_stop_and_spare_them_on_restart() -> None:
