@@ -28,17 +28,21 @@ main()
 """
 """As pip writes it, but for the path."""
 
-EXAMPLE = "queuectld.service.d/local.conf.example"
+EXAMPLES = tuple(
+    f"queuectld.service.d/{name}.conf.example"
+    for name in ("local", "privileges", "strict", "submitter")
+)
+EXAMPLE = EXAMPLES[0]
 
 SYSTEM = (
     "etc/queuectl/queuectld.toml",
     "etc/sysusers.d/queuectl.conf",
-    f"etc/systemd/system/{EXAMPLE}",
+    *(f"etc/systemd/system/{example}" for example in EXAMPLES),
     "etc/systemd/system/queuectld.service",
     "etc/systemd/system/queuectld.socket",
 )
 
-SERVICE = SYSTEM[3]
+SERVICE = "etc/systemd/system/queuectld.service"
 
 needs_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze"
@@ -153,6 +157,12 @@ def verified(directory: Path, manager: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def reloading(unit: str) -> list[str]:
+    """Return the commands of ``ExecReload=`` without what makes them quiet."""
+    lines = [line for line in unit.splitlines() if line.startswith("ExecReload=")]
+    return [line.rpartition("' ")[2].removeprefix("ExecReload=") for line in lines]
+
+
 def program(unit: str) -> str:
     """Return the first word of ``ExecStart=``."""
     (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
@@ -172,6 +182,11 @@ def test_install_writes_all_that_a_system_needs(there: Installation) -> None:
             assert (there.image / parent).stat().st_mode & 0o7777 == 0o755
     assert program(files[SERVICE]) == str(there.bin / "queuectld")
     assert "--config /etc/queuectl/queuectld.toml\n" in files[SERVICE]
+    assert reloading(files[SERVICE]) == [
+        f"{there.bin}/queuectld --config /etc/queuectl/queuectld.toml --check-config",
+        "kill -HUP $MAINPID",
+        f"{there.bin}/queuectl --socket /run/queuectl/queuectl.sock status",
+    ]
 
 
 def test_what_it_wrote_is_marked_but_for_the_configuration(
@@ -208,13 +223,16 @@ def test_the_commands_it_prints_make_a_service_of_it(there: Installation) -> Non
 @pytest.mark.systemd
 @pytest.mark.parametrize("manager", ["system", "user"])
 def test_systemd_finds_nothing_wrong(there: Installation, manager: str) -> None:
-    """Neither with the units nor with the example, once it is a drop-in."""
+    """Neither with the units nor with an example, once it is a drop-in."""
     there.ok("install", f"--{manager}")
     (service,) = there.image.rglob("queuectld.service")
-    example = service.parent / EXAMPLE
-    shutil.copy(example, example.with_suffix(""))
-    checked = verified(service.parent, manager)
-    assert (checked.returncode, checked.stderr) == (0, "")
+    examples = EXAMPLES if manager == "system" else [EXAMPLE]
+    for example in (service.parent / name for name in examples):
+        drop_in = example.with_suffix("")
+        shutil.copy(example, drop_in)
+        checked = verified(service.parent, manager)
+        assert (checked.returncode, checked.stderr) == (0, ""), example.name
+        drop_in.unlink()
 
 
 @needs_analyze
@@ -225,6 +243,10 @@ def test_a_path_may_have_characters_that_mean_something(tmp_path: Path) -> None:
     there.ok("install", "--system")
     directory = there.image / "etc/systemd/system"
     assert verified(directory, "system").stderr == ""
+    unit = there.files()[SERVICE]
+    path = str(there.bin).replace("%", "%%")
+    assert f'ExecStart="{path}/queuectld" ' in unit
+    assert f""" >/dev/null' "{path.replace("$", "$$")}/queuectld" """ in unit
     (there.bin / "queuectld").unlink()
     assert "is not executable" in verified(directory, "system").stderr
 
@@ -249,6 +271,11 @@ def test_a_users_units_are_where_its_systemd_looks(there: Installation) -> None:
     assert set(files) == {f"{where}/{name}" for name in names}
     unit = files[f"{where}/queuectld.service"]
     assert program(unit) == str(there.bin / "queuectld")
+    assert reloading(unit) == [
+        f"{there.bin}/queuectld --check-config",
+        "kill -HUP $MAINPID",
+        f"{there.bin}/queuectl --no-autostart status",
+    ]
     there.ok("install", "--user", XDG_CONFIG_HOME="/elsewhere")
     assert "elsewhere/systemd/user/queuectld.service" in there.files()
 
@@ -314,7 +341,7 @@ def test_install_again_changes_nothing(there: Installation) -> None:
     there.ok("install", "--system")
     before = (there.image / SERVICE).stat()
     said = there.ok("install", "--system")
-    assert said.count("unchanged  ") == 4
+    assert said.count("unchanged  ") == len(SYSTEM) - 1
     assert f"kept       {there.image / SYSTEM[0]}\n" in said
     after = (there.image / SERVICE).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -406,7 +433,7 @@ def test_uninstall_removes_what_install_wrote_and_no_more(there: Installation) -
 
 
 def test_uninstall_leaves_no_directory_of_drop_ins(there: Installation) -> None:
-    """The one that install made for the example."""
+    """The one that install made for the examples."""
     there.ok("install", "--system")
     there.ok("uninstall", "--system")
     assert list((there.image / "etc/systemd/system").iterdir()) == []

@@ -1,8 +1,8 @@
 """What this process may do: each act is tried, in a process of its own.
 
 A program, which needs nothing but Python: ``probe.py [ACT]...`` tries these, or all,
-and writes a JSON object: of each act ``"ok"``, or the name of the error. To compare an
-ordinary account with a job of the same account, both run it.
+and writes a JSON object that has of each act ``ok`` or the name of its error. An
+ordinary account and a job of the same account both run it, to be compared.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import json
 import mmap
 import os
 import platform
+import pwd
 import signal
 import socket
 import subprocess
@@ -19,53 +20,90 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-LIBC = ctypes.CDLL(None, use_errno=True)
+Act = Callable[[], None]
+
+SETUID, SETGID = "/srv/setuid-id", "/srv/setgid-id"
+"""Copies of id(1) that root has made setuid and setgid."""
+DEVICE = "/dev/probe"
+"""A device that everybody may open, and that is none of those every service has."""
 
 NUMBERS = {
-    "x86_64": {"adjtimex": 159, "modify_ldt": 154, "personality": 135, "sysfs": 139},
-    "aarch64": {"adjtimex": 171, "personality": 92},
+    "x86_64": {
+        "adjtimex": 159,
+        "clock_settime": 227,
+        "iopl": 172,
+        "modify_ldt": 154,
+        "personality": 135,
+        "settimeofday": 164,
+        "swapon": 167,
+        "sysfs": 139,
+    },
+    "aarch64": {
+        "adjtimex": 171,
+        "clock_settime": 112,
+        "personality": 92,
+        "settimeofday": 170,
+        "swapon": 224,
+    },
 }
-"""System calls without a function in C, by machine: asm/unistd.h."""
+"""Of system calls, from asm/unistd.h. Of other machines we know none."""
 
-AF_ALG, AF_VSOCK = 38, 40
-SCHED_RESET_ON_FORK = 0x40000000
-ADDR_NO_RANDOMIZE = 0x0040000
+AF_ALG, AF_VSOCK = 38, 40  # linux/socket.h
+ADDR_NO_RANDOMIZE = 0x0040000  # linux/personality.h
+SCHED_RESET_ON_FORK = 0x40000000  # linux/sched.h
+READABLE, WRITABLE, EXECUTABLE = mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC
+
+GETPID_OF_I386 = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
+"""mov eax, 20; int 0x80; ret"""
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_void_p
 
 
-def _call(name: str, *arguments: object) -> int:
-    number = NUMBERS.get(platform.machine(), {}).get(name)
-    if number is None:
-        raise OSError(errno.ENOSYS, name)
-    return _checked(LIBC.syscall(number, *arguments))
-
-
-def _checked(result: int) -> int:
+def checked(result: int) -> None:
+    """Raise what a function of C says by a number below 0."""
     if result < 0:
         raise OSError(ctypes.get_errno(), "")
-    return result
 
 
-def _run(*argv: str) -> str:
-    done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise OSError(errno.EIO, f"{argv[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
+def call(name: str, *arguments: object) -> Act:
+    """Return an act: a system call, however senseless its arguments."""
 
-
-# -- files ------------------------------------------------------------------------------
-
-
-def _writes(directory: str) -> Callable[[], None]:
     def act() -> None:
-        with tempfile.TemporaryFile(dir=directory) as file:
-            file.write(b"x")
+        number = NUMBERS.get(platform.machine(), {}).get(name)
+        if number is None:
+            raise OSError(errno.ENOSYS, name)
+        checked(LIBC.syscall(ctypes.c_long(number), *arguments))
 
     return act
 
 
-def _mode(mode: int) -> Callable[[], None]:
+def run(*argv: str) -> str:
+    """Run a program that succeeds."""
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+# -- files -----------------------------------------------------------------------------
+
+
+def writes(directory: str) -> Act:
+    """Return an act: a new file."""
+    return lambda: tempfile.TemporaryFile(dir=directory).close()
+
+
+def lists(directory: str) -> Act:
+    """Return an act: the names in a directory."""
+    return lambda: os.scandir(directory).close()
+
+
+def opens(path: str) -> Act:
+    """Return an act: a look at a file."""
+    return lambda: os.close(os.open(path, os.O_RDONLY))
+
+
+def makes(mode: int) -> Act:
+    """Return an act: a file with a mode."""
+
     def act() -> None:
         with tempfile.NamedTemporaryFile(dir="/tmp") as file:
             Path(file.name).chmod(mode)
@@ -73,209 +111,182 @@ def _mode(mode: int) -> Callable[[], None]:
     return act
 
 
-def _lists(directory: str) -> Callable[[], None]:
-    def act() -> None:
-        os.listdir(directory)
-
-    return act
+def writes_home() -> None:
+    """A new file where the account is at home."""
+    writes(pwd.getpwuid(os.getuid()).pw_dir)()
 
 
-def _opens(path: str) -> Callable[[], None]:
-    def act() -> None:
-        os.close(os.open(path, os.O_RDONLY))
-
-    return act
+# -- memory, processes -----------------------------------------------------------------
 
 
-# -- memory, processes ------------------------------------------------------------------
+def maps_writable_code() -> None:
+    """As a compiler at run time does."""
+    mmap.mmap(-1, 4096, prot=READABLE | WRITABLE | EXECUTABLE).close()
 
 
-def _writable_code() -> None:
-    """As a compiler at run time does, and on the same page."""
-    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-
-
-def _code_made_executable() -> None:
-    """As a more careful one: written first, then executable."""
-    LIBC.mmap.restype = ctypes.c_void_p
+def makes_code_executable() -> None:
+    """As a more careful one does: written first, then executable."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    both = mmap.PROT_READ | mmap.PROT_WRITE
-    page = LIBC.mmap(None, ctypes.c_size_t(4096), both, flags, -1, 0)
-    executable = mmap.PROT_READ | mmap.PROT_EXEC
-    _checked(LIBC.mprotect(ctypes.c_void_p(page), 4096, executable))
+    size = ctypes.c_size_t(4096)
+    page = LIBC.mmap(None, size, READABLE | WRITABLE, flags, -1, 0)
+    checked(LIBC.mprotect(ctypes.c_void_p(page), size, READABLE | EXECUTABLE))
 
 
-def _call_of_another_architecture() -> None:
-    """``getpid`` of i386, as a 32-bit program calls it."""
+def calls_as_32_bit() -> None:
+    """As a program for i386 does. It may kill."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, "")
-    code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"  # mov eax, 20; int 0x80; ret
-    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    page.write(code)
+    page = mmap.mmap(-1, 4096, prot=READABLE | WRITABLE | EXECUTABLE)
+    page.write(GETPID_OF_I386)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-    if ctypes.CFUNCTYPE(ctypes.c_int)(address)() != os.getpid():
-        raise OSError(errno.ENOSYS, "")
+    checked(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
 
 
-def _forks() -> None:
-    _run("true")
+def forks() -> None:
+    """A child, and its end."""
+    run("true")
 
 
-def _traces() -> None:
+def traced() -> None:
+    """As a debugger has its child do."""
     ptrace_traceme = 0
-    _checked(LIBC.ptrace(ptrace_traceme, 0, 0, 0))
+    checked(LIBC.ptrace(ptrace_traceme, 0, 0, 0))
 
 
-def _schedules(policy: int, priority: int = 0) -> Callable[[], None]:
-    def act() -> None:
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
-
-    return act
+def schedules(policy: int, priority: int = 0) -> Act:
+    """Return an act: another policy of scheduling."""
+    return lambda: os.sched_setscheduler(0, policy, os.sched_param(priority))
 
 
-def _unrandomised() -> None:
-    _call("personality", ADDR_NO_RANDOMIZE)
+def nicer() -> None:
+    """A lower priority."""
+    os.nice(5)
 
 
-def _queue_of_messages() -> None:
+def makes_message_queue() -> None:
+    """One of System V, and its end."""
     ipc_private, ipc_rmid = 0, 0
-    identity = _checked(LIBC.msgget(ipc_private, 0o1600))
-    LIBC.msgctl(identity, ipc_rmid, None)
+    identity = LIBC.msgget(ipc_private, 0o600)
+    checked(identity)
+    checked(LIBC.msgctl(identity, ipc_rmid, None))
 
 
-# -- old and odd system calls -----------------------------------------------------------
+# -- sockets, namespaces ---------------------------------------------------------------
 
 
-def _reads_clock() -> None:
-    _call("adjtimex", ctypes.create_string_buffer(1024))  # modes = 0: only tell me
+def makes_socket(*which: int) -> Act:
+    """Return an act: a socket of a family, a type and perhaps a protocol."""
+    return lambda: socket.socket(*which).close()
 
 
-def _reads_ldt() -> None:
-    _call("modify_ldt", 0, ctypes.create_string_buffer(64), ctypes.c_ulong(64))
-
-
-def _counts_file_systems() -> None:
-    _call("sysfs", 3)
-
-
-# -- sockets, namespaces ----------------------------------------------------------------
-
-
-def _socket(*which: int) -> Callable[[], None]:
-    def act() -> None:
-        socket.socket(*which).close()
-
-    return act
-
-
-def _connects() -> None:
+def connects() -> None:
+    """A connection from here to here."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection(server.getsockname()).close()
+        socket.create_connection(server.getsockname(), timeout=1).close()
 
 
-def _in(*namespaces: str, then: str = "true") -> Callable[[], None]:
-    def act() -> None:
-        _run("unshare", "--user", "--map-root-user", *namespaces, "sh", "-c", then)
-
-    return act
+def inside(*namespaces: str, then: tuple[str, ...] = ("true",)) -> Act:
+    """Return an act: a program as root of a user namespace, and in others."""
+    return lambda: print(run("unshare", "--map-root-user", *namespaces, *then), end="")
 
 
-def _packets_in() -> None:
-    code = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"
-    _run("unshare", "--map-root-user", "--net", sys.executable, "-c", code)
+PACKETS = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"
 
 
-# -- programs that give privileges ------------------------------------------------------
+# -- privileges ------------------------------------------------------------------------
 
 
-def _gains(program: str) -> Callable[[], None]:
-    """A copy of ``id`` that root has made setuid or setgid."""
+def gains(program: str, option: str) -> Act:
+    """Return an act: to be root by a program."""
 
     def act() -> None:
-        option = "--user" if "uid" in program else "--group"
-        if _run(program, option) != "0":
+        if run(program, option).strip() != "0":
             raise OSError(errno.EPERM, program)
 
     return act
 
 
-SETUID, SETGID = "/srv/setuid-id", "/srv/setgid-id"
-
-ACTS: dict[str, Callable[[], None]] = {
-    "write /tmp": _writes("/tmp"),
-    "write /var/tmp": _writes("/var/tmp"),
-    "write /dev/shm": _writes("/dev/shm"),
-    "write /srv/shared": _writes("/srv/shared"),
-    "write /home/shared": _writes("/home/shared"),
-    "write /usr/local/shared": _writes("/usr/local/shared"),
-    "list /home": _lists("/home"),
-    "list /usr/lib/modules": _lists("/usr/lib/modules"),
-    "open /proc/1/status": _opens("/proc/1/status"),
-    "open /proc/meminfo": _opens("/proc/meminfo"),
-    "open /dev/probe": _opens("/dev/probe"),
-    "make setuid": _mode(0o4755),
-    "make setgid": _mode(0o2755),
-    "map W+X": _writable_code,
-    "make code executable": _code_made_executable,
-    "32-bit call": _call_of_another_architecture,
-    "fork": _forks,
-    "trace": _traces,
-    "be nice": lambda: os.nice(5) and None,
-    "batch": _schedules(os.SCHED_BATCH),
-    "reset on fork": _schedules(os.SCHED_OTHER | SCHED_RESET_ON_FORK),
-    "real time": _schedules(os.SCHED_FIFO, 1),
-    "personality": _unrandomised,
-    "message queue": _queue_of_messages,
-    "adjtimex": _reads_clock,
-    "modify_ldt": _reads_ldt,
-    "sysfs call": _counts_file_systems,
-    "connect TCP": _connects,
-    "socket inet6": _socket(socket.AF_INET6, socket.SOCK_STREAM),
-    "socket unix": _socket(socket.AF_UNIX, socket.SOCK_STREAM),
-    "socket netlink": _socket(socket.AF_NETLINK, socket.SOCK_RAW),
-    "socket alg": _socket(AF_ALG, socket.SOCK_SEQPACKET),
-    "socket vsock": _socket(AF_VSOCK, socket.SOCK_STREAM),
-    "socket raw": _socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
-    "socket packet": _socket(socket.AF_PACKET, socket.SOCK_RAW),
-    "user namespace": _in(),
-    "mount in a namespace": _in("--mount", then="mount -t tmpfs none /tmp"),
-    "bind in a namespace": _in("--mount", then="mount --bind /usr /srv"),
-    "proc in a namespace": _in("--mount", "--pid", "--fork", "--mount-proc"),
-    "sys in a namespace": _in(
-        *("--mount", "--net"), then="mount -t sysfs sysfs /sys"
+ACTS: dict[str, Act] = {
+    "write home": writes_home,
+    "write /tmp": writes("/tmp"),
+    "write /var/tmp": writes("/var/tmp"),
+    "write /dev/shm": writes("/dev/shm"),
+    "write /srv/shared": writes("/srv/shared"),
+    "write /home/shared": writes("/home/shared"),
+    "write /usr/local/shared": writes("/usr/local/shared"),
+    "list /home": lists("/home"),
+    "list /usr/lib/modules": lists("/usr/lib/modules"),
+    "open /proc/1/status": opens("/proc/1/status"),
+    "open /proc/meminfo": opens("/proc/meminfo"),
+    "open device": opens(DEVICE),
+    "make setuid": makes(0o4755),
+    "make setgid": makes(0o2755),
+    "map W+X": maps_writable_code,
+    "make code executable": makes_code_executable,
+    "32-bit call": calls_as_32_bit,
+    "fork": forks,
+    "be traced": traced,
+    "be nice": nicer,
+    "batch": schedules(os.SCHED_BATCH),
+    "reset on fork": schedules(os.SCHED_OTHER | SCHED_RESET_ON_FORK),
+    "real time": schedules(os.SCHED_FIFO, 1),
+    "personality": call("personality", ADDR_NO_RANDOMIZE),
+    "message queue": makes_message_queue,
+    # With nothing in it that is to be changed.
+    "read adjtimex": call("adjtimex", ctypes.create_string_buffer(1024)),
+    "read LDT": call("modify_ldt", 0, ctypes.create_string_buffer(64), 64),
+    "sysfs call": call("sysfs", 3),
+    # The kernel finds these wrong before it asks for a capability.
+    "wrong clock_settime": call("clock_settime", 99, ctypes.create_string_buffer(16)),
+    "wrong settimeofday": call("settimeofday", ctypes.c_void_p(1), None),
+    "wrong swapon": call("swapon", None, 0x7FFF0000),
+    "wrong iopl": call("iopl", 4),
+    "connect TCP": connects,
+    "socket inet6": makes_socket(socket.AF_INET6, socket.SOCK_STREAM),
+    "socket unix": makes_socket(socket.AF_UNIX, socket.SOCK_STREAM),
+    "socket netlink": makes_socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "socket alg": makes_socket(AF_ALG, socket.SOCK_SEQPACKET),
+    "socket vsock": makes_socket(AF_VSOCK, socket.SOCK_STREAM),
+    "socket raw": makes_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
+    "socket packet": makes_socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "user namespace": inside(),
+    "mount inside": inside("--mount", then=("mount", "-t", "tmpfs", "none", "/tmp")),
+    "bind inside": inside("--mount", then=("mount", "--bind", "/usr", "/srv")),
+    "/proc inside": inside("--mount", "--pid", "--fork", "--mount-proc"),
+    "cgroup inside": inside(
+        *("--mount", "--cgroup"), then=("mount", "-t", "cgroup2", "none", "/mnt")
     ),
-    "cgroup in a namespace": _in(
-        *("--mount", "--cgroup"), then="mount -t cgroup2 none /mnt"
-    ),
-    "hostname in a namespace": _in("--uts", then="hostname elsewhere"),
-    "network in a namespace": _in("--net", then="ip link set lo up"),
-    "packets in a namespace": _packets_in,
-    "setuid": _gains(SETUID),
-    "setgid": _gains(SETGID),
+    "hostname inside": inside("--uts", then=("hostname", "elsewhere")),
+    "network inside": inside("--net", then=("ip", "link", "set", "lo", "up")),
+    "packets inside": inside("--net", then=(sys.executable, "-c", PACKETS)),
+    "setuid program": gains(SETUID, "--user"),
+    "setgid program": gains(SETGID, "--group"),
 }
 
 
-def tried(act: Callable[[], None]) -> str:
-    """Try it in a child, so that what it does to a process is gone with it."""
+def outcome(act: Act) -> str:
+    """Perform it here, and return how that went."""
+    try:
+        act()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+    except subprocess.CalledProcessError:
+        return "failed"
+    return "ok"
+
+
+def tried(act: Act) -> str:
+    """Perform it in a child, so that what it does to a process is gone with it."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        try:
-            act()
-            said = "ok"
-        except OSError as error:
-            said = errno.errorcode.get(error.errno or 0, "?")
-            if error.errno == errno.EIO:
-                said = str(error.strerror)
-        os.write(writer, said.encode())
+        os.write(writer, outcome(act).encode())
         os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as pipe:
-        said = pipe.read().decode()
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return said
+    with open(reader, encoding="ascii") as pipe:  # noqa: PTH123 - a descriptor
+        said = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return signal.Signals(-status).name if status < 0 else said
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The system's queue under a real systemd, with the units as they are installed."""
 
-import json
 import re
 import shutil
 

@@ -25,6 +25,14 @@ SERVICE, SOCKET = UNITS = ("queuectld.service", "queuectld.socket")
 EXAMPLE = "queuectld.service.d/local.conf.example"
 """Systemd reads what ends in ``.conf``, so this is for people until it is copied."""
 
+EXAMPLES = (
+    EXAMPLE,
+    "queuectld.service.d/privileges.conf.example",
+    "queuectld.service.d/strict.conf.example",
+    "queuectld.service.d/submitter.conf.example",
+)
+"""Those for the machine's systemd. What the others are about a user's has not."""
+
 CONFIGURATION = Path("/etc/queuectl/queuectld.toml")
 
 STATE = Path("/var/lib/queuectl")
@@ -36,6 +44,11 @@ HOMES = ("/root", "/home", "/run/user")
 UNSPEAKABLE = r"""["'\\]"""
 """What the name of a program cannot contain in a unit, however it is quoted."""
 
+
+NAMED = re.compile(
+    r"(?m)^(Exec\w+=(?P<shell>-?sh -c '[^']*' )?)\S*\b(?P<name>queuectld?)(?=\s)"
+)
+"""Where a unit names a program of ours: first, or first after a script of the shell."""
 
 XDG = ("XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 
@@ -65,14 +78,13 @@ class Place:
 def places(manager: Manager) -> list[Place]:
     """Return where everything goes, in the order in which it is written."""
     units = directory(manager)
-    example = Place(units / EXAMPLE, EXAMPLE)
     if manager is Manager.USER:
+        example = Place(units / EXAMPLE, EXAMPLE)
         return [example, *(Place(units / name, f"user/{name}") for name in UNITS)]
     return [
         Place(CONFIGURATION, CONFIGURATION.name, configuration=True),
         Place(Path("/etc/sysusers.d/queuectl.conf"), "sysusers.d/queuectl.conf"),
-        example,
-        *(Place(units / name, name) for name in UNITS),
+        *(Place(units / name, name) for name in (*EXAMPLES, *UNITS)),
     ]
 
 
@@ -107,10 +119,15 @@ def user_paths() -> Paths:
 
 
 def text(place: Place, program: Path) -> str:
-    """Return the text of a file, with the program in it where one is named."""
+    """Return the text of a file, with the programs in it where they are named."""
     template = _templates().joinpath(*place.template.split("/"))
-    command = f"ExecStart={_quoted(str(program))}"
-    return re.sub(r"(?m)^ExecStart=\S+", lambda _: command, template.read_text("utf-8"))
+
+    def named(match: re.Match[str]) -> str:
+        path = _quoted(str(program.with_name(match["name"])))
+        # In an argument, unlike in the first word, a dollar begins a variable.
+        return match[1] + (path.replace("$", "$$") if match["shell"] else path)
+
+    return NAMED.sub(named, template.read_text("utf-8"))
 
 
 def program(manager: Manager) -> Path:
@@ -173,7 +190,7 @@ def _homes() -> Iterator[Path]:
 
 
 def _quoted(path: str) -> str:
-    """Return a path as the first word of ``ExecStart=``. See systemd.service(5)."""
+    """Return a path as a word of a command in a unit. See systemd.service(5)."""
     path = path.replace("%", "%%")
     return f'"{path}"' if " " in path else path
 
