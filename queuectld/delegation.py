@@ -63,8 +63,7 @@ def take(option: str) -> Subtree:
     # With DelegateSubgroup= this process starts one below what is its.
     for directory in (own, own.parent):
         if _is_delegated(directory):
-            _move_all(directory)
-            return _prepared(directory)
+            return _arranged(directory)
     return Subtree(
         None,
         frozenset(),
@@ -127,19 +126,25 @@ def _checked(directory: Path) -> Path:
     return directory
 
 
+def _arranged(directory: Path) -> Subtree:
+    try:
+        _move_all(directory)
+    except OSError as error:  # ProtectControlGroups=, a container
+        reason = f"the cgroup {directory} cannot be used: {error.strerror}"
+        return Subtree(None, frozenset(), reason)
+    return _prepared(directory)
+
+
 def _move_all(directory: Path) -> None:
     """Move what runs there one down, this process with it.
 
     That is, beside it, what a daemon left that did not do so yet.
     """
     supervisor = directory / SUPERVISOR
-    try:
-        supervisor.mkdir(exist_ok=True)
-        while pids := (directory / "cgroup.procs").read_text("ascii").split():
-            for pid in pids:
-                _move(pid, supervisor)
-    except OSError as error:
-        _events.error("cgroup_not_arranged", error=str(error))
+    supervisor.mkdir(exist_ok=True)
+    while pids := (directory / "cgroup.procs").read_text("ascii").split():
+        for pid in pids:
+            _move(pid, supervisor)
 
 
 def _move(pid: str, group: Path) -> None:

@@ -83,6 +83,15 @@ def test_what_is_not_delegated_is_left_alone(group: Path) -> None:
     assert own.endswith(f"/{group.name}")
 
 
+def test_what_cannot_be_written_is_not_used(group: Path) -> None:
+    """As under ProtectControlGroups=: jobs run without cgroups, and it is told why."""
+    os.setxattr(group, "user.delegate", b"1")
+    (group / "cgroup.max.descendants").write_text("0")
+    directory, missing, _ = taken_in(group)
+    assert directory is None
+    assert f"the cgroup {group} cannot be used: " in missing
+
+
 def test_a_directory_that_was_named(group: Path) -> None:
     """The process stays where it is."""
     taken = delegation.take(str(group))
