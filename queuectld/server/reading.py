@@ -47,8 +47,11 @@ def open_output(path: str) -> int | None:
         UnreadableOutputError: there is one, and it cannot be opened.
         OSError: there is no descriptor to be had.
     """
+    # The file may be its job's, whose user may hold a lease: opened so, it cannot keep
+    # the daemon waiting. See fcntl(2), "Leases".
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(path, flags)
     except FileNotFoundError:
         return None
     except OSError as error:

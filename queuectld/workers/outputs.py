@@ -164,7 +164,7 @@ def _pass_on(spare: str, name: str) -> int | None:
     open for reading notices by its name: ``server/reading.py``.
     """
     try:
-        fd = os.open(spare, os.O_RDONLY | _CLOSED)
+        fd = os.open(spare, os.O_RDONLY | os.O_NONBLOCK | _CLOSED)
         try:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             found = os.fstat(fd)

@@ -1,6 +1,8 @@
 """Reading pieces and last lines of output files."""
 
+import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,18 @@ def test_a_file_that_was_passed_on_reads_as_an_empty_one(
 
     monkeypatch.setattr(reading, "open_output", passed_on)
     assert reading.read(str(path), offset=0, tail=None, limit=9) == Piece(b"", 0, 0)
+
+
+def test_a_lease_holds_up_nobody(path: Path) -> None:
+    """Who owns a file, as jobs do that run as others, could make its readers wait."""
+    path.write_bytes(b"text")
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(UnreadableOutputError, match="temporarily unavailable"):
+            reading.open_output(str(path))
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, before)
+    assert reading.read(str(path), offset=0, tail=None, limit=9).data == b"text"
