@@ -103,7 +103,7 @@ class Daemon:
         self._broker = Broker(self._store, self._clock, random.random)
         await self._broker.open()
         as_submitter = settings.as_submitter
-        subtree = self._take_subtree()
+        subtree = self._subtree = self._take_subtree()
         self._broker.means = delegation.means(subtree, as_submitter=as_submitter)
         places = Places(
             store_id=f"{self._broker.store_id}.{self._state.identity}",
@@ -123,16 +123,9 @@ class Daemon:
 
     def _take_subtree(self) -> delegation.Subtree:
         try:
-            subtree = delegation.take(self._config.cgroup)
+            return delegation.take(self._config.cgroup)
         except delegation.DelegationError as error:
             raise StartError(str(error)) from None
-        _events.info(
-            "cgroup",
-            directory=subtree.directory,
-            controllers=sorted(subtree.controllers),
-            missing=subtree.missing,
-        )
-        return subtree
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = await self._listen()
@@ -144,6 +137,8 @@ class Daemon:
             pid=os.getpid(),
             socket=self._config.socket,
             state_dir=self._config.state_dir,
+            cgroup=self._subtree.directory,
+            controllers=sorted(self._subtree.controllers),
         )
         await self._manager.ready(self._store, self._broker, self._scheduler.pool)
         ready()
