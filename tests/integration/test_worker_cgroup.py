@@ -204,7 +204,7 @@ def test_a_limit_that_is_hit(either: WorkerHarness) -> None:
 def test_the_same_beginning(either: WorkerHarness, tmp_path: Path) -> None:
     """Directory, umask, signals, descriptors and session are as without limits."""
     line = (
-        "pwd; umask; ls -l /proc/self/fd | grep -c pipe; grep Sig[BI] /proc/$$/status"
+        "pwd; umask; ls -l /proc/self/fd | grep -c pipe; grep Sig[BI] /proc/self/status"
         "; read _ && echo read; ps -o pid= -o sid= -p $$; echo err >&2"
     )
     say = {"cwd": str(tmp_path), "umask": 0o027}

@@ -235,6 +235,22 @@ def test_submitter_conf_has_each_job_run_as_who_enqueued_it(service: Service) ->
     assert service.ok("run", f"{probe.SETUID} --user") == "0"
 
 
+@pytest.mark.usefixtures("probing")
+def test_under_submitter_conf_the_next_daemon_can_end_somebodys_job(
+    service: Service,
+) -> None:
+    """What the drop-in leaves it is enough to take a job over, and to kill it."""
+    copy_example(service, "submitter")
+    first = service.start(workers=1)
+    service.waiting_job("long", first="trap '' TERM; ")
+    service.ok("config", "set", "kill_grace", "0", user="root")
+    service.box.systemctl("kill", "--signal=KILL", "--kill-whom=main", SERVICE)
+    until(lambda: service.main_pid not in {0, first}, "it is restarted")
+    until(lambda: service.state == "active", "the next daemon is ready")
+    service.ok("cancel", "long")
+    until(lambda: service.show("long")["state"] == "cancelled", "it is cancelled")
+
+
 def uncommented(name: str) -> str:
     """Return what an example has in comments, as somebody takes it out of them."""
     text = (UNITS / f"{SERVICE}.d/{name}.conf.example").read_text()
