@@ -8,6 +8,7 @@ count: root can everywhere, and a cgroup that others use must not be rearranged.
 See cgroups(7), and "Control Group APIs and Delegation" of systemd.
 """
 
+import errno
 import os
 import resource
 from pathlib import Path
@@ -15,12 +16,17 @@ from typing import NamedTuple
 
 from queuectld import logs
 from queuectld.core.limits import CONTROLLER, RLIMITS, Means
+from queuectld.workers import syscalls
 
 SUPERVISOR = "supervisor"
 """The cgroup of the daemon and its workers. A cgroup with controllers for those below
 it cannot have processes of its own."""
 
 _ATTRIBUTES = ("user.delegate", "trusted.delegate")  # systemd since 251; for root
+_PASSES = 20
+"""Looks for what runs there: it may fork meanwhile, and a process whose first thread
+has ended stays in the list."""
+
 _CAP_SYS_NICE = 23  # linux/capability.h
 
 _events = logs.get("cgroup")
@@ -56,7 +62,9 @@ def take(option: str) -> Subtree:
     if option == "off":
         return Subtree(None, frozenset(), "cgroups are switched off (cgroup = off)")
     if option != "auto":
-        return _prepared(_checked(Path(option)))
+        directory = _checked(Path(option))
+        _try_it(directory)
+        return _prepared(directory)
     own = _own()
     if own is None:
         return Subtree(None, frozenset(), "there is no cgroup version 2 here")
@@ -135,6 +143,38 @@ def _arranged(directory: Path) -> Subtree:
     return _prepared(directory)
 
 
+def _try_it(directory: Path) -> None:
+    """Start a process there.
+
+    To be allowed to write there does not suffice: it has to be so in the cgroup as well
+    that it and this process have in common.
+    """
+    trial = directory / f"trial-{os.getpid()}"
+    try:
+        trial.mkdir()
+        try:
+            _start_in(trial)
+        finally:
+            trial.rmdir()
+    except OSError as error:
+        raise DelegationError(
+            f"cgroup: this daemon cannot start a process below {directory}: "
+            f"{error.strerror}"
+        ) from None
+
+
+def _start_in(group: Path) -> None:
+    fd = os.open(group, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        pid = syscalls.fork_into(fd)
+    finally:
+        os.close(fd)
+    if pid == 0:
+        os._exit(0)
+    if pid is not None:
+        os.waitpid(pid, 0)
+
+
 def _move_all(directory: Path) -> None:
     """Move what runs there one down, this process with it.
 
@@ -142,9 +182,14 @@ def _move_all(directory: Path) -> None:
     """
     supervisor = directory / SUPERVISOR
     supervisor.mkdir(exist_ok=True)
-    while pids := (directory / "cgroup.procs").read_text("ascii").split():
+    for _ in range(_PASSES):
+        # 0 is somebody whom this namespace does not know.
+        pids = {*(directory / "cgroup.procs").read_text("ascii").split()} - {"0"}
+        if not pids:
+            return
         for pid in pids:
             _move(pid, supervisor)
+    raise OSError(errno.EBUSY, "what runs in it cannot be moved")
 
 
 def _move(pid: str, group: Path) -> None:

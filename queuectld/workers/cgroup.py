@@ -33,7 +33,7 @@ class Usage(NamedTuple):
     Attributes:
         memory_peak: bytes; None without the memory controller.
         oom_kills: processes of it that the kernel killed for lack of memory.
-        at_limit: it asked for more than ``memory_max`` at least once.
+        at_limit: ``memory_max`` was reached, and nothing could be given back.
     """
 
     memory_peak: int | None
@@ -120,7 +120,7 @@ def usage(group: str) -> Usage | None:
         user_ms=cpu.get("user_usec", 0) // 1000,
         system_ms=cpu.get("system_usec", 0) // 1000,
         oom_kills=events.get("oom_kill", 0),
-        at_limit=events.get("max", 0) > 0,
+        at_limit=events.get("oom", 0) > 0,
     )
 
 
@@ -177,11 +177,17 @@ def _await_empty(events: int, deadline: float) -> None:
 
 
 def _remove_below(group: str) -> bool:
-    for entry in os.scandir(group):
-        if entry.is_dir(follow_symlinks=False) and not remove(entry.path):
+    found = [group]
+    # Not recursive: a job may have made a thousand, one in the other.
+    for place in found:
+        try:
+            entries = list(os.scandir(place))
+        except OSError:  # a path that is too long
             return False
+        found += [each.path for each in entries if each.is_dir(follow_symlinks=False)]
     try:
-        os.rmdir(group)
+        for place in reversed(found):
+            os.rmdir(place)
     except OSError:
         return False
     return True

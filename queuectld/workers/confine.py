@@ -44,10 +44,18 @@ def confined(
 
 
 def hand_over(files: OutputFiles, confinement: Confinement) -> None:
-    """Make the files those of the job's account, or it could not open /dev/stdout."""
-    if confinement.account is not None:
-        for fd in files:
-            os.fchown(fd, confinement.account.uid, confinement.account.gid)
+    """Make the files those of the job's account, or it could not open /dev/stdout.
+
+    Raises:
+        SpawnError: that cannot be done.
+    """
+    if confinement.account is None:
+        return
+    try:
+        files.give(confinement.account.uid, confinement.account.gid)
+    except OSError as error:
+        why = f"cannot give the output files to its account: {error.strerror}"
+        raise SpawnError(why) from None
 
 
 def environment(order: wire.Run, given: dict[str, str]) -> dict[str, str]:
@@ -65,6 +73,9 @@ def _account(who: accounts.RunAs | None) -> accounts.Account | None:
         return accounts.resolve(who)
     except accounts.AccountError as error:
         raise SpawnError(str(error)) from None
+    except OSError as error:
+        why = f"cannot look up the submitter, uid {who.uid}: {error.strerror}"
+        raise SpawnError(why) from None
 
 
 @contextmanager

@@ -127,6 +127,10 @@ def _confine(confinement: Confinement) -> None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+        # The daemon's, which all jobs would share.
+        syscalls.leave_session_keyring()
+        if uid:
+            syscalls.drop_capabilities()
     for name, value in confinement.limits.rlimits:
         number = getattr(resource, f"RLIMIT_{name.upper()}")
         resource.setrlimit(number, (value, value))

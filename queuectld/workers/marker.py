@@ -2,6 +2,8 @@
 
 from queuectld.workers import procfs
 
+_DIGITS = 20  # a lease fits into 64 bits
+
 NAME = "QUEUECTL_LEASE"
 """The environment variable that holds it."""
 
@@ -20,4 +22,9 @@ def leases(store: str) -> set[int]:
     """Return the leases of a store of which there are processes, of whatever life."""
     found = (procfs.variable(pid, NAME) or "" for pid in procfs.scan())
     marks = (mark.rpartition(":") for mark in found)
-    return {int(n) for of, _, n in marks if of == store and n.isdecimal()}
+    return {int(n) for of, _, n in marks if of == store and _is_lease(n)}
+
+
+def _is_lease(text: str) -> bool:
+    # Anybody can write anything there: of a thousand digits int() makes an error.
+    return text.isascii() and text.isdecimal() and len(text) < _DIGITS

@@ -6,6 +6,7 @@ one goes away only after the result is committed; or becomes the next run's, whi
 costs a third less than to remove one and to create another.
 """
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -38,6 +39,22 @@ class OutputFiles(NamedTuple):
     def sizes(self) -> tuple[int, int]:
         """Return the bytes on stdout and on stderr so far."""
         return os.fstat(self.stdout).st_size, os.fstat(self.stderr).st_size
+
+    def give(self, uid: int, gid: int) -> None:
+        """Make both those of another account.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        for fd in self:
+            os.fchown(fd, uid, gid)
+
+    def take_back(self) -> None:
+        """Make both those of this process again, whatever their owner has changed."""
+        for fd in self:
+            with contextlib.suppress(OSError):
+                os.fchown(fd, os.geteuid(), os.getegid())
+                os.fchmod(fd, _MODE)
 
     def close(self) -> None:
         """Close both; the job has its own."""

@@ -6,12 +6,16 @@ The source of every format is proc(5).
 """
 
 import os
+import sys
 import time
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 _STAT_MAX = 4096  # one line of some 50 numbers and a name of at most 64 bytes
 _CHUNK = 256 * 1024
+_ENVIRON_MAX = 8 * 1024 * 1024
+"""Bytes of an environment that are looked at: more than exec takes. A process can say
+that its environment is as large as its memory (PR_SET_MM_MAP of prctl(2))."""
 _NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -171,15 +175,13 @@ def carries(pid: int, variable: str) -> bool:
     False also where that may not be read: another user's process, or one that the
     kernel protects because it changed its user.
     """
-    return os.fsencode(variable) in _environ(pid)
+    return b"\0%b\0" % os.fsencode(variable) in _environ(pid)
 
 
 def variable(pid: int, name: str) -> str | None:
     """Return a variable that the process was started with; None also as above."""
-    before = os.fsencode(name) + b"="
-    found = (each for each in _environ(pid) if each.startswith(before))
-    value = next(found, None)
-    return None if value is None else os.fsdecode(value.removeprefix(before))
+    _, there, rest = _environ(pid).partition(b"\0%b=" % os.fsencode(name))
+    return os.fsdecode(rest.partition(b"\0")[0]) if there else None
 
 
 def writes_to(pid: int, paths: Collection[str]) -> bool:
@@ -215,11 +217,12 @@ def out_of_memory_kills() -> int:
     return int(rest.split(maxsplit=1)[0]) if rest else 0
 
 
-def _environ(pid: int) -> list[bytes]:
+def _environ(pid: int) -> bytes:
+    """Return the variables of a process, a NUL before, between and after them."""
     try:
-        return _read_all(f"/proc/{pid}/environ").split(b"\0")
+        return b"\0%b\0" % _read_all(f"/proc/{pid}/environ", _ENVIRON_MAX)
     except _GONE:
-        return []
+        return b""
 
 
 def _target(link: str) -> str | None:
@@ -244,9 +247,12 @@ def _read(path: str, size: int) -> bytes:
         os.close(fd)
 
 
-def _read_all(path: str) -> bytes:
+def _read_all(path: str, most: int = sys.maxsize) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
+        read = bytearray()
+        while len(read) < most and (chunk := os.read(fd, _CHUNK)):
+            read += chunk
+        return bytes(read)
     finally:
         os.close(fd)

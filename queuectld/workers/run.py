@@ -138,6 +138,8 @@ class Running:
         """Return how it ended, once it is over; closes its files, ends its cgroup."""
         assert self._exit is not None
         stdout, stderr = self._files.sizes()
+        if self.order.user is not None:
+            self._files.take_back()
         self._files.close()
         usage = self._end_group()
         facts = verdict.Facts(

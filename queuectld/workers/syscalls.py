@@ -1,4 +1,4 @@
-"""What Python has no name for: prctl, signalfd, malloc_trim, clone3."""
+"""What Python has no name for: system calls of Linux, and malloc_trim."""
 
 import ctypes
 import errno
@@ -9,6 +9,12 @@ from collections.abc import Iterable
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SIGSET_BYTES = 128  # glibc's and musl's sigset_t
+_SYS_KEYCTL = {
+    "x86_64": 250, "aarch64": 219, "riscv64": 219, "loongarch64": 219,
+    "ppc64le": 271, "s390x": 280, "i686": 288, "armv7l": 311,
+}  # fmt: skip
+_KEYCTL_JOIN_SESSION_KEYRING = 1  # linux/keyctl.h
+_CAPABILITY_VERSION = 0x20080522  # linux/capability.h
 _SYS_CLONE3 = 435  # the same number on every architecture
 _CLONE_INTO_CGROUP = 0x200000000  # linux/sched.h
 _CLONE_ARGS = struct.Struct("=11Q")  # struct clone_args up to cgroup: Linux 5.7
@@ -60,7 +66,7 @@ def fork_into(cgroup: int) -> int | None:
         cgroup: its directory, open.
 
     Returns:
-        The child's pid; 0 in the child; None if the kernel has no such call, or a
+        The child's pid; 0 in the child; None if the kernel cannot do that (5.7), or a
         filter of system calls forbids it.
 
     Raises:
@@ -74,10 +80,42 @@ def fork_into(cgroup: int) -> int | None:
     size = ctypes.c_size_t(_CLONE_ARGS.size)
     pid: int = libc.syscall(ctypes.c_long(_SYS_CLONE3), args, size)
     if pid < 0:
-        if ctypes.get_errno() in {errno.ENOSYS, errno.EPERM}:
+        # The last two from a kernel that has the call, and not yet this flag.
+        unknown = {errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG}
+        if ctypes.get_errno() in unknown:
             return None
         _raise()
     return pid
+
+
+def leave_session_keyring() -> None:
+    """Take a new, empty session keyring: keyrings(7). See keyctl(2).
+
+    Nothing happens where there are no keyrings, or a filter forbids the call.
+
+    Raises:
+        OSError: the kernel refuses, as it does beyond the account's quota of keys.
+    """
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is None:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    join = ctypes.c_long(_KEYCTL_JOIN_SESSION_KEYRING)
+    done = libc.syscall(ctypes.c_long(number), join, ctypes.c_void_p(None))
+    if done < 0 and ctypes.get_errno() not in {errno.ENOSYS, errno.EPERM}:
+        _raise()
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities, those to be inherited too: capset(2).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION, 0))
+    if libc.capset(header, ctypes.create_string_buffer(24)):
+        _raise()
 
 
 def trim_memory() -> None:

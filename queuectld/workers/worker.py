@@ -228,6 +228,8 @@ class Worker:
             files = outputs.create(where, order.seq, order.run, order.lease, spare)
         except OSError as error:
             outputs.discard(spare)
+            if group is not None:
+                cgroup.remove(group)
             self._wait_for_room(order, error)
             return
         self._retry_at = math.inf

@@ -111,6 +111,16 @@ def test_groups_below_it_go_as_well(worker: WorkerHarness, parent: Path) -> None
     assert not group_of(parent, worker, order).exists()
 
 
+def test_groups_in_groups(worker: WorkerHarness, parent: Path) -> None:
+    """As many as a path can name."""
+    order = worker.order(
+        f"cd {parent}/job-* && mkdir -p $(yes a/ | head -700 | tr -d '\\n')"
+    )
+    worker.send(order)
+    assert worker.finished().exit_code == 0
+    assert not group_of(parent, worker, order).exists()
+
+
 def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
     """A process that somebody moved into it does not outlive the job."""
     pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})

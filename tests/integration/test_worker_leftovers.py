@@ -119,6 +119,14 @@ def test_nothing_to_find(stranger: Stranger) -> None:
     assert kill(stranger.traces()) == Leftovers(ended=(), left=())
 
 
+@pytest.mark.parametrize("lease", ["9" * 5000, "-1", "\u0663", "x", ""])
+def test_a_marker_that_is_none(stranger: Stranger, lease: str) -> None:
+    """Anybody can have one; it must not keep a daemon from starting."""
+    mark = {marker.NAME: f"{stranger.store}:{lease}"}
+    stranger.start("echo up; sleep 600", mark)
+    assert marker.leases(stranger.store) == set()
+
+
 def test_marker_of_another_run(stranger: Stranger) -> None:
     """Leases are compared whole: 1 is not 12, and another store is another."""
     one = stranger.start("echo up; sleep 600", stranger.mark(lease=12))
