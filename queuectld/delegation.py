@@ -14,7 +14,7 @@ import resource
 from pathlib import Path
 from typing import NamedTuple
 
-from queuectld import logs
+from queuectld import logs, rlimits
 from queuectld.core.limits import CONTROLLER, RLIMITS, Means
 from queuectld.workers import syscalls
 
@@ -223,7 +223,7 @@ def _words(file: Path) -> frozenset[str]:
 
 
 def _hard(name: str) -> int:
-    _, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
+    _, hard = resource.getrlimit(rlimits.number(name))
     return hard
 
 

@@ -1,6 +1,12 @@
-"""Limits of this process that jobs must not inherit changed."""
+"""Resource limits: by name, and those of this process that jobs must not inherit."""
 
 import resource
+
+
+def number(name: str) -> int:
+    """Return which resource a name of prlimit(1) stands for: ``nofile``, ``as``."""
+    found: int = getattr(resource, f"RLIMIT_{name.upper()}")
+    return found
 
 
 def raise_descriptors() -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
+from queuectld import rlimits
 from queuectld.core.limits import NONE, Limits
 from queuectld.workers import syscalls
 from queuectld.workers.accounts import Account
@@ -132,8 +133,7 @@ def _confine(confinement: Confinement) -> None:
         if uid:
             syscalls.drop_capabilities()
     for name, value in confinement.limits.rlimits:
-        number = getattr(resource, f"RLIMIT_{name.upper()}")
-        resource.setrlimit(number, (value, value))
+        resource.setrlimit(rlimits.number(name), (value, value))
 
 
 def _tell(writer: int, message: str) -> None:

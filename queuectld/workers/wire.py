@@ -13,7 +13,7 @@ from queuectl_protocol import frames, messages
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd, Command
-from queuectld.core.limits import NO_MEANS, NONE, Limits, Means
+from queuectld.core.limits import NO_MEANS, NONE, Limits, Means, shared
 from queuectld.workers.accounts import RunAs
 
 VERSION = 1
@@ -205,8 +205,7 @@ def _command(value: Any) -> Command:
 
 def _limits(value: Any) -> Limits:
     nice, memory, cpu, tasks, rlimits = value
-    limits = Limits(nice, memory, cpu, tasks, tuple(map(tuple, rlimits)))
-    return NONE if limits == NONE else limits
+    return shared(Limits(nice, memory, cpu, tasks, tuple(map(tuple, rlimits))))
 
 
 def _plain(means: Means) -> list[Any]:

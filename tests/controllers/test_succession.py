@@ -11,18 +11,6 @@ from helpers.waiting import until
 TAKE = f"{PYTHON} -c 'taken = b\"x\" * (200 << 20)'"
 
 
-def restart(service: Service) -> None:
-    """Restart the service as an administrator does."""
-    service.box.systemctl("restart", SERVICE)
-
-
-def kill(service: Service) -> None:
-    """Kill the daemon; return when systemd has started the next one."""
-    service.box.systemctl("kill", "--signal=KILL", "--kill-whom=main", SERVICE)
-    until(lambda: service.box.show(SERVICE, "NRestarts") == "1", "it is restarted")
-    until(lambda: service.state == "active", "the next daemon is ready")
-
-
 def greedy(service: Service, name: str) -> Gate:
     """Run a job that will take too much memory, once it is let through a gate."""
     gate = service.gate(name)
@@ -34,7 +22,7 @@ def greedy(service: Service, name: str) -> Gate:
     return gate
 
 
-both = pytest.mark.parametrize("succeed", [restart, kill])
+both = pytest.mark.parametrize("succeed", [Service.restart, Service.kill])
 
 
 @both

@@ -211,6 +211,16 @@ class Service:
             self.ok("worker", "start", "--count", str(workers))
         return self.main_pid
 
+    def restart(self) -> None:
+        """Restart the service as an administrator does."""
+        self.box.systemctl("restart", SERVICE)
+
+    def kill(self) -> None:
+        """Kill the daemon; return when systemd has started the next one."""
+        self.box.systemctl("kill", "--signal=KILL", "--kill-whom=main", SERVICE)
+        until(lambda: self.box.show(SERVICE, "NRestarts") == "1", "it is restarted")
+        until(lambda: self.state == "active", "the next daemon is ready")
+
     @property
     def main_pid(self) -> int:
         """The pid of the daemon, 0 when there is none."""

@@ -17,19 +17,7 @@ ASTRAY = "setsid env -i sh -c 'sleep 1000 & sleep 1000 & wait' & "
 """Leaves two processes that are in neither its session nor its environment."""
 
 
-def restart(service: Service) -> None:
-    """Restart the service as an administrator does."""
-    service.box.systemctl("restart", SERVICE)
-
-
-def kill(service: Service) -> None:
-    """Kill the daemon; return when systemd has started the next one."""
-    service.box.systemctl("kill", "--signal=KILL", "--kill-whom=main", SERVICE)
-    until(lambda: service.box.show(SERVICE, "NRestarts") == "1", "it is restarted")
-    until(lambda: service.state == "active", "the next daemon is ready")
-
-
-both = pytest.mark.parametrize("succeed", [restart, kill])
+both = pytest.mark.parametrize("succeed", [Service.restart, Service.kill])
 
 
 def groups(service: Service) -> list[str]:
@@ -135,7 +123,7 @@ def test_a_daemon_from_before_there_were_cgroups(service: Service) -> None:
     gate = service.waiting_job("old")
     assert groups(service) == []
     service.drop_in("")
-    restart(service)
+    service.restart()
     assert groups(service) == ["supervisor"]
     assert len(members(service, "supervisor")) == 3, "daemon, worker and job"
     gate.open()
