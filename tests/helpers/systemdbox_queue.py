@@ -22,6 +22,8 @@ DEPENDENCIES = ("click", "msgpack", "psutil")
 
 SERVICE = "queuectld.service"
 SOCKET = "queuectld.socket"
+JOBS = "queuectld-jobs.service"
+BACKUP = ("queuectl-backup.service", "queuectl-backup.timer")
 LISTENS = "/run/queuectl/queuectl.sock"
 CONFIG = "/etc/queuectl/queuectld.toml"
 GATES = "/srv/gates"
@@ -41,7 +43,7 @@ systemctl kill --signal=SIGKILL {SERVICE} 2>/dev/null
 systemctl log-level info
 systemctl disable --quiet {SOCKET} {SERVICE}
 systemctl stop {SOCKET} {SERVICE}
-rm -rf {_DROP_INS} {GATES} /var/lib/queuectl /run/queuectl
+rm -rf {_DROP_INS} {GATES} /var/lib/queuectl /run/queuectl /run/queuectld
 cp --archive {_PRISTINE} {CONFIG}
 systemctl daemon-reload
 systemctl reset-failed
@@ -150,13 +152,14 @@ def _installed(distribution: str) -> Iterator[tuple[str, Path]]:
 
 
 def _install_units(layer: Layer) -> None:
-    for unit in (SERVICE, SOCKET):
+    for unit in (JOBS, SERVICE, SOCKET, *BACKUP):
         layer.copy(UNITS / unit, f"/etc/systemd/system/{unit}")
         layer.copy(UNITS / "user" / unit, f"/etc/skel/.config/systemd/user/{unit}")
     layer.copy(UNITS / "sysusers.d/queuectl.conf", "/etc/sysusers.d/queuectl.conf")
     options = (UNITS / "queuectld.toml").read_text()
     layer.write(CONFIG, f'{options}\n[roles]\noperate = ["@queuectl"]\n')
-    layer.link("/etc/skel/.local/bin/queuectld", f"{_VENV}/bin/queuectld")
+    for program in ("queuectl", "queuectld"):
+        layer.link(f"/etc/skel/.local/bin/{program}", f"{_VENV}/bin/{program}")
 
 
 @dataclass(frozen=True, slots=True)

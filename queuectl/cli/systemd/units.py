@@ -22,6 +22,12 @@ PROGRAM = "queuectld"
 
 SERVICE, SOCKET = UNITS = ("queuectld.service", "queuectld.socket")
 
+JOBS = "queuectld-jobs.service"
+"""Ends what the service leaves when it has failed, once somebody stops it."""
+
+BACKUP = ("queuectl-backup.service", "queuectl-backup.timer")
+"""Copies of the database, for whoever wants them."""
+
 EXAMPLE = "queuectld.service.d/local.conf.example"
 """Systemd reads what ends in ``.conf``, so this is for people until it is copied."""
 
@@ -75,16 +81,22 @@ class Place:
     configuration: bool = False
 
 
-def places(manager: Manager) -> list[Place]:
-    """Return where everything goes, in the order in which it is written."""
+def places(manager: Manager, *, backup: bool) -> list[Place]:
+    """Return where everything goes, in the order in which it is written.
+
+    Args:
+        manager: whose units.
+        backup: with those that make copies.
+    """
     units = directory(manager)
+    names = (JOBS, *UNITS, *(BACKUP if backup else ()))
     if manager is Manager.USER:
         example = Place(units / EXAMPLE, EXAMPLE)
-        return [example, *(Place(units / name, f"user/{name}") for name in UNITS)]
+        return [example, *(Place(units / name, f"user/{name}") for name in names)]
     return [
         Place(CONFIGURATION, CONFIGURATION.name, configuration=True),
         Place(Path("/etc/sysusers.d/queuectl.conf"), "sysusers.d/queuectl.conf"),
-        *(Place(units / name, name) for name in (*EXAMPLES, *UNITS)),
+        *(Place(units / name, name) for name in (*EXAMPLES, *names)),
     ]
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from queuectld.store.api import Reader, StoreError, Transaction
+from queuectld.store.api import Reader, StoreError, StoreTooNewError, Transaction
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite import premigration
 from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch, try_batch
 from queuectld.store.sqlite.files import Files
@@ -44,7 +45,7 @@ class SqliteStore:
             StoreOpenError: it cannot be used; it was left as it is.
         """
         self.path = path
-        self._writing = database.open_writer(path)
+        self._writing = _open(path)
         try:
             self._transaction = SqliteTransaction(self._writing)
             self._reading = database.open_reader(path)
@@ -179,6 +180,14 @@ class SqliteStore:
         except sqlite3.Error as error:
             return Outcome(error=database.translate(error))
         return Outcome()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return database.open_writer(path, premigration.keep_copy)
+    except StoreTooNewError as error:
+        advice = premigration.way_back(path, database.schema_version())
+        raise StoreTooNewError(f"{error}. {advice}") from None
 
 
 def _LOOK(_tx: object) -> None:  # noqa: N802
