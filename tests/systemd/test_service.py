@@ -307,6 +307,8 @@ def test_a_user_who_lingers_has_a_queue_without_being_logged_in(
     as_member("systemctl", "--user", "start", SOCKET)
     assert as_member("queuectl", "run", "id --user") == f"{uid}\n"
     assert as_member("systemctl", "--user", "is-active", SERVICE) == "active\n"
+    group = as_member("queuectl", "run", "cat /proc/self/cgroup")
+    assert f"/user@{uid}.service/app.slice/{SERVICE}/job-" in group
     gate = service.gate("mine")
     as_member("queuectl", "enqueue", "--id", "mine", f"read line <{gate.path}; echo on")
     gate.reached()

@@ -48,8 +48,9 @@ def way_back(path: Path, known: int) -> str:
         known: the newest schema that this program can read.
     """
     named = [(copy, _NAMED.fullmatch(copy.name)) for copy in _copies(path.parent)]
-    versions = [match["version"] for _, match in named if match]
-    newer = f"queuectld {versions[0]}" if versions else "the newer queuectld"
+    versions = {match["version"]: None for _, match in named if match}
+    versions.pop(__version__, None)  # this one has made copies as well, and is older
+    newer = f"queuectld {next(iter(versions))}" if versions else "the newer queuectld"
     usable = [copy for copy, match in named if match and int(match["schema"]) <= known]
     if not usable:
         return f"Install {newer} or a later one, or restore a backup that is older"
