@@ -12,10 +12,8 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.errors import AlreadyExistsError
 from queuectl_protocol.units import format_size
 
-NAME = "queuectl-%Y%m%dT%H%M%SZ.db"
-"""Of a copy among others, in UTC, so that their order is that of their names."""
-
-NAMED = re.compile(r"queuectl-\d{8}T\d{6}Z\.db")
+NAMED = re.compile(r"queuectl-\d{8}T\d{6}\.\d{3}Z\.db")
+"""A copy among others: their order is that of their names."""
 
 
 @click.command(cls=Command)
@@ -47,7 +45,7 @@ def backup(
             f"{path} is a directory; name a file in it, or keep several: --keep 7"
         )
     if keep is not None:
-        path = f"{path}/{time.strftime(NAME, time.gmtime())}"
+        path = f"{path}/{_name(time.time())}"
     with connector.connect() as client:
         try:
             made = client.call("backup", {"path": path, "replace": force})
@@ -59,6 +57,12 @@ def backup(
         return
     output.line(f"{made['path']}: {format_size(made['size'])}")
     output.lines(f"{old}: removed" for old in removed)
+
+
+def _name(now: float) -> str:
+    """Return the name of a copy that is made now, by the time in UTC."""
+    second = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    return f"queuectl-{second}.{int(now * 1000) % 1000:03}Z.db"
 
 
 def _remove_old(directory: str, keep: int) -> list[str]:

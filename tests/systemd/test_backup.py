@@ -37,7 +37,7 @@ def test_a_copy_has_the_systems_jobs_and_is_the_daemons_users(
 def test_as_many_copies_are_kept_as_the_unit_says(service: Service) -> None:
     """The newest; what has another name is nobody's business."""
     service.start()
-    old = [f"queuectl-2020010{day}T000000Z.db" for day in range(1, 9)]
+    old = [f"queuectl-2020010{day}T000000.000Z.db" for day in range(1, 9)]
     for name in (*old, "mine.db"):
         service.box.file(f"{COPIES}/{name}").touch()
     copy_now(service)
