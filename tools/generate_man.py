@@ -271,6 +271,7 @@ def _files(*names: str) -> Mapping[str, str]:
         f"`{paths.resolve({}, '~').socket}`",
         "/etc/queuectl/queuectld.toml": "the configuration of the system's service",
         "/run/queuectl/queuectl.sock": "where clients of the system's service connect",
+        "/run/queuectld": "the runtime directory of the system's service",
     }
 
 

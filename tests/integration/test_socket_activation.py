@@ -93,3 +93,21 @@ def test_a_connection_made_before_the_daemon_runs_is_served(
     assert launched.wait(20) == 0
     assert (tmp_path / "a.sock").is_socket()
     assert not (tmp_path / "home" / "queuectl.sock").exists()
+
+
+def test_a_daemon_that_cannot_start_tells_those_who_wait(
+    launched: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """The socket stays systemd's, so that they would wait for the next one for ever."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "queuectld.toml").write_text("max_pages = 1\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(30)
+        client.connect(str(tmp_path / "a.sock"))
+        refused = greeting(client)
+        assert client.recv(1) == b""
+    assert refused["error"]["code"] == "shutting_down"
+    assert refused["error"]["retryable"] is True
+    assert "the daemon cannot start; its log says why" in refused["error"]["message"]
+    assert launched.wait(30) == 2

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from helpers.systemdbox_queue import (
     CONFIG,
     LISTENS,
@@ -29,12 +31,12 @@ def owner(service: Service, path: str) -> str:
     return service.box.ok("stat", "--format=%U:%G %a", path).strip()
 
 
-def as_submitter(service: Service) -> None:
-    """Have the daemon run as root, as its guide says."""
+def use_example(service: Service, name: str) -> None:
+    """Put an example of a drop-in in force, as the guide says."""
     folder = service.box.file(f"/etc/systemd/system/{SERVICE}.d")
     folder.mkdir(exist_ok=True)
-    example = UNITS / f"{SERVICE}.d/submitter.conf.example"
-    shutil.copy(example, folder / "submitter.conf")
+    example = UNITS / f"{SERVICE}.d/{name}.conf.example"
+    shutil.copy(example, folder / f"{name}.conf")
     service.box.systemctl("daemon-reload")
 
 
@@ -43,7 +45,7 @@ def test_the_socket_is_its_groups_whoever_the_daemon_is(service: Service) -> Non
     service.start()
     assert owner(service, LISTENS) == "root:queuectl 660"
     assert owner(service, str(Path(LISTENS).parent)) == "root:root 755"
-    as_submitter(service)
+    use_example(service, "submitter")
     service.restart()
     assert owner(service, LISTENS) == "root:queuectl 660"
     assert owner(service, "/run/queuectld") == "root:root 700"
@@ -75,14 +77,18 @@ def test_a_group_that_the_administrator_names_keeps_the_socket(
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("example", ["", "strict"])
 def test_jobs_survive_the_restart_that_moves_the_daemons_directory(
-    service: Service,
+    service: Service, example: str
 ) -> None:
     """An upgrade from units that had one directory for all: records go along."""
+    if example:
+        use_example(service, example)
     service.drop_in(BEFORE)
     service.start(workers=2)
     gates = [service.waiting_job("early"), service.waiting_job("late")]
     assert owner(service, "/run/queuectl") == "queuectl:queuectl 755"
+    assert service.box.file("/run/queuectl/workers").is_dir()
     service.drop_in("")
     service.restart()
     records = service.box.file("/run/queuectld/workers")
