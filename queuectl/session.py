@@ -195,9 +195,14 @@ class Session:
         self._refresh()
         mailbox = self._wire.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
-        self._wire.queue(data)
-        if not self._wire.flush(deadline(self._timeout)):
-            raise mailbox.expire(request_id)
+        try:
+            self._wire.queue(data)
+            if not self._wire.flush(deadline(self._timeout)):
+                raise mailbox.expire(request_id)
+        except BaseException:
+            # Nobody will take its reply, and while it is open no new connection is made.
+            mailbox.forget(request_id)
+            raise
         return request_id
 
     def _stream(
