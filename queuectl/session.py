@@ -195,14 +195,15 @@ class Session:
         self._refresh()
         mailbox = self._wire.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
+        self._wire.queue(data)
         try:
-            self._wire.queue(data)
-            if not self._wire.flush(deadline(self._timeout)):
-                raise mailbox.expire(request_id)
+            sent = self._wire.flush(deadline(self._timeout))
         except BaseException:
-            # Nobody will take its reply, and while it is open no new connection is made.
+            # Nobody takes its reply, and no new connection is made while it is open.
             mailbox.forget(request_id)
             raise
+        if not sent:
+            raise mailbox.expire(request_id)
         return request_id
 
     def _stream(
