@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from queuectl_protocol.version import __version__
-from queuectld import config, daemon, detach, logs, systemd, unit
+from queuectld import config, daemon, detach, logs, service, systemd
 from queuectld.detach import Outcome
 from queuectld.journal import JournalHandler
 from queuectld.server import unready
@@ -187,8 +187,8 @@ def _environment(*, of_service: bool) -> dict[str, str]:
     }
     own = {name: value for name, value in os.environ.items() if name not in ours}
     try:
-        return own | dict(unit.environment())
-    except unit.UnitError as error:
+        return own | dict(service.environment())
+    except service.ServiceError as error:
         _exit(Outcome(FAILED, str(error)))
 
 

@@ -14,7 +14,7 @@ ASKING_LIMIT = 10.0
 """Seconds for an answer of systemctl: one that has no manager to ask fails at once."""
 
 
-class UnitError(Exception):
+class ServiceError(Exception):
     """There is no such service, or nobody to ask; the message is for a person."""
 
 
@@ -22,11 +22,11 @@ def environment() -> Mapping[str, str]:
     """Return the variables that the unit with its drop-ins sets.
 
     Raises:
-        UnitError: systemd does not know it.
+        ServiceError: systemd does not know it.
     """
     shown = _show("LoadState", "Environment")
     if shown.get("LoadState") != "loaded":
-        raise UnitError(
+        raise ServiceError(
             f"systemd has no {SERVICE}; install it: queuectl systemd install"
         )
     words = shlex.split(shown.get("Environment", ""))
@@ -45,7 +45,7 @@ def _show(*names: str) -> dict[str, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnitError(f"systemctl does not answer: {error}") from None
+        raise ServiceError(f"systemctl does not answer: {error}") from None
     if done.returncode:
-        raise UnitError(done.stderr.strip() or "systemctl has failed")
+        raise ServiceError(done.stderr.strip() or "systemctl has failed")
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
