@@ -70,3 +70,13 @@ def test_the_timer_is_enabled_as_install_says(service: Service) -> None:
         assert service.box.show(TIMER, "NextElapseUSecRealtime") != ""
     finally:
         service.box.systemctl("disable", "--now", TIMER)
+
+
+def test_a_daemon_of_root_has_copies_made_as_well(service: Service) -> None:
+    """They are root's then, in the same directory."""
+    service.drop_in("[Service]\nUser=root\nGroup=root\n")
+    service.start()
+    copy_now(service)
+    (name,) = copies(service)
+    shown = service.box.ok("stat", "--format=%U %a", f"{COPIES}/{name}")
+    assert shown == "root 600\n"

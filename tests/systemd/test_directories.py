@@ -1,5 +1,6 @@
 """Which directories the service has, and whose they are."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -73,6 +74,27 @@ def test_a_group_that_the_administrator_names_keeps_the_socket(
             assert owner(service, LISTENS) == f"root:{STRANGER} 660"
             assert service.ok("list", "--json", user=STRANGER) == "[]"
             box.systemctl("stop", SERVICE, SOCKET)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_group_can_be_changed_while_jobs_run(service: Service) -> None:
+    """A restart of the socket puts it in force, and spares jobs as another does."""
+    service.start(workers=1)
+    gate = service.waiting_job("calm")
+    folder = service.box.file(f"/etc/systemd/system/{SOCKET}.d")
+    folder.mkdir()
+    try:
+        (folder / "group.conf").write_text("[Socket]\nSocketGroup=users\n")
+        service.box.systemctl("daemon-reload")
+        service.box.systemctl("restart", SOCKET)
+        assert owner(service, LISTENS) == "root:users 660"
+        gate.open("0")
+        service.ok("wait", "calm", user="root")
+        (attempt,) = json.loads(service.ok("show", "calm", "--json", user="root"))[
+            "attempts"
+        ]
+        assert (attempt["reason"], attempt["exit_code"]) == ("exit", 0)
     finally:
         shutil.rmtree(folder)
 

@@ -87,3 +87,16 @@ def test_a_name_that_is_known_later_delays_the_start(service: Service) -> None:
     until(lambda: service.state == "active", "it has started")
     service.box.ok("groupdel", "latecomers")
     assert json.loads(service.ok("list", "--json")) == []
+
+
+def test_a_database_of_a_newer_program_is_not_tried_again(service: Service) -> None:
+    """After a downgrade: the journal says what to install or to restore."""
+    service.start()
+    service.box.systemctl("stop", SERVICE)
+    newer = "import sqlite3; c = sqlite3.connect('/var/lib/queuectl/queuectl.db'); "
+    newer += "c.execute('PRAGMA user_version = 99'); c.close()"
+    service.box.ok("/opt/queuectl/bin/python", "-c", newer)
+    assert service.box.run("systemctl", "start", SERVICE).code == 1
+    assert service.state == "failed"
+    assert service.box.show(SERVICE, "NRestarts") == "0"
+    assert "Install the newer queuectld" in service.journal("--priority=err")
