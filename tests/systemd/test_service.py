@@ -1,9 +1,6 @@
 """The system's queue under a real systemd, with the units as they are installed."""
 
 import re
-import shutil
-
-import pytest
 
 from helpers.systemdbox_queue import (
     CONFIG,
@@ -281,42 +278,3 @@ def test_a_client_does_not_wait_for_a_service_that_cannot_start(
     assert service.box.show(SOCKET, "ActiveState") == "active"
     service.box.ok("sed", "-i", "/max_pages/d", CONFIG)
     assert service.ok("list", "--json") == "[]"
-
-
-# -- a user's own queue ---------------------------------------------------------------
-
-
-@pytest.mark.skipif(
-    not any(map(shutil.which, ("dbus-daemon", "dbus-broker"))),
-    reason="needs D-Bus, by which loginctl is told",
-)
-def test_a_user_who_lingers_has_a_queue_without_being_logged_in(
-    service: Service,
-) -> None:
-    """The user's socket starts it; a restart spares its job; all ends with the user."""
-    box = service.box
-    box.ok("loginctl", "enable-linger", MEMBER)
-    uid = box.ok("id", "--user", MEMBER).strip()
-    manager = f"user@{uid}.service"
-    mine = {"XDG_RUNTIME_DIR": f"/run/user/{uid}", "HOME": f"/home/{MEMBER}"}
-
-    def as_member(*argv: str) -> str:
-        return box.ok(*argv, user=MEMBER, **mine)
-
-    until(lambda: box.show(manager, "ActiveState") == "active", "the user's systemd")
-    as_member("systemctl", "--user", "start", SOCKET)
-    assert as_member("queuectl", "run", "id --user") == f"{uid}\n"
-    assert as_member("systemctl", "--user", "is-active", SERVICE) == "active\n"
-    group = as_member("queuectl", "run", "cat /proc/self/cgroup")
-    assert f"/user@{uid}.service/app.slice/{SERVICE}/job-" in group
-    gate = service.gate("mine")
-    as_member("queuectl", "enqueue", "--id", "mine", f"read line <{gate.path}; echo on")
-    gate.reached()
-    as_member("systemctl", "--user", "restart", SERVICE)
-    gate.open()
-    as_member("queuectl", "wait", "mine")
-    assert as_member("queuectl", "logs", "mine", "--attempt", "1") == "on\n"
-    assert box.processes(SERVICE) != []
-    box.ok("loginctl", "disable-linger", MEMBER)
-    until(lambda: box.show(manager, "ActiveState") == "inactive", "it has ended")
-    assert (box.processes(SERVICE), box.processes(manager)) == ([], [])
