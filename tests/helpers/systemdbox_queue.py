@@ -115,11 +115,8 @@ def a_computer_with_programs(*versions: str) -> Iterator[Box]:
 def an_installation() -> Iterator[Boxing]:
     """Make a box with queuectl in it, to be booted; ``admit`` is for its first boot."""
     with _a_box_with_python() as (boxing, base):
-        _install_program(boxing.layer, base, _VENV)
-        for package in ("queuectl", "queuectld"):
-            boxing.layer.link(f"/usr/local/bin/{package}", f"{_VENV}/bin/{package}")
+        install_command(boxing.layer, base)
         _install_units(boxing.layer)
-        boxing.layer.write(_HANGING_PROGRAM, HANGING)
         yield boxing
 
 
@@ -130,8 +127,6 @@ def _a_box_with_python() -> Iterator[tuple[Boxing, str]]:
     # its own, which the copy of / does not have.
     borrowed = base != "/usr"
     with a_box(*([(base, _PYTHON)] if borrowed else [])) as boxing:
-        if borrowed and sysconfig.get_config_var("Py_ENABLE_SHARED"):
-            _link_library(boxing.layer)
         yield boxing, _PYTHON if borrowed else base
 
 
@@ -140,6 +135,14 @@ def admit(box: Box) -> None:
     box.ok("systemd-sysusers")
     box.ok("useradd", "--create-home", "--groups=queuectl", MEMBER)
     box.ok("useradd", "--create-home", STRANGER)
+
+
+def install_command(layer: Layer, base: str) -> None:
+    """Install one version, in the path of everybody, and the one that hangs."""
+    _install_program(layer, base, _VENV)
+    for package in ("queuectl", "queuectld"):
+        layer.link(f"/usr/local/bin/{package}", f"{_VENV}/bin/{package}")
+    layer.write(_HANGING_PROGRAM, HANGING)
 
 
 def _install_program(layer: Layer, base: str, venv: str) -> None:
@@ -157,7 +160,10 @@ def _install_program(layer: Layer, base: str, venv: str) -> None:
         program = f"{venv}/bin/{package}"
         text = _SCRIPT.format(python=f"{venv}/bin/python", package=package)
         layer.write(program, text, 0o755)
+    # As the wheel has them: for ``queuectl systemd install``.
     layer.copy(UNITS, f"{site}/queuectl/systemd")
+    if base == _PYTHON and sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        _link_library(layer)
 
 
 def _link_library(layer: Layer) -> None:
@@ -168,7 +174,8 @@ def _link_library(layer: Layer) -> None:
     """
     library = sysconfig.get_config_var("INSTSONAME")
     folder = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "")
-    layer.link(f"{folder}/{library}", f"{_PYTHON}/lib/{library}")
+    if not (layer.root / str(folder / library).lstrip("/")).is_symlink():
+        layer.link(f"{folder}/{library}", f"{_PYTHON}/lib/{library}")
 
 
 def _installed(distribution: str) -> Iterator[tuple[str, Path]]:
