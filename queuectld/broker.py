@@ -460,11 +460,12 @@ class Broker:
 
         def work(tx: Transaction) -> tuple[Finished, Job | None]:
             job = units.finish(tx, seq, end, now=now, random=random, claimed=as_claimed)
-            # A lease that is not the current one is over. If the try before this one
-            # was committed and could not say so, nobody has been told of that.
-            standing = job or tx.job_by_seq(seq)
-            if end.lease in self._unsure and units.recorded(tx, seq, end.lease):
-                job = standing
+            standing = job
+            if job is None and end.lease in self._unsure:
+                # The try before this one was committed and could not say so: whoever
+                # waits for it has not been told.
+                standing = tx.job_by_seq(seq)
+                job = standing if units.recorded(tx, seq, end.lease) else None
             claimed = [] if next_for is None else self._claim(tx, [next_for], now)
             return Finished(job, claimed[0] if claimed else None), standing
 
