@@ -39,7 +39,16 @@ ENVIRONMENTS_CACHED = 64
 BYTES_OF_A_JOB = 10_000
 """Of commands and directories, that are as long to write as a small job is."""
 
-__all__ = ["Broker", "Enqueued", "Finished", "IfExists", "JobView", "Look"]
+__all__ = [
+    "Broker",
+    "Enqueued",
+    "Event",
+    "Finished",
+    "IfExists",
+    "JobView",
+    "Look",
+    "Outcome",
+]
 
 
 Outcome = Job | QueueError
@@ -358,11 +367,11 @@ class Broker:
         )
 
     async def deletable(
-        self, ids: Sequence[str], submitter: int | None
+        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
     ) -> list[JobView | QueueError]:
         """Return jobs that may be forgotten, without texts, or why they may not."""
         return await self._store.read(
-            lambda reader: units.find_deletable(reader, ids, submitter)
+            lambda reader: units.find_deletable(reader, ids, if_state, submitter)
         )
 
     async def delete(self, jobs: Sequence[Job]) -> list[Job]:

@@ -57,7 +57,11 @@ class Housekeeping:
         return pruned
 
     async def delete(
-        self, ids: Sequence[str], submitter: int | None = None
+        self,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
     ) -> list[Job | QueueError]:
         """Forget jobs that are over, each by itself; return each, or why it stays.
 
@@ -65,16 +69,17 @@ class Housekeeping:
         """
         done: list[Job | QueueError] = []
         for begin in range(0, len(ids), PRUNED_AT_ONCE):
-            done += await self._delete(ids[begin : begin + PRUNED_AT_ONCE], submitter)
+            step = ids[begin : begin + PRUNED_AT_ONCE]
+            done += await self._delete(step, if_state, submitter)
         return done
 
     async def _delete(
-        self, ids: Sequence[str], submitter: int | None
+        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
     ) -> list[Job | QueueError]:
         """Forget a step's jobs; one that changes just then is looked at again."""
         done: dict[str, Job | QueueError] = {}
         while left := [job_id for job_id in ids if job_id not in done]:
-            found = await self._broker.deletable(left, submitter)
+            found = await self._broker.deletable(left, if_state, submitter)
             views = [view for view in found if isinstance(view, JobView)]
             await asyncio.to_thread(self._remove_output, views)
             gone = await self._broker.delete([view.job for view in views])

@@ -14,11 +14,9 @@ from typing import Any
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld import logs
 from queuectld.attempts import Attempts
-from queuectld.broker import Broker
+from queuectld.broker import Broker, Event, Outcome
 from queuectld.clock import Clock
-from queuectld.core.errors import QueueError
 from queuectld.core.job import AttemptEnd, Job
-from queuectld.core.lifecycle import Event
 from queuectld.housekeeping import Housekeeping
 from queuectld.recovery import Recovery
 from queuectld.staffing import Staff
@@ -174,7 +172,7 @@ class Scheduler:
         if_state: JobState | None = None,
         *,
         submitter: int | None = None,
-    ) -> list[Job | QueueError]:
+    ) -> list[Outcome]:
         """Cancel jobs, and begin to end the processes of those that run.
 
         Takes and returns as ``Broker.change``; ``Broker.end_of`` waits.

@@ -263,7 +263,10 @@ def _change(tx: Transaction, event: Event, job: Job, now: int) -> Job:
 
 
 def find_deletable(
-    reader: Reader, ids: Sequence[str], submitter: int | None
+    reader: Reader,
+    ids: Sequence[str],
+    if_state: JobState | None,
+    submitter: int | None,
 ) -> list[JobView | QueueError]:
     """Return the jobs that may be forgotten, with their attempts, or why they may not.
 
@@ -272,7 +275,7 @@ def find_deletable(
     found: list[JobView | QueueError] = []
     for job_id in ids:
         try:
-            job = find(reader, job_id, submitter=submitter)
+            job = find(reader, job_id, if_state, submitter)
             lifecycle.check_deletable(job)
         except QueueError as error:
             found.append(error)

@@ -11,10 +11,9 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_CHANGES
 from queuectl_protocol.vocabulary import JobState, Role
-from queuectld.broker import Outcome
+from queuectld.broker import Event, Outcome
 from queuectld.core.errors import JobNotFoundError, QueueError
 from queuectld.core.job import Job, with_texts, without_texts
-from queuectld.core.lifecycle import Event
 from queuectld.server import params, wire
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
@@ -43,9 +42,9 @@ async def start(call: Call, *, id: str, if_state: JobState | None) -> Result:
     return await _told(call, await _change(call, Event.START, [id], if_state))
 
 
-async def delete(call: Call, *, id: str) -> Result:
+async def delete(call: Call, *, id: str, if_state: JobState | None) -> Result:
     """Forget one job."""
-    (outcome,) = await _delete(call, [id])
+    (outcome,) = await _delete(call, [id], if_state)
     if isinstance(outcome, QueueError):
         raise outcome
     return {"job": wire.brief(outcome)}
@@ -72,9 +71,11 @@ async def start_many(
     return _each(ids, await _change(call, Event.START, ids, if_state))
 
 
-async def delete_many(call: Call, *, ids: Sequence[str]) -> Result:
+async def delete_many(
+    call: Call, *, ids: Sequence[str], if_state: JobState | None
+) -> Result:
     """Forget jobs."""
-    return _each(ids, await _delete(call, ids))
+    return _each(ids, await _delete(call, ids, if_state))
 
 
 async def _change(
@@ -85,9 +86,11 @@ async def _change(
     )
 
 
-async def _delete(call: Call, ids: Sequence[str]) -> list[Outcome]:
+async def _delete(
+    call: Call, ids: Sequence[str], if_state: JobState | None
+) -> list[Outcome]:
     housekeeping = call.context.scheduler.housekeeping
-    return await housekeeping.delete(ids, call.peer.confined_to)
+    return await housekeeping.delete(ids, if_state, submitter=call.peer.confined_to)
 
 
 async def _cancel(
@@ -226,7 +229,7 @@ METHODS = (
         handler=delete,
         role=Role.SUBMIT,
         audit=("id",),
-        params=(_ID,),
+        params=(_ID, _IF_STATE),
         result="{job: BRIEF}",
         errors=_REFUSALS,
     ),
@@ -237,7 +240,7 @@ METHODS = (
         handler=delete_many,
         role=Role.SUBMIT,
         audit=("ids",),
-        params=(_IDS,),
+        params=(_IDS, _IF_STATE),
         result=_MANY,
         errors=_STORAGE,
     ),
