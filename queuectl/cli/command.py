@@ -23,7 +23,6 @@ OTHER_NAMES = {
     "follow": "logs --follow",
     "tail": "logs --tail",
     "clean": "prune",
-    "start": "daemon start",
     "stop": "daemon stop",
     "workers": "worker list",
     "settings": "config list",

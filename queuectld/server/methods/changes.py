@@ -11,8 +11,13 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_CHANGES
 from queuectl_protocol.vocabulary import JobState, Role
+from queuectld import logs
 from queuectld.broker import Event, Outcome
-from queuectld.core.errors import JobNotFoundError, QueueError
+from queuectld.core.errors import (
+    JobNotFoundError,
+    JobNotYoursError,
+    QueueError,
+)
 from queuectld.core.job import Job, with_texts, without_texts
 from queuectld.server import params, wire
 from queuectld.server.call import Call
@@ -22,6 +27,9 @@ from queuectld.server.method import Method, Result
 HEAVY = 16 * 1024
 """Bytes of a reply over which it is one at a time for each connection: a thousand
 requests of 50 bytes must not make replies of 2 GB."""
+
+
+_log = logs.get("server")
 
 
 async def cancel(
@@ -54,28 +62,34 @@ async def cancel_many(
     call: Call, *, ids: Sequence[str], if_state: JobState | None, wait: bool
 ) -> Result:
     """Cancel jobs."""
-    return _each(ids, await _cancel(call, ids, if_state, wait=wait))
+    return _each(
+        call, "cancel_many", ids, await _cancel(call, ids, if_state, wait=wait)
+    )
 
 
 async def retry_many(
     call: Call, *, ids: Sequence[str], if_state: JobState | None
 ) -> Result:
     """Queue jobs again."""
-    return _each(ids, await _change(call, Event.RETRY, ids, if_state))
+    return _each(
+        call, "retry_many", ids, await _change(call, Event.RETRY, ids, if_state)
+    )
 
 
 async def start_many(
     call: Call, *, ids: Sequence[str], if_state: JobState | None
 ) -> Result:
     """Make jobs due."""
-    return _each(ids, await _change(call, Event.START, ids, if_state))
+    return _each(
+        call, "start_many", ids, await _change(call, Event.START, ids, if_state)
+    )
 
 
 async def delete_many(
     call: Call, *, ids: Sequence[str], if_state: JobState | None
 ) -> Result:
     """Forget jobs."""
-    return _each(ids, await _delete(call, ids, if_state))
+    return _each(call, "delete_many", ids, await _delete(call, ids, if_state))
 
 
 async def _change(
@@ -132,7 +146,14 @@ async def _told(call: Call, outcomes: list[Outcome]) -> Result:
         return {"job": wire.job(with_texts(job, whole))}
 
 
-def _each(ids: Sequence[str], outcomes: Sequence[Outcome]) -> Result:
+def _each(
+    call: Call, method: str, ids: Sequence[str], outcomes: Sequence[Outcome]
+) -> Result:
+    denied = [each for each in outcomes if isinstance(each, JobNotYoursError)]
+    if denied:
+        who = {"uid": call.peer.uid, "pid": call.peer.pid, "role": call.peer.role}
+        why = str(denied[0])
+        _log.warning("request_denied", method=method, **who, why=why, count=len(denied))
     results = [_result(*each) for each in zip(ids, outcomes, strict=True)]
     return {"results": results}
 
