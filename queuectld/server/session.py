@@ -123,6 +123,8 @@ class Session(asyncio.Protocol):
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()
+        for task in self._peer.waiting:
+            task.cancel()
         # The others are carried out: they need not wait for a reader any more.
         self._outbox.resume()
         self._leave_if_over()
