@@ -376,14 +376,30 @@ class Broker:
         return assignments
 
     async def finish(
-        self, seq: int, end: AttemptEnd, *, next_for: int | None = None
+        self,
+        seq: int,
+        end: AttemptEnd,
+        *,
+        next_for: int | None = None,
+        asked: bool = True,
     ) -> Finished:
-        """Record how an attempt ended; claim the next job for ``next_for`` with it."""
+        """Record how an attempt ended; claim the next job for ``next_for`` with it.
+
+        Interruptions that nobody ``asked`` for do not stay uncounted for ever.
+        """
         now, random = self._clock.wall(), self._random()
         as_claimed = self._claimed.pop(end.lease, None)
 
         def work(tx: Transaction) -> Finished:
-            job = units.finish(tx, seq, end, now=now, random=random, claimed=as_claimed)
+            job = units.finish(
+                tx,
+                seq,
+                end,
+                now=now,
+                random=random,
+                claimed=as_claimed,
+                asked=asked,
+            )
             claimed = [] if next_for is None else self._claim(tx, [next_for], now)
             return Finished(job, claimed[0] if claimed else None)
 

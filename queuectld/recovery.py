@@ -117,7 +117,7 @@ class Recovery:
         run, record = unsettled.run, unsettled.record
         leader = strangers.leader(run.lease, record)
         end = await asyncio.to_thread(self._end_of, run, leader)
-        await self._broker.finish(run.seq, end)
+        await self._broker.finish(run.seq, end, asked=run.asked)
         await asyncio.to_thread(self._clear, run)
         _events.info("attempt_settled", **run.about(), reason=end.reason)
 

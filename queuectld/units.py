@@ -261,6 +261,7 @@ def finish(
     now: int,
     random: float,
     claimed: Job | None = None,
+    asked: bool = True,
 ) -> Job | None:
     """Record the end of an attempt; None when its lease is not the current one.
 
@@ -272,28 +273,37 @@ def finish(
         random: from 0 up to 1, for the jitter of a retry.
         claimed: the job as it was claimed for this attempt, which saves reading it as
             long as nobody cancelled it meanwhile.
+        asked: whether somebody had asked for an interruption.
     """
     # A lease of another job is no lease of this one.
     if claimed is not None and claimed.seq == seq:
-        done = _finish(tx, claimed, end, now, random)
+        done = _finish(tx, claimed, end, now, random, asked=asked)
         if done is not None:
             return done
     job = tx.job_by_seq(seq)
     if job is None or job.lease != end.lease:
         return None
-    return _finish(tx, job, end, now, random)
+    return _finish(tx, job, end, now, random, asked=asked)
 
 
 def _finish(
-    tx: Transaction, job: Job, end: AttemptEnd, now: int, random: float
+    tx: Transaction,
+    job: Job,
+    end: AttemptEnd,
+    now: int,
+    random: float,
+    *,
+    asked: bool,
 ) -> Job | None:
     if end.started_at is None:
         end = end._replace(started_at=job.started_at)
-    finished = lifecycle.finish(job, end, now=now, random=random)
+    event = lifecycle.event_of(job, end, asked=asked)
+    end = lifecycle.on_record(job, end, asked=asked)
+    finished = lifecycle.finish(job, end, now=now, random=random, asked=asked)
     if not tx.update(job, finished):
         return None
     tx.insert_attempt(job, end)
-    tx.measure(_measures(end, finished, now))
+    tx.measure(_measures(event, end, finished, now))
     return finished
 
 
@@ -305,10 +315,11 @@ _COUNTED = {
 }
 
 
-def _measures(end: AttemptEnd, job: Job, now: int) -> Iterator[Measure]:
+def _measures(
+    event: lifecycle.Event, end: AttemptEnd, job: Job, now: int
+) -> Iterator[Measure]:
     if job.state in _COUNTED:
         yield Measure(_COUNTED[job.state], now)
-    event = lifecycle.event_of(end)
     if event in {lifecycle.Event.FAIL, lifecycle.Event.LOSE}:
         yield Measure("failed", now)
     if end.reason is Reason.LOST:

@@ -62,7 +62,8 @@ class Job(NamedTuple):
         env_key: which stored environment it runs with; None for a minimal one.
         attempts: retry budget used: runs that count, since the last manual retry.
         runs: runs ever started; numbers the attempts and is never reset.
-        losses: attempts lost in a row (``lifecycle`` retries the first at once).
+        losses: runs in a row that were lost, or interrupted with nobody having asked
+            for it (``lifecycle`` retries the first loss at once).
         lease: fencing token of the running attempt; None when none runs.
         worker: number of the worker that runs it, or ran it last.
         cancel_requested: it was cancelled while running; its end will say so.

@@ -32,6 +32,9 @@ BOB = User(20103, gid=20103, groups=(20103,))
 CAROL = User(20104, gid=20104, groups=(20104,))
 NAMES = {ALICE.uid: "alice", BOB.uid: "bob", CAROL.uid: "carol"}
 
+WORKERS = 2
+"""Of each machine."""
+
 TOOLS = ("mount", "nsenter", "setpriv", "unshare")
 
 ROLES = """
@@ -183,7 +186,7 @@ def a_machine() -> Iterator[Machine]:
                 started = a_daemon("--config", str(folder / "queuectld.toml"))
                 served = running.enter_context(started)
             loosen(served)
-            served.call("workers.start", count=2)
+            served.call("workers.start", count=WORKERS)
             yield Machine(served, folder)
 
 
