@@ -19,6 +19,9 @@ class Follower:
         run: follow this attempt alone; None: the last one, and those after it.
         tail: begin with so many lines of what is there; None: with all of it.
         streams: which of stdout and stderr.
+
+    Attributes:
+        gone: by run and stream, how much was written that the daemon has no more.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Follower:
         self._tail = tail
         self._streams = list(streams)
         self._seen: dict[tuple[int, str], int] = {}
+        self.gone: dict[tuple[int, str], int] = {}
 
     def follow(self, connector: Connector) -> dict[str, Any]:
         """Return the job at the end of what was to be followed."""
@@ -62,6 +66,8 @@ class Follower:
             for event in events:
                 if event["type"] == "data":
                     self._take(event["run"], event["stream"], event)
+                elif event["type"] == "gone":
+                    self.gone[event["run"], event["stream"]] = event["size"]
         assert events.result is not None
         job: dict[str, Any] = events.result["job"]
         return job

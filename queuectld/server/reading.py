@@ -1,7 +1,7 @@
 """Reads what runs wrote: pieces of a file, and where its last lines begin.
 
 A file that is not there reads as an empty one: empty ones are removed or passed on to
-another run, and those of pruned jobs are removed as well.
+another run. Whether there was more is on record, and is for who asked to compare.
 """
 
 import errno
@@ -104,6 +104,11 @@ def is_at(fd: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(fd))
+
+
+def is_gone(path: str, written: int) -> bool:
+    """Whether a run wrote something, and nothing is there of its file."""
+    return written > 0 and not os.path.lexists(path)  # noqa: PTH110 - not through links
 
 
 def tail_start(path: str, lines: int) -> int:
