@@ -47,8 +47,8 @@ _MESSAGES = {
 
 
 _COPIED = (
-    "it ran when the copy was made that this queue was restored from, at {}; what became "
-    "of it after that is not known"
+    "it ran when the copy was made that this queue was restored from, at {}; what "
+    "became of it after that is not known"
 )
 
 

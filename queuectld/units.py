@@ -19,11 +19,13 @@ from queuectld.core.errors import (
     JobNotFoundError,
     JobNotYoursError,
     JobStateError,
+    JobTakenError,
     QueueFullError,
 )
 from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Settings, Value
+from queuectld.core.submission import IDENTITY
 from queuectld.store.api import Histogram, Measure, Reader, Transaction
 
 CHUNK = 1000
@@ -122,7 +124,8 @@ def enqueue(
         there = None if submission.id is None else tx.job(submission.id)
         if there is not None:
             if if_exists is IfExists.ERROR:
-                raise JobExistsError(there.id, index)
+                anothers = _is_anothers(there, submission)
+                raise JobExistsError(there.id, index, anothers=anothers)
             _check_same(there, submission, index)
             done.append(Enqueued(there, created=False))
             continue
@@ -134,21 +137,25 @@ def enqueue(
     return done
 
 
-_IDENTITY = (
-    "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
-    "backoff_max", "backoff_jitter", "output_limit", "label", *Limits._fields,
-)  # fmt: skip
-"""What must be the same for two submissions with one id to be one job. What a client
-inherits from where it happens to run (cwd, umask, environment) and when (run_at) is
-not among them: a retry of a lost request may come from elsewhere, and later."""
-
-
 def _check_same(job: Job, submission: Submission, index: int) -> None:
-    for field in _IDENTITY:
+    # First, so that nobody learns by it what another user's job is like.
+    if _is_anothers(job, submission):
+        raise JobTakenError(job.id, index)
+    for field in IDENTITY:
         asked = getattr(submission, field)
         there = job.limits if field in Limits._fields else job
         if asked is not None and asked != getattr(there, field):
             raise JobConflictError(job.id, field, index)
+
+
+def _is_anothers(job: Job, submission: Submission) -> bool:
+    """Whether it runs as somebody else than this submission would.
+
+    Who runs as the submitter has groups. Where all jobs run as the daemon, it is the
+    same job whoever asks for it.
+    """
+    as_submitter = job.groups is not None or submission.groups is not None
+    return as_submitter and job.submitter != submission.submitter
 
 
 def _check_enforceable(

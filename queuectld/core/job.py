@@ -14,7 +14,7 @@ Command = str | tuple[str, ...]
 
 
 class Submission(NamedTuple):
-    """A job as somebody asked for it: None is "not said", the settings decide.
+    """A job as somebody asked for it: None is "not said", and ``lifecycle`` decides.
 
     Attributes:
         id: the id the submitter wants, never digits alone; None for a generated one.
@@ -28,7 +28,7 @@ class Submission(NamedTuple):
     command: Command
     id: str | None = None
     queue: str = "default"
-    priority: int = 0
+    priority: int | None = None
     max_retries: int | None = None
     timeout: float | None = None
     backoff_base: float | None = None

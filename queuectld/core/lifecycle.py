@@ -95,8 +95,8 @@ begins the row anew; what is left are signals from elsewhere, and a job that sen
 worker one must not run for ever."""
 
 _TOO_OFTEN = (
-    f"interrupted more than {INTERRUPTIONS} times in a row, and nobody had asked for it: "
-    "counted as an attempt"
+    f"interrupted more than {INTERRUPTIONS} times in a row, and nobody had asked for "
+    "it: counted as an attempt"
 )
 
 _FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
@@ -137,7 +137,7 @@ def enqueue(
         env_key=env_key,
         label=submission.label,
         submitter=submission.submitter,
-        priority=submission.priority,
+        priority=_or(submission.priority, 0),
         max_retries=_or(submission.max_retries, settings.max_retries),
         timeout=_or(submission.timeout, settings.timeout),
         backoff_base=_or(submission.backoff_base, settings.backoff_base),

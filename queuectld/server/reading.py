@@ -108,7 +108,7 @@ def is_at(fd: int, path: str) -> bool:
 
 def is_gone(path: str, written: int) -> bool:
     """Whether a run wrote something, and nothing is there of its file."""
-    return written > 0 and not os.path.lexists(path)  # noqa: PTH110 - not through links
+    return written > 0 and not os.path.lexists(path)
 
 
 def tail_start(path: str, lines: int) -> int:

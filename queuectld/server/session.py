@@ -294,7 +294,9 @@ class Session(asyncio.Protocol):
         elif code is ErrorCode.FORBIDDEN:
             whose = {"job_id": data["id"]} if data and "id" in data else {}
             who = self._who()
-            _log.warning("request_denied", method=method, **who, **whose, why=str(error))
+            _log.warning(
+                "request_denied", method=method, **who, **whose, why=str(error)
+            )
         self._outbox.refuse(request_id, error)
 
     def _who(self) -> dict[str, object]:

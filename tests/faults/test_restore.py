@@ -67,7 +67,7 @@ def test_a_restored_copy_goes_on_where_it_was_made(home: Home) -> None:
 
 
 def test_a_restored_copy_tells_what_it_knows_of_what_ran(home: Home) -> None:
-    """That it ran, since when, and until when that is known; not that it never began."""
+    """That it ran, since when, and until when that is known; not that it never did."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ask("workers.start", count=2)
     once = home.enqueue("echo >began; read _ <gate", max_retries=0)

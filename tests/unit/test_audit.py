@@ -35,5 +35,6 @@ def test_many_jobs_are_in_as_many_records_as_it_takes() -> None:
 def test_no_record_has_a_field_of_its_own_for_a_job(method: Any) -> None:
     """Every parameter that names jobs is one that is told as such."""
     arguments = {name: name for name in method.audit}
-    fields = {field for told in audit.records(method.audit, arguments) for field in told}
+    records = audit.records(method.audit, arguments)
+    fields = {field for told in records for field in told}
     assert not fields & {"id", "ids", "job", "jobs"}

@@ -25,7 +25,6 @@ from queuectld.store.api import (
 )
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite import queries
-
 from queuectld.store.sqlite.reader import SqliteReader
 
 T = TypeVar("T")
