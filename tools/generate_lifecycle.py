@@ -41,8 +41,8 @@ EVENTS = {
     "its worker SIGTERM must not run for ever.",
     Event.INTERRUPT: "The run was ended from outside, or never started. It does not "
     "count: `attempts` goes back by one, and the job is due at once. One that somebody "
-    "asked for, by stopping workers, the daemon or the service, begins the row of losses "
-    "anew.",
+    "asked for, by stopping workers, the daemon or the service, begins the row of "
+    "losses anew.",
     Event.CANCEL: "A waiting job is over at once. A running one is marked "
     "(`cancel_requested`), then its processes are ended: whatever end is reported "
     "after the mark, a success or a crash included, leads to `cancelled`.",

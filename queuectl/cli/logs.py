@@ -52,7 +52,8 @@ def logs(
     """Write a job's output.
 
     Its stdout goes to stdout, its stderr to stderr, with nothing added. The two are
-    files of their own, so the order between them is not kept.
+    files of their own, so the order between them is not kept. If something that
+    was written is gone, what is left is written, and the status is 1.
 
     $ queuectl logs 12                    all that the last attempt has written
     $ queuectl logs 12 --attempt 1        what the first one wrote
@@ -63,10 +64,7 @@ def logs(
     if follow:
         follower = Follower(job_id, write, run=attempt, tail=tail, streams=streams)
         follower.follow(connector)
-        _say_gone(
-            f"the {name} of attempt {run} of job {job_id} is gone: it had {size} bytes"
-            for (run, name), size in follower.gone.items()
-        )
+        _say_gone(follower.missing)
         return
     with connector.connect() as client:
         run = attempt or _last_run(client, job_id)

@@ -302,6 +302,24 @@ def test_an_id_that_another_user_took_tells_nothing_of_his_job(
             )
 
 
+def test_of_two_who_ask_for_one_id_at_once_one_has_it(world: World) -> None:
+    """Whoever was first; the other is told so, or has the same job where it is one."""
+    for number in range(20):
+        asked = {"id": f"raced-{world.mode}-{number}", "command": "true"}
+        with world.connected("owner") as owner, world.connected("other") as other:
+            sent = [
+                (client, client.send("enqueue", job=asked, if_exists="return"))
+                for client in (owner, other)
+            ]
+            ends = [client.end(request) for client, request in sent]
+        created = [
+            end for end in ends if isinstance(end, Reply) and end.result["created"]
+        ]
+        refused = [end.code for end in ends if isinstance(end, Failure)]
+        assert len(created) == 1
+        assert refused == (["conflict"] if world.mode == "submitter" else [])
+
+
 def test_everybody_gets_his_own_job_back(world: World) -> None:
     """With an id of his own, as often as he asks."""
     for who in ("owner", "other", "operator"):
