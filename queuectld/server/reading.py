@@ -107,8 +107,16 @@ def is_at(fd: int, path: str) -> bool:
 
 
 def is_gone(path: str, written: int) -> bool:
-    """Whether a run wrote something, and nothing is there of its file."""
-    return written > 0 and not os.path.lexists(path)
+    """Whether a run that has ended wrote something, of which nothing is there.
+
+    Output is not synced: a power cut may leave a file without its content, too.
+    """
+    if not written:
+        return False
+    try:
+        return os.lstat(path).st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def tail_start(path: str, lines: int) -> int:

@@ -1,7 +1,8 @@
 """What jobs write, read and followed over the socket of a real daemon."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,14 @@ def test_a_finished_job_is_followed_to_its_end(client: RawClient) -> None:
     assert _job(end)["state"] == "completed"
 
 
+@pytest.mark.parametrize("lose", [Path.unlink, partial(os.truncate, length=0)])
 def test_output_that_is_gone_is_not_taken_for_none(
-    daemon: Daemon, client: RawClient
+    daemon: Daemon, client: RawClient, lose: Callable[[Path], object]
 ) -> None:
     """Reading it fails, following tells it; a stream that is there is told as ever."""
     job_id = _finished(client, "echo out; echo err >&2")
     (file,) = (daemon.home / "output").glob(f"*/{job_id}.1.*.out")
-    file.unlink()
+    lose(file)
     failure = client.refused("logs.read", id=job_id, stream="stdout")
     assert failure.code == ErrorCode.NOT_FOUND
     assert failure.data == {"id": job_id, "run": 1, "stream": "stdout"}
