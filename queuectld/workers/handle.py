@@ -39,6 +39,11 @@ class Run:
     verdict: Reason | None = None
     reported: bool = False
 
+    @property
+    def asked(self) -> bool:
+        """Whether the daemon was asked to end it, and so expects that."""
+        return self.verdict is not None
+
     def about(self) -> dict[str, int | str]:
         """Return what the log says of it, under the names of ``jobevents``."""
         return {
