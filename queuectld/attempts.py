@@ -127,7 +127,7 @@ class Attempts:
             _events.warning("result_refused", worker=worker.number, lease=end.lease)
             return
         run.reported = True
-        if end.reason is Reason.INTERRUPTED and not run.asked:
+        if end.reason is Reason.INTERRUPTED and run.verdict is None:
             # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
             worker.stopping = True
         self._begin(run.lease, self._finish(worker, run, end))
@@ -189,7 +189,9 @@ class Attempts:
     async def _finish_and_claim(
         self, run: Run, end: AttemptEnd, number: int | None
     ) -> Finished:
-        finish = partial(self._broker.finish, run.seq, end, asked=run.asked)
+        # Whoever ends the service may have signalled the workers, too.
+        asked = run.asked or self._staff.draining
+        finish = partial(self._broker.finish, run.seq, end, asked=asked)
         if number is None or self.in_doubt:
             return await finish()
         self._claims += 1

@@ -89,6 +89,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         OutputGoneError: ErrorCode.NOT_FOUND,
         core.JobExistsError: ErrorCode.ALREADY_EXISTS,
         core.JobConflictError: ErrorCode.CONFLICT,
+        core.JobTakenError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
         core.JobNotYoursError: ErrorCode.FORBIDDEN,

@@ -41,8 +41,8 @@ class Run:
 
     @property
     def asked(self) -> bool:
-        """Whether the daemon was asked to end it, and so expects that."""
-        return self.verdict is not None
+        """Whether somebody wanted it to end: an operator, or who cancelled the job."""
+        return self.verdict in {Reason.INTERRUPTED, Reason.CANCELLED}
 
     def about(self) -> dict[str, int | str]:
         """Return what the log says of it, under the names of ``jobevents``."""
