@@ -16,9 +16,9 @@ from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
 _CPU_SHARE = 0.7
-"""Share of a limit of processor time that a process it ended has used. The kernel counts
-whole ticks against the limit and tells exact times afterwards: 0.80 to 1.01 of it was
-measured on a busy machine."""
+"""Share of a limit of processor time that a process it ended has used. The kernel
+counts whole ticks against the limit and tells exact times afterwards: 0.80 to 1.01 of
+it was measured on a busy machine."""
 
 MAX_MESSAGE = 1000
 """Characters of a message: enough for any sentence of ours and most paths."""
