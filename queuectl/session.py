@@ -5,7 +5,7 @@ Knows no method of the protocol by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -151,6 +151,20 @@ class Session:
             part = self.perform(following)
             yield from part.items
             following = part.following
+
+    def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
+        """Carry out calls side by side; return the items of all, in order.
+
+        All are sent before the first is waited for. Raises as ``call``; the others are
+        carried out all the same.
+        """
+        under_way = [(call, self.send(call.method, call.params)) for call in asked]
+        try:
+            results = [call.read(self.receive(request)) for call, request in under_way]
+        finally:
+            for _, request in under_way:
+                self.forget(request)
+        return tuple(item for result in results for item in result)
 
     def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
         """Carry out a call that events answer."""
