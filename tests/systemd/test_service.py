@@ -200,7 +200,7 @@ def test_a_daemon_that_does_not_stop_in_time_is_killed_with_its_jobs(
     service: Service,
 ) -> None:
     """ExecStopPost= ends what a daemon leaves that was killed by the stop timeout."""
-    service.prepare_to_hang("TimeoutStopSec=1")
+    service.prepare_to_hang("TimeoutStopSec=5")
     service.start(workers=1)
     service.waiting_job("left")
     service.hang()
