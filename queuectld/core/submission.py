@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.limits import (
+    MAX_ARGV,
+    MAX_COMMAND,
+    MAX_ENV,
+    MAX_ID,
+    MAX_LABEL,
+    MAX_PATH,
+)
 from queuectl_protocol.rlimits import INFINITY, MAX_RLIMIT, RLIMITS
 from queuectl_protocol.units import parse_time
-from queuectld.core import settings
+from queuectld.core import numbers, settings, unixtext
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
 from queuectld.core.job import Command, Submission
-
-MAX_ENV = 2 * 1024 * 1024
-"""Bytes of names and values of one environment: more than exec takes by default."""
-
-MAX_CWD = 4096
-"""Bytes: the kernel's PATH_MAX."""
 
 PRIORITY_RANGE = 1_000_000
 """Priorities go from minus this to plus this."""
@@ -49,7 +50,7 @@ class Field:
     """A field that a submitter may give.
 
     Attributes:
-        type: for ``describe``.
+        type: for people and ``describe``, as of a ``Param`` of the server.
         read: returns the checked value, or raises ValueError that completes
             "<field> ...".
     """
@@ -106,7 +107,7 @@ def check(fields: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in fields.items():
         if name not in FIELDS:
-            raise InvalidJobError(str(name), _unknown(name))
+            raise InvalidJobError(unixtext.read(name) or "", _unknown(name))
         if value is None and name != "command":
             continue
         values[name] = _read(name, value)
@@ -123,9 +124,17 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _unknown(name: object) -> str:
+    if not isinstance(name, str):
+        return "a field's name is a string"
     if name in _DAEMON_SETS:
         return f"{name} is set by the daemon; leave it out"
     return f"there is no field {name!r}; a job has: {', '.join(FIELDS)}"
+
+
+def _unix(value: Any, *, most: int, empty: bool = False) -> str:
+    """Return a string of Unix: bin will do as well as str."""
+    text = unixtext.read(value)
+    return _text(value if text is None else text, most=most, empty=empty)
 
 
 def _text(value: Any, *, most: int, empty: bool = False) -> str:
@@ -158,8 +167,8 @@ def _utf8(value: str) -> str:
 
 
 def _command(value: Any) -> Command:
-    if isinstance(value, str):
-        return _text(value, most=MAX_COMMAND)
+    if isinstance(value, str | bytes):
+        return _unix(value, most=MAX_COMMAND)
     if not isinstance(value, list):
         raise ValueError(
             f"is a string (a shell command line) or a list of words, not {_kind(value)}"
@@ -168,9 +177,14 @@ def _command(value: Any) -> Command:
         raise ValueError("is an empty list")
     if len(value) > MAX_ARGV:
         raise ValueError(f"has {len(value)} words, and the limit is {MAX_ARGV} bytes")
-    words = tuple(_text(word, most=MAX_COMMAND, empty=True) for word in value)
+    words = tuple(_unix(word, most=MAX_COMMAND, empty=True) for word in value)
     if not words[0]:
         raise ValueError("begins with an empty word where the program's name belongs")
+    if _size(words[0]) > MAX_PATH:
+        raise ValueError(
+            f"begins with a word of {_size(words[0])} bytes, and a program's path has "
+            f"at most {MAX_PATH}"
+        )
     size = sum(map(_size, words)) + len(words)
     if size > MAX_ARGV:
         raise ValueError(f"has {size} bytes in all, and the limit is {MAX_ARGV}")
@@ -193,11 +207,10 @@ def _queue(value: Any) -> str:
 
 
 def _priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("is a whole number")
-    if abs(value) > PRIORITY_RANGE:
+    priority = numbers.whole(value)
+    if abs(priority) > PRIORITY_RANGE:
         raise ValueError(f"is from -{PRIORITY_RANGE} to {PRIORITY_RANGE}")
-    return value
+    return priority
 
 
 def _run_at(value: Any) -> int:
@@ -215,7 +228,7 @@ def _delay(value: Any) -> float:
 
 
 def _cwd(value: Any) -> str:
-    text = _text(value, most=MAX_CWD)
+    text = _unix(value, most=MAX_PATH)
     if not text.startswith("/"):
         raise ValueError("is an absolute path")
     return text
@@ -234,19 +247,37 @@ def _umask(value: Any) -> int:
 def _env(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError(f"is a map of strings, not {_kind(value)}")
+    variables: dict[str, str] = {}
     size = 0
-    for name, content in value.items():
-        if not isinstance(name, str) or not isinstance(content, str):
+    for given_name, given in value.items():
+        name, content = unixtext.read(given_name), unixtext.read(given)
+        if name is None or content is None:
             raise ValueError("is a map of strings")
-        if not name or "=" in name or "\0" in name:
-            raise ValueError("has a name that is empty or holds = or NUL")
-        if "\0" in content:
-            # The value itself may be a secret: never quote it.
-            raise ValueError(f"holds a NUL character in {name}")
-        size += _size(name) + _size(content) + len("=\0")
+        if name in variables:
+            raise ValueError(f"has {name:.64} twice, as str and as bin")
+        size += _variable(name, content) + len("\0")
+        variables[name] = content
     if size > MAX_ENV:
         raise ValueError(f"has {size} bytes, and the limit is {MAX_ENV}")
-    return value
+    return variables
+
+
+def _variable(name: str, content: str) -> int:
+    """Return the size of ``NAME=value`` if that can be a variable.
+
+    The value may be a secret: it is never quoted.
+    """
+    if not name or "=" in name or "\0" in name:
+        raise ValueError("has a name that is empty or holds = or NUL")
+    if "\0" in content:
+        raise ValueError(f"holds a NUL character in {name:.64}")
+    size = _size(name) + len("=") + _size(content)
+    if size > MAX_COMMAND:
+        raise ValueError(
+            f"has a variable that no program can get: {name:.64} is of {size} bytes "
+            f"with its name, and the limit is {MAX_COMMAND}; hand it over in a file"
+        )
+    return size
 
 
 def _label(value: Any) -> str:
@@ -261,17 +292,21 @@ def _rlimits(value: Any) -> tuple[tuple[str, int], ...]:
 
 
 def _rlimit(name: object) -> str:
+    if not isinstance(name, str):
+        raise ValueError("has names that are strings")
     if name not in RLIMITS:
         raise ValueError(f"has no {name!r:.66}; there are: {', '.join(RLIMITS)}")
-    return str(name)
+    return name
 
 
 def _bound(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"has a {name} that is not a whole number")
-    if not INFINITY <= value <= MAX_RLIMIT:
+    try:
+        bound = numbers.whole(value)
+    except ValueError:
+        raise ValueError(f"has a {name} that is not a whole number") from None
+    if not INFINITY <= bound <= MAX_RLIMIT:
         raise ValueError(f"has a {name} that is out of range; {INFINITY} is infinity")
-    return value
+    return bound
 
 
 def _setting(key: str) -> Callable[[Any], Any]:

@@ -134,7 +134,8 @@ class Session(asyncio.Protocol):
         self._finishing = True
         self._transport.pause_reading()
         for frame in self._waiting:
-            self._outbox.refuse(self._connection.read(frame).id, ShuttingDownError())
+            message = self._connection.read(frame)
+            self._outbox.refuse(self._unused(message.id), ShuttingDownError())
         self._drop()
         for task, method in self._tasks.values():
             if method.waits:
@@ -226,10 +227,10 @@ class Session(asyncio.Protocol):
     def _start(self, frame: bytes) -> None:
         message = self._connection.read(frame)
         if isinstance(message, BadMessageError):
-            self._outbox.fail(message.id, ErrorCode.BAD_REQUEST, str(message))
+            known = self._unused(message.id)
+            self._outbox.fail(known, ErrorCode.BAD_REQUEST, str(message))
             return
         if message.id in self._tasks:
-            # Without the id: it would look like the end of the other request.
             text = f"the request with id {message.id!r} is not answered yet"
             self._outbox.fail(None, ErrorCode.BAD_REQUEST, text)
             return
@@ -248,6 +249,13 @@ class Session(asyncio.Protocol):
         ended = partial(self._answered, message.id, method, size, weight)
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
+
+    def _unused(self, request_id: int | str | None) -> int | str | None:
+        """Return an id that a failure can carry; None for one that is at work.
+
+        With that, it would look like the end of the other request.
+        """
+        return None if request_id in self._tasks else request_id
 
     def _method(self, name: str) -> Method:
         method = self._service.methods.get(name)

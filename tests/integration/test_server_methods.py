@@ -121,6 +121,8 @@ def test_a_batch_shares_its_defaults(client: RawClient) -> None:
         ([{"command": "a"}, {"command": "b", "x": 1}], {"field": "x", "index": 1}),
         ([{"command": "a"}, {}], {"field": "command", "index": 1}),
         ([{"command": "a"}, {"command": ""}], {"field": "command", "index": 1}),
+        ([{"command": "a"}, "b"], {"param": "jobs", "index": 1}),
+        ([{"command": "a"}, None], {"param": "jobs", "index": 1}),
     ],
 )
 def test_a_batch_with_one_bad_job_is_no_batch(
