@@ -174,9 +174,7 @@ def _check_depth(value: Any) -> None:
             item
             for container in level
             if type(container) in _CONTAINERS
-            for item in (
-                container.values() if type(container) is dict else container
-            )
+            for item in (container.values() if type(container) is dict else container)
             if type(item) in _CONTAINERS
         ]
         if not level:

@@ -81,7 +81,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         # The message is for the operator; the cause is in the log.
         core.WorkersNotReadyError: ErrorCode.INTERNAL,
         store.BackupExistsError: ErrorCode.ALREADY_EXISTS,
-        store.BackupError: ErrorCode.STORAGE_ERROR,
+        store.BackupError: ErrorCode.INVALID_PARAMS,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
         UnreadableOutputError: ErrorCode.STORAGE_ERROR,
@@ -120,7 +120,7 @@ def refusal(error: BaseException) -> Refusal:
     )
 
 
-def _short(data: dict[str, Any]) -> dict[str, Any]:
+def _short(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value[:MAX_MESSAGE] if isinstance(value, str) else value
         for key, value in data.items()

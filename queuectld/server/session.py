@@ -9,6 +9,7 @@ it may begin: read, it takes many times as much.
 import asyncio
 import os
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
 from queuectld.server import access, intake, params
 from queuectld.server.call import Call, Peer, Service
+from queuectld.server.denial import denial
 from queuectld.server.errors import (
     ForbiddenError,
     ShuttingDownError,
@@ -27,6 +29,7 @@ from queuectld.server.errors import (
     refusal,
 )
 from queuectld.server.method import Method
+from queuectld.server.order import Order
 from queuectld.server.outbox import Outbox
 
 API = 1
@@ -60,6 +63,8 @@ class Session(asyncio.Protocol):
         self._waiting_size = 0
         self._noted = 0
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
+        self._order = Order()
+        self._behind: list[asyncio.Task[None]] = []
         self._short = 0
         self._held = 0
         self._finishing = False
@@ -202,6 +207,7 @@ class Session(asyncio.Protocol):
             self._short < config.max_inflight
             and self._held < config.max_frame
             and not self._outbox.paused
+            and all(task.done() for task in self._behind)
             and self._service.intake.admits(self, len(self._waiting[0]))
         )
 
@@ -235,17 +241,24 @@ class Session(asyncio.Protocol):
             self._outbox.fail(None, ErrorCode.BAD_REQUEST, text)
             return
         try:
-            method = self._method(message.method)
-            arguments = self._arguments(method, message)
+            method, arguments = self._checked(message)
         except Exception as error:  # noqa: BLE001 - the boundary of all checks
             self._refuse(message.id, message.method, error)
             return
         size = len(frame)
         weight = intake.weight(method, arguments, size)
+        first = self._order.before(method, arguments)
+        if first and weight:
+            # What it waits for may wait for the client: it must wait as it came.
+            self._waiting.appendleft(frame)
+            self._waiting_size += size
+            self._behind = first
+            return
         self._service.intake.begin(weight)
         self._short += not method.waits
         self._held += size
-        task = asyncio.create_task(self._answer(message.id, method, arguments))
+        task = asyncio.create_task(self._answer(message.id, method, arguments, first))
+        self._order.add(task, method, arguments)
         ended = partial(self._answered, message.id, method, size, weight)
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
@@ -269,14 +282,27 @@ class Session(asyncio.Protocol):
             )
         return method
 
-    def _arguments(self, method: Method, request: Request) -> dict[str, Any]:
-        if not self._peer.may(method.role):
-            raise ForbiddenError(method.name, method.role, self._peer.role)
-        return params.checked(method.params, request.params)
+    def _checked(self, request: Request) -> tuple[Method, dict[str, Any]]:
+        """Return what answers a request, and what it is given."""
+        method = self._method(request.method)
+        if self._peer.may(method.role):
+            return method, params.checked(method.params, request.params)
+        denied = ForbiddenError(method.name, method.role, self._peer.role)
+        instead = denial(method, request, denied)
+        if instead is None:
+            raise denied
+        return instead, {}
 
     async def _answer(
-        self, request_id: int | str, method: Method, arguments: dict[str, Any]
+        self,
+        request_id: int | str,
+        method: Method,
+        arguments: dict[str, Any],
+        first: Sequence[asyncio.Task[None]],
     ) -> None:
+        """Carry a request out when those that come ``first`` are answered."""
+        if first:
+            await asyncio.wait(first)
         try:
             if method.bulky:
                 async with self._outbox.room(), self._service.intake.replies:

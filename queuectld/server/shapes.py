@@ -1,4 +1,4 @@
-"""The notation of types in the tables of methods, fields and forms, read as JSON Schema.
+"""The notation of types in the tables of methods and forms, read as JSON Schema.
 
 The notation is what people read: in PROTOCOL.md, which defines it, and in ``describe``.
 Programs get what this module makes of it. So there is one source, and a row cannot say

@@ -11,6 +11,7 @@ A store keeps state and never chooses it: jobs come here as ``lifecycle`` made t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
@@ -33,7 +34,13 @@ class StoreOpenError(StoreError):
 
 
 class BackupError(StoreError):
-    """The copy cannot be made there. Nothing is left of it."""
+    """The copy cannot be made there. Nothing is left of it.
+
+    Attributes:
+        data: that it is the path that is wrong, and not the store.
+    """
+
+    data: Mapping[str, str] = MappingProxyType({"param": "path"})
 
 
 class BackupExistsError(BackupError):

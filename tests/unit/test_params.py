@@ -80,7 +80,8 @@ def test_what_is_wrong_in_a_list_is_named_by_its_place(
     param: Param, value: Any
 ) -> None:
     """Among ten thousand, the first bad one is found at once."""
-    with pytest.raises(InvalidParamsError, match=r"^w, item 1 from 0, (is|must)") as bad:
+    words = r"^w, item 1 from 0, (is|must)"
+    with pytest.raises(InvalidParamsError, match=words) as bad:
         params.checked((param,), {"w": value})
     assert bad.value.data == {"param": "w", "index": 1}
 

@@ -228,6 +228,7 @@ METHODS = (
         doc="Add a job. When the reply comes, it is on disk.",
         handler=enqueue,
         role=Role.SUBMIT,
+        changes=("job",),
         params=(
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
@@ -241,6 +242,7 @@ METHODS = (
         "first job that was refused.",
         handler=enqueue_many,
         role=Role.SUBMIT,
+        changes=("jobs", "defaults"),
         params=(
             params.batch(
                 "jobs",
@@ -297,6 +299,8 @@ METHODS = (
         doc="Cancel a job that is waiting or running.",
         handler=cancel,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
+        changes=("id",),
         audit=("id",),
         params=(
             _ID,
@@ -319,6 +323,8 @@ METHODS = (
         "its retries, now. Its attempts so far stay on record.",
         handler=retry,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
+        changes=("id",),
         audit=("id",),
         params=(_ID, _IF_STATE),
         result="{job: JOB}",
@@ -334,6 +340,7 @@ METHODS = (
         doc="Queue all jobs again that are in a state.",
         handler=retry_all,
         role=Role.OPERATE,
+        changes=(),
         audit=("state",),
         params=(params.choice("state", "the state", _RETRIABLE, required=True),),
         result="{retried: int}",

@@ -118,6 +118,7 @@ METHODS = (
         "wrote nothing has an empty one; run is null when the job never ran.",
         handler=read,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
         params=(
             _ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
@@ -152,6 +153,11 @@ METHODS = (
         "{type: data, run, stream, offset, data: bin}.",
         handler=follow,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
+        events=(
+            "{type: attempt, run: int}",
+            "{type: data, run: int, stream: stdout | stderr, offset: int, data: bin}",
+        ),
         params=(
             _ID,
             params.whole(
