@@ -20,7 +20,7 @@ from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.store.api import Measure, Page, Reader, Store, Transaction
-from queuectld.units import Enqueued, Finished, IfExists, JobView, Look
+from queuectld.units import Enqueued, Finished, IfExists, JobView, Look, Tally
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ ENVIRONMENTS_CACHED = 64
 BYTES_OF_A_JOB = 10_000
 """Of commands and directories, that are as long to write as a small job is."""
 
-__all__ = ["Broker", "Enqueued", "Finished", "IfExists", "JobView", "Look"]
+__all__ = ["Broker", "Enqueued", "Finished", "IfExists", "JobView", "Look", "Tally"]
 
 
 class Broker:
@@ -169,6 +169,12 @@ class Broker:
     async def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         return await self._store.read(lambda reader: reader.counts())
+
+    async def tally(self) -> Tally:
+        """Return how many jobs there are, all at one moment."""
+        return await self._store.read(
+            lambda reader: Tally(reader.counts(), reader.delayed())
+        )
 
     async def stats(self, since: int | None) -> statistics.Stats:
         """Return the statistics from a time (milliseconds) on; None: from the first."""

@@ -137,6 +137,10 @@ class Reader(Protocol):
         """Return how many jobs are in each state. Costs the same for any number."""
         ...
 
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
+        ...
+
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
         ...
@@ -199,7 +203,8 @@ class Transaction(Reader, Protocol):
         """Write ``new`` if the job is still as ``old``; return whether it did.
 
         It is as long as its state, its lease and whether it is to be cancelled are the
-        same: under them nothing else changes. Keeps the counters.
+        same: under them nothing else changes, but for ``due`` by ``promote``: so
+        ``old`` is of the same transaction, or did not wait. Keeps the counters.
         """
         ...
 
