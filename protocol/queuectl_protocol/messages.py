@@ -99,9 +99,38 @@ class BadMessageError(ProtocolError):
         self.id = request_id
 
 
-def encode(message: Message) -> bytes:
-    """Return the frame of a message."""
-    return encode_frame(pack(_to_map(message)))
+def encode(message: Message, *, as_bin: bool = False) -> bytes:
+    """Return the frame of a message.
+
+    Args:
+        message: what to send.
+        as_bin: write each string that is not UTF-8 as bin, but for ids, which go back
+            as they came.
+    """
+    body = _to_map(message)
+    if not as_bin:
+        return encode_frame(pack(body))
+    try:
+        # Nearly always: no such string is in it.
+        return encode_frame(msgpack.Packer().pack(body))
+    except UnicodeEncodeError:
+        ids = {key: body[key] for key in ("id", "sub") if key in body}
+        return encode_frame(pack(_bin(body) | ids))
+
+
+def _bin(value: Any) -> Any:
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return value.encode("utf-8", "surrogateescape")
+            return value
+        case dict():
+            return {_bin(key): _bin(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_bin(item) for item in value]
+    return value
 
 
 def pack(value: Any) -> bytes:

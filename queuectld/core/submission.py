@@ -27,9 +27,11 @@ from queuectld.core.job import Command, Submission
 PRIORITY_RANGE = 1_000_000
 """Priorities go from minus this to plus this."""
 
+MAX_DELAY = 126_701_150_399
+"""Seconds: half the way to 9999-12-31T23:59:59Z, the last that RFC 3339 writes."""
+
 _UMASK = re.compile("[0-7]{1,4}")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]*")
-_MS_MAX = 253_402_300_799_000  # 9999-12-31T23:59:59Z, the last that RFC 3339 writes
 
 _KINDS: Mapping[type, str] = MappingProxyType(
     {
@@ -222,8 +224,8 @@ def _run_at(value: Any) -> int:
 def _delay(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("is a number of seconds")
-    if not 0 <= value <= _MS_MAX / 2000:
-        raise ValueError("is a number of seconds from 0 on")
+    if not 0 <= value <= MAX_DELAY:
+        raise ValueError(f"is a number of seconds from 0 on, to {MAX_DELAY}")
     return float(value)
 
 
@@ -319,31 +321,54 @@ def _setting(key: str) -> Callable[[Any], Any]:
     return read
 
 
+def _of_setting(key: str, kind: str, doc: str) -> Field:
+    """Return a field that is a setting, too: the range is the setting's."""
+    setting = settings.SETTINGS[key]
+    least, none = (setting.least, "0 | ") if setting.least else (setting.minimum, "")
+    return Field(f"{none}{kind} {least}..{setting.maximum}", doc, _setting(key))
+
+
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {
         "command": Field(
-            "str | [str]", "a line for /bin/sh -c, or an exact argv", _command
+            f"unix 1..{MAX_COMMAND} | [unix 0..{MAX_COMMAND}] 1..{MAX_ARGV}",
+            "a line for /bin/sh -c, or an exact argv",
+            _command,
         ),
-        "id": Field("str", "an id of the submitter's; not digits alone", _id),
-        "queue": Field("str", "always default", _queue),
-        "priority": Field("int", "higher runs first; 0 unless given", _priority),
-        "max_retries": Field("int", "runs after the first", _setting("max_retries")),
-        "timeout": Field("seconds", "0 means none", _setting("timeout")),
-        "backoff_base": Field("float", "base of the delay", _setting("backoff_base")),
-        "backoff_max": Field("seconds", "longest delay", _setting("backoff_max")),
-        "backoff_jitter": Field("float", "share added", _setting("backoff_jitter")),
-        "output_limit": Field("bytes", "0 means none", _setting("output_limit")),
+        "id": Field(
+            f"str 1..{MAX_ID}", "an id of the submitter's; not digits alone", _id
+        ),
+        "queue": Field("default", "always default", _queue),
+        "priority": Field(
+            f"int -{PRIORITY_RANGE}..{PRIORITY_RANGE}",
+            "higher runs first; 0 unless given",
+            _priority,
+        ),
+        "max_retries": _of_setting("max_retries", "int", "runs after the first"),
+        "timeout": _of_setting("timeout", "seconds", "0 means none"),
+        "backoff_base": _of_setting("backoff_base", "number", "base of the delay"),
+        "backoff_max": _of_setting("backoff_max", "seconds", "longest delay"),
+        "backoff_jitter": _of_setting("backoff_jitter", "number", "share added"),
+        "output_limit": _of_setting("output_limit", "bytes", "0 means none"),
         "run_at": Field("time", "not to be started before", _run_at),
-        "delay": Field("seconds", "run_at, counted from now", _delay),
-        "cwd": Field("str", "working directory, absolute; / unless given", _cwd),
-        "umask": Field("str", "octal; 0022 unless given", _umask),
-        "env": Field("{str: str}", "the whole environment; minimal unless given", _env),
-        "label": Field("str", "free text for people", _label),
-        "nice": Field("int", "added to the niceness", _setting("nice")),
-        "memory_max": Field("bytes", "of all processes", _setting("memory_max")),
-        "cpu_quota": Field("number", "percent of a CPU", _setting("cpu_quota")),
-        "tasks_max": Field("int", "processes and threads", _setting("tasks_max")),
-        "rlimits": Field("{str: int}", "of each process; -1 is infinity", _rlimits),
+        "delay": Field(f"seconds 0..{MAX_DELAY}", "run_at, counted from now", _delay),
+        "cwd": Field(
+            f"unix 1..{MAX_PATH}", "working directory, absolute; / unless given", _cwd
+        ),
+        "umask": Field("str 1..4", "octal; 0022 unless given", _umask),
+        "env": Field(
+            "{unix: unix}", "the whole environment; minimal unless given", _env
+        ),
+        "label": Field(f"str 0..{MAX_LABEL}", "free text for people", _label),
+        "nice": _of_setting("nice", "int", "added to the niceness"),
+        "memory_max": _of_setting("memory_max", "bytes", "of all processes"),
+        "cpu_quota": _of_setting("cpu_quota", "number", "percent of a CPU"),
+        "tasks_max": _of_setting("tasks_max", "int", "processes and threads"),
+        "rlimits": Field(
+            f"{{str: int {INFINITY}..{MAX_RLIMIT}}}",
+            "of each process; -1 is infinity",
+            _rlimits,
+        ),
     }
 )
 

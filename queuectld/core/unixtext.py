@@ -11,3 +11,11 @@ def read(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return value if isinstance(value, str) else None
+
+
+def shown(text: str) -> str:
+    r"""Return a text for people: UTF-8, with bytes that are none as ``\xff``."""
+    if text.isascii():
+        return text
+    raw = text.encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "backslashreplace")

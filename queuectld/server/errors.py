@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
+from queuectld.core import unixtext
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.server.reading import UnreadableOutputError
 from queuectld.store import api as store
@@ -105,7 +106,7 @@ def refusal(error: BaseException) -> Refusal:
     """Return what the client is told; an error without a code is ``internal``."""
     for kind in type(error).__mro__:
         if code := CODES.get(kind):
-            message = str(error) or (type(error).__doc__ or "").strip()
+            message = unixtext.shown(str(error) or (type(error).__doc__ or "").strip())
             data = getattr(error, "data", None)
             return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:

@@ -257,8 +257,11 @@ def _choice(value: Any, options: Sequence[Choice]) -> Choice:
 
 
 def fields(name: str, doc: str, *, required: bool = False) -> Param:
-    """Declare a map of a job's fields; what is in it is checked where jobs are."""
-    return Param(name, "map", doc, _map, required)
+    """Declare a map of a job's fields; what is in it is checked where jobs are.
+
+    One that is required is a whole job, else it is some fields of jobs.
+    """
+    return Param(name, "SUBMISSION" if required else "map", doc, _map, required)
 
 
 def batch(name: str, doc: str) -> Param:
@@ -267,7 +270,7 @@ def batch(name: str, doc: str) -> Param:
     def check(value: Any) -> list[dict[str, Any]]:
         return _items(_list(value, _MAX_INT), _map)
 
-    return Param(name, "[map]", doc, check, required=True)
+    return Param(name, "[SUBMISSION]", doc, check, required=True)
 
 
 def _map(value: Any) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from queuectl_protocol import __version__
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import access, intake, params
+from queuectld.server import access, intake, limits, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.denial import denial
 from queuectld.server.errors import (
@@ -28,16 +27,10 @@ from queuectld.server.errors import (
     UnknownMethodError,
     refusal,
 )
+from queuectld.server.greeting import greeting
 from queuectld.server.method import Method
 from queuectld.server.order import Order
 from queuectld.server.outbox import Outbox
-
-API = 1
-"""The version of the protocol, and the oldest that is still spoken."""
-
-CONTAINERS_OF_A_JOB = 10
-"""Lists and maps that a message may hold for each job of the largest batch. A job has
-three at most; a batch that is ten times too large is still told so in good order."""
 
 _log = logs.get("server")
 
@@ -56,9 +49,7 @@ class Session(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         config = service.context.config()
-        self._connection = ServerConnection(
-            config.max_frame, CONTAINERS_OF_A_JOB * config.max_batch
-        )
+        self._connection = ServerConnection(config.max_frame, limits.containers(config))
         self._waiting: deque[bytes] = deque()
         self._waiting_size = 0
         self._noted = 0
@@ -94,7 +85,7 @@ class Session(asyncio.Protocol):
             )
             return
         self._service.connections.add(self)
-        self._outbox.greet(self._greeting())
+        self._outbox.greet(greeting(self._service.context, self._peer))
 
     def data_received(self, data: bytes) -> None:
         """Take requests from the client."""
@@ -355,18 +346,3 @@ class Session(asyncio.Protocol):
         else:
             self.proceed()
         self._service.intake.end(weight)
-
-    def _greeting(self) -> dict[str, object]:
-        context = self._service.context
-        config = context.config()
-        return {
-            "server": "queuectld",
-            "version": __version__,
-            "api": API,
-            "min_api": API,
-            "instance": context.instance,
-            "max_frame": config.max_frame,
-            "features": [],
-            "uid": self._peer.uid if config.as_submitter else os.geteuid(),
-            "you": {"uid": self._peer.uid, "role": self._peer.role},
-        }

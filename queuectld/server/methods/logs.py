@@ -12,12 +12,10 @@ from queuectld.server import params, reading, wire
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError
 from queuectld.server.following import Follower
+from queuectld.server.limits import MAX_TAIL
 from queuectld.server.method import Method, Result
 from queuectld.server.params import InvalidParamsError
 from queuectld.workers import outputs
-
-TAIL_MOST = 1_000_000
-"""Lines."""
 
 
 async def read(
@@ -137,7 +135,7 @@ METHODS = (
                 "tail",
                 "begin with so many last lines, whatever offset says; they are looked "
                 f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
         ),
         result="{run: int | null, data: bin, offset: int, next: int, size: int, "
@@ -168,7 +166,7 @@ METHODS = (
             params.whole(
                 "tail",
                 "begin with so many last lines; absent: with the first byte",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
             params.choices(
                 "streams",

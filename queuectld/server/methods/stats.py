@@ -55,7 +55,7 @@ METHODS = (
         result="{since: time, minutes: number, completed: int, dead: int, "
         "cancelled: int, failed_attempts: int, retries: int, lost: int, "
         "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "
-        "per_minute: number}; SPREAD is {count: int, average, p50, p95, p99: seconds}",
+        "per_minute: number}",
         errors=(ErrorCode.STORAGE_ERROR,),
         bulky=True,
     ),
