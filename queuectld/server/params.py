@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from queuectl_protocol.limits import MAX_ID, MAX_PATH
 from queuectld.core import numbers, unixtext
+from queuectld.server import shapes
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Item = TypeVar("Item")
@@ -21,7 +22,7 @@ Item = TypeVar("Item")
 MAX_SECONDS = 100 * 366 * 86_400
 """A century: so that milliseconds and deadlines stay in range everywhere."""
 
-_MAX_INT = 2**63 - 1
+_MAX_INT = shapes.MAX_INT
 _SHOWN = 64
 """Characters of a stranger's word that an error message repeats."""
 

@@ -13,6 +13,9 @@ from typing import Any
 
 Schema = dict[str, Any]
 
+MAX_INT = 2**63 - 1
+"""Where a range of numbers has no end: what SQLite, and most languages, can keep."""
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<range>-?\d+(?:\.\d+)?\.\.(?:-?\d+(?:\.\d+)?)?)"
     r"|(?P<number>-?\d+(?:\.\d+)?)"
@@ -20,7 +23,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>[][{}:,|?]))"
 )
 
-_BASES: Mapping[str, tuple[Schema, str]] = MappingProxyType(
+TYPES: Mapping[str, tuple[Schema, str]] = MappingProxyType(
     {
         "int": ({"type": "integer"}, "imum"),
         "number": ({"type": "number"}, "imum"),
@@ -107,9 +110,9 @@ class _Reader:
     def _named(self, name: str) -> Schema:
         if name.isupper():
             return {"$ref": f"#/forms/{name}"}
-        if name not in _BASES:
+        if name not in TYPES:
             return {"const": name}
-        base, keyword = _BASES[name]
+        base, keyword = TYPES[name]
         return {**base, **self._range(keyword)}
 
     def _list(self) -> Schema:
@@ -141,6 +144,8 @@ class _Reader:
             return {}
         least, _, most = self._next()[1].partition("..")
         bounds = {f"min{keyword}": _number(least)}
+        if not most and keyword == "imum":
+            return {**bounds, "maximum": MAX_INT}
         return {**bounds, f"max{keyword}": _number(most)} if most else bounds
 
     def _took(self, mark: str) -> bool:

@@ -12,7 +12,7 @@ from queuectld.server.shapes import ShapeError, schema
     [
         ("int", {"type": "integer"}),
         ("int -3..7", {"type": "integer", "minimum": -3, "maximum": 7}),
-        ("number 0.1..", {"type": "number", "minimum": 0.1}),
+        ("int 1..", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
         ("str 1..128", {"type": "string", "minLength": 1, "maxLength": 128}),
         ("stdout | stderr", {"enum": ["stdout", "stderr"]}),
         ("int | null", {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
