@@ -10,8 +10,8 @@ import pytest
 from helpers import markdown
 from helpers.jobs import NOW, a_job
 from queuectl_protocol.errors import RETRYABLE, ErrorCode
-from queuectl_protocol.vocabulary import Reason, Role
 from queuectl_protocol.units import parse_size
+from queuectl_protocol.vocabulary import Reason, Role
 from queuectld.config import DaemonConfig
 from queuectld.config.options import OPTIONS
 from queuectld.core import settings, submission

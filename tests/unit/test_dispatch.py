@@ -46,7 +46,7 @@ def _all(value: object) -> Iterable[object]:
 
 @EVERY
 def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
-    """By parameters that it has; and whoever writes down who asked changes something."""
+    """By parameters that it has; what only waits or reads changes none."""
     declared = {param.name for param in method.params}
     assert {*(method.changes or ())} <= declared
     assert method.changes is None or not (method.waits or method.bulky)
