@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.core import unixtext
@@ -100,6 +100,10 @@ class Refusal(NamedTuple):
     code: ErrorCode
     message: str
     data: dict[str, Any] | None
+
+    def as_item(self) -> dict[str, Any]:
+        """Return it as it travels within a reply, about one item of many."""
+        return {**self._asdict(), "retryable": self.code in RETRYABLE}
 
 
 def refusal(error: BaseException) -> Refusal:

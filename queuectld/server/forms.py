@@ -120,6 +120,55 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
                 "in the reply of get with env: its environment; null: none of its own",
             ),
         ),
+        "BRIEF": (
+            Key("id", "str", "the job's id"),
+            Key("state", "str", "where it stands: see States"),
+            Key("attempts", "int", "the retry budget used"),
+            Key("max_retries", "int", "runs after the first one"),
+            Key("runs", "int", "runs in all"),
+            Key("run_at", "time | null", "not to be started before"),
+            Key("updated_at", "time", "when it changed last"),
+            Key(
+                "exit_code",
+                "int | null",
+                "of the last attempt that ended, if it exited; null while one runs",
+            ),
+            Key(
+                "signal",
+                "int | null",
+                "of the last attempt that ended, if a signal ended it; null while "
+                "one runs",
+            ),
+            Key(
+                "reason",
+                "str | null",
+                "why the last attempt ended; null while one runs",
+            ),
+            Key(
+                "cancel_requested",
+                "bool",
+                "it was cancelled and its processes are being ended",
+            ),
+        ),
+        "RESULT": (
+            Key("id", "str", "the id as it was sent"),
+            Key(
+                "job",
+                "BRIEF | null",
+                "the job after that (one that is deleted: before); null: see error",
+            ),
+            Key("error", "ERROR | null", "why nothing was done to it"),
+        ),
+        "ERROR": (
+            Key("code", "str", "one of the table in Errors"),
+            Key("message", "str", "a sentence for people"),
+            Key("data", "map | null", "for programs: see Errors"),
+            Key(
+                "retryable",
+                "bool",
+                "the same request, unchanged, may succeed later",
+            ),
+        ),
         "ATTEMPT": (
             Key("run", "int", "1, 2, 3 ... within the job"),
             Key("lease", "int", "a number that no other attempt ever had"),

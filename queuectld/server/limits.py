@@ -47,6 +47,7 @@ LIMITS: Mapping[str, Value] = MappingProxyType(
         "max_queued": lambda _, settings: settings.max_queued,
         "max_batch": lambda config, _: config.max_batch,
         "max_batch_text": _fixed(limits.MAX_BATCH_TEXT),
+        "max_changes": _fixed(limits.MAX_CHANGES),
         "max_page": lambda config, _: config.max_page,
         "max_attempts": _fixed(units.ATTEMPTS_SHOWN),
         "max_id": _fixed(limits.MAX_ID),

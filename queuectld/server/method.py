@@ -23,8 +23,8 @@ class Method:
         events: the shapes of its stream's events, ``sub`` and ``seq`` apart.
         errors: its own; those that any request can meet are not among them.
         role: the least one that may call it.
-        others: the least one for somebody else's job, the parameter ``id``, where that
-            is more; to refuse it is for the handler. None: it is the same.
+        others: the least one for somebody else's job, named by ``id`` or ``ids``, where
+            that is more; to refuse it is for the handler. None: it is the same.
         changes: the parameters that say which jobs are changed, each by an id, the
             fields of a job, or a list of these; (): any job may be; None: none is. What
             one connection does to one job takes effect in the order of its requests.

@@ -32,6 +32,10 @@ from queuectld.server.method import Method
 from queuectld.server.order import Order
 from queuectld.server.outbox import Outbox
 
+BEHIND = 16 * 1024
+"""Bytes of requests with lists and maps that one connection may have read though their
+turn has not come. What is over that waits as it came: see ``order``."""
+
 _log = logs.get("server")
 
 
@@ -56,6 +60,7 @@ class Session(asyncio.Protocol):
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
         self._order = Order()
         self._behind: list[asyncio.Task[None]] = []
+        self._behind_size = 0
         self._short = 0
         self._held = 0
         self._finishing = False
@@ -119,6 +124,8 @@ class Session(asyncio.Protocol):
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()
+        for task in self._peer.waiting:
+            task.cancel()
         # The others are carried out: they need not wait for a reader any more.
         self._outbox.resume()
         self._leave_if_over()
@@ -239,18 +246,22 @@ class Session(asyncio.Protocol):
         size = len(frame)
         weight = intake.weight(method, arguments, size)
         first = self._order.before(method, arguments)
-        if first and weight:
-            # What it waits for may wait for the client: it must wait as it came.
-            self._waiting.appendleft(frame)
-            self._waiting_size += size
-            self._behind = first
-            return
+        behind = size if first and weight else 0
+        if behind:
+            if self._behind_size + size > BEHIND:
+                self._waiting.appendleft(frame)
+                self._waiting_size += size
+                self._behind = first
+                return
+            # What it waits for may wait for the client: others must not, for it.
+            weight = 0
         self._service.intake.begin(weight)
         self._short += not method.waits
         self._held += size
+        self._behind_size += behind
         task = asyncio.create_task(self._answer(message.id, method, arguments, first))
         self._order.add(task, method, arguments)
-        ended = partial(self._answered, message.id, method, size, weight)
+        ended = partial(self._answered, message.id, method, size, weight, behind)
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
 
@@ -331,6 +342,7 @@ class Session(asyncio.Protocol):
         method: Method,
         size: int,
         weight: int,
+        behind: int,
         task: asyncio.Task[None],
     ) -> None:
         if task.cancelled():
@@ -339,6 +351,7 @@ class Session(asyncio.Protocol):
         del self._tasks[request_id]
         self._short -= not method.waits
         self._held -= size
+        self._behind_size -= behind
         if self._lost:
             self._leave_if_over()
         elif self._finishing:

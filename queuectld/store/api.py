@@ -29,6 +29,10 @@ class StoreFullError(StoreError):
     """There is no room: on the disk, or in the quota."""
 
 
+class OutcomeUnknownError(StoreError):
+    """The store failed in a commit, and cannot say whether that took place."""
+
+
 class StoreOpenError(StoreError):
     """The store cannot be opened; the message says what to do. Nothing was touched."""
 
@@ -243,10 +247,10 @@ class Transaction(Reader, Protocol):
         """Store a small value of the daemon's own."""
         ...
 
-    def delete(self, jobs: Sequence[Job]) -> int:
+    def delete(self, jobs: Sequence[Job]) -> list[Job]:
         """Forget jobs that are still as given, their attempts and unused environments.
 
-        Return how many jobs went. Their generated ids are never used again.
+        Return those that went. Their generated ids are never used again.
         """
         ...
 

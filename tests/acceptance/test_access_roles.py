@@ -34,9 +34,15 @@ NEEDS = {
     "enqueue_many": "submit",
     "get": "read",
     "list": "read",
-    "cancel": "submit",
-    "retry": "submit",
     "retry_all": "operate",
+    "cancel": "submit",
+    "cancel_many": "submit",
+    "retry": "submit",
+    "retry_many": "submit",
+    "start": "submit",
+    "start_many": "submit",
+    "delete": "submit",
+    "delete_many": "submit",
     "wait": "read",
     "logs.read": "submit",
     "logs.follow": "submit",
@@ -131,6 +137,8 @@ def test_every_method_is_for_the_roles_it_names(
         ("get", {"env": True}),
         ("cancel", {}),
         ("retry", {}),
+        ("start", {}),
+        ("delete", {"if_state": "cancelled"}),
         ("logs.read", {"stream": "stdout"}),
         ("logs.follow", {}),
     ],
@@ -154,6 +162,31 @@ def test_other_peoples_jobs_take_the_role_operate(
         end = client.end(client.send(method, id=job, **more))
         # A dead job is not cancelled by anybody, and that is another matter.
         assert isinstance(end, Reply) or end.code == ErrorCode.INVALID_STATE
+
+
+@pytest.mark.parametrize(
+    ("method", "leads_to"),
+    [("cancel_many", "cancelled"), ("start_many", "pending")],
+)
+def test_of_many_jobs_those_of_others_stay_as_they_are(
+    service: Daemon, connect: Connect, method: str, leads_to: str
+) -> None:
+    """Each is decided by itself, and the log tells of what was denied."""
+    alice, bob = connect(ALICE), connect(BOB)
+    hers, his = (enqueue(who, "true", delay=3600) for who in (alice, bob))
+    own, other = bob.call(method, ids=[his, hers])["results"]
+    assert own["job"]["state"] == leads_to
+    assert other["error"]["code"] == ErrorCode.FORBIDDEN
+    assert other["error"]["data"] == {"id": hers, "role": "operate"}
+    denied = log(service, "request_denied")[-1]
+    assert f"method={method} uid={BOB.uid} " in denied
+    assert f"job {hers} " in denied
+    assert alice.call("get", id=hers)["job"]["run_at"] is not None
+    alice.call("cancel", id=hers)
+    assert bob.refused("delete", id=hers).code == ErrorCode.FORBIDDEN
+    (error,) = bob.call("delete_many", ids=[hers])["results"]
+    assert error["error"]["code"] == ErrorCode.FORBIDDEN
+    assert alice.call("delete", id=hers)["job"]["state"] == "cancelled"
 
 
 def test_a_reader_sees_jobs_without_environment_and_output(

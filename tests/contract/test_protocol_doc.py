@@ -156,10 +156,12 @@ A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
     ("form", "told"),
     [
         ("JOB", wire.job(a_job())),
+        ("BRIEF", wire.brief(a_job())),
+        ("RESULT", {"id": "7", "job": None, "error": None}),
         ("ATTEMPT", wire.attempt(Attempt(1, 1, None, None, None))),
         ("WORKER", wire.worker(A_WORKER)),
     ],
-    ids=["job", "attempt", "worker"],
+    ids=["job", "brief", "result", "attempt", "worker"],
 )
 def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> None:
     """Every key that the daemon sends is documented, in its order, and no other."""

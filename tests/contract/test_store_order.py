@@ -177,7 +177,8 @@ async def test_delayed_jobs_are_counted_wherever_they_go(home: Home) -> None:
         await assert_counted(store)
         # Read before its time came, and gone after it did.
         for stale in (later[0], later[3]):
-            assert await store.write(lambda tx: tx.delete([stale])) == 1  # noqa: B023
+            gone = await store.write(lambda tx: tx.delete([stale]))  # noqa: B023
+            assert gone == [stale]
             await assert_counted(store)
         assert await store.read(lambda reader: reader.delayed()) == 1
     async with home.open() as store:

@@ -80,7 +80,9 @@ class Machine:
     def environ(self) -> dict[str, str]:
         """What it takes for ``python -m queuectl`` to reach this daemon."""
         parts = ("source", "source/protocol", "packages")
+        # The interpreter may be linked to a library by a path that only root can read.
         return {
+            "LD_LIBRARY_PATH": str(self.folder / "python/lib"),
             "PATH": os.defpath,
             "PYTHONPATH": ":".join(str(self.folder / part) for part in parts),
             "PYTHONDONTWRITEBYTECODE": "1",

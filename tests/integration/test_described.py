@@ -49,7 +49,11 @@ def daemon() -> Iterator[Daemon]:
             client.call("enqueue", job=EVERY_FIELD)
             client.call("enqueue", job={"command": "kill -9 $$", "id": "killed"})
             client.call("enqueue", job={"command": ["/none/such"], "id": "unspawned"})
-            client.call("enqueue", job={"command": "true", "id": "later", "delay": 900})
+            for name in ("later", "delayed", "delayed-too"):
+                job = {"command": "true", "id": name, "delay": 900}
+                client.call("enqueue", job=job)
+            client.call("enqueue", job={"command": "true", "id": "unwanted"})
+            client.call("wait", id="unwanted")
             long = {"command": "sleep 600", "id": "long", "timeout": 0}
             assert client.call("wait", id="every")["job"]["state"] == "dead"
             client.call("enqueue", job=long)
@@ -88,9 +92,15 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         {"id": "unspawned"},
     ],
     "list": [{}, {"limit": 1}, {"state": "dead"}],
-    "cancel": [{"id": "later"}],
+    "cancel": [{"id": "later", "wait": False}],
     "retry": [{"id": "later"}],
     "retry_all": [{"state": "dead"}],
+    "start": [{"id": "delayed"}],
+    "delete": [{"id": "unwanted"}],
+    "cancel_many": [{"ids": ["long", "none-such"], "if_state": "pending"}],
+    "retry_many": [{"ids": ["killed", "none-such"]}],
+    "start_many": [{"ids": ["delayed-too", "none-such"]}],
+    "delete_many": [{"ids": ["unspawned", "every", "none-such"]}],
     "wait": [{"id": "long", "timeout": 0}],
     "logs.read": [
         {"id": "every", "stream": "stderr"},

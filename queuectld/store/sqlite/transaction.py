@@ -179,10 +179,10 @@ class SqliteTransaction(SqliteReader):
         """Store a small value of the daemon's own."""
         self._connection.execute(self._sql.set_meta, (key, value))
 
-    def delete(self, jobs: Sequence[Job]) -> int:
-        """Forget jobs that are still as given, and their attempts; return how many."""
+    def delete(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forget jobs that are still as given, and their attempts; return these."""
         execute = self._connection.execute
-        gone = 0
+        gone = []
         for job in jobs:
             as_given = (job.seq, job.state, job.runs, job.updated_at)
             # A job may have become ready since, and be as given all the same.
@@ -190,7 +190,7 @@ class SqliteTransaction(SqliteReader):
                 self._unit_delayed -= found[0][0] == 0
                 execute(self._sql.delete_attempts, (job.seq,))
                 self._unit_counts.append((job.queue, job.state, -1))
-                gone += 1
+                gone.append(job)
         for key in {job.env_key for job in jobs} - {None}:
             execute(self._sql.delete_unused_environment, (key,))
         return gone
