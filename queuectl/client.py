@@ -282,7 +282,8 @@ class Client(Session):
         """Yield the output of a job as it comes, until the job is final.
 
         Its ``result`` is then the job. It goes on across retries: ``AttemptStarted``
-        tells where a run begins, ``Output`` holds a piece. With ``run``, only that
+        tells where a run begins, ``Output`` holds a piece, and ``OutputGone`` says that
+        a run wrote more than the daemon still has. With ``run``, only that
         run is followed, until it ends.
 
         Args:
@@ -342,8 +343,15 @@ class Client(Session):
         return self.perform(calls.backup(path, replace=replace))
 
     def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return self.perform(calls.describe())
+
+    def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return self.perform(calls.limits())
 
     def ping(self) -> None:
         """Return when the daemon answers."""

@@ -55,11 +55,14 @@ class Field:
         type: for people and ``describe``, as of a ``Param`` of the server.
         read: returns the checked value, or raises ValueError that completes
             "<field> ...".
+        compared: it is part of what a job is. Where two submissions with one id both
+            say it, it has to be the same, or they are not one job: see ``IDENTITY``.
     """
 
     type: str
     doc: str
     read: Callable[[Any], Any]
+    compared: bool = True
 
 
 def parse(
@@ -336,7 +339,10 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             _command,
         ),
         "id": Field(
-            f"str 1..{MAX_ID}", "an id of the submitter's; not digits alone", _id
+            f"str 1..{MAX_ID}",
+            "an id of the submitter's; not digits alone",
+            _id,
+            compared=False,
         ),
         "queue": Field("default", "always default", _queue),
         "priority": Field(
@@ -350,14 +356,25 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "backoff_max": _of_setting("backoff_max", "seconds", "longest delay"),
         "backoff_jitter": _of_setting("backoff_jitter", "number", "share added"),
         "output_limit": _of_setting("output_limit", "bytes", "0 means none"),
-        "run_at": Field("time", "not to be started before", _run_at),
-        "delay": Field(f"seconds 0..{MAX_DELAY}", "run_at, counted from now", _delay),
-        "cwd": Field(
-            f"unix 1..{MAX_PATH}", "working directory, absolute; / unless given", _cwd
+        "run_at": Field("time", "not to be started before", _run_at, compared=False),
+        "delay": Field(
+            f"seconds 0..{MAX_DELAY}",
+            "run_at, counted from now",
+            _delay,
+            compared=False,
         ),
-        "umask": Field("str 1..4", "octal; 0022 unless given", _umask),
+        "cwd": Field(
+            f"unix 1..{MAX_PATH}",
+            "working directory, absolute; / unless given",
+            _cwd,
+            compared=False,
+        ),
+        "umask": Field("str 1..4", "octal; 0022 unless given", _umask, compared=False),
         "env": Field(
-            "{unix: unix}", "the whole environment; minimal unless given", _env
+            "{unix: unix}",
+            "the whole environment; minimal unless given",
+            _env,
+            compared=False,
         ),
         "label": Field(f"str 0..{MAX_LABEL}", "free text for people", _label),
         "nice": _of_setting("nice", "int", "added to the niceness"),
@@ -371,6 +388,13 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         ),
     }
 )
+
+IDENTITY = tuple(name for name, field in FIELDS.items() if field.compared)
+"""What must be the same for two submissions with one id to be one job, beside whom it
+runs as. What a client inherits from where it happens to run (cwd, umask, environment)
+and when (run_at) is not among them: a retry of a lost request may come from elsewhere,
+and later. What the new one leaves unsaid is not compared, whatever is there: it may
+come from a setting, and that may have changed since."""
 
 _DAEMON_SETS = frozenset(
     {

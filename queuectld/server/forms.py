@@ -313,6 +313,7 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
             Key("type", "str", "its type"),
             Key("schema", "map", "the same as JSON Schema"),
             Key("doc", "str", "what it is, for people"),
+            Key("compared", "bool", "it is part of what a job is: see Ids"),
         ),
     }
 )

@@ -17,7 +17,7 @@ from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import access, intake, limits, params
+from queuectld.server import access, audit, intake, limits, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.denial import denial
 from queuectld.server.errors import (
@@ -261,7 +261,7 @@ class Session(asyncio.Protocol):
         self._behind_size += behind
         task = asyncio.create_task(self._answer(message.id, method, arguments, first))
         self._order.add(task, method, arguments)
-        ended = partial(self._answered, message.id, method, size, weight, behind)
+        ended = partial(self._answered, message.id, method, (size, weight, behind))
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
 
@@ -318,17 +318,21 @@ class Session(asyncio.Protocol):
         self, request_id: int | str, method: Method, arguments: dict[str, Any]
     ) -> None:
         if method.audit is not None:
-            told = {name: arguments[name] for name in method.audit}
-            _log.info("requested", method=method.name, **self._who(), **told)
+            for told in audit.records(method.audit, arguments):
+                _log.info("requested", method=method.name, **self._who(), **told)
         call = Call(request_id, self._service, self._peer)
         self._outbox.reply(request_id, await method.handler(call, **arguments))
 
     def _refuse(self, request_id: int | str, method: str, error: Exception) -> None:
-        code = refusal(error).code
+        code, _, data = refusal(error)
         if code is ErrorCode.INTERNAL:
             _log.exception("request_failed", error, method=method)
         elif code is ErrorCode.FORBIDDEN:
-            _log.warning("request_denied", method=method, **self._who(), why=str(error))
+            whose = {"job_id": data["id"]} if data and "id" in data else {}
+            who = self._who()
+            _log.warning(
+                "request_denied", method=method, **who, **whose, why=str(error)
+            )
         self._outbox.refuse(request_id, error)
 
     def _who(self) -> dict[str, object]:
@@ -340,11 +344,10 @@ class Session(asyncio.Protocol):
         self,
         request_id: int | str,
         method: Method,
-        size: int,
-        weight: int,
-        behind: int,
+        sizes: tuple[int, int, int],
         task: asyncio.Task[None],
     ) -> None:
+        size, weight, behind = sizes
         if task.cancelled():
             # By us: see finish. When the client is gone, nobody reads this.
             self._outbox.refuse(request_id, ShuttingDownError())

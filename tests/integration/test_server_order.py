@@ -108,7 +108,9 @@ def test_a_setting_is_in_force_for_what_is_enqueued_behind_it(
 def test_a_retry_behind_a_cancel_finds_the_job_cancelled(client: RawClient) -> None:
     """Though the cancel is answered only when the job's processes are gone."""
     client.call("workers.start")
-    job = client.call("enqueue", job={"command": "sleep 600", "id": "runs"})["job"]
+    # Before all that the other tests here left waiting.
+    fields = {"command": "sleep 600", "id": "runs", "priority": 9}
+    job = client.call("enqueue", job=fields)["job"]
     until(
         lambda: client.call("get", id="runs")["job"]["state"] == "processing", "it runs"
     )

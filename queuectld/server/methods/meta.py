@@ -61,6 +61,7 @@ def description(methods: Mapping[str, Method]) -> dict[str, Any]:
                 "type": field.type,
                 "schema": shapes.schema(field.type),
                 "doc": field.doc,
+                "compared": field.compared,
             }
             for name, field in submission.FIELDS.items()
         ],
