@@ -343,8 +343,15 @@ class Client(Session):
         return self.perform(calls.backup(path, replace=replace))
 
     def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return self.perform(calls.describe())
+
+    def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return self.perform(calls.limits())
 
     def ping(self) -> None:
         """Return when the daemon answers."""

@@ -60,6 +60,8 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
         "Failed:         1\n"
         "Dead (DLQ):     1\n"
         "Cancelled:      1\n"
+        "Ready:          1\n"
+        "Delayed:        1\n"
         "Active Workers: 1\n",
         "",
     )
@@ -68,8 +70,8 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
 def test_status_as_json(cli: Cli, jobs: dict[str, str]) -> None:
     """The same numbers, by name."""
     counts = dict.fromkeys(jobs, 1)
-    workers = {"active": 1, "busy": 1}
-    assert cli.json("status", "--json") == {**counts, "workers": workers}
+    rest = {"ready": 1, "delayed": 1, "workers": {"active": 1, "busy": 1}}
+    assert cli.json("status", "--json") == {**counts, **rest}
 
 
 def test_list_is_newest_first(cli: Cli, jobs: dict[str, str]) -> None:
