@@ -282,7 +282,8 @@ class Client(Session):
         """Yield the output of a job as it comes, until the job is final.
 
         Its ``result`` is then the job. It goes on across retries: ``AttemptStarted``
-        tells where a run begins, ``Output`` holds a piece. With ``run``, only that
+        tells where a run begins, ``Output`` holds a piece, and ``OutputGone`` says that
+        a run wrote more than the daemon still has. With ``run``, only that
         run is followed, until it ends.
 
         Args:

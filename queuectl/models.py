@@ -384,7 +384,21 @@ class Output(Model):
     data: bytes
 
 
-FollowEvent = AttemptStarted | Output
+@dataclass(frozen=True, slots=True)
+class OutputGone(Model):
+    """An event of ``follow``: of this stream of the run, the daemon has nothing left.
+
+    Attributes:
+        stream: stdout or stderr.
+        size: the bytes that the run wrote there.
+    """
+
+    run: int
+    stream: str
+    size: int
+
+
+FollowEvent = AttemptStarted | Output | OutputGone
 
 
 def follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
@@ -392,6 +406,8 @@ def follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
     match body.get("type"):
         case "attempt":
             return AttemptStarted.from_wire(body)
+        case "gone":
+            return OutputGone.from_wire(body)
         case "data":
             return Output.from_wire(body)
     return None

@@ -210,7 +210,13 @@ class Session:
         mailbox = self._wire.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
         self._wire.queue(data)
-        if not self._wire.flush(deadline(self._timeout)):
+        try:
+            sent = self._wire.flush(deadline(self._timeout))
+        except BaseException:
+            # Nobody takes its reply, and no new connection is made while it is open.
+            mailbox.forget(request_id)
+            raise
+        if not sent:
             raise mailbox.expire(request_id)
         return request_id
 

@@ -461,14 +461,30 @@ class Broker:
         return assignments
 
     async def finish(
-        self, seq: int, end: AttemptEnd, *, next_for: int | None = None
+        self,
+        seq: int,
+        end: AttemptEnd,
+        *,
+        next_for: int | None = None,
+        asked: bool = True,
     ) -> Finished:
-        """Record how an attempt ended; claim the next job for ``next_for`` with it."""
+        """Record how an attempt ended; claim the next job for ``next_for`` with it.
+
+        Interruptions that nobody ``asked`` for do not stay uncounted for ever.
+        """
         now, random = self._clock.wall(), self._random()
         as_claimed = self._claimed.pop(end.lease, None)
 
         def work(tx: Transaction) -> tuple[Finished, Job | None]:
-            job = units.finish(tx, seq, end, now=now, random=random, claimed=as_claimed)
+            job = units.finish(
+                tx,
+                seq,
+                end,
+                now=now,
+                random=random,
+                claimed=as_claimed,
+                asked=asked,
+            )
             standing = job
             if job is None and end.lease in self._unsure:
                 # The try before this one was committed and could not say so: whoever

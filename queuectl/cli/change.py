@@ -78,8 +78,8 @@ def delete(
 ) -> int:
     """Delete certain jobs that have ended, with their output.
 
-    On a terminal it asks first. A job that waits or runs has to be cancelled before. Statistics keep counting what
-    is deleted.
+    On a terminal it asks first. A job that waits or runs has to be cancelled before.
+    Statistics keep counting what is deleted.
 
     $ queuectl delete 12
     $ queuectl prune --older-than 7d      all that ended a week ago

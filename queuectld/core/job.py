@@ -14,7 +14,7 @@ Command = str | tuple[str, ...]
 
 
 class Submission(NamedTuple):
-    """A job as somebody asked for it: None is "not said", the settings decide.
+    """A job as somebody asked for it: None is "not said", and ``lifecycle`` decides.
 
     Attributes:
         id: the id the submitter wants, never digits alone; None for a generated one.
@@ -28,7 +28,7 @@ class Submission(NamedTuple):
     command: Command
     id: str | None = None
     queue: str = "default"
-    priority: int = 0
+    priority: int | None = None
     max_retries: int | None = None
     timeout: float | None = None
     backoff_base: float | None = None
@@ -62,7 +62,8 @@ class Job(NamedTuple):
         env_key: which stored environment it runs with; None for a minimal one.
         attempts: retry budget used: runs that count, since the last manual retry.
         runs: runs ever started; numbers the attempts and is never reset.
-        losses: attempts lost in a row (``lifecycle`` retries the first at once).
+        losses: runs in a row that were lost, or interrupted with nobody having asked
+            for it (``lifecycle`` retries the first loss at once).
         lease: fencing token of the running attempt; None when none runs.
         worker: number of the worker that runs it, or ran it last.
         cancel_requested: it was cancelled while running; its end will say so.
@@ -151,6 +152,10 @@ class AttemptEnd(NamedTuple):
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
     memory_peak: int | None = None
+
+    def written(self, stream: str) -> int:
+        """Return the bytes on ``stdout`` or ``stderr``, as far as that is known."""
+        return (self.stdout_bytes if stream == "stdout" else self.stderr_bytes) or 0
 
 
 class Attempt(NamedTuple):

@@ -92,6 +92,17 @@ END_EVENT: Mapping[Reason, Event] = MappingProxyType(
 )
 """The event that an attempt's end is; ``exit`` depends on its code."""
 
+INTERRUPTIONS = 10
+"""Runs in a row that may be interrupted, or gone before they began, with nobody having
+asked for it, and not count. Whoever stops workers, the daemon or the service asks, and
+begins the row anew; what is left are signals from elsewhere, and a job that sends its
+worker one must not run for ever."""
+
+_TOO_OFTEN = (
+    f"interrupted more than {INTERRUPTIONS} times in a row, and nobody had asked for "
+    "it: counted as an attempt"
+)
+
 _FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
 _LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
 _UNSAID: Any = (None,) * len(Limits._fields)
@@ -130,7 +141,7 @@ def enqueue(
         env_key=env_key,
         label=submission.label,
         submitter=submission.submitter,
-        priority=submission.priority,
+        priority=_or(submission.priority, 0),
         max_retries=_or(submission.max_retries, settings.max_retries),
         timeout=_or(submission.timeout, settings.timeout),
         backoff_base=_or(submission.backoff_base, settings.backoff_base),
@@ -193,14 +204,26 @@ def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
     )
 
 
-def event_of(end: AttemptEnd) -> Event:
-    """Return the event that this end of an attempt is."""
+def event_of(job: Job, end: AttemptEnd, *, asked: bool = True) -> Event:
+    """Return the event that this end of the job's attempt is; see ``finish``."""
     if end.reason is Reason.EXIT:
         return Event.SUCCEED if end.exit_code == 0 else Event.FAIL
+    if _too_often(job, end, asked=asked):
+        return Event.LOSE
     return END_EVENT[end.reason]
 
 
-def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
+def on_record(job: Job, end: AttemptEnd, *, asked: bool = True) -> AttemptEnd:
+    """Return the end as it is recorded: it says so if it counts for once."""
+    if not _too_often(job, end, asked=asked):
+        return end
+    said = (end.message, _TOO_OFTEN)
+    return end._replace(message="; ".join(filter(None, said)))
+
+
+def finish(
+    job: Job, end: AttemptEnd, *, now: int, random: float, asked: bool = True
+) -> Job:
     """The running attempt ended. The caller has compared the lease.
 
     Args:
@@ -208,13 +231,17 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
         end: how it ended; its reason decides which event this is.
         now: the present.
         random: from 0 up to 1, for the jitter of a retry.
+        asked: whether somebody had asked for it, if it is an interruption.
     """
-    event = event_of(end)
-    losses = job.losses + 1 if event is Event.LOSE else 0
+    event = event_of(job, end, asked=asked)
+    lost = event is Event.LOSE or _unasked(end, asked=asked)
+    losses = job.losses + 1 if lost else 0
     state = target(job, event)
     # What was interrupted, or never began, does not count, even if the job was
     # cancelled meanwhile; nor does what goes back to the queue.
-    uncounted = end.reason is Reason.INTERRUPTED or state is JobState.PENDING
+    uncounted = event is Event.INTERRUPT and (
+        end.reason is Reason.INTERRUPTED or state is JobState.PENDING
+    )
     attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
@@ -297,6 +324,15 @@ def check_deletable(job: Job) -> None:
             job.state.value,
             f"job {job.id} still {doing}; cancel it first: queuectl cancel {job.id}",
         )
+
+
+def _unasked(end: AttemptEnd, *, asked: bool) -> bool:
+    return end.reason is Reason.INTERRUPTED and not asked
+
+
+def _too_often(job: Job, end: AttemptEnd, *, asked: bool) -> bool:
+    repeated = job.losses >= INTERRUPTIONS and _unasked(end, asked=asked)
+    return repeated and not job.cancel_requested
 
 
 def _holds(guard: Guard, job: Job) -> bool:

@@ -43,6 +43,21 @@ class AttemptNotFoundError(Exception):
         self.data = {"id": job_id, "run": run}
 
 
+class OutputGoneError(Exception):
+    """An attempt wrote something, and its file is not there any more.
+
+    Attributes:
+        data: the job's id, the attempt and the stream.
+    """
+
+    def __init__(self, job_id: str, run: int, stream: str, written: int) -> None:
+        super().__init__(
+            f"the {stream} of attempt {run} of job {job_id} is gone: it had {written} "
+            "bytes, and its file is not there; backups hold no output"
+        )
+        self.data = {"id": job_id, "run": run, "stream": stream}
+
+
 class TooManyRequestsError(Exception):
     """As many requests as one connection may have are waiting for something."""
 
@@ -71,8 +86,10 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.InvalidSettingError: ErrorCode.INVALID_PARAMS,
         core.JobNotFoundError: ErrorCode.NOT_FOUND,
         AttemptNotFoundError: ErrorCode.NOT_FOUND,
+        OutputGoneError: ErrorCode.NOT_FOUND,
         core.JobExistsError: ErrorCode.ALREADY_EXISTS,
         core.JobConflictError: ErrorCode.CONFLICT,
+        core.JobTakenError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
         core.JobNotYoursError: ErrorCode.FORBIDDEN,

@@ -19,6 +19,9 @@ from queuectld.core.settings import Settings, Value
 
 T = TypeVar("T")
 
+COPIED_AT = "copied_at"
+"""Name of the meta value that a copy has: when it was made, in milliseconds."""
+
 
 class StoreError(Exception):
     """The store could not do it; nothing of the unit of work remains."""
@@ -284,7 +287,13 @@ class Store(Protocol):
         """
         ...
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self,
+        target: Path,
+        *,
+        replace: bool,
+        wall: Callable[[], int] | None = None,
+    ) -> int:
         """Write a consistent copy of the store to a file; return its size in bytes.
 
         Work goes on meanwhile. The file is there whole and synced, or not at all; it
@@ -294,6 +303,8 @@ class Store(Protocol):
         Args:
             target: its path; the directory is there.
             replace: whether a regular file of that name may be replaced.
+            wall: tells the time; the copy then has in it when it was made, as meta
+                value ``COPIED_AT``. Whoever opens it knows that it is one.
 
         Raises:
             BackupExistsError, BackupError, StoreError: nothing was written.

@@ -157,7 +157,7 @@ def test_other_peoples_jobs_take_the_role_operate(
     assert denied.code == ErrorCode.FORBIDDEN
     assert denied.data == {"id": job, "role": "operate"}
     assert "operate" in denied.message
-    assert f"job {job} " in log(service, "request_denied")[-1]
+    assert f" job_id={job} why=" in log(service, "request_denied")[-1]
     for client in (alice, operator):
         end = client.end(client.send(method, id=job, **more))
         # A dead job is not cancelled by anybody, and that is another matter.
@@ -235,7 +235,7 @@ def test_who_asks_for_a_change_is_on_record(service: Daemon, connect: Connect) -
     by_operator = f"uid={OPERATOR.uid} pid={os.getpid()} role=operate"
     by_admin = f"uid={ADMIN.uid} pid={os.getpid()} role=admin"
     assert log(service, "requested")[-3:] == [
-        f"requested method=retry {by_operator} id={job}",
+        f"requested method=retry {by_operator} job_id={job}",
         f"requested method=prune {by_operator} states=dead older_than=60.0",
         f"requested method=config.set {by_admin} key=max_retries value=3",
     ]

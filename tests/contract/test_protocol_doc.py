@@ -109,6 +109,14 @@ def test_the_fields_of_a_job_are_those_a_submitter_may_give() -> None:
     ]
 
 
+def test_the_fields_that_are_not_compared_are_named() -> None:
+    """All others are, where an id is taken and the job that has it is asked for."""
+    (sentence,) = re.findall(r"(?s)all fields but (.*?): those", FORMS["Ids"])
+    assert re.findall("`(.*?)`", sentence) == [
+        field["name"] for field in TOLD["job_fields"] if not field["compared"]
+    ]
+
+
 A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
 
 

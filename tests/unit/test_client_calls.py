@@ -225,6 +225,8 @@ def test_events_that_are_not_known_are_skipped() -> None:
     assert event({"type": "attempt", "run": 1}) == models.AttemptStarted(1)
     assert event({"type": "data", "run": 1, "stream": "stdout", "offset": 0,
                   "data": b"x"}) == models.Output(1, "stdout", 0, b"x")  # fmt: skip
+    gone = {"type": "gone", "run": 1, "stream": "stderr", "size": 9}
+    assert event(gone) == models.OutputGone(1, "stderr", 9)
     assert event({"type": "weather"}) is None
 
 

@@ -135,7 +135,8 @@ def test_the_reason_decides_the_event(
     reason: Reason, exit_code: int | None, event: Event
 ) -> None:
     """An exit with code 0 succeeds; the reason decides everything else."""
-    assert lifecycle.event_of(an_end(reason, exit_code=exit_code)) is event
+    job, end = a_job(JobState.PROCESSING), an_end(reason, exit_code=exit_code)
+    assert lifecycle.event_of(job, end) is event
 
 
 def test_every_reason_has_an_event() -> None:
