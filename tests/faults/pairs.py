@@ -71,11 +71,11 @@ VERBS: Mapping[str, tuple[str, Params]] = MappingProxyType(
 )
 """What two clients may ask for: ``finish`` is not among them, the job does that."""
 
-FREE_TO_GO = {"cancel", "cancel many", "wait", "follow"}
-"""What waits for a job's end by itself, and holds nothing when its client is gone."""
+ENDS = {"wait", "follow", "stop"}
+"""What is answered when the job has come to its end."""
 
-ENDS = {"wait", "follow"}
-"""What is answered when the job has come to its end, for which it needs a worker."""
+INSIST = "insist on retry"
+"""A retry that is asked for again until it is done; cancel comes before it."""
 
 TOLD = MappingProxyType(
     {
@@ -194,30 +194,42 @@ def play(
             client.greeting()
         parts = list(zip(verbs, clients, strict=True))
         chance.shuffle(parts)
-        for verb, client in parts:
+        for verb, client in sorted(parts, key=lambda part: part[0] == INSIST):
             for _ in range(chance.randrange(PINGS)):
                 client.send("ping")
             if verb == "finish":
                 round_.gate.open()
+            elif verb == INSIST:
+                round_.ends.append(("retry", insist(round_, client)))
             else:
                 method, params = VERBS[verb]
                 asked.append((verb, client, client.send(method, **params(round_))))
         if vanish:
             for client in clients:
                 client.close()
-            if FREE_TO_GO.issuperset(verbs):
-                assert_let_go(round_)  # though the job may go on
-        round_.gate.open(RUNS)
-        if vanish:
-            assert_let_go(round_)  # what was begun has been carried out
+            if "stop" in verbs:
+                round_.gate.open(RUNS)
+            assert_let_go(round_)  # what was begun is done, though the job may go on
         else:
             collect(round_, asked)
+        round_.gate.open(RUNS)
+
+
+def insist(round_: Round, client: RawClient) -> Reply | Failure:
+    """Ask for a retry until it comes in the very instant in which it can be had."""
+    while True:
+        asked = [client.send("retry", id=round_.job) for _ in range(20)]
+        ends = [client.end(request) for request in asked]
+        for end in ends:
+            if isinstance(end, Reply):
+                return end
 
 
 def collect(round_: Round, asked: list[tuple[str, RawClient, int]]) -> None:
-    """Wait for the answers; workers come back when all are told that they stop."""
+    """Wait for the answers; for some of them the job has to go on."""
     for verb, client, request in sorted(asked, key=lambda each: each[0] in ENDS):
         if verb in ENDS:
+            round_.gate.open(RUNS)
             round_.control.call("workers.ensure", count=1)
         round_.ends.append((verb, client.end(request)))
 

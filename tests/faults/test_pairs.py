@@ -14,12 +14,14 @@ from faults.pairs import GONE, Round, ended, failed, late, ready, running
 from helpers.daemon import Daemon, a_daemon
 from queuectl_protocol.vocabulary import FINAL_STATES
 
-ROUNDS = 12
+ROUNDS = 10
 MORE_ROUNDS = 150
 
 C, F, D, X = "completed", "failed", "dead", "cancelled"
 
 PAIRS: list[tuple[Callable[[Round], None], str, str, set[str]]] = [
+    (running, "cancel", "insist on retry", {C}),
+    (running, "cancel many", "insist on retry", {C}),
     (running, "cancel", "retry", {X, C}),
     (running, "cancel many", "retry many", {X, C}),
     (running, "cancel", "cancel", {X}),
