@@ -1,13 +1,16 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
+
+if TYPE_CHECKING:
+    from queuectl.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,19 +28,18 @@ class JobOptions(NamedTuple):
     variables: dict[str, str]
     clean_env: bool
 
-    def inherited(
-        self, greeting: Mapping[str, Any], job: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def inherited(self, client: "Session", job: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a job of this daemon gets from here: cwd, umask, env.
 
         Args:
-            greeting: the daemon's: from another user a job inherits nothing.
+            client: the connection to it: from another user a job inherits nothing.
             job: its own fields.
 
         Raises:
             CurrentDirectoryError: the job needs a directory which is gone.
         """
-        found = inherit.for_daemon(greeting)
+        greeting = client.greeting
+        found = inherit.for_daemon(greeting, client.place)
         inherit.check(job, found)
         if self.clean_env:
             found.pop("env", None)

@@ -2,7 +2,7 @@
 
 import click
 
-from queuectl.cli import output
+from queuectl.cli import output, queues, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 
@@ -20,20 +20,23 @@ TITLES = {
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
-    """Count the jobs in each state, and the workers.
+    """Count the jobs in each state, and the workers; tell which queue it is.
 
     $ queuectl status
     $ queuectl status --json | jq .pending
     """
     with connector.connect() as client:
         counts = client.call("status", {})
+        queue = queues.facts(client)
     workers = counts["workers"]
     if as_json:
-        output.document({**{key: counts[key] for key in TITLES}, "workers": workers})
+        shown = {**{key: counts[key] for key in TITLES}, "workers": workers}
+        output.document({**shown, "queue": queue})
         return
     content = [(title, counts[key]) for key, title in TITLES.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
+    output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
     if counts["draining"]:
         output.note("the daemon is stopping: it begins no jobs")
     elif counts["pending"] and not workers["active"]:
