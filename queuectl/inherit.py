@@ -25,7 +25,9 @@ PRIVATE = frozenset(
 """Variables that describe this process, or the job it belongs to, and no other."""
 
 
-def for_daemon(greeting: Mapping[str, Any], place: Place) -> dict[str, Any]:
+def for_daemon(
+    greeting: Mapping[str, Any], place: Place | None = None
+) -> dict[str, Any]:
     """Return the job fields to lend to a job of this daemon.
 
     Nothing when the daemon runs as somebody else: a directory may be closed to that
@@ -33,13 +35,13 @@ def for_daemon(greeting: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
     Args:
         greeting: as the daemon sent it; ``uid`` is the user it runs as.
-        place: where it is. A ``QUEUECTL_HOME`` of another queue is not lent: in a job
-            it would lead away from the queue that runs it.
+        place: where it is, if that is known. A ``QUEUECTL_HOME`` of another queue is
+            not lent: in a job it would lead away from the queue that runs it.
     """
     if greeting.get("uid") != os.geteuid():
         return {}
     lent = capture()
-    if place.queue is not Queue.USER:
+    if place is not None and place.queue is not Queue.USER:
         lent["env"].pop("QUEUECTL_HOME", None)
     return lent
 

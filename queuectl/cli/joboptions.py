@@ -10,7 +10,7 @@ from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
 
 if TYPE_CHECKING:
-    from queuectl.session import Session
+    from queuectl.paths import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,18 +28,23 @@ class JobOptions(NamedTuple):
     variables: dict[str, str]
     clean_env: bool
 
-    def inherited(self, client: "Session", job: Mapping[str, Any]) -> dict[str, Any]:
+    def inherited(
+        self,
+        greeting: Mapping[str, Any],
+        job: Mapping[str, Any],
+        place: "Place | None" = None,
+    ) -> dict[str, Any]:
         """Return what a job of this daemon gets from here: cwd, umask, env.
 
         Args:
-            client: the connection to it: from another user a job inherits nothing.
+            greeting: the daemon's: from another user a job inherits nothing.
             job: its own fields.
+            place: where the daemon is.
 
         Raises:
             CurrentDirectoryError: the job needs a directory which is gone.
         """
-        greeting = client.greeting
-        found = inherit.for_daemon(greeting, client.place)
+        found = inherit.for_daemon(greeting, place)
         inherit.check(job, found)
         if self.clean_env:
             found.pop("env", None)

@@ -46,7 +46,7 @@ SECTIONS = {
     "Queue": {
         "status": (
             "queuectl.cli.status:status",
-            "Count the jobs in each state, and the workers.",
+            "Count the jobs in each state, and the workers; tell which queue it is.",
         ),
         "stats": (
             "queuectl.cli.stats:stats",

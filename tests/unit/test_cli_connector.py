@@ -7,7 +7,7 @@ import pytest
 
 from helpers.fakeclient import FakeClient
 from queuectl import errors, session
-from queuectl.cli import connector
+from queuectl.cli import connector, policy
 from queuectl.cli.connector import Connector
 from queuectl.cli.waiting import Waiting
 
@@ -19,7 +19,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Give answers to attempts to connect: clients, or errors to raise."""
     answers: list[Any] = []
 
-    def client(_socket: str | None, *, autostart: bool) -> Any:
+    def client(_socket: str | None, *, autostart: bool, queue: str | None) -> Any:
         answer = answers.pop(0)
         if callable(answer):
             answer = answer(autostart)
@@ -29,6 +29,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(session, "Session", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
+    monkeypatch.setattr(policy, "current", lambda: policy.BEGINS)
     return answers
 
 
@@ -95,6 +96,20 @@ def test_no_autostart_holds_everywhere(opened: list[Any]) -> None:
     Connector(None, False).connect()
     Connector(None, True).connect(autostart=False)
     assert asked == [False, False]
+
+
+def test_a_command_that_looks_waits_for_the_next_daemon(
+    opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that crashed is started by somebody else; at first none is waited for."""
+    monkeypatch.setattr(policy, "current", lambda: policy.LOOKS)
+    nobody = errors.DaemonNotRunningError()
+    opened += [_waits(errors.ConnectionLostError()), nobody, _waits("done")]
+    assert Connector(None, True).persist(_read) == "done"
+    opened.append(nobody)
+    with pytest.raises(errors.DaemonNotRunningError):
+        Connector(None, True).persist(_read)
+    assert opened == []
 
 
 def test_waiting_goes_on_with_the_jobs_left() -> None:
