@@ -114,7 +114,7 @@ def _answers(path: Path) -> bool:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
-        except (ConnectionRefusedError, FileNotFoundError):
+        except (ConnectionRefusedError, FileNotFoundError, NotADirectoryError):
             return False
         except BlockingIOError:
             return True
