@@ -107,16 +107,18 @@ Exit status:
   130    it was cancelled
 
 \b
-Which queue: the one that an option names, else the one that the environment names,
-else your own if there is one, else the system's if you may use it, else your own.
-`queuectl status` tells which. The daemon of your own queue is started by the commands
-that put something into it.
+Which queue:
+  option        --user, --system or --socket; else
+  environment   QUEUECTL_SOCKET, else QUEUECTL_HOME (in a job HOME first); else
+  your own      if there is one; else
+  the system's  if you may use it; else
+  your own      which begins with the first command that puts something into it
+`queuectl status` tells which one it is.
 
 \b
 Environment:
   QUEUECTL_HOME         your own queue is in this directory: database, socket, log
-  QUEUECTL_SOCKET       the daemon's socket, as --socket; in a job that has
-                        QUEUECTL_HOME as well, that one counts
+  QUEUECTL_SOCKET       the daemon's socket, as --socket; jobs have it
   QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
 """
