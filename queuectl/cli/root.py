@@ -46,7 +46,7 @@ SECTIONS = {
     "Queue": {
         "status": (
             "queuectl.cli.status:status",
-            "Count the jobs in each state, and the workers; tell which queue it is.",
+            "Count jobs and workers, and tell which queue it is.",
         ),
         "stats": (
             "queuectl.cli.stats:stats",
@@ -112,7 +112,7 @@ Which queue:
   environment   QUEUECTL_SOCKET, else QUEUECTL_HOME (in a job HOME first); else
   your own      if there is one; else
   the system's  if you may use it; else
-  your own      which begins with the first command that puts something into it
+  your own      begun by the first command that puts something in
 `queuectl status` tells which one it is.
 
 \b

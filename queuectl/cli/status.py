@@ -20,7 +20,7 @@ TITLES = {
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
-    """Count the jobs in each state, and the workers; tell which queue it is.
+    """Count jobs and workers, and tell which queue it is.
 
     $ queuectl status
     $ queuectl status --json | jq .pending

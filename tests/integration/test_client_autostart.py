@@ -206,6 +206,8 @@ def test_a_start_that_hangs_is_given_up(
 
 def test_a_socket_of_somebody_else_is_forbidden(home: Path) -> None:
     """It is not said that no daemon runs."""
-    error = dial._reason(paths.find(str(home / "s")), PermissionError(13, "Permission denied"))
+    error = dial._reason(
+        paths.find(str(home / "s")), PermissionError(13, "Permission denied")
+    )
     assert isinstance(error, ForbiddenError)
     assert "you may not use" in str(error)

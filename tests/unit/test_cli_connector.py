@@ -1,14 +1,17 @@
 """Long waits outlive a daemon, and never start one that was stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, session
-from queuectl.cli import connector, policy
+from queuectl import errors, paths, session
+from queuectl.cli import connector, output, policy
 from queuectl.cli.connector import Connector
+from queuectl.cli.root import root
 from queuectl.cli.waiting import Waiting
 
 Opener = Callable[[bool], Any]
@@ -19,7 +22,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Give answers to attempts to connect: clients, or errors to raise."""
     answers: list[Any] = []
 
-    def client(_socket: str | None, *, autostart: bool, queue: str | None) -> Any:
+    def client(_socket: str | None, *, autostart: bool, **_queue: str | None) -> Any:
         answer = answers.pop(0)
         if callable(answer):
             answer = answer(autostart)
@@ -136,3 +139,61 @@ def test_waiting_goes_on_with_the_jobs_left() -> None:
         "1": "completed",
         "2": "dead",
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "there", "said"),
+    [
+        (policy.BEGINS, True, True),
+        (policy.ALTERS, True, True),
+        (policy.ENDS, True, True),
+        (policy.LOOKS, True, False),
+        (policy.BEGINS, False, False),
+    ],
+)
+def test_a_change_names_its_queue_where_there_are_two(
+    opened: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    rule: policy.Rule,
+    there: bool,
+    said: bool,
+) -> None:
+    """Once, on stderr; not if the queue was chosen, nor for who only looks."""
+    notes: list[str] = []
+    for name in ("QUEUECTL_HOME", "QUEUECTL_SOCKET", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = tmp_path / ".local/state/queuectl"
+    own.mkdir(parents=True)
+    (own / "lock").touch()
+    monkeypatch.setattr(output, "note", notes.append)
+    monkeypatch.setattr(policy, "current", lambda: rule)
+    monkeypatch.setattr(paths, "system_is_there", lambda: there)
+    opened += [_waits("done")] * 3
+    usual = Connector(None, True)
+    usual.connect()
+    usual.connect()
+    Connector(None, True, "user").connect()
+    note = f"in your own queue, {own}; for the system's: queuectl --system"
+    assert notes == [note] * said
+
+
+def test_every_command_has_its_rule() -> None:
+    """A new command says whether it may start a daemon, and whether it changes."""
+    context = click.Context(root, info_name="queuectl")
+    assert set(_commands(context)) == policy.COMMANDS.keys()
+
+
+def _commands(parent: click.Context) -> Iterator[str]:
+    """Yield the words of every command below one."""
+    group = parent.command
+    assert isinstance(group, click.Group)
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None
+        context = click.Context(command, parent, name)
+        if isinstance(command, click.Group):
+            yield from _commands(context)
+        else:
+            yield context.command_path.removeprefix("queuectl ")
