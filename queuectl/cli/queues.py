@@ -24,7 +24,9 @@ def title(queue: dict[str, Any]) -> str:
         Queue.USER.value: "your own",
         Queue.SYSTEM.value: "the system's",
     }.get(queue["kind"], "by its socket")
-    return f"{whose}, of {_name(queue['uid'])}: {queue['socket']}"
+    if queue["uid"] != os.geteuid():
+        whose += f", run by {_name(queue['uid'])}"
+    return f"{whose}: {queue['socket']}"
 
 
 def _name(uid: int) -> str:

@@ -109,7 +109,7 @@ Exit status:
 \b
 Which queue:
   option        --user, --system or --socket; else
-  environment   QUEUECTL_SOCKET, else QUEUECTL_HOME (in a job HOME first); else
+  environment   QUEUECTL_SOCKET, else QUEUECTL_HOME; else
   your own      if there is one; else
   the system's  if you may use it; else
   your own      begun by the first command that puts something in
@@ -117,7 +117,7 @@ Which queue:
 
 \b
 Environment:
-  QUEUECTL_HOME         your own queue is in this directory: database, socket, log
+  QUEUECTL_HOME         the directory of your own queue; in a job it goes first
   QUEUECTL_SOCKET       the daemon's socket, as --socket; jobs have it
   QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
