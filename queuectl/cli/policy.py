@@ -47,6 +47,8 @@ COMMANDS = {
     "wait": LOOKS,
     "cancel": ALTERS,
     "retry": ALTERS,
+    "start": ALTERS,
+    "delete": ALTERS,
     "dlq list": LOOKS,
     "dlq show": LOOKS,
     "dlq retry": ALTERS,
