@@ -125,7 +125,7 @@ Which queue:
 
 \b
 Environment:
-  QUEUECTL_HOME         the directory of your own queue; in a job it goes first
+  QUEUECTL_HOME         your own queue is in this directory; first in a job
   QUEUECTL_SOCKET       the daemon's socket, as --socket; jobs have it
   QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
