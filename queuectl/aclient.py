@@ -240,4 +240,4 @@ class AsyncClient(AsyncSession):
         await self.perform(calls.ping())
 
     async def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(await self.connect()) if wanted else {}
+        return for_daemon(await self.connect(), self.place) if wanted else {}

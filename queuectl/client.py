@@ -358,4 +358,4 @@ class Client(Session):
         self.perform(calls.ping())
 
     def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(self.greeting) if wanted else {}
+        return for_daemon(self.greeting, self.place) if wanted else {}
