@@ -5,13 +5,16 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, jobview, output
+from queuectl.cli import confirm, exits, jobview, output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
 from queuectl.errors import RequestError
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
+
+PRUNED = (JobState.COMPLETED, JobState.CANCELLED)
+"""What ``prune`` takes unless told otherwise."""
 
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
@@ -66,6 +69,7 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     help="Jobs in this state; may be repeated.",
 )
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
+@confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
 @pass_connector
 def prune(
@@ -73,9 +77,10 @@ def prune(
     *,
     states: tuple[str, ...],
     older_than: float | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete jobs that have ended, with their output.
+    """Delete jobs that have ended, with their output. On a terminal it asks first.
 
     Statistics keep counting them. The setting retention does the same by itself.
 
@@ -83,7 +88,25 @@ def prune(
     $ queuectl prune --state cancelled
     """
     with connector.connect() as client:
+        confirm.demand(
+            lambda: _prune_question(client, states or PRUNED, older_than),
+            yes=yes,
+            otherwise="nothing was deleted",
+        )
         prune_states(client, states, older_than, as_json=as_json)
+
+
+def _prune_question(
+    client: Session, states: Sequence[str], older_than: float | None
+) -> str | None:
+    counts = client.call("status")
+    found = [(counts[state], state) for state in states if counts[state]]
+    if not found:
+        return None
+    listed = " and ".join(f"{number} {state}" for number, state in found)
+    which = "those of them that are old enough" if older_than else "all of them"
+    noun = "job" if sum(number for number, _ in found) == 1 else "jobs"
+    return f"{listed} {noun}. Delete {which}, with their output, for good?"
 
 
 def prune_states(

@@ -1,11 +1,10 @@
 """``dlq``: the dead letter queue, where jobs are that have used up their retries."""
 
-import sys
 from typing import Any
 
 import click
 
-from queuectl.cli import change, exits, jobs, output
+from queuectl.cli import change, confirm, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
@@ -85,7 +84,7 @@ def retry_dead(
 
 @dlq.command()
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
 @pass_connector
 def purge(
@@ -93,16 +92,19 @@ def purge(
 ) -> None:
     """Delete dead jobs, with their output. On a terminal it asks first."""
     with connector.connect() as client:
-        if not yes and sys.stdin.isatty():
-            _confirm(client.call("status")[DEAD], older_than)
+        confirm.demand(
+            lambda: _question(client.call("status")[DEAD], older_than),
+            yes=yes,
+            otherwise="nothing was deleted",
+        )
         change.prune_states(client, [DEAD], older_than, as_json=as_json)
 
 
-def _confirm(count: int, older_than: float | None) -> None:
+def _question(count: int, older_than: float | None) -> str | None:
+    if not count:
+        return None
     which = "those of them that are old enough" if older_than else "all of them"
-    question = f"{change.counted(count, 'job')} dead. Delete {which} for good?"
-    if not click.confirm(question, err=True):
-        raise click.ClickException("nothing was deleted")
+    return f"{change.counted(count, 'job')} dead. Delete {which} for good?"
 
 
 def _retry(client: Session, job_id: str) -> dict[str, Any]:
