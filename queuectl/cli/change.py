@@ -141,7 +141,7 @@ def change_each(
         try:
             job = change(job_id)
         except RequestError as error:
-            output.note(f"queuectl: {error}")
+            output.fault("queuectl", error)
             failed = True
             continue
         jobs.append(job)

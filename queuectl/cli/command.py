@@ -1,7 +1,8 @@
 """The kinds of command that ours are made of; each only changes how click behaves."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any
@@ -56,6 +57,18 @@ def _kept(paragraph: str) -> str:
     if not paragraph.startswith("$ "):
         return paragraph
     return "\b" + f"\n{paragraph}".replace("\n$ ", "\n  ")
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """If nobody reads on, end as any program in a pipe does.
+
+    click would end with 1, as after a failure.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
 
 
 class Command(click.Command):
@@ -170,13 +183,15 @@ class LazyGroup(Group):
         assert isinstance(command, click.Command)
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse; --help and --version write already here. See ``_stdout``."""
+        with _stdout():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; if nobody reads on, end as any program in a pipe does."""
-        try:
+        """Run the command. See ``_stdout``."""
+        with _stdout():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # click would end with 1, as after a failure.
-            die_of(signal.SIGPIPE)
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
         """Also know what other tools call our commands."""

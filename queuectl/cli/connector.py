@@ -50,9 +50,9 @@ class Connector:
         Raises:
             DaemonNotRunningError: nobody answers.
         """
-        from queuectl.session import Session  # noqa: PLC0415 - --help connects to none
+        from queuectl.cli.asking import Asking  # noqa: PLC0415 - --help connects to none
 
-        return Session(self.socket, autostart=self.autostart and autostart)
+        return Asking(self.socket, autostart=self.autostart and autostart)
 
     def persist(self, read: Callable[[Session], T]) -> T:
         """Return what ``read`` returns, also across restarts of the daemon.

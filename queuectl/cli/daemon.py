@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from queuectl import paths
 from queuectl.cli import change, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import Whole
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl.session import Session
 from queuectl_protocol.paths import LOG_NAME
@@ -96,7 +98,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
 @click.option(
     "-n",
     "--lines",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=50,
     show_default=True,
     metavar="N",
@@ -113,6 +115,8 @@ def logs(*, follow: bool, lines: int) -> NoReturn:
             f"there is no log at {path}; a daemon in the foreground writes to its "
             "terminal, and one of systemd's to the journal: journalctl -u queuectld"
         )
+    # Python ignores it, and tail would complain instead of ending.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # tail follows over the log's rotation, and every Linux has it.
     mode = ["-F"] if follow else []
     os.execvp("tail", ["tail", "-n", str(lines), *mode, "--", path])  # noqa: S606, S607
@@ -161,6 +165,7 @@ def _start(connector: Connector) -> dict[str, Any]:
             f"the socket {place.socket} was named, and so is its own daemon's to open: "
             "start that one (systemctl start queuectld), or unset QUEUECTL_SOCKET"
         )
+    output.keep()
     with Session(connector.socket, autostart=True) as client:
         found: dict[str, Any] = client.call("daemon.status")
     return found

@@ -7,7 +7,7 @@ import click
 from queuectl.cli import change, confirm, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.cli.params import DURATION, JOB_ID, Whole
 from queuectl.session import Session
 
 DEAD = "dead"
@@ -28,7 +28,7 @@ def dlq() -> None:
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default=str(jobs.DEFAULT_LIMIT),
     help="At most so many, the newest; there is no maximum.",

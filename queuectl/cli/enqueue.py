@@ -8,7 +8,7 @@ from queuectl.cli import exits, joboptions, output
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
-from queuectl.cli.params import DURATION, MOMENT
+from queuectl.cli.params import DURATION, MOMENT, Whole
 
 
 @click.command(cls=PassingCommand)
@@ -28,7 +28,7 @@ from queuectl.cli.params import DURATION, MOMENT
 )
 @click.option(
     "--max-retries",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="N",
     show_default="setting max_retries",
     help="Runs after the first.",

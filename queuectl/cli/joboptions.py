@@ -7,7 +7,15 @@ import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
-from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
+from queuectl.cli.params import (
+    DURATION,
+    INTEGER,
+    PERCENT,
+    RLIMIT,
+    SIZE,
+    VARIABLE,
+    Whole,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +103,7 @@ def job_options(function: F) -> F:
         click.option(
             "-p",
             "--priority",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="0",
             help="Higher runs first.",
@@ -125,7 +133,7 @@ def job_options(function: F) -> F:
         click.option("--label", metavar="TEXT", help="A name for people."),
         click.option(
             "--nice",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="setting nice",
             help="Give way to others: added to the niceness, -20 to 19.",
@@ -144,7 +152,7 @@ def job_options(function: F) -> F:
         ),
         click.option(
             "--tasks-max",
-            type=click.IntRange(min=0),
+            type=Whole(min=0),
             metavar="N",
             show_default="setting tasks_max",
             help="Processes and threads at a time; 0: no limit.",

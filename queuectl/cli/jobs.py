@@ -11,7 +11,7 @@ import click
 from queuectl.cli import jobview, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import JOB_ID
+from queuectl.cli.params import JOB_ID, Whole
 from queuectl.cli.table import Row, Table
 from queuectl.session import Session
 from queuectl_protocol.limits import MAX_PAGE
@@ -31,7 +31,7 @@ Job = dict[str, Any]
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default=str(DEFAULT_LIMIT),
     help="At most so many, the newest; there is no maximum.",
@@ -132,7 +132,7 @@ def _tails(client: Session, job: Job) -> Iterator[tuple[str, bytes]]:
 
 
 def _write_table(client: Session, listing: Listing, *, with_output: bool) -> None:
-    out, layout, now = sys.stdout, None, time.time()
+    layout, now = None, time.time()
     for page in listing.pages():
         if not page:
             output.note(f"no {listing.state} jobs" if listing.state else "no jobs")
@@ -145,7 +145,7 @@ def _write_table(client: Session, listing: Listing, *, with_output: bool) -> Non
             output.line(layout.line(row))
             if with_output:
                 _write_tails(client, job)
-        out.flush()
+        output.flush()
 
 
 def _layout(rows: list[Row], *, several_pages: bool) -> Table:

@@ -15,6 +15,46 @@ if TYPE_CHECKING:
 # ParamType takes a type argument since click 8.4, and must not be given one before.
 
 
+MOST = 2**63 - 1
+"""What the database can hold."""
+
+
+class Integer(click.ParamType):  # type: ignore[type-arg]
+    """A whole number, in plain digits.
+
+    Python's own reading also takes other scripts' digits and underscores, and numbers
+    of any length.
+    """
+
+    name = "integer"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        if isinstance(value, int):
+            return value
+        digits = value[1:] if value[:1] in {"+", "-"} else value
+        if not (digits.isascii() and digits.isdigit()):
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        if len(digits.lstrip("0")) > len(str(MOST)) or abs(int(value)) > MOST:
+            self.fail(f"{value!r} is too large", param, ctx)
+        return int(value)
+
+
+class Whole(Integer, click.IntRange):
+    """A whole number in a range, which ``--help`` tells."""
+
+    name = "integer range"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        number = Integer.convert(self, value, param, ctx)
+        return click.IntRange.convert(self, number, param, ctx)
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]
     """A duration such as ``90``, ``90s``, ``5m``, ``2h`` or ``1d``, in seconds."""
 
@@ -105,8 +145,10 @@ class Percent(click.ParamType):  # type: ignore[type-arg]
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the number."""
+        number = str(value).removesuffix("%")
         try:
-            percent = float(str(value).removesuffix("%"))
+            plain = number.isascii() and "_" not in number
+            percent = float(number) if plain else math.nan
         except ValueError:
             percent = math.nan
         if not math.isfinite(percent):
@@ -169,6 +211,7 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
         return job_ids(ctx, incomplete)
 
 
+INTEGER = Integer()
 DURATION = Duration()
 MOMENT = Moment()
 VARIABLE = Variable()

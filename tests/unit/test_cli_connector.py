@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, session
-from queuectl.cli import connector
+from queuectl import errors
+from queuectl.cli import asking, connector
 from queuectl.cli.connector import Connector
 from queuectl.cli.waiting import Waiting
 
@@ -27,7 +27,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(session, "Session", client)
+    monkeypatch.setattr(asking, "Asking", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
     return answers
 
