@@ -44,6 +44,9 @@ DELETING = frozenset({"prune", "purge", "delete"})
 """Commands that nobody is to be led to who meant another."""
 
 
+_EXACT = "queuectl.exact"
+
+
 def keep_examples(text: str | None) -> str | None:
     """Return a help text in which click leaves examples as they are.
 
@@ -96,12 +99,39 @@ class Command(click.Command):
         return error.format_message()
 
 
+def is_exact() -> bool:
+    """Tell whether the words of the command that runs are a program's exact ones."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_EXACT))
+
+
 def _names(param: click.Parameter) -> list[str]:
     return [*param.opts, *param.secondary_opts]
 
 
 class PassingCommand(Command):
-    """A command whose arguments are another command: explains where ``--`` goes."""
+    """A command whose arguments are another command: explains where ``--`` goes.
+
+    Its context tells by ``is_exact`` whether they came after one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; remember whether words came after ``--``, which click drops."""
+        ctx.meta[_EXACT] = any(
+            word == "--" and index + 1 < len(args) and self._ends(ctx, args[:index])
+            for index, word in enumerate(args)
+        )
+        return super().parse_args(ctx, args)
+
+    def _ends(self, ctx: click.Context, before: list[str]) -> bool:
+        """Tell whether what stands before ``--`` is whole, so that it is no value."""
+        try:
+            self.make_parser(ctx).parse_args(before)
+        except click.BadOptionUsage:
+            return False  # its last option takes the next word, whatever that is
+        except click.UsageError:
+            pass  # a mistake, and told as such when all is parsed
+        return True
 
     def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
         return (

@@ -67,7 +67,8 @@ def enqueue(
     """Put a job into the queue and print its id.
 
     One argument is a command line for /bin/sh, or a job in JSON when it begins
-    with {. Several are a program and its exact arguments, without a shell.
+    with {. Several, and whatever comes after --, are a program and its exact
+    arguments, without a shell.
 
     $ queuectl enqueue 'sleep 2 && echo hi | wc -c'
     $ queuectl enqueue -- rsync -a "my dir" host:/tmp

@@ -7,6 +7,7 @@ import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
+from queuectl.cli.command import is_exact
 from queuectl.cli.params import (
     DURATION,
     INTEGER,
@@ -174,6 +175,8 @@ def job_options(function: F) -> F:
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """Return the job that ``-c LINE`` or the arguments mean.
 
+    Arguments after ``--`` are a program and its arguments, be it a single word.
+
     Raises:
         click.UsageError: there is no command, or two.
         click.ClickException: it is bad JSON.
@@ -187,6 +190,8 @@ def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
             "there is no command; give it in quotes ('sleep 2 && echo hi') "
             "or after -- (-- sleep 2)"
         )
+    if is_exact():
+        return {"command": list(words)}
     try:
         return jobinput.command(words)
     except ValueError as error:

@@ -234,3 +234,15 @@ def test_mistakes_are_usage_errors(
 ) -> None:
     """Exit status 2."""
     assert cli.misuse(*arguments).startswith(message)
+
+
+def test_a_single_word_after_dashes_is_a_program(cli: Cli) -> None:
+    """Its spaces are its own; a line that was meant for the shell is told apart."""
+    program = cli.home.work / "my prog"
+    program.write_text("#!/bin/sh\necho my own\n")
+    program.chmod(0o755)
+    assert cli.ok("run", "--", "./my prog") == "my own\n"
+    said = cli("run", "--", "echo hello")
+    assert said.code == 127
+    assert said.err.endswith("without -- this is a shell line\n")
+    assert cli.ok("run", "echo hello") == "hello\n"
