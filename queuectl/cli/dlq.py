@@ -41,7 +41,7 @@ def list_dead(
 ) -> None:
     """List dead jobs, newest first."""
     with connector.connect() as client:
-        jobs.show_list(client, DEAD, limit, with_output=with_output, as_json=as_json)
+        jobs.show_list(client, [DEAD], limit, with_output=with_output, as_json=as_json)
 
 
 @dlq.command("show")

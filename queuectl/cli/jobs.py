@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,7 +27,14 @@ Job = dict[str, Any]
 
 
 @click.command("list", cls=Command)
-@click.option("-s", "--state", type=STATE, help="Only jobs in this state.")
+@click.option(
+    "-s",
+    "--state",
+    "states",
+    type=STATE,
+    multiple=True,
+    help="Only jobs in this state; may be repeated.",
+)
 @click.option(
     "-n",
     "--limit",
@@ -47,7 +54,7 @@ Job = dict[str, Any]
 def list_jobs(
     connector: Connector,
     *,
-    state: str | None,
+    states: tuple[str, ...],
     limit: int | None,
     with_output: bool,
     as_json: bool,
@@ -55,23 +62,24 @@ def list_jobs(
     """List jobs, newest first.
 
     $ queuectl list --state failed        what waits for its next retry
+    $ queuectl list -s dead -s cancelled  in any of several states
     $ queuectl list --limit 5 --output    with the end of their output
     $ queuectl list --json | jq -r '.[].id'
     """
     with connector.connect() as client:
-        show_list(client, state, limit, with_output=with_output, as_json=as_json)
+        show_list(client, states, limit, with_output=with_output, as_json=as_json)
 
 
 def show_list(
     client: Session,
-    state: str | None,
+    states: Sequence[str],
     limit: int | None,
     *,
     with_output: bool = False,
     as_json: bool = False,
 ) -> None:
     """Write the list to stdout, and to stderr that there is more, unless asked."""
-    listing = Listing(client, state, limit or DEFAULT_LIMIT)
+    listing = Listing(client, states, limit or DEFAULT_LIMIT)
     if as_json:
         output.array(_with_output(client, listing) if with_output else listing)
     else:
@@ -84,15 +92,17 @@ class Listing:
     """The jobs of a list, fetched page by page as they are taken.
 
     Attributes:
-        state: which jobs; None: all.
-        more: after the end: whether there are jobs beyond the limit.
+        states: which jobs; empty: all.
+        more: whether there are jobs beyond those taken so far.
+        complete: whether no other page will follow the one taken last.
     """
 
-    def __init__(self, client: Session, state: str | None, limit: int) -> None:
+    def __init__(self, client: Session, states: Sequence[str], limit: int) -> None:
         self._client = client
-        self.state = state
+        self.states = list(dict.fromkeys(states))
         self._limit = limit
         self.more = False
+        self.complete = False
 
     def __iter__(self) -> Iterator[Job]:
         """Yield jobs, newest first."""
@@ -103,14 +113,17 @@ class Listing:
         left, cursor = self._limit, None
         while left:
             params: Job = {"limit": min(left, MAX_PAGE)}
-            if self.state is not None:
-                params["state"] = self.state
+            if len(self.states) == 1:  # as a daemon wants it that knows no list
+                (params["state"],) = self.states
+            elif self.states:
+                params["states"] = self.states
             if cursor is not None:
                 params["before"] = cursor
             page = self._client.call("list", params)
             left -= len(page["jobs"])
             cursor = page["next"]
             self.more = cursor is not None
+            self.complete = not (left and self.more)
             yield page["jobs"]
             if cursor is None:
                 return
@@ -135,17 +148,21 @@ def _write_table(client: Session, listing: Listing, *, with_output: bool) -> Non
     layout, now = None, time.time()
     for page in listing.pages():
         if not page:
-            output.note(f"no {listing.state} jobs" if listing.state else "no jobs")
+            output.note(" ".join(["no", *_joined(listing.states), "jobs"]))
             return
         rows = [_row(job, now) for job in page]
         if layout is None:
-            layout = _layout(rows, several_pages=listing.more)
+            layout = _layout(rows, several_pages=not listing.complete)
             output.line(layout.header())
         for job, row in zip(page, rows, strict=True):
             output.line(layout.line(row))
             if with_output:
                 _write_tails(client, job)
         output.flush()
+
+
+def _joined(states: Sequence[str]) -> list[str]:
+    return [" or ".join(states)] if states else []
 
 
 def _layout(rows: list[Row], *, several_pages: bool) -> Table:

@@ -80,11 +80,12 @@ def is_terminal(stream: TextIO) -> bool:
 
 def colour(stream: TextIO) -> bool:
     """Tell whether colours are wanted there: https://no-color.org."""
-    return (
-        is_terminal(stream)
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal can do nothing but print."""
+    return os.environ.get("TERM", "dumb") == "dumb"
 
 
 def width(stream: TextIO) -> int | None:

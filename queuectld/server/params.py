@@ -221,7 +221,7 @@ def choice(
 
 
 def choices(
-    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice]
+    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice] | None
 ) -> Param:
     """Declare a list of some words, not empty."""
 
@@ -232,7 +232,8 @@ def choices(
         return [_choice(word, options) for word in words]
 
     kind = f"[{' | '.join(options)}]"
-    return Param(name, kind, doc, check, default=tuple(default))
+    preset = None if default is None else tuple(default)
+    return Param(name, kind, doc, check, default=preset)
 
 
 def _choice(value: Any, options: Sequence[Choice]) -> Choice:
