@@ -8,7 +8,7 @@ import click
 from queuectl.cli import confirm, exits, jobview, output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.cli.params import DURATION, RETRIABLE_ID, UNFINISHED_ID
 from queuectl.errors import RequestError
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
@@ -20,7 +20,7 @@ PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=UNFINISHED_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
@@ -41,7 +41,7 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=RETRIABLE_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:

@@ -7,7 +7,7 @@ import click
 from queuectl.cli import change, confirm, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import DURATION, JOB_ID, Whole
+from queuectl.cli.params import DEAD_ID, DURATION, Whole
 from queuectl.session import Session
 
 DEAD = "dead"
@@ -45,7 +45,7 @@ def list_dead(
 
 
 @dlq.command("show")
-@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.argument("job_id", metavar="ID", type=DEAD_ID)
 @click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
 @pass_connector
 def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
 
 
 @dlq.command("retry")
-@click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
+@click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
 @click.option("--json", "as_json", is_flag=True, help="The jobs, or their number.")
 @pass_connector

@@ -8,11 +8,16 @@ from queuectl.cli import exits, joboptions, output
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
-from queuectl.cli.params import DURATION, MOMENT, Whole
+from queuectl.cli.params import DURATION, MOMENT, Whole, word_completion
 
 
 @click.command(cls=PassingCommand)
-@click.argument("words", metavar="[COMMAND | JSON | -- PROGRAM ARG...]", nargs=-1)
+@click.argument(
+    "words",
+    metavar="[COMMAND | JSON | -- PROGRAM ARG...]",
+    nargs=-1,
+    shell_complete=word_completion,
+)
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @click.option(
     "-f",

@@ -16,6 +16,7 @@ from queuectl.cli.params import (
     SIZE,
     VARIABLE,
     Whole,
+    path_completion,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,7 +117,11 @@ def job_options(function: F) -> F:
             help="End a run after this long; 0: never.",
         ),
         click.option(
-            "--cwd", metavar="DIR", show_default="here", help="Where it runs."
+            "--cwd",
+            metavar="DIR",
+            show_default="here",
+            help="Where it runs.",
+            shell_complete=path_completion("dir"),
         ),
         click.option(
             "-e",

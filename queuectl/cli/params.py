@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from queuectl_protocol.vocabulary import JobState
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -116,6 +119,17 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
             content = os.environ[name]
         return name, content
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Offer the names of those that are set here."""
+        from queuectl.cli.complete import variables  # noqa: PLC0415 - as below
+
+        return variables(incomplete)
+
 
 class Size(click.ParamType):  # type: ignore[type-arg]
     """A size such as ``1048576``, ``64k``, ``10M`` or ``1GiB``, in bytes."""
@@ -187,9 +201,16 @@ class Rlimit(click.ParamType):  # type: ignore[type-arg]
 
 
 class JobId(click.ParamType):  # type: ignore[type-arg]
-    """A job's id; at a terminal the shell completes it."""
+    """A job's id; at a terminal the shell completes it.
+
+    Args:
+        states: of the jobs that are offered; none: of any.
+    """
 
     name = "id"
+
+    def __init__(self, *states: JobState) -> None:
+        self.states = states
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -202,13 +223,13 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self,
         ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002 - click's signature
+        param: click.Parameter,
         incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the newest jobs' ids; no daemon, no offer."""
         from queuectl.cli.complete import job_ids  # noqa: PLC0415 - loads the client
 
-        return job_ids(ctx, incomplete)
+        return job_ids(ctx, param, incomplete, self.states)
 
 
 INTEGER = Integer()
@@ -219,3 +240,27 @@ SIZE = Size()
 PERCENT = Percent()
 RLIMIT = Rlimit()
 JOB_ID = JobId()
+DEAD_ID = JobId(JobState.DEAD)
+UNFINISHED_ID = JobId(JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+RETRIABLE_ID = JobId(
+    JobState.FAILED, JobState.DEAD, JobState.CANCELLED, JobState.COMPLETED
+)
+
+
+def path_completion(kind: str) -> Callable[..., list[CompletionItem]]:
+    """Return what offers files (``file``) or directories (``dir``) for an option."""
+    return lambda *_: _offered(kind)
+
+
+def word_completion(
+    ctx: click.Context, param: click.Parameter, _incomplete: str
+) -> list[CompletionItem]:
+    """Offer programs for the first word of a job, and files for those after it."""
+    return _offered("file" if ctx.params.get(param.name or "") else "command")
+
+
+def _offered(kind: str) -> list[CompletionItem]:
+    """Return what leaves the offer to the shell."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - as above
+
+    return [CompletionItem("", kind)]

@@ -15,8 +15,12 @@ from queuectl.cli import output, text
 from queuectl.cli.command import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
+from queuectl.cli.params import path_completion
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
+
+COMPLETE = "_QUEUECTL_COMPLETE"
+"""Set where a shell asks what fits; click's name for it."""
 
 SECTIONS = {
     "Jobs": {
@@ -129,6 +133,7 @@ Environment:
     "--socket",
     metavar="PATH",
     help="The daemon's socket.",
+    shell_complete=path_completion("file"),
 )
 @click.option(
     "--autostart/--no-autostart",
@@ -199,6 +204,12 @@ def _unsaid(error: OSError, status: int) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    if COMPLETE in os.environ:
+        from queuectl.cli import completing  # noqa: PLC0415 - only shells ask
+
+        if completing.wanted():
+            completing.answer(root)
+            return Status.OK
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
     except click.UsageError as error:
