@@ -161,7 +161,7 @@ def test_a_shell_is_taught_without_a_word(fresh: Cli, name: str) -> None:
         shown = shell.run(LOAD[name])
         assert "not found" not in shown
         assert "rror" not in shown
-        shell.tab("queuectl show nothing\t\x01", "nothing")
+        shell.tab("queuectl show nothing", "\a")  # it beeps: nothing fits
         assert not fresh.home.socket.exists()
     assert not fresh.home.log()
 
