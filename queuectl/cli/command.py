@@ -24,7 +24,6 @@ OTHER_NAMES = {
     "follow": "logs --follow",
     "tail": "logs --tail",
     "clean": "prune",
-    "start": "daemon start",
     "stop": "daemon stop",
     "workers": "worker list",
     "settings": "config list",
@@ -42,7 +41,6 @@ VERY_NEAR = 0.8
 
 DELETING = frozenset({"prune", "purge", "delete"})
 """Commands that nobody is to be led to who meant another."""
-
 
 _EXACT = "queuectl.exact"
 

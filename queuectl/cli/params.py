@@ -241,6 +241,8 @@ PERCENT = Percent()
 RLIMIT = Rlimit()
 JOB_ID = JobId()
 DEAD_ID = JobId(JobState.DEAD)
+WAITING_ID = JobId(JobState.PENDING, JobState.FAILED)
+ENDED_ID = JobId(JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
 UNFINISHED_ID = JobId(JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
 RETRIABLE_ID = JobId(
     JobState.FAILED, JobState.DEAD, JobState.CANCELLED, JobState.COMPLETED

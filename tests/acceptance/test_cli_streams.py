@@ -31,6 +31,7 @@ ARGUMENTS = {
     "config get": ["timeout"],
     "config set": ["timeout", "300"],
     "config unset": ["timeout"],
+    "delete": ["{done}x"],
     "dlq purge": ["--older-than", "100d"],
     "dlq retry": ["--all"],
     "dlq show": ["{done}"],
@@ -41,6 +42,7 @@ ARGUMENTS = {
     "rpc": ["ping"],
     "run": ["echo ran"],
     "show": ["{done}"],
+    "start": ["{waiting}"],
     "systemd install": ["--user", "--dry-run"],
     "systemd uninstall": ["--user", "--dry-run"],
     "wait": ["{done}"],
@@ -94,7 +96,7 @@ def done(cli: Cli) -> str:
 def _arguments(cli: Cli, name: str, done: str, tmp_path: Path) -> list[str]:
     """Return a command line for which the command has something to do."""
     given = [*name.split(), *ARGUMENTS.get(name, [])]
-    places = {"{done}": done, "{new}": str(tmp_path / "copy.db")}
+    places = {"{done}": done, "{done}x": f"{done}x", "{new}": str(tmp_path / "copy.db")}
     if "{waiting}" in given:
         places["{waiting}"] = cli.enqueue("true", "--delay", "1d")
     return [places.get(word, word) for word in given]
