@@ -13,7 +13,6 @@ A comment before a block, on a line of its own, says more about it:
 - ``<!-- fails -->``: the last command is refused, as the page tells.
 - ``<!-- write PATH -->``, ``<!-- append PATH -->``: where a file's text goes.
 - ``<!-- logs in again -->``: the user's next command is in a new session.
-- ``<!-- own queue -->``: the user's commands are not about the system's queue.
 """
 
 import re
@@ -52,7 +51,6 @@ class Example:
         not_run: why not; empty if it is.
         fails: the last command does.
         again: the user logs in before it.
-        own: it is about a queue of the user's own.
         path: of the file that it is the text of.
         appends: to what is there.
     """
@@ -63,7 +61,6 @@ class Example:
     not_run: str = ""
     fails: bool = False
     again: bool = False
-    own: bool = False
     path: str = ""
     appends: bool = False
 
@@ -109,7 +106,7 @@ def _example(page: str, match: re.Match[str]) -> Example:
     number = page.count("\n", 0, match.start("language")) + 1
     known: dict[str, str] = {}
     for mark in _MARK.findall(match["marks"]):
-        if mark in {"fails", "logs in again", "own queue"}:
+        if mark in {"fails", "logs in again"}:
             known[mark] = mark
             continue
         name, value = re.fullmatch(r"(not run:|write|append) (.+)", mark).groups()  # type: ignore[union-attr]  # a mark that is none is an error
@@ -124,7 +121,6 @@ def _example(page: str, match: re.Match[str]) -> Example:
         not_run=known.get("not run:", ""),
         fails="fails" in known,
         again="logs in again" in known,
-        own="own queue" in known,
         path=written,
         appends="append" in known,
     )

@@ -46,7 +46,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def a_session(box: Box, user: str, **variables: str) -> Iterator[Session]:
+def a_session(box: Box, user: str) -> Iterator[Session]:
     """Log in as a user, who is at home then."""
     home = "/root" if user == "root" else f"/home/{user}"
     ids = [f"--reuid={user}", f"--regid={user}", "--init-groups"]
@@ -55,7 +55,7 @@ def a_session(box: Box, user: str, **variables: str) -> Iterator[Session]:
     environ = {"HOME": home, "USER": user, "PATH": path, "LANG": "C.UTF-8"}
     with subprocess.Popen(
         command,
-        env=environ | {"SYSTEMD_PAGER": ""} | variables,
+        env=environ | {"SYSTEMD_PAGER": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path("/"),

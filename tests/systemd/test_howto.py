@@ -10,7 +10,6 @@ from helpers.examples import Example, answers, examples
 from helpers.systemdbox import Box, hindrance
 from helpers.systemdbox_queue import (
     CHECKOUT,
-    LISTENS,
     MEMBER,
     STRANGER,
     a_computer_with_programs,
@@ -19,9 +18,6 @@ from helpers.systemdbox_typing import Session, a_session
 
 GUIDES = CHECKOUT / "docs" / "howto"
 PAGES = sorted(page.name for page in GUIDES.glob("*.md"))
-
-WHERE = {"QUEUECTL_SOCKET": LISTENS}
-"""As the guide to systemd has /etc/environment say it to every session."""
 
 SERVING = f"""
 ln -s {{version}} /opt/queuectl/current
@@ -33,7 +29,7 @@ printf '[roles]\\noperate = ["@queuectl"]\\n' >>/etc/queuectl/queuectld.toml
 usermod --append --groups queuectl {MEMBER}
 systemctl daemon-reload
 systemctl start queuectld.socket queuectld.service
-queuectl --socket {LISTENS} worker start
+queuectl --system worker start
 """
 """What the other guides take for done: what the one to systemd says."""
 
@@ -67,20 +63,18 @@ class Reader:
             return
         *others, last = example.commands()
         for command in (*others, last):
-            session = self._session(command.who, own=example.own)
-            status, said = session.type(command.line)
+            status, said = self._session(command.who).type(command.line)
             fails = example.fails and command is last
             told = f"line {example.line}: {command.line}: status {status}:\n{said}"
             assert bool(status) is fails, f"{told}\n{self._box._recently()}"
             assert answers(command, said), told
 
-    def _session(self, who: str, *, own: bool) -> Session:
-        key = f"{who}, own" if own else who
-        if key not in self._sessions:
+    def _session(self, who: str) -> Session:
+        if who not in self._sessions:
             user = "root" if who == "root" else MEMBER
-            entered = a_session(self._box, user, **({} if own else WHERE))
-            self._sessions[key] = self._stack.enter_context(entered)
-        return self._sessions[key]
+            entered = a_session(self._box, user)
+            self._sessions[who] = self._stack.enter_context(entered)
+        return self._sessions[who]
 
     def _put(self, example: Example) -> None:
         file = self._box.file(example.path)

@@ -87,6 +87,7 @@ def install(
     program = units.program(target.manager)
     steps = plan.installation(target, program, force=force, backup=backup)
     if not dry_run:
+        output.keep()
         plan.write(target, steps)
     following = [] if dry_run else target.to_start(backup=backup)
     if as_json:
@@ -116,6 +117,7 @@ def uninstall(
     steps = plan.removal(target, force=force)
     removed = any(step.action == "removed" for step in steps)
     if not dry_run:
+        output.keep()
         plan.remove(target, steps)
     following = target.to_forget() if removed and not dry_run else []
     if as_json:
