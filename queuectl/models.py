@@ -200,7 +200,11 @@ _COUNTS = MappingProxyType({"read": WorkerCounts.from_wire})
 
 @dataclass(frozen=True, slots=True)
 class Status(Model):
-    """How many jobs are in each state."""
+    """How many jobs are in each state.
+
+    Attributes:
+        trouble: why the daemon cannot write its database; None: all is well.
+    """
 
     pending: int
     processing: int
@@ -210,6 +214,7 @@ class Status(Model):
     cancelled: int
     workers: WorkerCounts = field(metadata=_COUNTS)
     draining: bool = False
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

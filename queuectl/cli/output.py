@@ -149,6 +149,12 @@ def note(content: str) -> None:
         sys.stderr.flush()
 
 
+def trouble(counts: dict[str, Any]) -> None:
+    """Say so, if ``status`` tells that the daemon's database cannot be written."""
+    if why := counts.get("trouble"):  # an older daemon does not tell
+        note(f"the queue stands still: {why}")
+
+
 def fault(place: str, error: Exception) -> None:
     """Write what went wrong to stderr; what the protocol spells otherwise, our way."""
     message = str(error).replace("if_exists=return", "--if-exists return")

@@ -30,10 +30,12 @@ def status(connector: Connector, *, as_json: bool) -> None:
     workers = counts["workers"]
     if as_json:
         output.document({**{key: counts[key] for key in TITLES}, "workers": workers})
+        output.trouble(counts)
         return
     content = [(title, counts[key]) for key, title in TITLES.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
+    output.trouble(counts)
     if counts["draining"]:
         output.note("the daemon is stopping: it begins no jobs")
     elif counts["pending"] and not workers["active"]:

@@ -19,6 +19,7 @@ async def status(call: Call) -> Result:
             "busy": workers.busy(scheduler.pool),
         },
         "draining": scheduler.draining,
+        "trouble": call.context.broker.trouble,
     }
 
 
@@ -36,7 +37,8 @@ METHODS = (
         handler=status,
         role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
-        "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool}",
+        "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
+        "trouble: str | null}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
