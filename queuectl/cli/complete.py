@@ -86,6 +86,8 @@ def variables(incomplete: str) -> list[CompletionItem]:
 def _client(ctx: click.Context) -> Iterator[Session]:
     # While completing, click parses the root's options and does not run it. A socket
     # that is named is connected to at once or not at all.
-    place = paths.find(ctx.find_root().params.get("socket"))
+    options = ctx.find_root().params
+    queue = next((name for name in ("user", "system") if options.get(name)), None)
+    place = paths.find(None if queue else options.get("socket"), queue=queue)
     with Session(place.socket, timeout=TIMEOUT) as client:
         yield client

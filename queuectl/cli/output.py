@@ -135,6 +135,32 @@ def flush() -> None:
     _kept.parts.clear()
 
 
+def select(*options: str) -> None:
+    """Have every command that is advised mean the queue that these options select."""
+    from shlex import quote  # noqa: PLC0415 - few commands have one
+
+    _options[:] = map(quote, options)
+
+
+def hint(content: str) -> str:
+    """Return advice with the options that select the queue of this command.
+
+    A command in a message follows a colon, or begins it; it may be the daemon's, which
+    does not know how it was reached.
+    """
+    if not _options or "queuectl " not in content:
+        return content
+    from re import sub  # noqa: PLC0415 - few notes are hints
+
+    options = " ".join(_options)
+    return sub(
+        r"((?:^|[:,] )queuectl )(?=[a-z])", lambda m: f"{m[1]}{options} ", content
+    )
+
+
+_options: list[str] = []
+
+
 def note(content: str) -> None:
     """Write a note for people to stderr, after the data written so far.
 
@@ -144,6 +170,7 @@ def note(content: str) -> None:
     """
     with suppress(StdoutError):
         flush()
+    content = hint(content)
     with suppress(OSError):
         sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
         sys.stderr.flush()
