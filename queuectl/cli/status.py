@@ -15,6 +15,9 @@ TITLES = {
     "cancelled": "Cancelled",
 }
 
+WAITING = {"ready": "Ready", "delayed": "Delayed"}
+"""Of the jobs that wait: those a free worker takes, and those whose time is to come."""
+
 
 @click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
@@ -29,11 +32,14 @@ def status(connector: Connector, *, as_json: bool) -> None:
         counts = client.call("status", {})
         queue = queues.facts(client)
     workers = counts["workers"]
+    # A daemon of an older version does not tell.
+    waiting = {key: counts[key] for key in WAITING if key in counts}
     if as_json:
-        shown = {**{key: counts[key] for key in TITLES}, "workers": workers}
-        output.document({**shown, "queue": queue})
+        states = {key: counts[key] for key in TITLES}
+        output.document({**states, **waiting, "workers": workers, "queue": queue})
         return
     content = [(title, counts[key]) for key, title in TITLES.items()]
+    content += [(WAITING[key], count) for key, count in waiting.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
     output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")

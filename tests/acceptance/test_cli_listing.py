@@ -61,6 +61,8 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
         "Failed:         1\n"
         "Dead (DLQ):     1\n"
         "Cancelled:      1\n"
+        "Ready:          1\n"
+        "Delayed:        1\n"
         "Active Workers: 1\n"
         f"Queue:          your own: {cli.home.socket}\n",
         "",
@@ -70,14 +72,26 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
 def test_status_as_json(cli: Cli, jobs: dict[str, str]) -> None:
     """The same numbers and the queue, by name."""
     counts = dict.fromkeys(jobs, 1)
-    workers = {"active": 1, "busy": 1}
-    socket = str(cli.home.socket)
-    queue = {"kind": "user", "socket": socket, "uid": os.geteuid()}
-    assert cli.json("status", "--json") == {
-        **counts,
-        "workers": workers,
-        "queue": queue,
+    rest = {
+        "ready": 1,
+        "delayed": 1,
+        "workers": {"active": 1, "busy": 1},
+        "queue": {
+            "kind": "user",
+            "socket": str(cli.home.socket),
+            "uid": os.geteuid(),
+        },
     }
+    assert cli.json("status", "--json") == {**counts, **rest}
+
+
+def test_list_takes_several_states(cli: Cli, jobs: dict[str, str]) -> None:
+    """As many as are given, in one order."""
+    options = ("-s", "completed", "-s", "pending", "-s", "dead", "-s", "pending")
+    listed = [job["id"] for job in cli.json("list", "--json", *options)]
+    assert listed == [jobs["pending"], jobs["dead"], jobs["completed"]]
+    (newest,) = cli.json("list", "--json", *options, "-n", "1")
+    assert newest["id"] == jobs["pending"]
 
 
 def test_list_is_newest_first(cli: Cli, jobs: dict[str, str]) -> None:
@@ -146,6 +160,8 @@ def test_a_list_of_nothing_says_so(cli: Cli, fresh: Cli) -> None:
     fresh.ok("daemon", "start")
     assert fresh("list") == Said(0, "", "no jobs\n")
     assert fresh("list", "--state", "dead") == Said(0, "", "no dead jobs\n")
+    both = ("-s", "dead", "-s", "failed")
+    assert fresh("list", *both) == Said(0, "", "no dead or failed jobs\n")
     assert fresh("list", "--json") == Said(0, "[]\n", "")
     note = "no workers are running; start some: queuectl worker start --count 2\n"
     fresh.home.ask("enqueue", job={"command": "true"})
