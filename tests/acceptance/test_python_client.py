@@ -205,7 +205,7 @@ def test_a_job_is_started_before_its_time_and_deleted_after_it(q: Any) -> None:
 
 def test_many_jobs_are_changed_together(q: Any) -> None:
     """Each is told by itself, in order; more than a request takes are several."""
-    ids = q.enqueue_many([{"command": "true", **NEVER}] * 1500)
+    ids = q.enqueue_many([{"command": "exec sleep 600", **NEVER}] * 1500)
     asked = [*ids, "nope"]
     for change, state in (
         (q.cancel_many, "cancelled"),
@@ -233,11 +233,11 @@ def test_many_jobs_are_changed_if_they_are_in_a_state(q: Any) -> None:
     q.wait(late.id)
     dead = q.enqueue("exit 1", **FINAL)
     q.wait(dead.id)
-    for change in (q.dlq.retry_many, q.dlq.delete_many):
+    for change, state in ((q.dlq.retry_many, "pending"), (q.dlq.delete_many, "dead")):
         done, refused = change([dead.id, late.id])
-        assert done.error is None
+        assert (done.error, done.job.state) == (None, state)
         assert isinstance(refused.error, errors.InvalidStateError)
-        if change == q.dlq.retry_many:
+        if state == "pending":
             q.wait(dead.id)
 
 
