@@ -225,12 +225,19 @@ class AsyncClient(AsyncSession):
         return await self.perform(calls.backup(path, replace=replace))
 
     async def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return await self.perform(calls.describe())
+
+    async def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return await self.perform(calls.limits())
 
     async def ping(self) -> None:
         """Return when the daemon answers."""
         await self.perform(calls.ping())
 
     async def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(await self.connect()) if wanted else {}
+        return for_daemon(await self.connect(), self.place) if wanted else {}

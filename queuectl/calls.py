@@ -81,6 +81,10 @@ def ping() -> Call[None]:
     return Call("ping", {}, _nothing)
 
 
+def limits() -> Call[dict[str, int]]:
+    return Call("greet", {}, lambda result: dict(result["limits"]))
+
+
 def describe() -> Call[dict[str, Any]]:
     return Call("describe", {}, dict)
 

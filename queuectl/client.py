@@ -343,12 +343,19 @@ class Client(Session):
         return self.perform(calls.backup(path, replace=replace))
 
     def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return self.perform(calls.describe())
+
+    def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return self.perform(calls.limits())
 
     def ping(self) -> None:
         """Return when the daemon answers."""
         self.perform(calls.ping())
 
     def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(self.greeting) if wanted else {}
+        return for_daemon(self.greeting, self.place) if wanted else {}

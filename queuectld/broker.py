@@ -29,7 +29,7 @@ from queuectld.store.api import (
     StoreError,
     Transaction,
 )
-from queuectld.units import Enqueued, Finished, IfExists, JobView, Look
+from queuectld.units import Enqueued, Finished, IfExists, JobView, Look, Tally
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ __all__ = [
     "JobView",
     "Look",
     "Outcome",
+    "Tally",
 ]
 
 
@@ -216,6 +217,12 @@ class Broker:
     async def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         return await self._store.read(lambda reader: reader.counts())
+
+    async def tally(self) -> Tally:
+        """Return how many jobs there are, all at one moment."""
+        return await self._store.read(
+            lambda reader: Tally(reader.counts(), reader.delayed())
+        )
 
     async def stats(self, since: int | None) -> statistics.Stats:
         """Return the statistics from a time (milliseconds) on; None: from the first."""

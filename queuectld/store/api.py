@@ -11,6 +11,7 @@ A store keeps state and never chooses it: jobs come here as ``lifecycle`` made t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
@@ -40,7 +41,13 @@ class StoreOpenError(StoreError):
 
 
 class BackupError(StoreError):
-    """The copy cannot be made there. Nothing is left of it."""
+    """The copy cannot be made there. Nothing is left of it.
+
+    Attributes:
+        data: that it is the path that is wrong, and not the store.
+    """
+
+    data: Mapping[str, str] = MappingProxyType({"param": "path"})
 
 
 class BackupExistsError(BackupError):
@@ -137,6 +144,10 @@ class Reader(Protocol):
         """Return how many jobs are in each state. Costs the same for any number."""
         ...
 
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
+        ...
+
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
         ...
@@ -199,7 +210,8 @@ class Transaction(Reader, Protocol):
         """Write ``new`` if the job is still as ``old``; return whether it did.
 
         It is as long as its state, its lease and whether it is to be cancelled are the
-        same: under them nothing else changes. Keeps the counters.
+        same: under them nothing else changes, but for ``due`` by ``promote``: so
+        ``old`` is of the same transaction, or did not wait. Keeps the counters.
         """
         ...
 

@@ -189,6 +189,7 @@ METHODS = (
         doc="Add a job. When the reply comes, it is on disk.",
         handler=enqueue,
         role=Role.SUBMIT,
+        changes=("job",),
         params=(
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
@@ -202,6 +203,7 @@ METHODS = (
         "first job that was refused.",
         handler=enqueue_many,
         role=Role.SUBMIT,
+        changes=("jobs", "defaults"),
         params=(
             params.batch(
                 "jobs",
@@ -258,6 +260,7 @@ METHODS = (
         doc="Queue all jobs again that are in a state.",
         handler=retry_all,
         role=Role.OPERATE,
+        changes=(),
         audit=("state",),
         params=(params.choice("state", "the state", _RETRIABLE, required=True),),
         result="{retried: int}",
