@@ -20,9 +20,18 @@ from queuectld.core.errors import (
     JobNotYoursError,
     JobStateError,
     JobTakenError,
+    QueueError,
     QueueFullError,
 )
-from queuectld.core.job import Assignment, Attempt, AttemptEnd, Job, Submission
+from queuectld.core.job import (
+    Assignment,
+    Attempt,
+    AttemptEnd,
+    Job,
+    Submission,
+    without_texts,
+)
+from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Settings, Value
 from queuectld.core.submission import IDENTITY
@@ -77,6 +86,25 @@ class Look:
 
     job: Job
     attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many jobs there are.
+
+    Attributes:
+        states: by state.
+        delayed: of those that wait, pending and failed, how many do for their time.
+    """
+
+    states: dict[JobState, int]
+    delayed: int
+
+    @property
+    def ready(self) -> int:
+        """Those that a free worker would take."""
+        waiting = self.states[JobState.PENDING] + self.states[JobState.FAILED]
+        return waiting - self.delayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +256,59 @@ def find(
     return job
 
 
-def cancel(tx: Transaction, job: Job, now: int) -> Job:
-    """Cancel a job, or mark the one that runs."""
-    cancelled = lifecycle.cancel(job, now=now)
-    tx.update(job, cancelled)
-    if cancelled.state is JobState.CANCELLED:
+def change_each(
+    tx: Transaction,
+    event: Event,
+    ids: Sequence[str],
+    *,
+    if_state: JobState | None,
+    submitter: int | None,
+    now: int,
+) -> list[Job | QueueError]:
+    """Cancel, retry or start jobs, each by itself; return what became of each.
+
+    Of several the texts are left out: they may come to gigabytes.
+    """
+    outcomes: list[Job | QueueError] = []
+    for job_id in ids:
+        try:
+            job = _change(tx, event, find(tx, job_id, if_state, submitter), now)
+        except QueueError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(job if len(ids) == 1 else without_texts(job))
+    return outcomes
+
+
+def _change(tx: Transaction, event: Event, job: Job, now: int) -> Job:
+    changed = lifecycle.CHANGES[event](job, now=now)
+    tx.update(job, changed)
+    if changed.state is JobState.CANCELLED:
         tx.measure([Measure("cancelled", now)])
-    return cancelled
+    return changed
+
+
+def find_deletable(
+    reader: Reader,
+    ids: Sequence[str],
+    if_state: JobState | None,
+    submitter: int | None,
+) -> list[JobView | QueueError]:
+    """Return the jobs that may be forgotten, with their attempts, or why they may not.
+
+    Their texts are left out.
+    """
+    found: list[JobView | QueueError] = []
+    for job_id in ids:
+        try:
+            job = find(reader, job_id, if_state, submitter)
+            lifecycle.check_deletable(job)
+        except QueueError as error:
+            found.append(error)
+        else:
+            attempts = reader.attempts(job.seq)
+            found.append(JobView(without_texts(job), attempts, None))
+    return found
 
 
 def retry_in_state(
@@ -291,6 +365,12 @@ def finish(
     if job is None or job.lease != end.lease:
         return None
     return _finish(tx, job, end, now, random, asked=asked)
+
+
+def recorded(tx: Transaction, seq: int, lease: int) -> bool:
+    """Return whether the attempt under this lease is a job's last on record."""
+    last = tx.attempts(seq, limit=1)
+    return bool(last) and last[0].lease == lease
 
 
 def _finish(

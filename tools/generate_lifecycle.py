@@ -48,6 +48,9 @@ EVENTS = {
     "after the mark, a success or a crash included, leads to `cancelled`.",
     Event.RETRY: "Somebody asks for the job to run again. `attempts` goes back to 0, "
     "the attempts on record stay, the job is due now.",
+    Event.START: "Somebody does not want to wait for the job's time (`run_at`, or the "
+    "end of its backoff): it is due now. `attempts` stays as it is. A job that is due "
+    "already has nothing to start.",
 }
 
 GUARDS = {

@@ -117,6 +117,16 @@ class Job(NamedTuple):
         return self.name if self.name is not None else str(self.seq)
 
 
+def without_texts(job: Job) -> Job:
+    """Return a job without what may be megabytes; all that can change is there."""
+    return job._replace(command="", cwd=None, label=None)
+
+
+def with_texts(job: Job, whole: Job) -> Job:
+    """Return the job with the texts of another look at it: they never change."""
+    return job._replace(command=whole.command, cwd=whole.cwd, label=whole.label)
+
+
 class AttemptEnd(NamedTuple):
     """How a run ended, as its worker (or whoever buried the worker) tells it.
 

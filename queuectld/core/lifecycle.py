@@ -8,7 +8,7 @@ with a transition.
 docs/lifecycle.md is generated from this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ class Event(StrEnum):
     INTERRUPT = "interrupt"
     CANCEL = "cancel"
     RETRY = "retry"
+    START = "start"
 
 
 class Guard(StrEnum):
@@ -71,6 +72,9 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], Targets] = MappingProxyType(
         (_X, Event.RETRY): ((Guard.OTHERWISE, _P),),
         (_C, Event.RETRY): ((Guard.OTHERWISE, _P),),
         (_F, Event.RETRY): ((Guard.OTHERWISE, _P),),
+        # Only of what waits for its time: see ``start``.
+        (_P, Event.START): ((Guard.OTHERWISE, _P),),
+        (_F, Event.START): ((Guard.OTHERWISE, _F),),
     }
 )
 
@@ -289,6 +293,39 @@ def retry(job: Job, *, now: int) -> Job:
     )
 
 
+def start(job: Job, *, now: int) -> Job:
+    """Somebody does not want the job to wait for its time; its budget is as it was.
+
+    Raises:
+        JobStateError: it does not wait for its time.
+    """
+    state = target(job, Event.START)
+    if job.due:
+        raise JobStateError(job.id, job.state.value, _refusal(job, Event.START))
+    return job._replace(state=state, due=True, run_at=now, updated_at=now)
+
+
+CHANGES: Mapping[Event, Callable[..., Job]] = MappingProxyType(
+    {Event.CANCEL: cancel, Event.RETRY: retry, Event.START: start}
+)
+"""What somebody can ask for: each takes the job, and ``now``."""
+
+
+def check_deletable(job: Job) -> None:
+    """Refuse to forget a job that is not over.
+
+    Raises:
+        JobStateError: it waits or runs.
+    """
+    if job.state not in FINAL_STATES:
+        doing = "runs" if job.state is JobState.PROCESSING else "waits"
+        raise JobStateError(
+            job.id,
+            job.state.value,
+            f"job {job.id} still {doing}; cancel it first: queuectl cancel {job.id}",
+        )
+
+
 def _unasked(end: AttemptEnd, *, asked: bool) -> bool:
     return end.reason is Reason.INTERRUPTED and not asked
 
@@ -328,9 +365,16 @@ def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:
 
 
 def _refusal(job: Job, event: Event) -> str:
-    if event is Event.RETRY and job.state in {JobState.PENDING, JobState.PROCESSING}:
+    if event in {Event.RETRY, Event.START} and job.state not in FINAL_STATES:
+        if event is Event.RETRY and job.due is False:
+            return (
+                f"job {job.id} is queued already, for later; to have it start now: "
+                f"queuectl start {job.id}"
+            )
         waiting = "is running" if job.state is JobState.PROCESSING else "is queued"
-        return f"job {job.id} {waiting} already; there is nothing to retry"
+        return f"job {job.id} {waiting} already; there is nothing to {event}"
+    if event is Event.START:
+        return f"job {job.id} is {job.state}; to run it again: queuectl retry {job.id}"
     if event is Event.CANCEL:
         return f"job {job.id} is {job.state} already; there is nothing to cancel"
     return f"job {job.id} is {job.state}; {event} is not possible in that state"
