@@ -142,12 +142,12 @@ class Client(Session):
         return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
-        self, state: str | None = None, *, limit: int | None = None
+        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
     ) -> Iterator[Job]:
         """Yield jobs, newest first, fetched a page at a time.
 
         Args:
-            state: only those in this state.
+            state: only those in this state, or in one of several.
             limit: so many at most; None: all.
         """
         return self.perform_parts(calls.list_jobs(state, limit))

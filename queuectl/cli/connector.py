@@ -69,11 +69,11 @@ class Connector:
         Raises:
             DaemonNotRunningError: nobody answers.
         """
-        from queuectl.session import Session  # noqa: PLC0415 - --help connects to none
+        from queuectl.cli.asking import Asking  # noqa: PLC0415 - --help connects to none
 
         self.name_queue()
         started = autostart and self.may_start()
-        return Session(self.socket, autostart=started, queue=self.queue)
+        return Asking(self.socket, autostart=started, queue=self.queue)
 
     def may_start(self) -> bool:
         """Tell whether the command that runs may start the daemon of this queue."""

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from queuectl import paths
 from queuectl.cli import change, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import Whole
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl.paths import Queue
 from queuectl.session import Session
@@ -97,7 +99,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
 @click.option(
     "-n",
     "--lines",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=50,
     show_default=True,
     metavar="N",
@@ -122,6 +124,8 @@ def logs(connector: Connector, *, follow: bool, lines: int) -> NoReturn:
             "terminal, and one of systemd's to the journal: "
             "journalctl --user -u queuectld"
         )
+    # Python ignores it, and tail would complain instead of ending.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # tail follows over the log's rotation, and every Linux has it.
     mode = ["-F"] if follow else []
     os.execvp("tail", ["tail", "-n", str(lines), *mode, "--", path])  # noqa: S606, S607
@@ -172,6 +176,7 @@ def _start(connector: Connector) -> dict[str, Any]:
 
 
 def _start_own() -> dict[str, Any]:
+    output.keep()
     with Session(autostart=True, queue=Queue.USER) as client:
         return _facts_of(client)
 

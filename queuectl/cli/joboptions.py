@@ -7,7 +7,17 @@ import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
-from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
+from queuectl.cli.command import is_exact
+from queuectl.cli.params import (
+    DURATION,
+    INTEGER,
+    PERCENT,
+    RLIMIT,
+    SIZE,
+    VARIABLE,
+    Whole,
+    path_completion,
+)
 
 if TYPE_CHECKING:
     from queuectl.paths import Place
@@ -102,7 +112,7 @@ def job_options(function: F) -> F:
         click.option(
             "-p",
             "--priority",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="0",
             help="Higher runs first.",
@@ -114,7 +124,11 @@ def job_options(function: F) -> F:
             help="End a run after this long; 0: never.",
         ),
         click.option(
-            "--cwd", metavar="DIR", show_default="here", help="Where it runs."
+            "--cwd",
+            metavar="DIR",
+            show_default="here",
+            help="Where it runs.",
+            shell_complete=path_completion("dir"),
         ),
         click.option(
             "-e",
@@ -132,7 +146,7 @@ def job_options(function: F) -> F:
         click.option("--label", metavar="TEXT", help="A name for people."),
         click.option(
             "--nice",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="setting nice",
             help="Give way to others: added to the niceness, -20 to 19.",
@@ -151,7 +165,7 @@ def job_options(function: F) -> F:
         ),
         click.option(
             "--tasks-max",
-            type=click.IntRange(min=0),
+            type=Whole(min=0),
             metavar="N",
             show_default="setting tasks_max",
             help="Processes and threads at a time; 0: no limit.",
@@ -173,6 +187,8 @@ def job_options(function: F) -> F:
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """Return the job that ``-c LINE`` or the arguments mean.
 
+    Arguments after ``--`` are a program and its arguments, be it a single word.
+
     Raises:
         click.UsageError: there is no command, or two.
         click.ClickException: it is bad JSON.
@@ -186,6 +202,8 @@ def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
             "there is no command; give it in quotes ('sleep 2 && echo hi') "
             "or after -- (-- sleep 2)"
         )
+    if is_exact():
+        return {"command": list(words)}
     try:
         return jobinput.command(words)
     except ValueError as error:

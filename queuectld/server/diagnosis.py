@@ -156,6 +156,14 @@ def file_system(state_dir: Path) -> Check:
     return Check("file system", Level.OK, detail)
 
 
+_ROOM = {
+    Level.WARNING: "free some space, or: queuectl prune",
+    # To delete a job takes a little room, too.
+    Level.ERROR: "remove other files there first: queuectl prune needs room, too",
+}
+"""What helps where there is little room, and where there is none."""
+
+
 def space(state_dir: Path) -> Check:
     """Tell how much room there is for the database and for output."""
     status = os.statvfs(state_dir)
@@ -163,7 +171,7 @@ def space(state_dir: Path) -> Check:
     level = Level.OK
     if free < SPACE_LOW:
         level = Level.ERROR if free < SPACE_OUT else Level.WARNING
-    advice = "free some space, or: queuectl prune" if level is not Level.OK else None
+    advice = _ROOM.get(level)
     return Check("space", level, f"{format_size(free)} free in {state_dir}", advice)
 
 

@@ -85,6 +85,15 @@ def test_status_as_json(cli: Cli, jobs: dict[str, str]) -> None:
     assert cli.json("status", "--json") == {**counts, **rest}
 
 
+def test_list_takes_several_states(cli: Cli, jobs: dict[str, str]) -> None:
+    """As many as are given, in one order."""
+    options = ("-s", "completed", "-s", "pending", "-s", "dead", "-s", "pending")
+    listed = [job["id"] for job in cli.json("list", "--json", *options)]
+    assert listed == [jobs["pending"], jobs["dead"], jobs["completed"]]
+    (newest,) = cli.json("list", "--json", *options, "-n", "1")
+    assert newest["id"] == jobs["pending"]
+
+
 def test_list_is_newest_first(cli: Cli, jobs: dict[str, str]) -> None:
     """A line for each job, of one state alone if asked for."""
     newest = list(jobs.values())[::-1]
@@ -151,6 +160,8 @@ def test_a_list_of_nothing_says_so(cli: Cli, fresh: Cli) -> None:
     fresh.ok("daemon", "start")
     assert fresh("list") == Said(0, "", "no jobs\n")
     assert fresh("list", "--state", "dead") == Said(0, "", "no dead jobs\n")
+    both = ("-s", "dead", "-s", "failed")
+    assert fresh("list", *both) == Said(0, "", "no dead or failed jobs\n")
     assert fresh("list", "--json") == Said(0, "[]\n", "")
     note = "no workers are running; start some: queuectl worker start --count 2\n"
     fresh.home.ask("enqueue", job={"command": "true"})

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, paths, session
-from queuectl.cli import connector, output, policy
+from queuectl import errors, paths
+from queuectl.cli import asking, connector, output, policy
 from queuectl.cli.connector import Connector
 from queuectl.cli.root import root
 from queuectl.cli.waiting import Waiting
@@ -30,7 +30,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(session, "Session", client)
+    monkeypatch.setattr(asking, "Asking", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
     monkeypatch.setattr(policy, "current", lambda: policy.BEGINS)
     return answers

@@ -21,6 +21,7 @@ async def status(call: Call) -> Result:
         "draining": scheduler.draining,
         "ready": tally.ready,
         "delayed": tally.delayed,
+        "trouble": call.context.broker.trouble,
     }
 
 
@@ -40,7 +41,7 @@ METHODS = (
         role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
         "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
-        "ready: int, delayed: int}",
+        "ready: int, delayed: int, trouble: str | null}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
