@@ -248,12 +248,34 @@ class Worker(Model):
     bound: bool = False
 
 
+_WORKERS = MappingProxyType(
+    {"read": lambda found: tuple(Worker.from_wire(each) for each in found)}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped(Model):
     """How many workers were stopped, and how many of their jobs interrupted."""
 
     stopped: int
     interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled(Model):
+    """What it took to have a number of workers.
+
+    Attributes:
+        started: the new ones.
+        stopped: how many were too many.
+        interrupted: how many of their jobs were interrupted.
+        wanted: workers wanted beside bound ones.
+    """
+
+    started: tuple[Worker, ...] = field(metadata=_WORKERS)
+    stopped: int
+    interrupted: int
+    wanted: int
 
 
 @dataclass(frozen=True, slots=True)
