@@ -3,13 +3,13 @@
 Armed by writes alone, so that an idle daemon stays idle.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld import logs
 from queuectld.broker import Broker, JobView
 from queuectld.clock import Clock
+from queuectld.crew import Crew
 from queuectld.workers import outputs
 
 _events = logs.get("housekeeping")
@@ -25,6 +25,7 @@ class Housekeeping:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
+        self._removing = Crew("pruning", 1)
 
     async def expire(self) -> int:
         """Prune what is older than ``retention``; return how many jobs went."""
@@ -46,7 +47,7 @@ class Housekeeping:
         while found := await self._broker.prunable(states, before):
             # Files first: a crash in between leaves jobs without output, which the
             # next round forgets, and never output that no job knows.
-            await asyncio.to_thread(self._remove_output, found)
+            await self._removing.run(self._remove_output, found)
             gone = await self._broker.delete([view.job for view in found])
             pruned += gone
             if not gone:

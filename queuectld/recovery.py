@@ -8,7 +8,6 @@ Attempts that run and of which the store knows nothing are ended first of all: t
 may be an older copy, and what runs may wait in it.
 """
 
-import asyncio
 import os
 import select
 from collections.abc import Collection, Iterable
@@ -20,6 +19,7 @@ from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
+from queuectld.crew import Crew
 from queuectld.workers import (
     cgroup,
     ending,
@@ -37,6 +37,10 @@ from queuectld.workers.records import WorkerRecord
 from queuectld.workers.spool import SpooledResult
 
 _events = logs.get("recovery")
+
+_AT_ONCE = 8
+"""Dead workers whose jobs are looked for and ended at the same time: that can take
+``ending.KILL_WITHIN`` each."""
 
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
@@ -71,6 +75,9 @@ class Recovery:
         self._spool = str(places.spool)
         self._records = str(places.records)
         self._cgroup = str(places.cgroup) if places.cgroup else None
+        self._searching = Crew("recovery", _AT_ONCE)
+        # A worker that is to have its next job never waits for what searches.
+        self._filing = Crew("results", 1)
 
     async def adopt(self) -> list[Unsettled]:
         """At the start: take in the workers that live; return what the others left."""
@@ -91,8 +98,8 @@ class Recovery:
                 continue
             del running[job.lease]
             self._take_in(record, pidfd_, job)
-        await asyncio.to_thread(self._end_strangers, idle, dead.values(), leases)
-        await asyncio.to_thread(self._sweep, dead.values(), set(running))
+        await self._searching.run(self._end_strangers, idle, dead.values(), leases)
+        await self._searching.run(self._sweep, dead.values(), set(running))
         return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
 
     def unsettled(self, job: Job, record: WorkerRecord | None = None) -> Unsettled:
@@ -102,7 +109,7 @@ class Recovery:
     async def bury(self, worker: Worker) -> None:
         """A worker is gone: settle the run it had, and remove its record."""
         file = records.file_of(self._records, worker.number)
-        record = await asyncio.to_thread(records.read, file)
+        record = await self._filing.run(records.read, file)
         run = worker.run
         lease = None if record is None else record.lease
         if lease is not None and (run is None or run.lease != lease):
@@ -110,20 +117,20 @@ class Recovery:
             await self.forget(lease)
         if run is not None and not run.reported:
             await self.settle(Unsettled(run, record))
-        await asyncio.to_thread(records.remove, file)
+        await self._filing.run(records.remove, file)
 
     async def settle(self, unsettled: Unsettled) -> None:
         """Record the end of an attempt whose worker is dead."""
         run, record = unsettled.run, unsettled.record
         leader = strangers.leader(run.lease, record)
-        end = await asyncio.to_thread(self._end_of, run, leader)
+        end = await self._searching.run(self._end_of, run, leader)
         await self._broker.finish(run.seq, end)
-        await asyncio.to_thread(self._clear, run)
+        await self._filing.run(self._clear, run)
         _events.info("attempt_settled", **run.about(), reason=end.reason)
 
     async def forget(self, lease: int) -> None:
         """Remove the result that a worker may have spooled. It is committed."""
-        await asyncio.to_thread(spool.remove, self._spool, lease)
+        await self._filing.run(spool.remove, self._spool, lease)
 
     def keep(self, run: Run, end: AttemptEnd) -> None:
         """Spool a result that cannot be recorded now, as its worker would."""

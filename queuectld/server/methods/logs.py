@@ -1,6 +1,5 @@
 """Methods that give out what jobs wrote."""
 
-import asyncio
 from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
@@ -42,7 +41,7 @@ async def read(
             attempt.lease,
             stream,
         )
-        piece = await asyncio.to_thread(
+        piece = await call.service.reading.run(
             reading.read, path, offset=offset, tail=tail, limit=limit
         )
     return {
@@ -89,6 +88,7 @@ async def follow(
                 changed,
                 broker=broker,
                 files=call.service.files,
+                readers=call.service.reading,
                 output_dir=str(call.context.config().output_dir),
                 which=streams,
             )
