@@ -8,6 +8,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-claim    a FIFO: a commit with a claim is answered when its writer has closed it
   at-number   the same for the numbers of new workers
   at-link     the same for a worker that was started and is not spoken to yet
+  at-name     the same for the name of a user, as from a slow directory service
   at-read     the same for a query, before it is answered
   at-examine  the same for reading the whole database
   at-start    the same for a start, before it looks after what the last daemon left
@@ -21,6 +22,7 @@ import importlib
 import json
 import math
 import os
+import pwd
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ HOME = Path(os.environ["QUEUECTL_HOME"])
 _write_batch = SqliteStore._write_batch
 _read_batch = SqliteStore._read_batch
 _examine = aside.examine
+_getpwnam, _getpwuid = pwd.getpwnam, pwd.getpwuid
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
 _adopt = Recovery.adopt
@@ -81,6 +84,18 @@ def examine(connection: sqlite3.Connection) -> list[str]:
     """Read the whole database, some time."""
     wait_at("examine")
     return _examine(connection)
+
+
+def getpwnam(name: str) -> pwd.struct_passwd:
+    """Look up a user, some time."""
+    wait_at("name")
+    return _getpwnam(name)
+
+
+def getpwuid(uid: int) -> pwd.struct_passwd:
+    """Look up a user, some time."""
+    wait_at("name")
+    return _getpwuid(uid)
 
 
 def next_lease(tx: SqliteTransaction, *arguments: Any) -> int:
@@ -128,6 +143,8 @@ def hinder() -> None:
         (SqliteTransaction, "next_lease"): next_lease,
         (SqliteTransaction, "next_worker"): next_worker,
         (aside, "examine"): examine,
+        (pwd, "getpwnam"): getpwnam,
+        (pwd, "getpwuid"): getpwuid,
         (pool, "launch"): start,
         (Recovery, "adopt"): adopt,
         (Link, "open"): classmethod(open_link),
