@@ -28,6 +28,7 @@ MAX_REPLY = 256 * 1024 * 1024
 _WAITS_FOR_OTHERS = frozenset(
     {
         "cancel", "workers.start", "workers.ensure", "workers.wait", "workers.stop",
+        "workers.scale",
         "logs.follow",
     }
 )  # fmt: skip

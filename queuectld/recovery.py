@@ -78,6 +78,7 @@ class Recovery:
         self._searching = Crew("recovery", _AT_ONCE)
         # A worker that is to have its next job never waits for what searches.
         self._filing = Crew("results", 1)
+        self._unrecorded: dict[int, str] = {}  # records that may have to hold a result
 
     async def adopt(self) -> list[Unsettled]:
         """At the start: take in the workers that live; return what the others left."""
@@ -115,7 +116,12 @@ class Recovery:
         if lease is not None and (run is None or run.lease != lease):
             # It may have spooled a result that was committed before it was told so.
             await self.forget(lease)
-        if run is not None and not run.reported:
+        run = worker.run
+        if run is not None and run.reported:
+            # Until that is on record, this may be the last place for it: ``forget``.
+            self._unrecorded[run.lease] = file
+            return
+        if run is not None:
             await self.settle(Unsettled(run, record))
         await self._filing.run(records.remove, file)
 
@@ -131,6 +137,8 @@ class Recovery:
     async def forget(self, lease: int) -> None:
         """Remove the result that a worker may have spooled. It is committed."""
         await self._filing.run(spool.remove, self._spool, lease)
+        if file := self._unrecorded.pop(lease, None):
+            await self._filing.run(records.remove, file)
 
     def keep(self, run: Run, end: AttemptEnd) -> None:
         """Spool a result that cannot be recorded now, as its worker would."""
@@ -138,6 +146,9 @@ class Recovery:
         try:
             spool.write(self._spool, result)
         except OSError as error:
+            file = records.file_of(self._records, run.worker)
+            if records.keep(file, spool.encode(result)):
+                return
             # A worker that still lives keeps it as well, and waits for room.
             _events.error("result_not_kept", **run.about(), error=str(error))
 
@@ -233,11 +244,8 @@ class Recovery:
         try:
             told = spool.read(self._spool, run.lease)
             if told is None:
-                return None
-            # Leases are unique within a store only, and a database may be replaced
-            # while a worker of the old one goes on.
-            whose = (self._store_id, run.seq, run.run)
-            if (told.store, told.seq, told.run) != whose:
+                return self._behind_record(run)
+            if not self._is_of(told, run):
                 raise spool.SpoolError("it is of another job or run")  # noqa: TRY301
         except spool.SpoolError as error:
             aside = spool.set_aside(self._spool, run.lease)
@@ -246,6 +254,26 @@ class Recovery:
             )
             return None
         return told.end
+
+    def _behind_record(self, run: Run) -> AttemptEnd | None:
+        """Return the result that had no room in the spool, if that is where it is."""
+        data = records.kept(records.file_of(self._records, run.worker))
+        try:
+            told = data and spool.decode(data)
+        except spool.SpoolError:
+            return None  # a worker was killed while it wrote
+        if told and told.end.lease == run.lease and self._is_of(told, run):
+            return told.end
+        return None
+
+    def _is_of(self, told: SpooledResult, run: Run) -> bool:
+        """Whether a result is of that run.
+
+        Leases are unique within a store only, and a database may be replaced while a
+        worker of the old one goes on.
+        """
+        whose = (self._store_id, run.seq, run.run)
+        return (told.store, told.seq, told.run) == whose
 
     def _clear(self, run: Run) -> None:
         """Remove what an attempt leaves that is on record now."""

@@ -5,6 +5,7 @@ connection, which do not. Knows nothing of jobs beyond asking the pool to end on
 """
 
 import asyncio
+import errno
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ READY_WITHIN = 30.0
 
 RESPAWN_BASE, RESPAWN_MAX, RESPAWN_DOUBLINGS = 0.1, 30.0, 10
 """Seconds to the next try when workers die before they are ready: doubled each time."""
+
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 _WANTED = "workers_wanted"
 
@@ -72,6 +75,7 @@ class Staff:
         self._requests = StartRequests()
         self._pulse = asyncio.Event()
         self._failed_starts = 0
+        self._problem: OSError | None = None  # of the last start that failed
         self._not_before = 0.0
         self._changing = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -146,6 +150,7 @@ class Staff:
         if self._desired.total() < count:
             bound = self._desired.total() - self.wanted
             await self._change_wanted(lambda wanted: max(wanted, count - bound))
+        if sum(w.ready for w in self._active()) < count:
             await self._ready(None)
         return len(self._active())
 
@@ -231,6 +236,7 @@ class Staff:
     def ready(self) -> None:
         """A worker can take jobs."""
         self._failed_starts = 0
+        self._problem = None
         self._pulse.set()
 
     def gone(self, worker: Worker) -> None:
@@ -246,6 +252,7 @@ class Staff:
         try:
             worker = await self._pool.start(number, owner)
         except OSError as error:
+            self._problem = error
             self._back_off()
             _events.error("worker_not_started", worker=number, error=str(error))
             return
@@ -354,7 +361,11 @@ class Staff:
                     self._pulse.clear()
                     await self._pulse.wait()
         except TimeoutError:
-            raise WorkersNotReadyError(READY_WITHIN) from None
+            problem = self._problem
+            if problem is not None and problem.errno in _NO_DESCRIPTORS:
+                raise problem from None
+            why = problem.strerror if problem is not None else None
+            raise WorkersNotReadyError(READY_WITHIN, why) from None
 
     def _complete(self, owner: object | None) -> bool:
         return sum(w.ready for w in self._active(owner)) >= self._desired[owner]

@@ -1,12 +1,18 @@
 """How many workers there are, when several ask for more or fewer at the same time."""
 
+import resource
 import signal
 from itertools import chain
 from typing import Any
 
-from helpers import waiting
+import pytest
+
+from helpers import hindered, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE
+from queuectl_protocol.messages import Failure
+from queuectld.server.dispatch import METHODS
+from queuectld.server.methods.meta import COMMON
 
 HOLD = "echo >running$QUEUECTL_JOB_ID; read _ <gate"
 
@@ -187,3 +193,82 @@ def test_worker_stop_is_interrupted_by_ctrl_c_and_the_scale_goes_on(home: Home) 
     gate.open()
     waiting.until(lambda: home.workers() == [], "the worker has left")
     assert home.job(job)["state"] == "completed"
+
+
+# -- taken over ------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_taken_over_keeps_its_start(home: Home) -> None:
+    """It was started when it was started, whichever daemon tells of it."""
+    home.serve()
+    home.ask("workers.start")
+    gate = home.gate()
+    job = home.enqueue(HOLD)
+    home.appears(f"running{job}")
+    (before,) = home.workers()
+    home.kill(home.daemon)
+    home.serve()
+    (after,) = home.workers()
+    assert after["adopted"]
+    assert after["started_at"] == before["started_at"]
+    gate.open()
+    home.ended(job)
+
+
+# -- no descriptors --------------------------------------------------------------------
+
+
+def none_left(home: Home) -> None:
+    """Take the daemon's descriptors away, but for those that it has open."""
+    limits = resource.prlimit(home.daemon, resource.RLIMIT_NOFILE)
+    resource.prlimit(home.daemon, resource.RLIMIT_NOFILE, (3, limits[1]))
+
+
+def test_a_start_without_descriptors_is_answered(home: Home) -> None:
+    """With a code that its section lists, and what to do; the wish is kept."""
+    hindered.serve(home, constants={"staffing.READY_WITHIN": 0.5})
+    with home.connect() as client:
+        client.call("ping")  # it is connected to by now
+        before = resource.prlimit(home.daemon, resource.RLIMIT_NOFILE)
+        none_left(home)
+        refused = client.refused("workers.start")
+        again = client.refused("workers.ensure")
+        scaled = client.refused("workers.scale", count=2)
+        resource.prlimit(home.daemon, resource.RLIMIT_NOFILE, before)
+    for each in (refused, again, scaled):
+        assert each.code == "too_many_requests"
+        assert each.retryable
+        assert "file descriptor" in each.message
+    waiting.until(lambda: len(home.workers()) == 2, "it has them as soon as it can")
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("logs.read", {"stream": "stdout"}),
+        ("logs.follow", {}),
+        ("backup", {"path": "/tmp/copy"}),
+        ("doctor", {"deep": True}),
+        ("prune", {"older_than": 0}),
+        ("enqueue", {"job": {"command": "true"}}),
+        ("status", {}),
+    ],
+)
+def test_requests_without_descriptors_have_codes_that_are_listed(
+    home: Home, method: str, params: dict[str, Any]
+) -> None:
+    """Or are carried out, for want of which they need none."""
+    home.serve()
+    home.ask("workers.start")
+    job = home.enqueue("echo out")
+    home.ended(job)
+    if method.startswith("logs"):
+        params = {**params, "id": job}
+    with home.connect() as client:
+        client.call("ping")  # it is connected to by now
+        before = resource.prlimit(home.daemon, resource.RLIMIT_NOFILE)
+        none_left(home)
+        end = client.end(client.send(method, **params))
+        resource.prlimit(home.daemon, resource.RLIMIT_NOFILE, before)
+    if isinstance(end, Failure):
+        assert end.code in {*METHODS[method].errors, *COMMON} - {"internal"}, end

@@ -174,7 +174,6 @@ METHODS = (
         result="{job: JOB}",
         errors=(
             ErrorCode.NOT_FOUND,
-            ErrorCode.TOO_MANY_REQUESTS,
             ErrorCode.STORAGE_ERROR,
         ),
         waits=True,

@@ -136,7 +136,6 @@ METHODS = (
         doc="Reply when no worker is bound to this connection: all were stopped.",
         handler=wait,
         role=Role.OPERATE,
-        errors=(ErrorCode.TOO_MANY_REQUESTS,),
         waits=True,
     ),
     Method(
