@@ -234,6 +234,8 @@ class Worker(Model):
         worker: its number.
         state: starting, idle, busy or stopping.
         job: the id of the job it runs.
+        started_at: when it was started itself.
+        run_started_at: when its run began; None of a daemon that does not say.
         adopted: an earlier daemon started it; it ends after its job.
         bound: it belongs to a connection, and ends with it.
     """
@@ -246,6 +248,7 @@ class Worker(Model):
     started_at: datetime | None = field(default=None, metadata=_TIME)
     adopted: bool = False
     bound: bool = False
+    run_started_at: datetime | None = field(default=None, metadata=_TIME)
 
 
 _WORKERS = MappingProxyType(

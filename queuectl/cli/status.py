@@ -35,6 +35,6 @@ def status(connector: Connector, *, as_json: bool) -> None:
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
     if counts["draining"]:
-        output.note("the daemon is stopping: it begins no jobs")
+        output.note(output.DRAINING)
     elif counts["pending"] and not workers["active"]:
         output.note(output.NO_WORKERS)

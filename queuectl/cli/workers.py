@@ -21,6 +21,7 @@ COLUMNS = (
     Column("WORKER", right=True),
     Column("PID", right=True),
     Column("STATE"),
+    Column("AGE", right=True),
     Column("JOB", flexible=True),
     Column("RUN", right=True),
     Column("FOR", right=True),
@@ -199,7 +200,10 @@ def _tell_busy(
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
 @pass_connector
 def list_workers(connector: Connector, *, as_json: bool) -> None:
-    """List the workers and what they run."""
+    """List the workers and what they run.
+
+    AGE is the worker's own; FOR is how long its run has taken.
+    """
     with connector.connect() as client:
         found = client.call("workers.list")
     workers = found["workers"]
@@ -222,11 +226,16 @@ def row(found: Worker, now: float) -> tuple[str, ...]:
         str(found["worker"]),
         str(found["pid"]),
         found["state"],
+        _age(found["started_at"], now),
         found["job"] or "",
         str(found["run"] or ""),
-        times.age(found["started_at"], now) if found["started_at"] else "",
+        _age(found.get("run_started_at"), now),
         ", ".join(note for note, applies in notes.items() if applies),
     )
+
+
+def _age(since: str | None, now: float) -> str:
+    return times.age(since, now) if since else ""
 
 
 def _tell_stopped(result: dict[str, int]) -> None:

@@ -61,6 +61,7 @@ class Worker:
         self._signals = signal_file
         self._clock = clock
         self._memory = procfs.MemoryWatch()
+        self._own_memory = procfs.OwnMemory()
         self._reset = signals.changed()
         self._poll = select.poll()
         # Ready files come in this order: what happened before what is wanted.
@@ -276,7 +277,10 @@ class Worker:
         self._running = None
         # What it left below this worker would be taken for the next job's.
         self._leaving = self._leaving or running.abandoned
-        self._report(running.order, running.result(self._memory))
+        end = running.result(self._memory)
+        if end.max_rss is not None:
+            end = end._replace(max_rss=self._own_memory.own(end.max_rss))
+        self._report(running.order, end)
 
     def _report(self, order: wire.Run, end: AttemptEnd) -> None:
         self._order = None
