@@ -5,7 +5,7 @@ Knows no method of the protocol by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -30,9 +30,11 @@ class Session:
     request that was under way is never sent twice.
 
     Args:
-        socket: path of the daemon's socket; None for the usual place (see
-            ``queuectl.paths``).
-        autostart: start a daemon when none answers at the usual place.
+        socket: path of the daemon's socket; None for the usual queue: the one that
+            the environment names, else one's own if there is one, else the system's
+            if this user may use it, else one's own (see ``queuectl.paths``).
+        queue: instead of a socket, ``user`` or ``system``.
+        autostart: start a daemon when none answers, if the queue is one's own.
         timeout: seconds that the daemon may take to accept and to answer; None: any
             time. What waits for jobs or workers by its nature is not limited.
 
@@ -48,8 +50,9 @@ class Session:
         *,
         autostart: bool = False,
         timeout: float | None = None,
+        queue: str | None = None,
     ) -> None:
-        self._place = paths.find(socket)
+        self.place = paths.find(socket, queue=queue)
         self._autostart = autostart
         self._timeout = timeout
         self._closed = False
@@ -152,6 +155,20 @@ class Session:
             yield from part.items
             following = part.following
 
+    def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
+        """Carry out calls side by side; return the items of all, in order.
+
+        All are sent before the first is waited for. Raises as ``call``; the others are
+        carried out all the same.
+        """
+        under_way = [(call, self.send(call.method, call.params)) for call in asked]
+        try:
+            results = [call.read(self.receive(request)) for call, request in under_way]
+        finally:
+            for _, request in under_way:
+                self.forget(request)
+        return tuple(item for result in results for item in result)
+
     def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
         """Carry out a call that events answer."""
         request_id = self._send(call.method, call.params, stream=True)
@@ -174,7 +191,7 @@ class Session:
 
     def _connect(self) -> Wire:
         connected = dial.connect(
-            self._place, autostart=self._autostart, timeout=self._timeout
+            self.place, autostart=self._autostart, timeout=self._timeout
         )
         return Wire(connected, Mailbox(self._timeout))
 
@@ -196,7 +213,13 @@ class Session:
         mailbox = self._wire.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
         self._wire.queue(data)
-        if not self._wire.flush(deadline(self._timeout)):
+        try:
+            sent = self._wire.flush(deadline(self._timeout))
+        except BaseException:
+            # Nobody takes its reply, and no new connection is made while it is open.
+            mailbox.forget(request_id)
+            raise
+        if not sent:
             raise mailbox.expire(request_id)
         return request_id
 

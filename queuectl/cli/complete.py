@@ -60,6 +60,8 @@ def rlimit_names(incomplete: str) -> list[CompletionItem]:
 @contextmanager
 def _client(ctx: click.Context) -> Iterator[Session]:
     # While completing, click parses the root's options and does not run it.
-    socket = ctx.find_root().params.get("socket")
-    with Session(socket, timeout=TIMEOUT) as client:
+    options = ctx.find_root().params
+    queue = next((name for name in ("user", "system") if options.get(name)), None)
+    socket = None if queue else options.get("socket")
+    with Session(socket, timeout=TIMEOUT, queue=queue) as client:
         yield client

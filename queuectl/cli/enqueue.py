@@ -110,7 +110,7 @@ def enqueue_one(
 ) -> dict[str, Any]:
     """Enqueue a job with what it inherits; return it as it was stored."""
     with connector.connect() as client:
-        job = {**wanted.inherited(client.greeting, job), **job}
+        job = {**wanted.inherited(client.greeting, job, client.place), **job}
         reply = client.call("enqueue", {"job": job, "if_exists": if_exists})
     stored: dict[str, Any] = reply["job"]
     if not reply["created"]:

@@ -20,7 +20,7 @@ def enqueue_file(
     """Enqueue a job for each line; print the ids; return the status."""
     source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
     with connector.connect() as client:
-        inherited = wanted.inherited(client.greeting, wanted.fields)
+        inherited = wanted.inherited(client.greeting, wanted.fields, client.place)
         defaults = {**inherited, **wanted.fields}
         bulk = Bulk(client, source, defaults=defaults, if_exists=if_exists)
         signal.signal(signal.SIGINT, lambda *_: _interrupt(bulk))

@@ -1,13 +1,16 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput
 from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SIZE, VARIABLE
+
+if TYPE_CHECKING:
+    from queuectl.paths import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,18 +29,22 @@ class JobOptions(NamedTuple):
     clean_env: bool
 
     def inherited(
-        self, greeting: Mapping[str, Any], job: Mapping[str, Any]
+        self,
+        greeting: Mapping[str, Any],
+        job: Mapping[str, Any],
+        place: "Place | None" = None,
     ) -> dict[str, Any]:
         """Return what a job of this daemon gets from here: cwd, umask, env.
 
         Args:
             greeting: the daemon's: from another user a job inherits nothing.
             job: its own fields.
+            place: where the daemon is.
 
         Raises:
             CurrentDirectoryError: the job needs a directory which is gone.
         """
-        found = inherit.for_daemon(greeting)
+        found = inherit.for_daemon(greeting, place)
         inherit.check(job, found)
         if self.clean_env:
             found.pop("env", None)

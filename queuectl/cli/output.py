@@ -76,12 +76,39 @@ def flush() -> None:
     sys.stdout.flush()
 
 
+def select(*options: str) -> None:
+    """Have every command that is advised mean the queue that these options select."""
+    from shlex import quote  # noqa: PLC0415 - few commands have one
+
+    _options[:] = map(quote, options)
+
+
+def hint(content: str) -> str:
+    """Return advice with the options that select the queue of this command.
+
+    A command in a message follows a colon, or begins it; it may be the daemon's, which
+    does not know how it was reached.
+    """
+    if not _options or "queuectl " not in content:
+        return content
+    from re import sub  # noqa: PLC0415 - few notes are hints
+
+    options = " ".join(_options)
+    return sub(
+        r"((?:^|[:,] )queuectl )(?=[a-z])", lambda m: f"{m[1]}{options} ", content
+    )
+
+
+_options: list[str] = []
+
+
 def note(content: str) -> None:
     """Write a note for people to stderr, after the data written so far.
 
     Lines after the first are indented, so that none can pass for a note of its own.
     """
     sys.stdout.flush()
+    content = hint(content)
     sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
     sys.stderr.flush()
 

@@ -34,9 +34,17 @@ SECTIONS = {
             "queuectl.cli.change:retry",
             "Run jobs again that have ended, or fail and wait.",
         ),
+        "start": (
+            "queuectl.cli.change:start",
+            "Let jobs run now that wait for their time.",
+        ),
         "dlq": (
             "queuectl.cli.dlq:dlq",
             "The dead letter queue: jobs that failed for good.",
+        ),
+        "delete": (
+            "queuectl.cli.change:delete",
+            "Delete certain jobs that have ended, with their output.",
         ),
         "prune": (
             "queuectl.cli.change:prune",
@@ -46,7 +54,7 @@ SECTIONS = {
     "Queue": {
         "status": (
             "queuectl.cli.status:status",
-            "Count the jobs in each state, and the workers.",
+            "Count jobs and workers, and tell which queue it is.",
         ),
         "stats": (
             "queuectl.cli.stats:stats",
@@ -107,9 +115,18 @@ Exit status:
   130    it was cancelled
 
 \b
+Which queue:
+  option        --user, --system or --socket; else
+  environment   QUEUECTL_SOCKET, else QUEUECTL_HOME; else
+  your own      if there is one; else
+  the system's  if you may use it; else
+  your own      begun by the first command that puts something in
+`queuectl status` tells which one it is.
+
+\b
 Environment:
-  QUEUECTL_HOME         one directory for everything: database, socket, log
-  QUEUECTL_SOCKET       the daemon's socket, as --socket
+  QUEUECTL_HOME         your own queue is in this directory; first in a job
+  QUEUECTL_SOCKET       the daemon's socket, as --socket; jobs have it
   QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
 """
@@ -121,21 +138,31 @@ Environment:
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.option("--user", is_flag=True, help="Your own queue.")
+@click.option("--system", is_flag=True, help="The queue of the system's service.")
 @click.option(
     "--socket",
     metavar="PATH",
-    help="The daemon's socket.",
+    help="The queue whose daemon listens there.",
 )
 @click.option(
     "--autostart/--no-autostart",
     envvar="QUEUECTL_AUTOSTART",
     default=True,
     show_default=True,
-    help="Start the daemon when none answers.",
+    help="Start the daemon when none answers, for a command that needs it.",
 )
 @click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
 @click.pass_context
-def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
+def root(
+    ctx: click.Context,
+    /,
+    *,
+    user: bool,
+    system: bool,
+    socket: str | None,
+    autostart: bool,
+) -> None:
     """A durable job queue for shell commands.
 
     $ queuectl worker start --count 2     two workers, until you stop them
@@ -143,7 +170,25 @@ def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
     $ queuectl logs --follow 1            its output, as it comes
     $ queuectl run -- make -j4            all of it in one, like running it here
     """
-    ctx.obj = Connector(socket, autostart)
+    queue = asked_queue(user=user, system=system, socket=socket)
+    if queue:
+        output.select(f"--{queue}")
+    elif socket:
+        output.select("--socket", socket)
+    ctx.obj = Connector(socket, autostart, queue)
+
+
+def asked_queue(*, user: bool, system: bool, socket: str | None) -> str | None:
+    """Return which queue these options ask for, if not by its socket.
+
+    Raises:
+        click.UsageError: more than one of them was given.
+    """
+    given = {"user": user, "system": system, "socket": socket}
+    asked = [name for name, value in given.items() if value]
+    if len(asked) > 1:
+        raise click.UsageError(f"give --{asked[0]} or --{asked[1]}, not both")
+    return asked[0] if asked and not socket else None
 
 
 def main() -> NoReturn:

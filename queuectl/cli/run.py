@@ -46,8 +46,11 @@ def run(
         job = enqueue.enqueue_one(connector, job, wanted, "error")
         canceller.found(job["id"])
         _tell_if_busy(connector, job["id"])
-        job = Follower(job["id"], write).follow(connector)
+        follower = Follower(job["id"], write)
+        job = follower.follow(connector)
     output.flush()
+    for sentence in follower.missing:
+        output.note(sentence)
     # A shell loop stops only when its command died of the signal, and not when it
     # ended with 130; a program that started us wants the documented status.
     if canceller.received == signal.SIGINT and os.isatty(sys.stdin.fileno()):

@@ -196,7 +196,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
             Option(
                 key="runtime_dir",
                 kind=Kind.PATH,
-                fallback="$XDG_RUNTIME_DIR/queuectl",
+                fallback="state_dir",
                 applies=Applies.RESTART,
                 doc="socket and workers' records: what must survive a restart of the "
                 "daemon",

@@ -16,7 +16,7 @@ from queuectl_protocol.units import (
     parse_duration,
     parse_size,
 )
-from queuectld.core import limits
+from queuectld.core import limits, numbers
 from queuectld.core.errors import InvalidSettingError
 from queuectld.core.limits import Limits
 
@@ -66,7 +66,7 @@ class Setting:
         """
         try:
             number = self._number(value)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise InvalidSettingError(
                 self.key, f"{self.key} is a {self.kind}: {error}"
             ) from None
@@ -98,9 +98,10 @@ class Setting:
         if isinstance(value, str):
             return self._parse(value)
         if self.kind in {Kind.COUNT, Kind.SIZE}:
-            if value != int(value):
-                raise ValueError(f"{value!r} is none")
-            return int(value)
+            try:
+                return numbers.whole(value)
+            except ValueError:
+                raise ValueError(f"{value!r} is none") from None
         return float(value)
 
     def _parse(self, text: str) -> Value:

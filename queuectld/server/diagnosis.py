@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from queuectl_protocol.paths import SOCKET_NAME
 from queuectl_protocol.units import format_size
 from queuectl_protocol.vocabulary import JobState
 from queuectld import statedir
@@ -78,6 +79,7 @@ async def checks(context: Context) -> list[Check]:
         file_system(config.state_dir),
         space(config.state_dir),
         wal(facts["wal_size"]),
+        reach(config.state_dir),
         permissions(config),
         trust(config, context.socket, user),
         descriptors(config),
@@ -180,6 +182,20 @@ def wal(size: int) -> Check:
         Level.WARNING,
         f"{detail}: checkpoints do not get through",
         "look for a program that reads the database, and end it",
+    )
+
+
+def reach(state_dir: Path) -> Check:
+    """Tell whether the state directory leads to the socket: clients look there."""
+    path = state_dir / SOCKET_NAME
+    if path.is_socket():
+        return Check("reach", Level.OK, f"{path} leads to the daemon")
+    return Check(
+        "reach",
+        Level.ERROR,
+        f"{path} leads nowhere, so clients do not find the daemon; its log says why",
+        "put right what the log names, then restart it, running jobs go on: "
+        f"kill -USR1 {os.getpid()}",
     )
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
+from queuectld.core import unixtext
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.server.reading import UnreadableOutputError
 from queuectld.store import api as store
@@ -43,6 +44,21 @@ class AttemptNotFoundError(Exception):
         self.data = {"id": job_id, "run": run}
 
 
+class OutputGoneError(Exception):
+    """An attempt wrote something, and its file is not there any more.
+
+    Attributes:
+        data: the job's id, the attempt and the stream.
+    """
+
+    def __init__(self, job_id: str, run: int, stream: str, written: int) -> None:
+        super().__init__(
+            f"the {stream} of attempt {run} of job {job_id} is gone: it had {written} "
+            "bytes, and its file is not there; backups hold no output"
+        )
+        self.data = {"id": job_id, "run": run, "stream": stream}
+
+
 class TooManyRequestsError(Exception):
     """As many requests as one connection may have are waiting for something."""
 
@@ -71,8 +87,10 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.InvalidSettingError: ErrorCode.INVALID_PARAMS,
         core.JobNotFoundError: ErrorCode.NOT_FOUND,
         AttemptNotFoundError: ErrorCode.NOT_FOUND,
+        OutputGoneError: ErrorCode.NOT_FOUND,
         core.JobExistsError: ErrorCode.ALREADY_EXISTS,
         core.JobConflictError: ErrorCode.CONFLICT,
+        core.JobTakenError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
         core.JobNotYoursError: ErrorCode.FORBIDDEN,
@@ -81,7 +99,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         # The message is for the operator; the cause is in the log.
         core.WorkersNotReadyError: ErrorCode.INTERNAL,
         store.BackupExistsError: ErrorCode.ALREADY_EXISTS,
-        store.BackupError: ErrorCode.STORAGE_ERROR,
+        store.BackupError: ErrorCode.INVALID_PARAMS,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
         UnreadableOutputError: ErrorCode.STORAGE_ERROR,
@@ -100,12 +118,16 @@ class Refusal(NamedTuple):
     message: str
     data: dict[str, Any] | None
 
+    def as_item(self) -> dict[str, Any]:
+        """Return it as it travels within a reply, about one item of many."""
+        return {**self._asdict(), "retryable": self.code in RETRYABLE}
+
 
 def refusal(error: BaseException) -> Refusal:
     """Return what the client is told; an error without a code is ``internal``."""
     for kind in type(error).__mro__:
         if code := CODES.get(kind):
-            message = str(error) or (type(error).__doc__ or "").strip()
+            message = unixtext.shown(str(error) or (type(error).__doc__ or "").strip())
             data = getattr(error, "data", None)
             return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
@@ -120,7 +142,7 @@ def refusal(error: BaseException) -> Refusal:
     )
 
 
-def _short(data: dict[str, Any]) -> dict[str, Any]:
+def _short(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value[:MAX_MESSAGE] if isinstance(value, str) else value
         for key, value in data.items()

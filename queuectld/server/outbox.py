@@ -36,6 +36,10 @@ class Outbox:
         self.paused = False
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
+    def write_bin(self, *, wanted: bool) -> None:
+        """Write strings that are not UTF-8 as bin, or as str, from now on."""
+        self._connection.bin = wanted
+
     def greet(self, body: dict[str, Any]) -> None:
         """Send the greeting."""
         self._connection.send_greeting(body)
@@ -68,6 +72,11 @@ class Outbox:
         while self.paused:
             # One of those who wait may fill the buffer before the next one runs.
             await self._drained.wait()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody will read what is sent from now on."""
+        return self._transport.is_closing()
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:

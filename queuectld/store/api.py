@@ -11,6 +11,7 @@ A store keeps state and never chooses it: jobs come here as ``lifecycle`` made t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
@@ -18,6 +19,9 @@ from queuectld.core.job import Attempt, AttemptEnd, Job, Submission
 from queuectld.core.settings import Settings, Value
 
 T = TypeVar("T")
+
+COPIED_AT = "copied_at"
+"""Name of the meta value that a copy has: when it was made, in milliseconds."""
 
 
 class StoreError(Exception):
@@ -28,12 +32,22 @@ class StoreFullError(StoreError):
     """There is no room: on the disk, or in the quota."""
 
 
+class OutcomeUnknownError(StoreError):
+    """The store failed in a commit, and cannot say whether that took place."""
+
+
 class StoreOpenError(StoreError):
     """The store cannot be opened; the message says what to do. Nothing was touched."""
 
 
 class BackupError(StoreError):
-    """The copy cannot be made there. Nothing is left of it."""
+    """The copy cannot be made there. Nothing is left of it.
+
+    Attributes:
+        data: that it is the path that is wrong, and not the store.
+    """
+
+    data: Mapping[str, str] = MappingProxyType({"param": "path"})
 
 
 class BackupExistsError(BackupError):
@@ -130,6 +144,10 @@ class Reader(Protocol):
         """Return how many jobs are in each state. Costs the same for any number."""
         ...
 
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
+        ...
+
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
         ...
@@ -192,7 +210,8 @@ class Transaction(Reader, Protocol):
         """Write ``new`` if the job is still as ``old``; return whether it did.
 
         It is as long as its state, its lease and whether it is to be cancelled are the
-        same: under them nothing else changes. Keeps the counters.
+        same: under them nothing else changes, but for ``due`` by ``promote``: so
+        ``old`` is of the same transaction, or did not wait. Keeps the counters.
         """
         ...
 
@@ -231,10 +250,10 @@ class Transaction(Reader, Protocol):
         """Store a small value of the daemon's own."""
         ...
 
-    def delete(self, jobs: Sequence[Job]) -> int:
+    def delete(self, jobs: Sequence[Job]) -> list[Job]:
         """Forget jobs that are still as given, their attempts and unused environments.
 
-        Return how many jobs went. Their generated ids are never used again.
+        Return those that went. Their generated ids are never used again.
         """
         ...
 
@@ -280,7 +299,13 @@ class Store(Protocol):
         """
         ...
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self,
+        target: Path,
+        *,
+        replace: bool,
+        wall: Callable[[], int] | None = None,
+    ) -> int:
         """Write a consistent copy of the store to a file; return its size in bytes.
 
         Work goes on meanwhile. The file is there whole and synced, or not at all; it
@@ -290,6 +315,8 @@ class Store(Protocol):
         Args:
             target: its path; the directory is there.
             replace: whether a regular file of that name may be replaced.
+            wall: tells the time; the copy then has in it when it was made, as meta
+                value ``COPIED_AT``. Whoever opens it knows that it is one.
 
         Raises:
             BackupExistsError, BackupError, StoreError: nothing was written.

@@ -1,6 +1,7 @@
 """``status``, ``list`` and ``show``: how things stand, for people and for programs."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ def jobs(cli: Cli) -> Iterator[dict[str, str]]:
 
 
 def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> None:
-    """And one for the workers."""
+    """One for the workers, and one that tells which queue it is."""
     assert len(jobs) == 6
     assert cli("status") == Said(
         0,
@@ -60,16 +61,28 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
         "Failed:         1\n"
         "Dead (DLQ):     1\n"
         "Cancelled:      1\n"
-        "Active Workers: 1\n",
+        "Ready:          1\n"
+        "Delayed:        1\n"
+        "Active Workers: 1\n"
+        f"Queue:          your own: {cli.home.socket}\n",
         "",
     )
 
 
 def test_status_as_json(cli: Cli, jobs: dict[str, str]) -> None:
-    """The same numbers, by name."""
+    """The same numbers and the queue, by name."""
     counts = dict.fromkeys(jobs, 1)
-    workers = {"active": 1, "busy": 1}
-    assert cli.json("status", "--json") == {**counts, "workers": workers}
+    rest = {
+        "ready": 1,
+        "delayed": 1,
+        "workers": {"active": 1, "busy": 1},
+        "queue": {
+            "kind": "user",
+            "socket": str(cli.home.socket),
+            "uid": os.geteuid(),
+        },
+    }
+    assert cli.json("status", "--json") == {**counts, **rest}
 
 
 def test_list_is_newest_first(cli: Cli, jobs: dict[str, str]) -> None:
@@ -135,6 +148,7 @@ def test_show_tells_the_environment_when_asked(cli: Cli, jobs: dict[str, str]) -
 def test_a_list_of_nothing_says_so(cli: Cli, fresh: Cli) -> None:
     """To people, on stderr."""
     assert cli.home is not fresh.home
+    fresh.ok("daemon", "start")
     assert fresh("list") == Said(0, "", "no jobs\n")
     assert fresh("list", "--state", "dead") == Said(0, "", "no dead jobs\n")
     assert fresh("list", "--json") == Said(0, "[]\n", "")

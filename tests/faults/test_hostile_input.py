@@ -26,7 +26,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.limits import MAX_BATCH, MAX_FRAME
 from queuectl_protocol.messages import BadMessageError, Failure, Reply, Request
-from queuectld.server.session import CONTAINERS_OF_A_JOB
+from queuectld.server.limits import CONTAINERS_OF_A_JOB
 
 BEGIN = b"\x83\xa2id\x01\xa6method"
 """How most requests begin."""
@@ -267,6 +267,8 @@ def test_an_id_is_a_plain_word_and_never_a_path(client: RawClient, job_id: str) 
         "get": {},
         "cancel": {},
         "retry": {},
+        "start": {},
+        "delete": {},
         "wait": {"timeout": 1},
         "logs.read": {"stream": "stdout"},
         "logs.follow": {},

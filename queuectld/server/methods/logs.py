@@ -9,14 +9,12 @@ from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.server import params, reading, wire
 from queuectld.server.call import Call
-from queuectld.server.errors import AttemptNotFoundError
+from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
 from queuectld.server.following import Follower
+from queuectld.server.limits import MAX_TAIL
 from queuectld.server.method import Method, Result
 from queuectld.server.params import InvalidParamsError
 from queuectld.workers import outputs
-
-TAIL_MOST = 1_000_000
-"""Lines."""
 
 
 async def read(
@@ -44,6 +42,9 @@ async def read(
         piece = await call.service.reading.run(
             reading.read, path, offset=offset, tail=tail, limit=limit
         )
+        written = 0 if attempt.end is None else attempt.end.written(stream)
+        if not piece.size and reading.is_gone(path, written):
+            raise OutputGoneError(look.job.id, attempt.run, stream, written)
     return {
         "run": attempt and attempt.run,
         "data": piece.data,
@@ -115,9 +116,11 @@ METHODS = (
     Method(
         name="logs.read",
         doc="Return a piece of what one attempt wrote to one stream. An attempt that "
-        "wrote nothing has an empty one; run is null when the job never ran.",
+        "wrote nothing has an empty one; one whose file is gone is not_found; run is "
+        "null when the job never ran.",
         handler=read,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
         params=(
             _ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
@@ -136,7 +139,7 @@ METHODS = (
                 "tail",
                 "begin with so many last lines, whatever offset says; they are looked "
                 f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
         ),
         result="{run: int | null, data: bin, offset: int, next: int, size: int, "
@@ -149,9 +152,16 @@ METHODS = (
         doc="Send what a job writes as events, while it writes it, from one attempt to "
         "the next; reply when the job is completed, dead or cancelled, when the run "
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
-        "{type: data, run, stream, offset, data: bin}.",
+        "{type: data, run, stream, offset, data: bin}, {type: gone, run, stream, "
+        "size}.",
         handler=follow,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
+        events=(
+            "{type: attempt, run: int}",
+            "{type: data, run: int, stream: stdout | stderr, offset: int, data: bin}",
+            "{type: gone, run: int, stream: stdout | stderr, size: bytes}",
+        ),
         params=(
             _ID,
             params.whole(
@@ -162,7 +172,7 @@ METHODS = (
             params.whole(
                 "tail",
                 "begin with so many last lines; absent: with the first byte",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
             params.choices(
                 "streams",

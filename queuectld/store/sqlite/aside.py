@@ -18,12 +18,14 @@ from typing import TypeVar
 
 from queuectld.crew import Crew
 from queuectld.store.api import (
+    COPIED_AT,
     BackupError,
     BackupExistsError,
     StoreError,
     StoreFullError,
 )
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite import queries
 from queuectld.store.sqlite.reader import SqliteReader
 
 T = TypeVar("T")
@@ -47,11 +49,14 @@ class Aside:
         self._copying = Crew("backup", _AT_ONCE)
         self._examining = Crew("examine", _AT_ONCE)
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self, target: Path, *, replace: bool, wall: Callable[[], int] | None
+    ) -> int:
         """Write a copy; see ``Store.backup``."""
         try:
             return await self._take(
-                self._copying, lambda look: copy(look, target, replace=replace)
+                self._copying,
+                lambda look: copy(look, target, replace=replace, wall=wall),
             )
         except StoreFullError:
             raise StoreFullError(
@@ -111,7 +116,13 @@ class _Look:
                 connection.interrupt()
 
 
-def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
+def copy(
+    connection: sqlite3.Connection,
+    target: Path,
+    *,
+    replace: bool,
+    wall: Callable[[], int] | None = None,
+) -> int:
     """Write a consistent copy under a name that holds a whole one or none.
 
     Return its size in bytes.
@@ -122,6 +133,8 @@ def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
         os.close(os.open(draft, _DRAFT, 0o600))
         # As bytes: a path need not be UTF-8.
         connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(draft),))
+        if wall is not None:
+            _mark(draft, wall())
         _sync(draft)
         size = draft.stat().st_size
         _publish(draft, target, replace=replace)
@@ -133,6 +146,14 @@ def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
     finally:
         draft.unlink(missing_ok=True)
     return size
+
+
+def _mark(draft: Path, now: int) -> None:
+    """Write into a copy that it is one, and that all in it was so before now."""
+    with closing(sqlite3.connect(os.fsencode(draft), isolation_level=None)) as made:
+        # Nobody else has it, and until it is synced it is nothing: no journal.
+        made.execute("PRAGMA journal_mode = OFF")
+        made.execute(queries.load().set_meta, (COPIED_AT, str(now)))
 
 
 def _check_free(target: Path, *, replace: bool) -> None:
@@ -177,8 +198,14 @@ def examine(connection: sqlite3.Connection) -> list[str]:
         return problems
     reader = SqliteReader(connection)
     there, noted = reader.recount(), reader.counts()
-    return [
+    problems = [
         f"{there[state]} jobs are {state}, and {noted[state]} are counted"
         for state in there
         if there[state] != noted[state]
     ]
+    delayed, counted = reader.recount_delayed(), reader.delayed()
+    if delayed != counted:
+        problems.append(
+            f"{delayed} jobs wait for their time, and {counted} are counted"
+        )
+    return problems

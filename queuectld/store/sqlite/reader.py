@@ -70,6 +70,16 @@ class SqliteReader:
         rows = {state: self._all(self._sql.recount, state) for state in JobState}
         return {state: int(count) for state, ((count,),) in rows.items()}
 
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
+        ((delayed,),) = self._all(self._sql.delayed)
+        return int(delayed)
+
+    def recount_delayed(self) -> int:
+        """Return the same, counted anew: it costs by their number."""
+        ((delayed,),) = self._all(self._sql.recount_delayed)
+        return int(delayed)
+
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
         return self.in_state(JobState.PROCESSING, _LAST)
