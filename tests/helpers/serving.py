@@ -95,6 +95,8 @@ def serving(
             backup=cast("Any", None),
             examine=cast("Any", None),
             config=lambda: config,
+            socket=config.socket,
+            looking=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
