@@ -108,7 +108,7 @@ class AsyncClient(AsyncSession):
         return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
-        self, state: str | None = None, *, limit: int | None = None
+        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
     ) -> AsyncIterator[Job]:
         """Yield jobs, newest first. See ``Client.list``."""
         return self.perform_parts(calls.list_jobs(state, limit))
@@ -240,4 +240,4 @@ class AsyncClient(AsyncSession):
         await self.perform(calls.ping())
 
     async def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(await self.connect()) if wanted else {}
+        return for_daemon(await self.connect(), self.place) if wanted else {}

@@ -79,7 +79,8 @@ class Client(Session):
 
         Raises:
             AlreadyExistsError: the id is taken.
-            ConflictError: with ``if_exists="return"``: and by a different job.
+            ConflictError: with ``if_exists="return"``: and by a different job, or by
+                one that runs as another user.
             InvalidParamsError: ``data["field"]`` has a bad value.
             QueueFullError: ``max_queued`` jobs wait.
         """
@@ -141,12 +142,12 @@ class Client(Session):
         return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
-        self, state: str | None = None, *, limit: int | None = None
+        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
     ) -> Iterator[Job]:
         """Yield jobs, newest first, fetched a page at a time.
 
         Args:
-            state: only those in this state.
+            state: only those in this state, or in one of several.
             limit: so many at most; None: all.
         """
         return self.perform_parts(calls.list_jobs(state, limit))
@@ -358,4 +359,4 @@ class Client(Session):
         self.perform(calls.ping())
 
     def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(self.greeting) if wanted else {}
+        return for_daemon(self.greeting, self.place) if wanted else {}

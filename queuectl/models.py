@@ -206,6 +206,7 @@ class Status(Model):
         ready: of those that wait, how many a free worker would take.
         delayed: how many wait for their time: a ``run_at``, or that of a retry. Both
             are None from a daemon that does not tell.
+        trouble: why the daemon cannot write its database; None: all is well.
     """
 
     pending: int
@@ -218,6 +219,7 @@ class Status(Model):
     draining: bool = False
     ready: int | None = None
     delayed: int | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ def choice(
 
 
 def choices(
-    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice]
+    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice] | None
 ) -> Param:
     """Declare a list of some words, not empty."""
 
@@ -260,7 +260,8 @@ def choices(
         return _items(words, lambda word: _choice(word, options))
 
     kind = f"[{' | '.join(options)}] 1..{len(options)}"
-    return Param(name, kind, doc, check, default=tuple(default))
+    preset = None if default is None else tuple(default)
+    return Param(name, kind, doc, check, default=preset)
 
 
 def _choice(value: Any, options: Sequence[Choice]) -> Choice:

@@ -8,7 +8,7 @@ batch did not commit.
 A store keeps state and never chooses it: jobs come here as ``lifecycle`` made them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -136,8 +136,14 @@ class Reader(Protocol):
         """Return a job's first attempt on record with a greater ``run``."""
         ...
 
-    def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
-        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
+    def page(
+        self, states: Collection[JobState] | None, before: int | None, limit: int
+    ) -> Page:
+        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first.
+
+        Those in one of ``states``; None: all. Costs by ``limit``, and not by how many
+        jobs are in other states.
+        """
         ...
 
     def counts(self) -> dict[JobState, int]:
@@ -277,6 +283,11 @@ class Store(Protocol):
             StoreFullError, StoreError: nothing of it remains.
             whatever ``work`` raised: nothing of it remains.
         """
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written: what the last write failed of, if it failed."""
         ...
 
     async def read(self, query: Callable[[Reader], T]) -> T:

@@ -162,14 +162,15 @@ ACTIONS: dict[str, Action] = {
     "promote": lambda tx: tx.promote(NOW + 10, 1),
     "next time": lambda tx: tx.next_run_at(),
     "page": lambda tx: tx.page(None, None, 5),
-    "page of a state": lambda tx: tx.page(JobState.COMPLETED, None, 5),
+    "page of a state": lambda tx: tx.page([JobState.COMPLETED], None, 5),
+    "page of states": lambda tx: tx.page([*JobState], None, 5),
     "counts": lambda tx: tx.counts(),
     "delayed": lambda tx: tx.delayed(),
     "by id": lambda tx: (tx.job("7"), tx.job("job-7"), tx.job("none")),
     "in state": lambda tx: tx.in_state(JobState.PROCESSING, 5),
     "prunable": lambda tx: tx.prunable([JobState.COMPLETED], NOW + 5, 5),
     "insert": lambda tx: tx.insert(Submission("true", id="x"), DEFAULTS, NOW),
-    "delete": lambda tx: tx.delete(tx.page(JobState.COMPLETED, None, 2).jobs),
+    "delete": lambda tx: tx.delete(tx.page([JobState.COMPLETED], None, 2).jobs),
 }
 
 

@@ -170,6 +170,12 @@ def test_a_listing_by_state(client: RawClient) -> None:
     job = _enqueue(client)
     assert client.call("list", state="dead")["jobs"] == []
     assert client.call("list", state="pending")["jobs"] == [job]
+    assert client.call("list", states=["dead", "pending"])["jobs"] == [job]
+    assert client.call("list", states=["dead", "failed"])["jobs"] == []
+    for bad in ([], ["done"], "dead"):
+        assert client.refused("list", states=bad).data == {"param": "states"}
+    both = client.refused("list", state="dead", states=["dead"])
+    assert both.data == {"param": "states"}
     failure = client.refused("list", state="done")
     assert failure.message.startswith("state is one of: pending, processing,")
     assert client.call("list", limit=5000)["jobs"] == [job]  # max_page or less

@@ -36,6 +36,12 @@ JOB: dict[str, Any] = {
         (calls.get("7", env=True), "get", {"id": "7", "env": True}),
         (calls.list_jobs(None, None), "list", {"limit": 1000}),
         (calls.list_jobs("dead", 20), "list", {"state": "dead", "limit": 20}),
+        (calls.list_jobs(["dead"], 20), "list", {"state": "dead", "limit": 20}),
+        (
+            calls.list_jobs(("dead", "failed"), None),
+            "list",
+            {"states": ["dead", "failed"], "limit": 1000},
+        ),
         (calls.cancel("7", None, wait=True), "cancel", {"id": "7", "wait": True}),
         (calls.retry("7", "dead"), "retry", {"id": "7", "if_state": "dead"}),
         (calls.start("7", None), "start", {"id": "7"}),

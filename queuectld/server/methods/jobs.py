@@ -1,7 +1,7 @@
 """Methods that put jobs into the queue and look at them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
@@ -133,16 +133,27 @@ def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
 
 
 async def page(
-    call: Call, *, state: JobState | None, limit: int, before: int | None
+    call: Call,
+    *,
+    state: JobState | None,
+    states: Collection[JobState] | None,
+    limit: int,
+    before: int | None,
 ) -> Result:
     """Return a page of jobs that fits into a frame."""
+    if state is not None:
+        if states is not None:
+            raise params.InvalidParamsError(
+                "states", "states does not go with state; give one of them"
+            )
+        states = [state]
     config = call.context.config()
     limit = min(limit, config.max_page)
     rows: list[dict[str, Any]] = []
     room = config.max_frame
     while True:
         found = await call.context.broker.page(
-            state, before, min(STEP, limit - len(rows))
+            states, before, min(STEP, limit - len(rows))
         )
         for job in found.jobs:
             room -= wire.weight(job)
@@ -242,6 +253,12 @@ METHODS = (
         role=Role.READ,
         params=(
             _STATE,
+            params.choices(
+                "states",
+                "only jobs in one of these states; not with state",
+                tuple(JobState),
+                default=None,
+            ),
             params.whole(
                 "limit",
                 f"jobs in the page; at most max_page, {MAX_PAGE} unless configured "
