@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import change, output, times
+from queuectl.cli import change, confirm, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -79,10 +79,16 @@ def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) 
 @worker.command()
 @click.option("--timeout", type=DURATION, help="Interrupt what still runs after this.")
 @click.option("--now", is_flag=True, help="Interrupt running jobs at once.")
+@confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="The numbers as a JSON object.")
 @pass_connector
 def stop(
-    connector: Connector, *, timeout: float | None, now: bool, as_json: bool
+    connector: Connector,
+    *,
+    timeout: float | None,
+    now: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Stop all workers; return when every process of theirs is gone.
 
@@ -97,7 +103,9 @@ def stop(
         params["timeout"] = timeout
     with connector.connect(autostart=False) as client:
         busy = client.call("status")["workers"]["busy"]
-        if busy and not now:
+        if now:
+            change.demand_interruption(busy, yes=yes)
+        elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
         result = client.call("workers.stop", params)
     if as_json:
