@@ -55,9 +55,7 @@ class SqliteStore:
         self._aside = Aside(path)
         self._files = Files(path)
         self._patient = True
-        self._closed = False
         self._trouble: str | None = None
-        self._changes = 0
         self._writer = Writer(
             self._write_batch,
             self._try_batch,
@@ -85,14 +83,9 @@ class SqliteStore:
         try:
             done = await self._writer.submit(work, weight)
         except StoreError as error:
-            if not self._closed:
-                self._trouble = str(error)
-                self._changes = self._writing.total_changes
+            self._trouble = str(error)
             raise
-        # A unit that found nothing to write succeeds on a full disk as well.
-        troubled = self._trouble and not self._closed
-        if troubled and self._writing.total_changes != self._changes:
-            self._trouble = None
+        self._trouble = None
         return done
 
     async def read(self, query: Callable[[Reader], T]) -> T:
@@ -139,7 +132,6 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what waits, then close. The last connection empties the log."""
-        self._closed = True
         self._aside.close()
         await self._read_thread.stop()
         await self._writer.close()
