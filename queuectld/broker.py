@@ -214,6 +214,11 @@ class Broker:
         """Return a page of the jobs in these states, newest first; None: of all."""
         return await self._store.read(lambda reader: reader.page(states, before, limit))
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot write; None when it can, as far as is known."""
+        return self._store.trouble
+
     async def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         return await self._store.read(lambda reader: reader.counts())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
 """What is worth saying wherever jobs are and nothing will run them."""
 
+DRAINING = "the daemon is stopping: it begins no jobs until it runs again"
+
 USUAL_WIDTH = 80
 """Columns."""
 
@@ -168,12 +170,18 @@ def note(content: str) -> None:
     A note that cannot be written stops nothing, and neither does data that cannot be:
     what is under way is brought to its end, and then that is found out again.
     """
-    content = hint(content)
     with suppress(StdoutError):
         flush()
+    content = hint(content)
     with suppress(OSError):
         sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
         sys.stderr.flush()
+
+
+def trouble(counts: dict[str, Any]) -> None:
+    """Say so, if ``status`` tells that the daemon's database cannot be written."""
+    if why := counts.get("trouble"):  # an older daemon does not tell
+        note(f"the queue stands still: {why}")
 
 
 def fault(place: str, error: Exception) -> None:

@@ -37,13 +37,15 @@ def status(connector: Connector, *, as_json: bool) -> None:
     if as_json:
         states = {key: counts[key] for key in TITLES}
         output.document({**states, **waiting, "workers": workers, "queue": queue})
+        output.trouble(counts)
         return
     content = [(title, counts[key]) for key, title in TITLES.items()]
     content += [(WAITING[key], count) for key, count in waiting.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
     output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
+    output.trouble(counts)
     if counts["draining"]:
-        output.note("the daemon is stopping: it begins no jobs")
+        output.note(output.DRAINING)
     elif counts["pending"] and not workers["active"]:
         output.note(output.NO_WORKERS)

@@ -289,6 +289,11 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written: what the last write failed of, if it failed."""
+        ...
+
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run a query in a snapshot that has every acknowledged write."""
         ...
