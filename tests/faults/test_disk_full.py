@@ -234,10 +234,10 @@ def test_a_daemon_cannot_start_on_a_full_disk_and_says_so(disk: SmallDisk) -> No
         job = home.enqueue("true")
         home.stop()
         disk.fill()
-        for done in (home.run(program="queuectld"), home.run("status")):
+        for done in (home.run(program="queuectld"), home.run("daemon", "start")):
             assert done.returncode in {1, 3}
             assert "Traceback" not in done.stderr
             assert "there is no room left on its disk; free some space" in done.stderr
         disk.empty()
-        assert home.ctl("status")
+        home.ctl("daemon", "start")
         assert home.job(job)["state"] == "pending"
