@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import change, confirm, output, times
+from queuectl.cli import change, confirm, interrupt, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -107,7 +107,8 @@ def stop(
             change.demand_interruption(busy, yes=yes)
         elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        result = client.call("workers.stop", params)
+        with interrupt.explained("the workers go on with stopping"):
+            result = client.call("workers.stop", params)
     if as_json:
         output.document(result)
     else:

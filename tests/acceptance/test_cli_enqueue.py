@@ -204,7 +204,11 @@ def test_json_prints_the_job(cli: Cli) -> None:
         (("exit 7",), 7, "dead (exit 7)"),
         (("kill -TERM $$",), 143, "dead (SIGTERM)"),
         (("--timeout", "0.2", "sleep 60"), 124, "dead (timeout)"),
-        (("--", "/no/such", "program"), 127, "dead (spawn error)"),
+        (
+            ("--", "/no/such", "program"),
+            127,
+            "dead (spawn error: /no/such: no such file)",
+        ),
     ],
 )
 def test_wait_ends_with_the_jobs_exit_code(
