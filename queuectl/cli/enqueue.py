@@ -122,6 +122,8 @@ def enqueue_one(
     stored: dict[str, Any] = reply["job"]
     if not reply["created"]:
         output.note(f"job {stored['id']} exists already: {stored['state']}")
+    elif reply.get("draining"):
+        output.note(output.DRAINING)
     elif not reply["workers"]:
         output.note(output.NO_WORKERS)
     return stored

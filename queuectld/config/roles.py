@@ -1,7 +1,8 @@
 """The table ``[roles]`` of the file: which users and groups may do what.
 
-Names are looked up when the file is read, so that a mistake is told then and the
-daemon never waits for a directory service while it serves. Who the daemon's own user
+Names are looked up when the file is read, so that a mistake is told then and no client
+waits for a directory service. Which may take its time: a daemon that serves reads the
+file in a thread. Who the daemon's own user
 and root are, it does not know.
 """
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
+from queuectld.crew import Crew
 from queuectld.server.context import Context
 from queuectld.server.inotify import Watcher
 from queuectld.server.intake import Intake
 from queuectld.server.method import Method
 from queuectld.server.outbox import Outbox
+
+_READERS = 4
+"""Output files that are read at the same time. To find a file's last lines can take a
+read of 8 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Service:
         intake: what they all hold together.
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
+        reading: the threads that read output files.
     """
 
     context: Context
@@ -33,6 +39,7 @@ class Service:
     connections: set[Any] = field(default_factory=set)
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

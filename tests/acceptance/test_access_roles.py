@@ -60,6 +60,7 @@ NEEDS = {
     "workers.ensure": "operate",
     "workers.wait": "operate",
     "workers.stop": "operate",
+    "workers.scale": "operate",
     "daemon.status": "read",
     "daemon.stop": "admin",
     "daemon.restart": "admin",

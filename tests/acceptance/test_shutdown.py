@@ -138,7 +138,13 @@ def test_a_draining_daemon_answers_and_claims_nothing(home: Home) -> None:
     home.send(daemon.pid, signal.SIGTERM)
     waiting.until(lambda: home.ask("status")["draining"], "it is draining")
 
-    meanwhile = home.ctl("enqueue", "echo 4 >>done")
+    taken = home.run("enqueue", "echo 4 >>done")
+    meanwhile = taken.stdout.strip()
+    told = "the daemon is stopping: it begins no jobs until it runs again\n"
+    assert taken.stderr == told
+    many = home.run("enqueue", "--file", "-", text='{"command": "true"}\n')
+    assert (many.returncode, many.stderr) == (0, told)
+    home.ctl("cancel", many.stdout.strip())
     gate.open()
     waiting.until(lambda: home.ask("status")["completed"] == 1, "one has ended")
     assert home.ctl("list", "--state", "pending").count("echo") == 2

@@ -5,6 +5,7 @@ when there is room again, so does all else, by itself.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from faults import places, traced
 from faults.places import SmallDisk
 from helpers import waiting
 from helpers.home import Home
-from helpers.rawclient import RawClient
+from helpers.rawclient import PATIENCE, RawClient
 from queuectl_protocol.messages import Failure, Reply
 
 needs_mount = pytest.mark.skipif(
@@ -176,8 +177,8 @@ def room(disk: SmallDisk) -> int:
 
 
 @needs_mount
-def test_a_spool_without_room_waits_for_some(home: Home, disk: SmallDisk) -> None:
-    """The worker of a daemon that died keeps its result until it can be written."""
+def test_a_result_that_finds_no_room_is_not_lost(home: Home, disk: SmallDisk) -> None:
+    """The worker of a daemon that died ends, and the next daemon has its result."""
     gate = home.gate()
     home.ask("workers.start")
     job = home.enqueue("read _ <gate; echo ran >>runs")
@@ -187,10 +188,45 @@ def test_a_spool_without_room_waits_for_some(home: Home, disk: SmallDisk) -> Non
     disk.fill()
     gate.open()
     home.appears("runs")
-    waiting.until(lambda: "cannot keep the result" in home.log(), "the worker says so")
+    waiting.until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends")
     assert list((home.root / "spool").glob("*.json")) == []
     disk.empty()
-    waiting.until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends")
+    home.serve()
+    assert home.ended(job)["state"] == "completed"
+    assert home.reasons(job) == ["exit"]
+    assert (home.work / "runs").read_text() == "ran\n"
+
+
+@needs_mount
+@pytest.mark.parametrize("worker_lives", [True, False])
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGUSR1", "daemon.stop", "now"])
+def test_a_full_disk_keeps_no_process_alive(
+    home: Home, disk: SmallDisk, end: str, *, worker_lives: bool
+) -> None:
+    """Daemon and worker end, with a result that is stored nowhere yet, and keep it."""
+    home.stop()
+    daemon = home.serve("--shutdown-grace", "0.1s")
+    home.configure(kill_grace="0")
+    gate = home.gate()
+    home.ask("workers.start")
+    job = home.enqueue("read _ <gate; echo ran >>runs")
+    home.until_state(job, "processing")
+    disk.fill()
+    with home.connect() as client:
+        until_refused(client)
+    gate.open()
+    waiting.until(lambda: "result_not_stored" in home.log(), "the daemon says so")
+    if not worker_lives:
+        home.kill(home.worker_of(job)["pid"])
+        waiting.until(lambda: home.workers() == [], "the daemon has seen it die")
+    if end.startswith("SIG"):
+        home.send(daemon.pid, signal.Signals[end])
+    else:
+        home.ask("daemon.stop", now=end == "now")
+    assert daemon.wait(PATIENCE) == 0
+    waiting.until(home.gone, "the worker has ended too")
+
+    disk.empty()
     home.serve()
     assert home.ended(job)["state"] == "completed"
     assert home.reasons(job) == ["exit"]

@@ -43,6 +43,7 @@ async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Re
         "job": wire.job(done.job),
         "created": done.created,
         "workers": workers.active(context.scheduler.pool),
+        "draining": context.scheduler.draining,
     }
 
 
@@ -67,6 +68,7 @@ async def enqueue_many(
         "ids": [each.job.id for each in done],
         "created": sum(each.created for each in done),
         "workers": workers.active(context.scheduler.pool),
+        "draining": context.scheduler.draining,
     }
 
 
@@ -205,7 +207,7 @@ METHODS = (
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
         ),
-        result="{job: JOB, created: bool, workers: int}",
+        result="{job: JOB, created: bool, workers: int, draining: bool}",
         errors=_REFUSALS,
     ),
     Method(
@@ -224,7 +226,7 @@ METHODS = (
             params.fields("defaults", "fields for all jobs that do not have their own"),
             _IF_EXISTS,
         ),
-        result="{ids: [str], created: int, workers: int}",
+        result="{ids: [str], created: int, workers: int, draining: bool}",
         errors=_REFUSALS,
     ),
     Method(

@@ -55,6 +55,7 @@ class SqliteStore:
         self._aside = Aside(path)
         self._files = Files(path)
         self._patient = True
+        self._closed = False
         self._trouble: str | None = None
         self._changes = 0
         self._writer = Writer(
@@ -84,11 +85,13 @@ class SqliteStore:
         try:
             done = await self._writer.submit(work, weight)
         except StoreError as error:
-            self._trouble = str(error)
-            self._changes = self._writing.total_changes
+            if not self._closed:
+                self._trouble = str(error)
+                self._changes = self._writing.total_changes
             raise
         # A unit that found nothing to write succeeds on a full disk as well.
-        if self._trouble and self._writing.total_changes != self._changes:
+        troubled = self._trouble and not self._closed
+        if troubled and self._writing.total_changes != self._changes:
             self._trouble = None
         return done
 
@@ -136,6 +139,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what waits, then close. The last connection empties the log."""
+        self._closed = True
         self._aside.close()
         await self._read_thread.stop()
         await self._writer.close()
