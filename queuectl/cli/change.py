@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import confirm, each, output, text
+from queuectl.cli import confirm, each, interrupt, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import (
@@ -37,7 +37,8 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel 12
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
-    with connector.connect() as client:
+    goes_on = "what was asked to end still ends"
+    with connector.connect() as client, interrupt.explained(goes_on):
         return each.change(client, "cancel", job_ids, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from queuectl import paths
-from queuectl.cli import change, confirm, output
+from queuectl.cli import change, confirm, interrupt, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import Whole
@@ -62,7 +62,8 @@ def stop(connector: Connector, *, now: bool, yes: bool) -> None:
             change.demand_interruption(busy, yes=yes)
         elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        _end(client, found["pid"], "daemon.stop", {"now": now})
+        with interrupt.explained("the daemon goes on with stopping"):
+            _end(client, found["pid"], "daemon.stop", {"now": now})
     output.line("queuectld has stopped")
 
 

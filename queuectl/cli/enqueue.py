@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, joboptions, output
+from queuectl.cli import exits, interrupt, joboptions, output
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
@@ -115,7 +115,8 @@ def enqueue_one(
     connector: Connector, job: dict[str, Any], wanted: JobOptions, if_exists: str
 ) -> dict[str, Any]:
     """Enqueue a job with what it inherits; return it as it was stored."""
-    with connector.connect() as client:
+    unknown = "the job may be enqueued already; queuectl list tells"
+    with connector.connect() as client, interrupt.explained(unknown):
         job = {**wanted.inherited(client.greeting, job, client.place), **job}
         reply = client.call("enqueue", {"job": job, "if_exists": if_exists})
     stored: dict[str, Any] = reply["job"]
@@ -131,8 +132,11 @@ def enqueue_one(
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     from queuectl.cli import jobview, waiting  # noqa: PLC0415 - for --wait alone
 
-    output.flush()
-    job = waiting.final(connector, job["id"])
+    job_id = job["id"]
+    goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
+    with interrupt.explained(goes_on):
+        output.flush()
+        job = waiting.final(connector, job_id)
     status = exits.of_job(job)
     if as_json:
         output.document(job)

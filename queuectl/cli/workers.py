@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import change, confirm, output, times
+from queuectl.cli import change, confirm, interrupt, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -99,7 +99,7 @@ def _stops(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @worker.command()
-@click.argument("count", type=click.IntRange(0, MAX_WORKERS), metavar="N")
+@click.argument("count", type=Whole(0, MAX_WORKERS), metavar="N")
 @_stops
 @pass_connector
 def scale(
@@ -138,11 +138,11 @@ def scale(
 
 
 @worker.command()
-@click.argument("workers", type=click.IntRange(1), nargs=-1, metavar="[WORKER]...")
+@click.argument("workers", type=Whole(1), nargs=-1, metavar="[WORKER]...")
 @click.option(
     "-n",
     "--count",
-    type=click.IntRange(1, MAX_WORKERS),
+    type=Whole(1, MAX_WORKERS),
     metavar="N",
     help="Stop so many, the idle first.",
 )
@@ -177,7 +177,8 @@ def stop(
             change.demand_interruption(busy, yes=yes)
         elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        result = client.call("workers.stop", params)
+        with interrupt.explained("the workers go on with stopping"):
+            result = client.call("workers.stop", params)
     if as_json:
         output.document(result)
     else:
