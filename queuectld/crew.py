@@ -44,16 +44,14 @@ class Crew:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        self._grow()
         self._unfinished += 1
-        try:
-            self._grow()
-            self._tasks.put((lambda: work(*args, **kwargs), future))
-            return await future
-        finally:
-            self._unfinished -= 1
+        self._tasks.put((lambda: work(*args, **kwargs), future))
+        return await future
 
     def _grow(self) -> None:
-        if self._threads >= min(self._most, self._unfinished):
+        """Start another thread if all there are have something to do."""
+        if self._threads >= min(self._most, self._unfinished + 1):
             return
         name = f"{self._name}-{self._threads + 1}"
         try:
@@ -67,25 +65,26 @@ class Crew:
     def _serve(self) -> None:
         while True:
             work, future = self._tasks.get()
-            if future.cancelled():
-                continue
+            result, error = None, None
             try:
-                result, error = work(), None
+                if not future.cancelled():
+                    result = work()
             except BaseException as raised:  # noqa: BLE001 - it is the caller's
-                result, error = None, raised
+                error = raised
             # The loop may be gone, and with it whoever asked.
             with contextlib.suppress(RuntimeError):
-                future.get_loop().call_soon_threadsafe(_answer, future, result, error)
+                loop = future.get_loop()
+                loop.call_soon_threadsafe(self._answer, future, result, error)
             # While it waits for the next task, it must not keep the last one's objects.
             del work, future, result, error
 
-
-def _answer(
-    future: asyncio.Future[Any], result: Any, error: BaseException | None
-) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+    def _answer(
+        self, future: asyncio.Future[Any], result: Any, error: BaseException | None
+    ) -> None:
+        self._unfinished -= 1
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

@@ -34,7 +34,7 @@ from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
 from queuectld.server.presence import Presence
 from queuectld.statedir import StartError, StateDirectory
-from queuectld.store.api import StoreOpenError
+from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers import syscalls
 from queuectld.workers.pool import Places
@@ -96,6 +96,8 @@ class Daemon:
         self._manager.starting("opening the database")
         try:
             self._store = SqliteStore(self._config.database)
+        except StoreTooNewError as error:
+            raise StartError(str(error), statedir.DATABASE_TOO_NEW) from None
         except StoreOpenError as error:
             raise StartError(str(error)) from None
         try:

@@ -182,3 +182,12 @@ def prune_states(
 def counted(number: int, noun: str) -> str:
     """Return ``1 job`` or ``2 jobs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def demand_interruption(busy: int, *, yes: bool) -> None:
+    """Ask before running jobs are interrupted: what they have done so far is lost."""
+    jobs = counted(busy, "job")
+    question = f"{jobs} running: interrupt, to be run again from the beginning?"
+    confirm.demand(
+        lambda: question if busy else None, yes=yes, otherwise="nothing was stopped"
+    )

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import change, output, times
+from queuectl.cli import change, confirm, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -84,6 +84,7 @@ _interrupting = (
         "--timeout", type=DURATION, help="Interrupt what still runs after this."
     ),
     click.option("--now", is_flag=True, help="Interrupt running jobs at once."),
+    confirm.yes_option,
     click.option(
         "--json", "as_json", is_flag=True, help="What was done as a JSON object."
     ),
@@ -102,7 +103,13 @@ def _stops(function: Callable[..., Any]) -> Callable[..., Any]:
 @_stops
 @pass_connector
 def scale(
-    connector: Connector, *, count: int, timeout: float | None, now: bool, as_json: bool
+    connector: Connector,
+    *,
+    count: int,
+    timeout: float | None,
+    now: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Have N workers: start what is missing, or stop what is too many.
 
@@ -113,6 +120,10 @@ def scale(
     """
     params = {"count": count, **_patience(timeout, now=now)}
     with connector.connect() as client:
+        if now:
+            too_many = len(client.call("workers.list")["workers"]) - count
+            busy = _busy(client, (), max(0, too_many))
+            change.demand_interruption(busy, yes=yes)
         result = client.call("workers.scale", params)
     if as_json:
         output.document(result)
@@ -144,6 +155,7 @@ def stop(
     count: int | None,
     timeout: float | None,
     now: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Stop all workers, or those with these numbers, or --count of them.
@@ -160,7 +172,11 @@ def stop(
     if workers:
         params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
-        _tell_busy(client, workers, count, now=now)
+        busy = _busy(client, workers, count)
+        if now:
+            change.demand_interruption(busy, yes=yes)
+        elif busy:
+            output.note(f"waiting for {change.counted(busy, 'running job')}")
         result = client.call("workers.stop", params)
     if as_json:
         output.document(result)
@@ -175,10 +191,12 @@ def _patience(timeout: float | None, *, now: bool) -> dict[str, Any]:
     return {"now": now} if timeout is None else {"now": now, "timeout": timeout}
 
 
-def _tell_busy(
-    client: Session, workers: tuple[int, ...], count: int | None, *, now: bool
-) -> None:
-    """Say what a stop will wait for; complain of workers that are not there."""
+def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
+    """Return how many running jobs a stop meets.
+
+    Raises:
+        ClickException: there is no such worker.
+    """
     found: list[Worker] = client.call("workers.list")["workers"]
     there = {each["worker"] for each in found}
     for number in workers:
@@ -190,10 +208,9 @@ def _tell_busy(
         each["job"] is not None and (not workers or each["worker"] in workers)
         for each in found
     )
-    if count is not None:  # the idle go first
-        busy = max(0, count - (len(found) - busy))
-    if busy and not now:
-        output.note(f"waiting for {change.counted(busy, 'running job')}")
+    if count is None:
+        return busy
+    return max(0, count - (len(found) - busy))  # the idle go first
 
 
 @worker.command("list")

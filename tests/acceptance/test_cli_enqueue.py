@@ -296,7 +296,9 @@ def test_a_mistake_in_the_command_line_is_a_usage_error(
 
 def test_an_environment_the_kernel_does_not_take_is_a_failed_attempt(cli: Cli) -> None:
     """Its end is a spawn error that says why, and the worker is fine."""
-    job = {"command": "true", "env": {"BIG": "x" * 150_000}, "max_retries": 0}
+    words = ["true", *["x" * 100_000] * 5]
+    env = {f"BIG{n}": "x" * 120_000 for n in range(16)}
+    job = {"command": words, "env": env, "max_retries": 0}
     number = cli.ok("enqueue", "--file", "-", stdin=json.dumps(job)).strip()
     said = cli("wait", number)
     assert said == Said(127, f"{number}: dead (spawn error)\n", "")

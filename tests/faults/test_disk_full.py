@@ -6,17 +6,20 @@ when there is room again, so does all else, by itself.
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from faults import places, traced
+from faults import places, released, traced
 from faults.places import SmallDisk
-from helpers import waiting
+from helpers import databases, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE, RawClient
 from queuectl_protocol.messages import Failure, Reply
+from queuectld.store.api import StoreOpenError
 
 needs_mount = pytest.mark.skipif(
     os.geteuid() != 0 or not places.can_mount(), reason="needs to mount a tmpfs: root"
@@ -276,10 +279,36 @@ def test_a_daemon_cannot_start_on_a_full_disk_and_says_so(disk: SmallDisk) -> No
         job = home.enqueue("true")
         home.stop()
         disk.fill()
-        for done in (home.run(program="queuectld"), home.run("status")):
+        for done in (home.run(program="queuectld"), home.run("daemon", "start")):
             assert done.returncode in {1, 3}
             assert "Traceback" not in done.stderr
             assert "there is no room left on its disk; free some space" in done.stderr
         disk.empty()
-        assert home.ctl("status")
+        home.ctl("daemon", "start")
         assert home.job(job)["state"] == "pending"
+
+
+# -- an upgrade ------------------------------------------------------------------------
+
+
+@needs_mount
+def test_an_upgrade_without_room_for_its_copy_changes_nothing(disk: SmallDisk) -> None:
+    """It is told how much it takes; with room the copy is made, and all is there."""
+    path = disk.path / "queuectl.db"
+    released.restore(1, path)
+    jobs = databases.ask(path, "SELECT count(*) FROM jobs")
+    ballast = [("x" * 1000,)] * 800
+    with closing(sqlite3.connect(path)) as older, older:
+        older.executemany("INSERT INTO meta VALUES (hex(randomblob(9)), ?)", ballast)
+    before = path.read_bytes()
+    disk.fill(leave=300_000)
+    with pytest.raises(StoreOpenError, match=r"no room for it: about 1 MiB\. It was"):
+        databases.open_and_close(path)
+    assert path.read_bytes() == before
+    assert not list(disk.path.glob("queuectl-schema-*"))
+    assert not list(disk.path.glob(".queuectl-*"))
+    disk.grow("32m")
+    databases.open_and_close(path)
+    (copy,) = disk.path.glob("queuectl-schema-1-before-*.db")
+    for each in (path, copy):
+        assert databases.ask(each, "SELECT count(*) FROM jobs") == jobs

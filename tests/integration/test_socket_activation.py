@@ -123,3 +123,21 @@ def test_the_daemon_is_where_it_really_listens(
     assert launched.wait(20) == 0
     assert launched.stderr is not None
     assert "option_needs_restart" not in launched.stderr.read()
+
+
+def test_a_daemon_that_cannot_start_tells_those_who_wait(
+    launched: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """The socket stays systemd's, so that they would wait for the next one for ever."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "queuectld.toml").write_text("max_pages = 1\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(30)
+        client.connect(str(tmp_path / "a.sock"))
+        refused = greeting(client)
+        assert client.recv(1) == b""
+    assert refused["error"]["code"] == "shutting_down"
+    assert refused["error"]["retryable"] is True
+    assert "the daemon cannot start; its log says why" in refused["error"]["message"]
+    assert launched.wait(30) == 2

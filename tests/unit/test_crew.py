@@ -82,3 +82,22 @@ async def test_a_crew_that_hangs_holds_up_no_other() -> None:
     assert not any(task.done() for task in waiting)
     go.set()
     await asyncio.gather(*waiting)
+
+
+@asynchronous
+async def test_work_that_nobody_waits_for_any_more_takes_one_thread_only() -> None:
+    """What comes next gets another, if there may be one."""
+    crew = Crew("left", 2)
+    begun, go = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        go.wait(20)
+
+    left = asyncio.create_task(crew.run(hang))
+    await asyncio.sleep(0)
+    begun.wait(20)
+    left.cancel()
+    await asyncio.wait([left])
+    assert await crew.run(int, "7") == 7
+    go.set()

@@ -138,9 +138,9 @@ async def page(
     call: Call,
     *,
     state: JobState | None,
-    states: Collection[JobState] | None,
     limit: int,
     before: int | None,
+    states: Collection[JobState] | None,
 ) -> Result:
     """Return a page of jobs that fits into a frame."""
     if state is not None:
@@ -255,12 +255,6 @@ METHODS = (
         role=Role.READ,
         params=(
             _STATE,
-            params.choices(
-                "states",
-                "only jobs in one of these states; not with state",
-                tuple(JobState),
-                default=None,
-            ),
             params.whole(
                 "limit",
                 f"jobs in the page; at most max_page, {MAX_PAGE} unless configured "
@@ -269,6 +263,12 @@ METHODS = (
                 default=100,
             ),
             params.whole("before", "next of the page before; absent: the newest jobs"),
+            params.choices(
+                "states",
+                "only jobs in one of these states; not with state",
+                tuple(JobState),
+                default=None,
+            ),
         ),
         result="{jobs: [JOB], next: int | null}",
         errors=(ErrorCode.STORAGE_ERROR,),
