@@ -55,7 +55,7 @@ class Job(Model):
     """A job as it stood when the daemon answered.
 
     Attributes:
-        command: a line for ``/bin/sh -c``, or an exact argument vector.
+        command: a line for ``shell``, or an exact argument vector.
         attempts: retry budget used: runs that count, since the last manual retry.
         runs: runs ever started; the number of the last one.
         run_at: not to be started before.
@@ -66,6 +66,8 @@ class Job(Model):
         cancel_requested: it was cancelled while running, and its end will say so.
         nice, memory_max, cpu_quota, tasks_max: what limits it; 0: nothing does.
         rlimits: resource limits of each of its processes; -1 is infinity.
+        shell: what runs its line; None for a list of words.
+        foreground: it is left out where all jobs but such are asked for.
         env: its environment, where that was asked for.
     """
 
@@ -102,6 +104,8 @@ class Job(Model):
     cpu_quota: float = 0
     tasks_max: int = 0
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    shell: str | None = None
+    foreground: bool = False
     env: Mapping[str, str] | None = None
 
     @property
@@ -211,17 +215,19 @@ class Setting(Model):
     """A job setting.
 
     Attributes:
-        kind: how its value is written: a whole number, number, duration or size.
+        kind: how its value is written: a whole number, number, duration, size or
+            absolute path.
+        minimum, maximum: of a number; None for a path.
         applies: which jobs a new value touches, in words.
     """
 
     key: str
-    value: float
-    default: float
+    value: float | str
+    default: float | str
     is_default: bool
     kind: str
-    minimum: float
-    maximum: float
+    minimum: float | None
+    maximum: float | None
     applies: str
     doc: str
 
@@ -236,6 +242,7 @@ class Worker(Model):
         job: the id of the job it runs.
         adopted: an earlier daemon started it; it ends after its job.
         bound: it belongs to a connection, and ends with it.
+        reserved: it takes one job and no other.
     """
 
     worker: int
@@ -246,6 +253,7 @@ class Worker(Model):
     started_at: datetime | None = field(default=None, metadata=_TIME)
     adopted: bool = False
     bound: bool = False
+    reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,14 @@ class Attempts:
     # -- beginnings ---------------------------------------------------------------
 
     def idle(self) -> list[Worker]:
-        """Return the workers that can take a job now."""
+        """Return the workers that can take any job now."""
+        return [worker for worker in self._idle() if worker.only_for is None]
+
+    def reserved(self) -> list[Worker]:
+        """Return the workers that can take the one job they are there for."""
+        return [worker for worker in self._idle() if worker.only_for is not None]
+
+    def _idle(self) -> list[Worker]:
         if self.in_doubt:
             return []
         return [w for w in self._pool if w.idle and self._fit(w)]
@@ -68,11 +75,27 @@ class Attempts:
         Raises:
             StoreError: perhaps none was claimed; see ``reconcile``.
         """
+        numbers = [worker.number for worker in workers]
+        return await self._claim(workers, self._broker.claim(numbers))
+
+    async def claim_own(self, worker: Worker) -> bool:
+        """Claim the job that this worker is there for; return whether it was ready.
+
+        Raises:
+            StoreError: as ``claim``.
+        """
+        assert worker.only_for is not None
+        claiming = self._broker.claim_job(worker.only_for, worker.number)
+        return bool(await self._claim([worker], claiming))
+
+    async def _claim(
+        self, workers: Sequence[Worker], claiming: Awaitable[list[Assignment]]
+    ) -> int:
         for worker in workers:
             worker.reserved = True
         self._claims += 1
         try:
-            claimed = await self._broker.claim([worker.number for worker in workers])
+            claimed = await claiming
         except StoreError:
             self.in_doubt = True
             raise
@@ -169,8 +192,7 @@ class Attempts:
     ) -> Finished:
         try:
             while True:
-                claims = next_for is not None and self._fit(next_for)
-                number = next_for.number if next_for and claims else None
+                number = self._claims_next(next_for)
                 try:
                     return await self._finish_and_claim(run.seq, end, number)
                 except StoreError as error:
@@ -182,6 +204,12 @@ class Attempts:
         except asyncio.CancelledError:
             self._recovery.keep(run, end)
             raise
+
+    def _claims_next(self, worker: Worker | None) -> int | None:
+        """Return the number of a worker that takes whatever comes next."""
+        if worker is None or worker.only_for is not None or not self._fit(worker):
+            return None
+        return worker.number
 
     async def _finish_and_claim(
         self, seq: int, end: AttemptEnd, number: int | None

@@ -26,6 +26,10 @@ MAX_CWD = 4096
 PRIORITY_RANGE = 1_000_000
 """Priorities go from minus this to plus this."""
 
+_NO_SHELL = (
+    "shell is for a command that is one line: a list of words is executed as it is"
+)
+
 _UMASK = re.compile("[0-7]{1,4}")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]*")
 _MS_MAX = 253_402_300_799_000  # 9999-12-31T23:59:59Z, the last that RFC 3339 writes
@@ -80,9 +84,14 @@ def parse(
     Raises:
         InvalidJobError: names the first field that is unknown or wrong.
     """
-    values = {**defaults, **check(fields)}
+    own = check(fields)
+    values = {**defaults, **own}
     if "command" not in values:
         raise InvalidJobError("command", "a job needs the field command")
+    if "shell" in values and not isinstance(values["command"], str):
+        if "shell" in own:
+            raise InvalidJobError("shell", _NO_SHELL)
+        del values["shell"]  # what a batch has in common is for its command lines
     if "delay" in values:
         if "run_at" in values:
             raise InvalidJobError("delay", "give delay or run_at, not both")
@@ -94,7 +103,8 @@ def weight(submission: Submission) -> int:
     """Return about how many bytes a job takes in the store, its environment apart."""
     command = submission.command
     size = len(command) if isinstance(command, str) else sum(map(len, command))
-    return size + len(submission.cwd or "") + len(submission.label or "")
+    texts = (submission.cwd, submission.label, submission.shell)
+    return size + sum(len(text) for text in texts if text)
 
 
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,6 +231,16 @@ def _cwd(value: Any) -> str:
     return text
 
 
+def _shell(value: Any) -> str:
+    return settings.absolute_path(value, most=settings.MAX_SHELL)
+
+
+def _foreground(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"is true or false, not {_kind(value)}")
+    return value
+
+
 def _umask(value: Any) -> int:
     # A number is refused: nobody could tell whether 22 was meant in octal.
     if not isinstance(value, str) or not _UMASK.fullmatch(value):
@@ -287,7 +307,7 @@ def _setting(key: str) -> Callable[[Any], Any]:
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {
         "command": Field(
-            "str | [str]", "a line for /bin/sh -c, or an exact argv", _command
+            "str | [str]", "a line for a shell's -c, or an exact argv", _command
         ),
         "id": Field("str", "an id of the submitter's; not digits alone", _id),
         "queue": Field("str", "always default", _queue),
@@ -309,6 +329,8 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "cpu_quota": Field("number", "percent of a CPU", _setting("cpu_quota")),
         "tasks_max": Field("int", "processes and threads", _setting("tasks_max")),
         "rlimits": Field("{str: int}", "of each process; -1 is infinity", _rlimits),
+        "shell": Field("str", "runs the line; absolute", _shell),
+        "foreground": Field("bool", "its submitter waits for it", _foreground),
     }
 )
 

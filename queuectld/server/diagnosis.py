@@ -67,7 +67,8 @@ async def checks(context: Context) -> list[Check]:
     facts = context.store_facts()
     counts = await context.broker.counts()
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
-    active = sum(not worker.stopping for worker in context.scheduler.pool)
+    pool = context.scheduler.pool
+    active = sum(not w.stopping and w.only_for is None for w in pool)
     return [
         sqlite(facts["version"]),
         file_system(config.state_dir),

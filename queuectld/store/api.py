@@ -176,6 +176,10 @@ class Reader(Protocol):
         """
         ...
 
+    def ahead(self, job: Job, limit: int) -> int:
+        """Return how many are to be claimed before a job, up to ``limit``."""
+        ...
+
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
         ...

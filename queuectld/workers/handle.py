@@ -49,6 +49,19 @@ class Run:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Owns a worker that is there for one job alone.
+
+    Attributes:
+        peer: the connection that asked for it, and with which it ends.
+        seq: the job.
+    """
+
+    peer: object
+    seq: int
+
+
 @dataclass(slots=True, eq=False)
 class Worker:
     """One worker process.
@@ -58,7 +71,8 @@ class Worker:
         pidfd: tells when the process ends, and signals it and no other.
         link: None for an adopted worker: one that another daemon started, which
             finishes its job, leaves the result in the spool and ends.
-        owner: whose it is: None for the pool's own, else the connection it is bound to.
+        owner: whose it is: None for the pool's own, else the connection it is bound to,
+            or a ``Reservation``.
         started_at: milliseconds since 1970.
         ready: it said that it can take jobs.
         stopping: it gets no further job.
@@ -87,6 +101,11 @@ class Worker:
     def adopted(self) -> bool:
         """Whether another daemon started it."""
         return self.link is None
+
+    @property
+    def only_for(self) -> int | None:
+        """The sequence number of the one job it is there for; None: for all."""
+        return self.owner.seq if isinstance(self.owner, Reservation) else None
 
     @property
     def idle(self) -> bool:

@@ -33,8 +33,8 @@ async def unset(call: Call, *, key: str) -> Result:
 
 _KEY = params.text("key", "the setting's name, with - or _", required=True)
 _SETTING = (
-    "{key: str, value: number, default: number, is_default: bool, kind: str, "
-    "minimum: number, maximum: number, applies: str, doc: str}"
+    "{key: str, value: number | str, default: number | str, is_default: bool, "
+    "kind: str, minimum: number | null, maximum: number | null, applies: str, doc: str}"
 )
 
 METHODS = (

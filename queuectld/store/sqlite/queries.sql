@@ -8,10 +8,10 @@ INSERT INTO jobs (
     max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
     state, attempts, runs, losses, lease, worker, cancel_requested, due, created_at,
     updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message,
-    limits, groups
+    limits, groups, shell, foreground
 ) VALUES (
     ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: update_job
@@ -34,6 +34,13 @@ SELECT * FROM jobs WHERE name = ?;
 -- The jobs to be claimed next.
 SELECT * FROM jobs INDEXED BY jobs_ready
 WHERE due = 1 ORDER BY priority DESC, seq LIMIT ?;
+
+-- name: ahead
+-- How many jobs are to be claimed before one, up to a number.
+SELECT count(*) FROM (
+    SELECT 1 FROM jobs INDEXED BY jobs_ready
+    WHERE due = 1 AND (priority > ? OR (priority = ? AND seq < ?)) LIMIT ?
+);
 
 -- name: promote_jobs
 -- Make jobs ready whose time came, the longest waiting first.

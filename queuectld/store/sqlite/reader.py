@@ -125,6 +125,13 @@ class SqliteReader:
         found = self._all(self._sql.rollup_minute, since // 60_000, rows)
         return (int(found[0][0]) // 60 + 1) * 3_600_000 if found else None
 
+    def ahead(self, job: Job, limit: int) -> int:
+        """Return how many are to be claimed before a job, up to ``limit``."""
+        ((count,),) = self._all(
+            self._sql.ahead, job.priority, job.priority, job.seq, limit
+        )
+        return int(count)
+
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
         ((earliest,),) = self._all(self._sql.next_run_at)
