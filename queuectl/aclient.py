@@ -123,9 +123,13 @@ class AsyncClient(AsyncSession):
         """Make a finished job pending again. See ``Client.retry``."""
         return await self.perform(calls.retry(job_id, if_state))
 
-    async def retry_all(self, state: str) -> int:
-        """Retry all jobs in a state; return how many there were."""
-        return await self.perform(calls.retry_all(state))
+    async def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
+        """Retry all jobs in a state; return how many there were. See ``Client``."""
+        return await self.perform(calls.retry_all(state, foreground))
+
+    async def position(self, job_id: str) -> models.Position:
+        """Return what a job waits behind. See ``Client``."""
+        return await self.perform(calls.position(job_id))
 
     async def wait(
         self,
@@ -166,6 +170,10 @@ class AsyncClient(AsyncSession):
     async def status(self) -> models.Status:
         """Return how many jobs are in each state, and how many workers there are."""
         return await self.perform(calls.status())
+
+    async def health(self) -> models.Health:
+        """Return what a monitor looks at. See ``Client``."""
+        return await self.perform(calls.health())
 
     async def stats(self, since: Seconds | None = None) -> models.Stats:
         """Return what happened in the last ``since`` seconds; None: ever."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         Check,
         DaemonStatus,
         FollowEvent,
+        Health,
         Job,
+        Position,
         Setting,
         Stats,
         Status,
@@ -132,8 +134,13 @@ def retry(job_id: str, if_state: str | None) -> Call[Job]:
     return Call("retry", _given(id=job_id, if_state=if_state), _as("Job", "job"))
 
 
-def retry_all(state: str) -> Call[int]:
-    return Call("retry_all", {"state": state}, _count("retried"))
+def retry_all(state: str, foreground: bool | None) -> Call[int]:
+    params = _given(state=state, foreground=foreground)
+    return Call("retry_all", params, _count("retried"))
+
+
+def position(job_id: str) -> Call[Position]:
+    return Call("position", {"id": job_id}, _as("Position"))
 
 
 def wait(job_id: str, timeout: Seconds | None) -> Call[Job]:
@@ -197,6 +204,10 @@ def status() -> Call[Status]:
     return Call("status", {}, _as("Status"))
 
 
+def health() -> Call[Health]:
+    return Call("health", {}, _as("Health"))
+
+
 def stats(since: Seconds | None) -> Call[Stats]:
     return Call(
         "stats",
@@ -233,6 +244,10 @@ def start_workers(count: int, *, bound: bool) -> Call[tuple[Worker, ...]]:
 
 def ensure_workers(count: int) -> Call[int]:
     return Call("workers.ensure", {"count": count}, _count("workers"))
+
+
+def reserve_worker(job_id: str) -> Call[bool]:
+    return Call("workers.reserve", {"id": job_id}, lambda result: result["reserved"])
 
 
 def wait_for_workers() -> Call[None]:

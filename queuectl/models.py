@@ -171,6 +171,60 @@ class Status(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Position(Model):
+    """What a job waits behind.
+
+    Attributes:
+        ready: it waits for a worker alone, and not for its time.
+        ahead: how many jobs are before it.
+        ahead_more: there are more than that.
+    """
+
+    state: JobState | str = field(metadata=_STATE)
+    ready: bool
+    ahead: int
+    ahead_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth(Model):
+    """Whether the store works: ``problem`` says why not."""
+
+    problem: str | None = None
+
+
+_STORE = MappingProxyType({"read": StoreHealth.from_wire})
+
+
+@dataclass(frozen=True, slots=True)
+class Health(Model):
+    """What a monitor looks at. What could not be found out in time is None.
+
+    Attributes:
+        uptime: seconds.
+        oldest_ready: seconds that a job has been ready and has not begun; None: none.
+        dead_lately: jobs that became dead in the last hour.
+        unstored: results of jobs that are not in the store yet.
+        free: bytes free for the store and for output.
+        wal_size: bytes of the store's log.
+    """
+
+    draining: bool
+    uptime: float
+    workers: WorkerCounts = field(metadata=_COUNTS)
+    store: StoreHealth = field(metadata=_STORE)
+    unstored: int
+    pending: int | None = None
+    processing: int | None = None
+    failed: int | None = None
+    dead: int | None = None
+    dead_lately: int | None = None
+    oldest_ready: float | None = None
+    free: int | None = None
+    wal_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spread(Model):
     """How long something took, in seconds, over ``count`` times."""
 

@@ -35,6 +35,7 @@ class Attempts:
     Attributes:
         in_doubt: a claim may be committed that nobody here knows of; none is made
             until ``reconcile`` has looked.
+        unstored: leases of attempts whose end the store has refused so far.
         wake: called when the scheduler should look.
         wake_by: called when it should look at a time (monotonic) at the latest.
     """
@@ -51,6 +52,7 @@ class Attempts:
         self._claims = 0  # whose outcome is not known yet
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
+        self.unstored: set[int] = set()
         self.wake: Callable[[], None] = lambda: None
         self.wake_by: Callable[[float], None] = lambda _: None
 
@@ -197,6 +199,7 @@ class Attempts:
                     return await self._finish_and_claim(run.seq, end, number)
                 except StoreError as error:
                     problem = str(error)
+                    self.unstored.add(end.lease)
                     _events.error("result_not_stored", **run.about(), error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
                     _events.exception("result_not_stored", error, **run.about())
@@ -204,6 +207,8 @@ class Attempts:
         except asyncio.CancelledError:
             self._recovery.keep(run, end)
             raise
+        finally:
+            self.unstored.discard(end.lease)
 
     def _claims_next(self, worker: Worker | None) -> int | None:
         """Return the number of a worker that takes whatever comes next."""

@@ -178,6 +178,19 @@ class Broker:
         """Return how many jobs are in each state."""
         return await self._store.read(lambda reader: reader.counts())
 
+    async def vitals(self) -> units.Vitals:
+        """Return what a monitor looks at in the store."""
+        now = self._clock.wall()
+        return await self._store.read(lambda reader: units.vitals(reader, now))
+
+    async def probe(self) -> None:
+        """Return when something was written.
+
+        Raises:
+            StoreError: nothing can be, and why.
+        """
+        await self._write(units.nothing)
+
     async def stats(self, since: int | None) -> statistics.Stats:
         """Return the statistics from a time (milliseconds) on; None: from the first."""
         total = statistics.Total()

@@ -148,6 +148,11 @@ class Scheduler:
         await self._attempts.close()
 
     @property
+    def unstored(self) -> int:
+        """How many results the store has refused so far; they are tried again."""
+        return len(self._attempts.unstored)
+
+    @property
     def draining(self) -> bool:
         """Whether nothing is claimed any more because the daemon is ending."""
         return self.staff.draining

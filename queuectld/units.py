@@ -52,6 +52,10 @@ AHEAD_COUNTED = 1000
 """Jobs that are counted before another: to count a million takes 50 ms."""
 
 
+LATELY = 3_600_000
+"""Milliseconds: the last hour."""
+
+
 class IfExists(StrEnum):
     """What enqueue does when the id is taken."""
 
@@ -101,6 +105,21 @@ class Position:
     job: Job
     ahead: int
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a monitor looks at in the store.
+
+    Attributes:
+        counts: how many jobs are in each state.
+        dead_lately: how many became dead within ``LATELY``.
+        oldest_ready: milliseconds that a job has waited for a worker; None: none does.
+    """
+
+    counts: dict[JobState, int]
+    dead_lately: int
+    oldest_ready: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +279,20 @@ def position(reader: Reader, job_id: str) -> Position:
     return Position(job, min(ahead, AHEAD_COUNTED), more=ahead > AHEAD_COUNTED)
 
 
+def vitals(reader: Reader, now: int) -> Vitals:
+    """Return what a monitor looks at in the store."""
+    since = reader.oldest_ready()
+    return Vitals(
+        reader.counts(),
+        reader.happened("dead", now - LATELY),
+        None if since is None else max(0, now - since),
+    )
+
+
+def nothing(_tx: Transaction) -> None:
+    """Commit a batch that holds no more than its number: can anything be written?"""
+
+
 def cancel(tx: Transaction, job: Job, now: int) -> Job:
     """Cancel a job, or mark the one that runs."""
     cancelled = lifecycle.cancel(job, now=now)
@@ -298,7 +331,8 @@ def retry_in_state(
     Args:
         tx: the transaction.
         state: the state.
-        after, upto: sequence numbers.
+        after: the sequence number before the first.
+        upto: the last one.
         foreground: only those that are so, or are not; None: all.
         now: the present.
     """

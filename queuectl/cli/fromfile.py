@@ -5,7 +5,7 @@ import signal
 import stat
 import sys
 
-from queuectl.cli import jobinput, lines, output, progress
+from queuectl.cli import enqueue, jobinput, joboptions, lines, output, progress
 from queuectl.cli.bulk import Bulk
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of
@@ -19,6 +19,7 @@ def enqueue_file(
 ) -> int:
     """Enqueue a job for each line; print the ids; return the status."""
     source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
+    joboptions.remark_directory(wanted.fields)
     with connector.connect() as client:
         inherited = wanted.inherited(client.greeting, wanted.fields)
         defaults = {**inherited, **wanted.fields}
@@ -36,7 +37,7 @@ def enqueue_file(
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)
     if workers == 0:
-        output.note(output.NO_WORKERS)
+        enqueue.tell_no_workers(connector)
     return Status.OK
 
 

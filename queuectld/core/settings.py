@@ -99,7 +99,7 @@ class Setting:
         except ValueError as error:
             raise InvalidSettingError(self.key, f"{self.key} {error}") from None
 
-    def _text(self, value: int | float) -> str:
+    def _text(self, value: float) -> str:
         match self.kind:
             case Kind.DURATION:
                 return format_duration(value)

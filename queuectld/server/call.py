@@ -8,6 +8,7 @@ from typing import Any
 
 from queuectl_protocol.vocabulary import Role
 from queuectld.server.context import Context
+from queuectld.server.health import Examiner
 from queuectld.server.inotify import Watcher
 from queuectld.server.intake import Intake
 from queuectld.server.method import Method
@@ -25,6 +26,7 @@ class Service:
         intake: what they all hold together.
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
+        examiner: looks at the store for monitors.
     """
 
     context: Context
@@ -33,6 +35,7 @@ class Service:
     connections: set[Any] = field(default_factory=set)
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    examiner: Examiner = field(default_factory=Examiner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,9 +18,7 @@ def active(workers: Iterable[Worker]) -> int:
 
 def busy(workers: Iterable[Worker]) -> int:
     """Return how many run a job, of those that take any."""
-    return sum(
-        worker.run is not None and worker.only_for is None for worker in workers
-    )
+    return sum(worker.run is not None and worker.only_for is None for worker in workers)
 
 
 async def list_workers(call: Call) -> Result:

@@ -35,6 +35,11 @@ SELECT * FROM jobs WHERE name = ?;
 SELECT * FROM jobs INDEXED BY jobs_ready
 WHERE due = 1 ORDER BY priority DESC, seq LIMIT ?;
 
+-- name: next_ready
+-- The jobs to be claimed next below a priority: since when they could run.
+SELECT priority, created_at, run_at FROM jobs INDEXED BY jobs_ready
+WHERE due = 1 AND priority < ? ORDER BY priority DESC, seq LIMIT ?;
+
 -- name: ahead
 -- How many jobs are to be claimed before one, up to a number.
 SELECT count(*) FROM (
@@ -142,6 +147,10 @@ WHERE minute >= ? AND minute < ? GROUP BY metric, bucket;
 -- name: rollup_minute
 -- The minute of a row of the statistics, counted from a minute on.
 SELECT minute FROM rollup WHERE minute >= ? ORDER BY minute LIMIT 1 OFFSET ?;
+
+-- name: happened
+-- How often something happened from a minute on.
+SELECT coalesce(sum(events), 0) FROM rollup WHERE minute >= ? AND metric = ?;
 
 -- name: oldest_rollup
 -- The oldest minute in the statistics, from a minute on.
