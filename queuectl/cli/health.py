@@ -119,17 +119,15 @@ def health(
     perfdata: bool,
     as_json: bool,
 ) -> int:
-    r"""Tell in one line whether the queue is well, for a monitor.
+    """Tell in one line whether the queue is well, for a monitor.
 
     No daemon is started. This one writes to its store, to see whether that works, and
     answers within some seconds even when its disk does not.
 
-    \b
-    Exit status:
-      0  well
-      1  warning: a gauge is at its limit, or the daemon is stopping
-      2  critical: the same, the store fails, or the daemon does not answer
-      3  cannot be asked: none is running, or not for this user; bad options
+    Ends with 0: well; 1: a warning, a gauge is at its limit, or the daemon is
+    stopping; 2: critical, a gauge is at its other limit, the store fails, or the
+    daemon does not answer; 3: it cannot be asked, as none is running, it is not for
+    this user, or an option is wrong. The gauges are in docs/howto/monitoring.md.
 
     $ queuectl health
     $ queuectl health -w free=5G -c free=1G -w dead=off --perfdata

@@ -40,12 +40,14 @@ WHERE due = 1 ORDER BY priority DESC, seq LIMIT ?;
 SELECT priority, created_at, run_at FROM jobs INDEXED BY jobs_ready
 WHERE due = 1 AND priority < ? ORDER BY priority DESC, seq LIMIT ?;
 
--- name: ahead
--- How many jobs are to be claimed before one, up to a number.
-SELECT count(*) FROM (
-    SELECT 1 FROM jobs INDEXED BY jobs_ready
-    WHERE due = 1 AND (priority > ? OR (priority = ? AND seq < ?)) LIMIT ?
-);
+-- name: ready_above
+-- Ready jobs of higher priorities than one.
+SELECT seq FROM jobs INDEXED BY jobs_ready WHERE due = 1 AND priority > ? LIMIT ?;
+
+-- name: ready_beside
+-- Ready jobs of a priority that came before a job.
+SELECT seq FROM jobs INDEXED BY jobs_ready
+WHERE due = 1 AND priority = ? AND seq < ? LIMIT ?;
 
 -- name: promote_jobs
 -- Make jobs ready whose time came, the longest waiting first.

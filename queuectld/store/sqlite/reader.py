@@ -148,10 +148,9 @@ class SqliteReader:
 
     def ahead(self, job: Job, limit: int) -> int:
         """Return how many are to be claimed before a job, up to ``limit``."""
-        ((count,),) = self._all(
-            self._sql.ahead, job.priority, job.priority, job.seq, limit
-        )
-        return int(count)
+        above = self._all(self._sql.ready_above, job.priority, limit)
+        beside = self._all(self._sql.ready_beside, job.priority, job.seq, limit)
+        return min(len(above) + len(beside), limit)
 
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
