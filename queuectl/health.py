@@ -106,7 +106,7 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         ),
         "missing": Gauge(
             "count", 1, None, "workers that are wanted and not there",
-            _missing, "{} workers missing",
+            _missing, "workers missing: {}",
         ),
         "age": Gauge(
             "duration", HOUR, DAY, "how long a job has waited that could run",
@@ -114,11 +114,11 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         ),
         "dead": Gauge(
             "count", 10, 100, "jobs that failed for good in the last hour",
-            lambda health: health.dead_lately, "{} jobs died in an hour",
+            lambda health: health.dead_lately, "jobs that died in an hour: {}",
         ),
         "unstored": Gauge(
             "count", 1, None, "results of jobs that are not stored yet",
-            lambda health: health.unstored, "{} results not stored",
+            lambda health: health.unstored, "results not stored: {}",
         ),
         "wal": Gauge(
             "size", 256 * MIB, GIB, "the store's write-ahead log",
@@ -127,6 +127,9 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
     }
 )  # fmt: skip
 """What has limits, by name, in the order in which it is told."""
+
+_OF_WORKERS = frozenset({"unmanned", "missing"})
+"""Gauges that say nothing while the daemon ends, and its workers with it."""
 
 DEFAULTS: Mapping[str, Limits] = MappingProxyType(
     {name: (gauge.critical, gauge.warning) for name, gauge in GAUGES.items()}
@@ -164,7 +167,7 @@ def _draining(health: Health) -> Finding:
 def _gauged(health: Health, limits: Mapping[str, Limits]) -> Iterator[Finding]:
     for name, gauge in GAUGES.items():
         value = gauge.read(health)
-        if value is None or (name == "unmanned" and health.draining):
+        if value is None or (health.draining and name in _OF_WORKERS):
             yield Finding(name, Level.OK, "")
             continue
         level = gauge.level(value, limits.get(name, DEFAULTS[name]))

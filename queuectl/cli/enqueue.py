@@ -130,13 +130,13 @@ def store(
 
     Unless ``quiet``, a directory that is not there is remarked: it may be made yet.
     """
-    if not quiet:
-        joboptions.remark_directory(job)
     with connector.connect() as client:
         job = {**wanted.inherited(client.greeting, job), **job}
         reply: dict[str, Any] = client.call(
             "enqueue", {"job": job, "if_exists": if_exists}
         )
+    if reply["created"] and not quiet:
+        joboptions.remark_directory(job)
     return reply
 
 

@@ -19,7 +19,6 @@ def enqueue_file(
 ) -> int:
     """Enqueue a job for each line; print the ids; return the status."""
     source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
-    joboptions.remark_directory(wanted.fields)
     with connector.connect() as client:
         inherited = wanted.inherited(client.greeting, wanted.fields)
         defaults = {**inherited, **wanted.fields}
@@ -33,6 +32,7 @@ def enqueue_file(
         except QueuectlError:
             output.note(_so_far(bulk.stored))
             raise
+    joboptions.remark_directory(wanted.fields)
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)

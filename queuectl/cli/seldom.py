@@ -6,6 +6,7 @@ kept the remark is made each time: better said too often than never.
 
 import fcntl
 import os
+import stat
 import time
 
 from queuectl import paths
@@ -48,7 +49,10 @@ def _claimed(path: str, about: str) -> bool:
     try:
         # Who finds it locked calls while somebody else makes the remark.
         fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        age = time.time() - os.fstat(stamp).st_mtime
+        found = os.fstat(stamp)
+        if not stat.S_ISREG(found.st_mode):
+            return True
+        age = time.time() - found.st_mtime
         content = about.encode("utf-8", "surrogateescape")[:_MOST]
         known = os.read(stamp, _MOST) == content
         if known and 0 <= age < INTERVAL:

@@ -35,6 +35,8 @@ EVERYTHING = {
     "cpu_quota": 0,
     "tasks_max": 0,
     "rlimits": {"core": 0, "fsize": -1},
+    "shell": "/bin/bash",
+    "foreground": True,
 }
 
 

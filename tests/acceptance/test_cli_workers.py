@@ -9,6 +9,7 @@ cli = shared(workers=0)
 
 WORKER_FIELDS = {
     "worker", "pid", "state", "job", "run", "started_at", "adopted", "bound",
+    "reserved",
 }  # fmt: skip
 
 
