@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from queuectl import calls
+from queuectl import calls, many
 from queuectl.agroups import AsyncConfig, AsyncDaemon, AsyncDlq, AsyncWorkers
 from queuectl.asession import AsyncSession
 from queuectl.astream import AsyncStream
@@ -23,7 +23,7 @@ from queuectl.submission import Command, JobOptions, NewJob, Seconds
 
 if TYPE_CHECKING:
     from queuectl import models
-    from queuectl.models import Attempt, Job
+    from queuectl.models import Attempt, Changed, Job
 
 
 class AsyncClient(AsyncSession):
@@ -122,6 +122,48 @@ class AsyncClient(AsyncSession):
     async def retry(self, job_id: str, *, if_state: str | None = None) -> Job:
         """Make a finished job pending again. See ``Client.retry``."""
         return await self.perform(calls.retry(job_id, if_state))
+
+    async def start(self, job_id: str, *, if_state: str | None = None) -> Job:
+        """Make a job due now that waits for its time. See ``Client.start``."""
+        return await self.perform(calls.start(job_id, if_state))
+
+    async def delete(
+        self, job_id: str, *, if_state: str | None = None
+    ) -> models.JobBrief:
+        """Delete a job that is over, with its output. See ``Client.delete``."""
+        return await self.perform(calls.delete(job_id, if_state))
+
+    async def cancel_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None, wait: bool = True
+    ) -> tuple[Changed, ...]:
+        """Cancel any number of jobs. See ``Client.cancel_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.cancel_many(batch, if_state, wait=wait) for batch in batches]
+        return await self.perform_each(asked)
+
+    async def retry_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Retry any number of jobs. See ``Client.retry_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.retry_many(batch, if_state) for batch in batches]
+        return await self.perform_each(asked)
+
+    async def start_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Start any number of jobs. See ``Client.start_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.start_many(batch, if_state) for batch in batches]
+        return await self.perform_each(asked)
+
+    async def delete_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Delete any number of jobs. See ``Client.delete_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.delete_many(batch, if_state) for batch in batches]
+        return await self.perform_each(asked)
 
     async def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
         """Retry all jobs in a state; return how many there were. See ``Client``."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from queuectl import calls
+from queuectl import calls, many
 from queuectl.asession import AsyncSession
 from queuectl.submission import Seconds
 
 if TYPE_CHECKING:
-    from queuectl.models import DaemonStatus, Job, Setting, Stopped, Worker
+    from queuectl.models import Changed, DaemonStatus, Job, Setting, Stopped, Worker
 
 
 class _AsyncGroup:
@@ -31,6 +31,18 @@ class AsyncDlq(_AsyncGroup):
     async def retry(self, job_id: str) -> Job:
         """Make a dead job pending again, with its whole retry budget."""
         return await self._session.perform(calls.retry(job_id, calls.DEAD))
+
+    async def retry_many(self, job_ids: Iterable[str]) -> tuple[Changed, ...]:
+        """Retry those of these jobs that are dead. See ``Dlq.retry_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.retry_many(batch, calls.DEAD) for batch in batches]
+        return await self._session.perform_each(asked)
+
+    async def delete_many(self, job_ids: Iterable[str]) -> tuple[Changed, ...]:
+        """Delete those of these jobs that are dead. See ``Dlq.delete_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.delete_many(batch, calls.DEAD) for batch in batches]
+        return await self._session.perform_each(asked)
 
     async def retry_all(self, *, foreground: bool | None = None) -> int:
         """Retry all dead jobs; return how many there were."""

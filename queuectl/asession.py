@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -135,6 +135,14 @@ class AsyncSession:
             for item in part.items:
                 yield item
             following = part.following
+
+    async def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
+        """Carry out calls side by side; return the items of all, in order.
+
+        Raises as ``call``; the others are carried out all the same.
+        """
+        results = await asyncio.gather(*[self.perform(call) for call in asked])
+        return tuple(item for result in results for item in result)
 
     def perform_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
         """Return the typed events that answer a call. See ``stream``."""

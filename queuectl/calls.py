@@ -7,7 +7,7 @@ arguments mean is said at the methods of ``Client``.
 from __future__ import annotations
 
 # ruff: noqa: D103 - said once, at the methods of Client
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from queuectl.models import (
         Attempt,
         Backup,
+        Changed,
         Check,
         DaemonStatus,
         FollowEvent,
         Health,
         Job,
+        JobBrief,
         Position,
         Setting,
         Stats,
@@ -132,6 +134,45 @@ def cancel(job_id: str, if_state: str | None, *, wait: bool) -> Call[Job]:
 
 def retry(job_id: str, if_state: str | None) -> Call[Job]:
     return Call("retry", _given(id=job_id, if_state=if_state), _as("Job", "job"))
+
+
+def start(job_id: str, if_state: str | None) -> Call[Job]:
+    return Call("start", _given(id=job_id, if_state=if_state), _as("Job", "job"))
+
+
+def delete(job_id: str, if_state: str | None) -> Call[JobBrief]:
+    return Call("delete", _given(id=job_id, if_state=if_state), _as("JobBrief", "job"))
+
+
+def cancel_many(
+    job_ids: Sequence[str], if_state: str | None, *, wait: bool
+) -> Call[tuple[Changed, ...]]:
+    return _many("cancel_many", job_ids, if_state, wait=wait)
+
+
+def retry_many(
+    job_ids: Sequence[str], if_state: str | None
+) -> Call[tuple[Changed, ...]]:
+    return _many("retry_many", job_ids, if_state)
+
+
+def start_many(
+    job_ids: Sequence[str], if_state: str | None
+) -> Call[tuple[Changed, ...]]:
+    return _many("start_many", job_ids, if_state)
+
+
+def delete_many(
+    job_ids: Sequence[str], if_state: str | None
+) -> Call[tuple[Changed, ...]]:
+    return _many("delete_many", job_ids, if_state)
+
+
+def _many(
+    method: str, job_ids: Sequence[str], if_state: str | None, **params: Any
+) -> Call[tuple[Changed, ...]]:
+    given = _given(ids=list(job_ids), if_state=if_state, **params)
+    return Call(method, given, _each("Changed", "results"))
 
 
 def retry_all(state: str, foreground: bool | None) -> Call[int]:

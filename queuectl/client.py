@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
-from queuectl import calls
+from queuectl import calls, many
 from queuectl.bulk import Bulk
 from queuectl.calls import IfExists, StreamName
 from queuectl.errors import QueuectlError
@@ -23,7 +23,7 @@ from queuectl.submission import Command, JobOptions, NewJob, Seconds
 
 if TYPE_CHECKING:
     from queuectl import models
-    from queuectl.models import Attempt, Job
+    from queuectl.models import Attempt, Changed, Job
 
 
 class Client(Session):
@@ -176,6 +176,69 @@ class Client(Session):
         """
         return self.perform(calls.retry(job_id, if_state))
 
+    def start(self, job_id: str, *, if_state: str | None = None) -> Job:
+        """Make a job due now that waits for its time; its retries stay as they are.
+
+        It may be one for later, or one that waits for its retry (``failed``).
+
+        Raises:
+            InvalidStateError: it does not wait for its time, or is not in ``if_state``.
+        """
+        return self.perform(calls.start(job_id, if_state))
+
+    def delete(self, job_id: str, *, if_state: str | None = None) -> models.JobBrief:
+        """Delete a job that is over, with its attempts and output; return what it was.
+
+        Raises:
+            InvalidStateError: it waits or runs, or is not in ``if_state``.
+        """
+        return self.perform(calls.delete(job_id, if_state))
+
+    def cancel_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None, wait: bool = True
+    ) -> tuple[Changed, ...]:
+        """Cancel any number of jobs; return what became of each, in their order.
+
+        A thousand at a time, each thousand in one transaction: no worker that one of
+        them frees takes another of them. What cannot be cancelled is in ``error``, and
+        nothing is raised about it.
+
+        Args:
+            job_ids: the jobs' ids.
+            if_state: only those that are in this state.
+            wait: for the processes of all that run to be gone.
+        """
+        batches = many.batches(job_ids)
+        asked = [calls.cancel_many(batch, if_state, wait=wait) for batch in batches]
+        return self.perform_each(asked)
+
+    def retry_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Retry any number of jobs; return what became of each. See ``cancel_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.retry_many(batch, if_state) for batch in batches]
+        return self.perform_each(asked)
+
+    def start_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Start any number of jobs; return what became of each. See ``cancel_many``."""
+        batches = many.batches(job_ids)
+        asked = [calls.start_many(batch, if_state) for batch in batches]
+        return self.perform_each(asked)
+
+    def delete_many(
+        self, job_ids: Iterable[str], *, if_state: str | None = None
+    ) -> tuple[Changed, ...]:
+        """Delete any number of jobs; return what became of each.
+
+        As ``cancel_many``, but in smaller steps.
+        """
+        batches = many.batches(job_ids)
+        asked = [calls.delete_many(batch, if_state) for batch in batches]
+        return self.perform_each(asked)
+
     def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
         """Retry all jobs in a state; return how many there were.
 
@@ -233,7 +296,8 @@ class Client(Session):
         """Yield the output of a job as it comes, until the job is final.
 
         Its ``result`` is then the job. It goes on across retries: ``AttemptStarted``
-        tells where a run begins, ``Output`` holds a piece. With ``run``, only that
+        tells where a run begins, ``Output`` holds a piece, and ``OutputGone`` says that
+        a run wrote more than the daemon still has. With ``run``, only that
         run is followed, until it ends.
 
         Args:

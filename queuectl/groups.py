@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from queuectl import calls
+from queuectl import calls, many
 from queuectl.session import Session
 from queuectl.submission import Seconds
 
 if TYPE_CHECKING:
-    from queuectl.models import DaemonStatus, Job, Setting, Stopped, Worker
+    from queuectl.models import Changed, DaemonStatus, Job, Setting, Stopped, Worker
 
 
 class _Group:
@@ -32,6 +32,18 @@ class Dlq(_Group):
             InvalidStateError: it is not dead.
         """
         return self._session.perform(calls.retry(job_id, calls.DEAD))
+
+    def retry_many(self, job_ids: Iterable[str]) -> tuple[Changed, ...]:
+        """Retry those of these jobs that are dead; return what became of each."""
+        batches = many.batches(job_ids)
+        asked = [calls.retry_many(batch, calls.DEAD) for batch in batches]
+        return self._session.perform_each(asked)
+
+    def delete_many(self, job_ids: Iterable[str]) -> tuple[Changed, ...]:
+        """Delete those of these jobs that are dead; return what became of each."""
+        batches = many.batches(job_ids)
+        asked = [calls.delete_many(batch, calls.DEAD) for batch in batches]
+        return self._session.perform_each(asked)
 
     def retry_all(self, *, foreground: bool | None = None) -> int:
         """Retry all dead jobs; return how many there were.

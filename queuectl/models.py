@@ -12,6 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
+from queuectl import errors
+from queuectl.errors import RequestError
+from queuectl_protocol.messages import Failure
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 
 
@@ -112,6 +115,49 @@ class Job(Model):
     def is_final(self) -> bool:
         """Whether it stays as it is unless somebody asks for a retry."""
         return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class JobBrief(Model):
+    """What changes of a job in its life: see ``Job`` for what each field means."""
+
+    id: str
+    state: JobState | str = field(metadata=_STATE)
+    attempts: int
+    max_retries: int
+    runs: int
+    updated_at: datetime = field(metadata=_TIME)
+    run_at: datetime | None = field(default=None, metadata=_TIME)
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: Reason | str | None = field(default=None, metadata=_REASON)
+    cancel_requested: bool = False
+
+
+def _refused(wire: Mapping[str, Any]) -> RequestError:
+    return errors.from_failure(
+        Failure(None, wire["code"], wire["message"], wire["data"], wire["retryable"])
+    )
+
+
+_BRIEF = MappingProxyType({"read": JobBrief.from_wire})
+_ERROR = MappingProxyType({"read": _refused})
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Model):
+    """What became of one of several jobs that were to be changed.
+
+    Attributes:
+        id: the id that was given.
+        job: the job after that; of one that was deleted, before it.
+        error: why nothing was done, as it would have been raised about this job alone.
+            One of ``job`` and ``error`` is None.
+    """
+
+    id: str
+    job: JobBrief | None = field(default=None, metadata=_BRIEF)
+    error: RequestError | None = field(default=None, metadata=_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +446,21 @@ class Output(Model):
     data: bytes
 
 
-FollowEvent = AttemptStarted | Output
+@dataclass(frozen=True, slots=True)
+class OutputGone(Model):
+    """An event of ``follow``: of this stream of the run, the daemon has nothing left.
+
+    Attributes:
+        stream: stdout or stderr.
+        size: the bytes that the run wrote there.
+    """
+
+    run: int
+    stream: str
+    size: int
+
+
+FollowEvent = AttemptStarted | Output | OutputGone
 
 
 def follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
@@ -408,6 +468,8 @@ def follow_event(body: Mapping[str, Any]) -> FollowEvent | None:
     match body.get("type"):
         case "attempt":
             return AttemptStarted.from_wire(body)
+        case "gone":
+            return OutputGone.from_wire(body)
         case "data":
             return Output.from_wire(body)
     return None

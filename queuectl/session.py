@@ -5,7 +5,7 @@ Knows no method of the protocol by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -152,6 +152,20 @@ class Session:
             yield from part.items
             following = part.following
 
+    def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
+        """Carry out calls side by side; return the items of all, in order.
+
+        All are sent before the first is waited for. Raises as ``call``; the others are
+        carried out all the same.
+        """
+        under_way = [(call, self.send(call.method, call.params)) for call in asked]
+        try:
+            results = [call.read(self.receive(request)) for call, request in under_way]
+        finally:
+            for _, request in under_way:
+                self.forget(request)
+        return tuple(item for result in results for item in result)
+
     def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
         """Carry out a call that events answer."""
         request_id = self._send(call.method, call.params, stream=True)
@@ -196,7 +210,13 @@ class Session:
         mailbox = self._wire.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
         self._wire.queue(data)
-        if not self._wire.flush(deadline(self._timeout)):
+        try:
+            sent = self._wire.flush(deadline(self._timeout))
+        except BaseException:
+            # Nobody takes its reply, and no new connection is made while it is open.
+            mailbox.forget(request_id)
+            raise
+        if not sent:
             raise mailbox.expire(request_id)
         return request_id
 

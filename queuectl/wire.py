@@ -54,9 +54,10 @@ class Wire:
             # The daemon closed its end, and may have said why: reading will tell.
             self._outgoing.clear()
         except BaseException:
-            # A signal handler raised, and how much was sent by then is not known:
-            # what would follow on this connection could be read as anything.
-            self.close()
+            # A signal handler raised, and how much of this was sent is not known: what
+            # would follow on this connection could be read as anything.
+            if self._outgoing:
+                self.close()
             raise
 
     def flush(self, until: float | None) -> bool:

@@ -7,6 +7,7 @@ claim of which the store cannot say whether it was committed is looked for.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from queuectl_protocol.vocabulary import Reason
@@ -138,7 +139,9 @@ class Attempts:
     async def _give_back(self, worker: Worker, assignment: Assignment) -> None:
         """The worker died or was stopped while the claim was committed."""
         never = never_started(assignment.lease, self._clock.wall())
-        await self._record(run_of(worker.number, assignment), never)
+        run = run_of(worker.number, assignment)
+        run.verdict = Reason.INTERRUPTED  # nothing of it ever went to a worker
+        await self._record(run, never)
 
     # -- ends ---------------------------------------------------------------------
 
@@ -196,7 +199,7 @@ class Attempts:
             while True:
                 number = self._claims_next(next_for)
                 try:
-                    return await self._finish_and_claim(run.seq, end, number)
+                    return await self._finish_and_claim(run, end, number)
                 except StoreError as error:
                     problem = str(error)
                     self.unstored.add(end.lease)
@@ -217,13 +220,16 @@ class Attempts:
         return worker.number
 
     async def _finish_and_claim(
-        self, seq: int, end: AttemptEnd, number: int | None
+        self, run: Run, end: AttemptEnd, number: int | None
     ) -> Finished:
+        # Whoever ends the service may have signalled the workers, too.
+        asked = run.asked or self._staff.draining
+        finish = partial(self._broker.finish, run.seq, end, asked=asked)
         if number is None or self.in_doubt:
-            return await self._broker.finish(seq, end)
+            return await finish()
         self._claims += 1
         try:
-            return await self._broker.finish(seq, end, next_for=number)
+            return await finish(next_for=number)
         except StoreError:
             self.in_doubt = True
             raise

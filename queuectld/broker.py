@@ -15,11 +15,20 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld import jobevents, units
 from queuectld.clock import Clock
 from queuectld.core import lifecycle, limits, settings, statistics, submission
-from queuectld.core.errors import InvalidSettingError
+from queuectld.core.errors import InvalidSettingError, JobNotFoundError, QueueError
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Setting, Settings, Value
-from queuectld.store.api import Measure, Page, Reader, Store, Transaction
+from queuectld.store.api import (
+    Measure,
+    OutcomeUnknownError,
+    Page,
+    Reader,
+    Store,
+    StoreError,
+    Transaction,
+)
 from queuectld.units import Enqueued, Finished, IfExists, JobView, Look
 
 T = TypeVar("T")
@@ -30,7 +39,38 @@ ENVIRONMENTS_CACHED = 64
 BYTES_OF_A_JOB = 10_000
 """Of commands and directories, that are as long to write as a small job is."""
 
-__all__ = ["Broker", "Enqueued", "Finished", "IfExists", "JobView", "Look"]
+__all__ = [
+    "Broker",
+    "Enqueued",
+    "Event",
+    "Finished",
+    "IfExists",
+    "JobView",
+    "Look",
+    "Outcome",
+]
+
+
+Outcome = Job | QueueError
+"""What became of one of several jobs."""
+
+
+class Ending:
+    """The end of a cancelled attempt that is to come.
+
+    Attributes:
+        outcome: the job as that leaves it.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self.outcome: asyncio.Future[Outcome] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def over(self, job: Job | None) -> None:
+        """It has come, and the job is this by now; None: it is forgotten."""
+        self.outcome.set_result(job or JobNotFoundError(self._job_id))
 
 
 class Broker:
@@ -42,6 +82,8 @@ class Broker:
         on_waiting: called when a job waits: with None for a worker, or with the time
             (milliseconds) before which it must not be started.
         on_write: called after each committed write.
+        on_doubt: called when nobody knows whether a write was committed: anything may
+            have happened that ``on_waiting`` would have told.
     """
 
     def __init__(self, store: Store, clock: Clock, random: Callable[[], float]) -> None:
@@ -53,10 +95,15 @@ class Broker:
         self._environments: OrderedDict[bytes, dict[str, str]] = OrderedDict()
         # By lease: what is running, as it was claimed.
         self._claimed: dict[int, Job] = {}
+        # By lease: cancelled attempts that go on; the job, as their end leaves it.
+        self._endings: dict[int, Ending] = {}
+        # Leases of ends of which nobody knows yet whether they are on record.
+        self._unsure: set[int] = set()
         self.store_id = ""
         self.means = Means()
         self.on_waiting: Callable[[int | None], None] = lambda _: None
         self.on_write: Callable[[], None] = lambda: None
+        self.on_doubt: Callable[[], None] = lambda: None
         self._born = 0
         self._least_lease = 0
         self._summing = asyncio.Lock()
@@ -242,16 +289,9 @@ class Broker:
         Raises:
             JobNotFoundError, JobNotYoursError, JobStateError: nothing changed.
         """
-        now = self._clock.wall()
-
-        def work(tx: Transaction) -> Job:
-            job = units.find(tx, job_id, if_state, submitter)
-            return units.cancel(tx, job, now)
-
-        job = await self._write(work)
-        self._announce(job)
-        jobevents.cancelled(job)
-        return job
+        return _only(
+            await self.change(Event.CANCEL, [job_id], if_state, submitter=submitter)
+        )
 
     async def retry(
         self,
@@ -263,18 +303,52 @@ class Broker:
 
         Takes and raises as ``cancel``.
         """
+        return _only(
+            await self.change(Event.RETRY, [job_id], if_state, submitter=submitter)
+        )
+
+    async def change(
+        self,
+        event: Event,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+    ) -> list[Outcome]:
+        """Cancel, retry or start jobs in one unit of work; return what became of each.
+
+        Each is decided by itself, in the order given. Of several jobs the texts are
+        left out. ``end_of`` waits for those that are cancelled and still run.
+        """
         now = self._clock.wall()
+        outcomes = await self._write(
+            lambda tx: units.change_each(
+                tx, event, ids, if_state=if_state, submitter=submitter, now=now
+            ),
+            weight=len(ids),
+        )
+        for job in outcomes:
+            if isinstance(job, Job):
+                self._announce(job)
+                jobevents.changed(event, job)
+                if event is Event.CANCEL and job.lease is not None:
+                    # Answers come in the order of the commits, and nothing is waited
+                    # for in between: this lease's end has not been announced yet.
+                    self._endings.setdefault(job.lease, Ending(job.id))
+        return outcomes
 
-        def work(tx: Transaction) -> Job:
-            job = units.find(tx, job_id, if_state, submitter)
-            again = lifecycle.retry(job, now=now)
-            tx.update(job, again)
-            return again
+    def end_of(self, job: Job) -> asyncio.Future[Outcome]:
+        """Return what becomes of a job that was cancelled, for whoever waits for it.
 
-        job = await self._write(work)
-        self._announce(job)
-        jobevents.retried(job)
-        return job
+        It is the job as the end of that attempt leaves it, whatever comes after, such
+        as a retry. To be called with what ``change`` has returned, before anything
+        else is waited for.
+        """
+        ending = None if job.lease is None else self._endings.get(job.lease)
+        if ending is None:
+            ending = Ending(job.id)
+            ending.over(job)
+        return asyncio.shield(ending.outcome)
 
     async def retry_all(
         self, state: JobState, *, foreground: bool | None = None
@@ -304,7 +378,7 @@ class Broker:
             )
             for job in done.jobs:
                 self._announce(job)
-                jobevents.retried(job)
+                jobevents.changed(Event.RETRY, job)
             retried += len(done.jobs)
             skipped += done.skipped
             last = newest if done.last is None else done.last
@@ -323,9 +397,20 @@ class Broker:
             ]
         )
 
-    async def delete(self, jobs: Sequence[Job]) -> int:
-        """Forget jobs, those that did not change since; return how many."""
-        return await self._write(lambda tx: tx.delete(jobs), weight=len(jobs))
+    async def deletable(
+        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
+    ) -> list[JobView | QueueError]:
+        """Return jobs that may be forgotten, without texts, or why they may not."""
+        return await self._store.read(
+            lambda reader: units.find_deletable(reader, ids, if_state, submitter)
+        )
+
+    async def delete(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forget jobs, those that did not change since; return these."""
+        gone = await self._write(lambda tx: tx.delete(jobs), weight=len(jobs))
+        for job in gone:
+            self._wake_watchers(job.seq)
+        return gone
 
     async def thin_statistics(self) -> bool:
         """Merge some old statistics; return whether more is left to merge."""
@@ -425,24 +510,59 @@ class Broker:
         return assignments
 
     async def finish(
-        self, seq: int, end: AttemptEnd, *, next_for: int | None = None
+        self,
+        seq: int,
+        end: AttemptEnd,
+        *,
+        next_for: int | None = None,
+        asked: bool = True,
     ) -> Finished:
-        """Record how an attempt ended; claim the next job for ``next_for`` with it."""
+        """Record how an attempt ended; claim the next job for ``next_for`` with it.
+
+        Interruptions that nobody ``asked`` for do not stay uncounted for ever.
+        """
         now, random = self._clock.wall(), self._random()
         as_claimed = self._claimed.pop(end.lease, None)
 
-        def work(tx: Transaction) -> Finished:
-            job = units.finish(tx, seq, end, now=now, random=random, claimed=as_claimed)
+        def work(tx: Transaction) -> tuple[Finished, Job | None]:
+            job = units.finish(
+                tx,
+                seq,
+                end,
+                now=now,
+                random=random,
+                claimed=as_claimed,
+                asked=asked,
+            )
+            standing = job
+            if job is None and end.lease in self._unsure:
+                # The try before this one was committed and could not say so: whoever
+                # waits for it has not been told.
+                standing = tx.job_by_seq(seq)
+                job = standing if units.recorded(tx, seq, end.lease) else None
             claimed = [] if next_for is None else self._claim(tx, [next_for], now)
-            return Finished(job, claimed[0] if claimed else None)
+            return Finished(job, claimed[0] if claimed else None), standing
 
-        finished = await self._write(work)
+        try:
+            finished, standing = await self._write(work)
+        except StoreError:
+            self._unsure.add(end.lease)
+            raise
+        self._unsure.discard(end.lease)
+        self._ended(end.lease, standing)
         if finished.job:
-            self._announce(finished.job)
             jobevents.finished(finished.job, end)
         if finished.next:
             self._started(finished.next)
         return finished
+
+    def _ended(self, lease: int, job: Job | None) -> None:
+        """Tell that an attempt is over, and what the job is by now."""
+        if job is not None:
+            self._announce(job)
+        ending = self._endings.pop(lease, None)
+        if ending is not None:
+            ending.over(job)
 
     def _started(self, assignment: Assignment) -> None:
         self._claimed[assignment.lease] = assignment.job
@@ -473,15 +593,33 @@ class Broker:
         return self._environments[key]
 
     async def _write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
-        result = await self._store.write(work, weight=weight)
+        try:
+            result = await self._store.write(work, weight=weight)
+        except OutcomeUnknownError:
+            # Perhaps somebody waits for just what was committed: let all look.
+            for seq in self._watchers:
+                self._wake_watchers(seq)
+            self.on_doubt()
+            raise
         self.on_write()
         return result
 
     def _announce(self, job: Job) -> None:
         if job.due is not None:
             self.on_waiting(None if job.due else job.run_at)
-        for changed in self._watchers.get(job.seq, ()):
+        self._wake_watchers(job.seq)
+
+    def _wake_watchers(self, seq: int) -> None:
+        for changed in self._watchers.get(seq, ()):
             changed.set()
+
+
+def _only(outcomes: Sequence[Outcome]) -> Job:
+    """Return what became of the one job; raise it if it is a refusal."""
+    (outcome,) = outcomes
+    if isinstance(outcome, QueueError):
+        raise outcome
+    return outcome
 
 
 def _weight(submissions: Sequence[Submission]) -> int:

@@ -155,7 +155,9 @@ class Daemon:
             broker=self._broker,
             scheduler=self._scheduler,
             store_facts=self._store.facts,
-            backup=lambda path, replace: self._store.backup(path, replace=replace),
+            backup=lambda path, replace: self._store.backup(
+                path, replace=replace, wall=self._clock.wall
+            ),
             examine=self._store.examine,
             config=lambda: self._config,
             clock=self._clock,

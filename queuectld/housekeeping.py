@@ -10,6 +10,9 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld import logs
 from queuectld.broker import Broker, JobView
 from queuectld.clock import Clock
+from queuectld.core.errors import QueueError
+from queuectld.core.job import Job
+from queuectld.units import PRUNED_AT_ONCE
 from queuectld.workers import outputs
 
 _events = logs.get("housekeeping")
@@ -48,10 +51,43 @@ class Housekeeping:
             # next round forgets, and never output that no job knows.
             await asyncio.to_thread(self._remove_output, found)
             gone = await self._broker.delete([view.job for view in found])
-            pruned += gone
+            pruned += len(gone)
             if not gone:
                 break  # all of them were retried in this moment
         return pruned
+
+    async def delete(
+        self,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+    ) -> list[Job | QueueError]:
+        """Forget jobs that are over, each by itself; return each, or why it stays.
+
+        In bounded steps, as ``prune``. The jobs are told without their texts.
+        """
+        done: list[Job | QueueError] = []
+        for begin in range(0, len(ids), PRUNED_AT_ONCE):
+            step = ids[begin : begin + PRUNED_AT_ONCE]
+            done += await self._delete(step, if_state, submitter)
+        return done
+
+    async def _delete(
+        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
+    ) -> list[Job | QueueError]:
+        """Forget a step's jobs; one that changes just then is looked at again."""
+        done: dict[str, Job | QueueError] = {}
+        while left := [job_id for job_id in ids if job_id not in done]:
+            found = await self._broker.deletable(left, if_state, submitter)
+            views = [view for view in found if isinstance(view, JobView)]
+            await asyncio.to_thread(self._remove_output, views)
+            gone = await self._broker.delete([view.job for view in views])
+            done |= {job.id: job for job in gone}
+            for job_id, view in zip(left, found, strict=True):
+                if isinstance(view, QueueError):
+                    done.setdefault(job_id, view)
+        return [done[job_id] for job_id in ids]
 
     def _remove_output(self, views: Sequence[JobView]) -> None:
         for view in views:

@@ -12,6 +12,7 @@ from queuectl_protocol.units import format_time
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld import logs
 from queuectld.core.job import AttemptEnd, Job
+from queuectld.core.lifecycle import Event
 
 _events = logs.get("jobs")
 
@@ -21,6 +22,12 @@ _ENDINGS = {
     JobState.DEAD: ("job_dead", logging.WARNING),
 }
 """How an attempt's end is told that needs somebody's attention, sooner or later."""
+
+_CHANGES = {
+    Event.CANCEL: "job_cancelled",
+    Event.RETRY: "job_retried",
+    Event.START: "job_made_due",
+}
 
 
 def enqueued(job: Job) -> None:
@@ -46,16 +53,10 @@ def finished(job: Job, end: AttemptEnd) -> None:
     _events.log(level, event, **about, **known, **_wait(job))
 
 
-def cancelled(job: Job) -> None:
-    """Somebody cancelled the job; one that runs is still ``processing``."""
+def changed(event: Event, job: Job) -> None:
+    """Somebody changed the job's course; one that is cancelled may still run."""
     if _events.enabled(logging.DEBUG):
-        _events.debug("job_cancelled", **_about(job))
-
-
-def retried(job: Job) -> None:
-    """Somebody queued the job again."""
-    if _events.enabled(logging.DEBUG):
-        _events.debug("job_retried", **_about(job))
+        _events.debug(_CHANGES[event], **_about(job))
 
 
 def _about(job: Job) -> dict[str, Any]:

@@ -12,14 +12,16 @@ import asyncio
 import os
 import select
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from queuectl_protocol.units import format_time
 from queuectl_protocol.vocabulary import Reason
 from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
+from queuectld.store.api import COPIED_AT
 from queuectld.workers import (
     cgroup,
     ending,
@@ -44,16 +46,25 @@ _MESSAGES = {
 }
 
 
+_COPIED = (
+    "it ran when the copy was made that this queue was restored from, at {}; what "
+    "became of it after that is not known"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Unsettled:
     """An attempt whose worker is dead.
 
     Attributes:
         record: what the worker wrote of itself, if that is there.
+        copied_at: it ran when the copy was made of which this store is made, and that
+            is the last that is known of it; None: it is not so.
     """
 
     run: Run
     record: WorkerRecord | None = None
+    copied_at: int | None = None
 
 
 class Recovery:
@@ -93,7 +104,11 @@ class Recovery:
             self._take_in(record, pidfd_, job)
         await asyncio.to_thread(self._end_strangers, idle, dead.values(), leases)
         await asyncio.to_thread(self._sweep, dead.values(), set(running))
-        return [self.unsettled(job, dead.get(job.worker)) for job in running.values()]
+        copied_at = int(await self._broker.meta(COPIED_AT) or 0)
+        return [
+            _as_copied(self.unsettled(job, dead.get(job.worker)), copied_at)
+            for job in running.values()
+        ]
 
     def unsettled(self, job: Job, record: WorkerRecord | None = None) -> Unsettled:
         """Return a job in ``processing`` that no living worker has, to be settled."""
@@ -116,8 +131,10 @@ class Recovery:
         """Record the end of an attempt whose worker is dead."""
         run, record = unsettled.run, unsettled.record
         leader = strangers.leader(run.lease, record)
-        end = await asyncio.to_thread(self._end_of, run, leader)
-        await self._broker.finish(run.seq, end)
+        end = await asyncio.to_thread(
+            self._end_of, run, leader, copied_at=unsettled.copied_at
+        )
+        await self._broker.finish(run.seq, end, asked=run.asked)
         await asyncio.to_thread(self._clear, run)
         _events.info("attempt_settled", **run.about(), reason=end.reason)
 
@@ -157,7 +174,9 @@ class Recovery:
         assert self._cgroup is not None
         return cgroup.path(self._cgroup, self._store_id, run.seq, run.run, run.lease)
 
-    def _end_of(self, run: Run, leader: ProcessId | None) -> AttemptEnd:
+    def _end_of(
+        self, run: Run, leader: ProcessId | None, *, copied_at: int | None
+    ) -> AttemptEnd:
         told = self._spooled(run)
         if told is not None:
             return _as_meant(told, run)
@@ -168,14 +187,18 @@ class Recovery:
         self._kill_leftovers(traces, job_id=run.job_id, lease=run.lease)
         never = never_started(run.lease, self._clock.wall())
         sizes = outputs.sizes(self._output, run.seq, run.run, run.lease)
-        if sizes is None and not self._before_boot(run):
+        if sizes is None and copied_at is None and not self._before_boot(run):
             return never
         stdout, stderr = sizes or (None, None)
         reason = run.verdict or Reason.LOST
+        message = _MESSAGES.get(reason)
+        if copied_at is not None and reason is Reason.LOST:
+            message = _COPIED.format(format_time(copied_at))
         return never._replace(
             started_at=run.started_at,
+            finished_at=copied_at or never.finished_at,
             reason=reason,
-            message=_MESSAGES.get(reason),
+            message=message,
             stdout_bytes=stdout,
             stderr_bytes=stderr,
         )
@@ -287,6 +310,18 @@ def _job_of(record: WorkerRecord, running: Iterable[Job]) -> Job | None:
     shown = [job for job in own if job.lease == record.lease]
     given = [job for job in own if (record.lease or 0) < (job.lease or 0)]
     return next(iter(shown or given), None)
+
+
+def _as_copied(unsettled: Unsettled, copied_at: int) -> Unsettled:
+    """Return it with when the store was copied, if nothing later is known of it.
+
+    Its worker's record would be: that is of the machine and not of the copy.
+    """
+    run, record = unsettled.run, unsettled.record
+    known = record is not None and record.lease == run.lease
+    if known or run.started_at > copied_at:
+        return unsettled
+    return replace(unsettled, copied_at=copied_at)
 
 
 def _run(job: Job) -> Run:

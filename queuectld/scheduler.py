@@ -7,14 +7,14 @@ happened.
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
+from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld import logs
 from queuectld.attempts import Attempts
-from queuectld.broker import Broker
+from queuectld.broker import Broker, Event, Outcome
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.housekeeping import Housekeeping
@@ -93,6 +93,7 @@ class Scheduler:
         self._checkpoint = Timer()
         broker.on_waiting = self._job_waits
         broker.on_write = self._written
+        broker.on_doubt = self._in_doubt
 
     # -- life ---------------------------------------------------------------------
 
@@ -172,35 +173,25 @@ class Scheduler:
 
     async def cancel(
         self,
-        job_id: str,
+        ids: Sequence[str],
         if_state: JobState | None = None,
         *,
         submitter: int | None = None,
-        wait: bool = True,
-    ) -> Job:
-        """Cancel a job; with ``wait``, return when its processes are gone.
+    ) -> list[Outcome]:
+        """Cancel jobs, and begin to end the processes of those that run.
 
-        Otherwise takes and raises as ``Broker.cancel``.
+        Takes and returns as ``Broker.change``; ``Broker.end_of`` waits.
         """
-        job = await self._broker.cancel(job_id, if_state, submitter)
-        if job.state is not JobState.PROCESSING:
-            return job
-        self._end_cancelled(job)
-        if not wait:
-            return job
-        with self._broker.watch(job.seq) as changed:
-            while job.lease is not None:
-                changed.clear()
-                job = await self._broker.job(job_id)
-                if job.state in FINAL_STATES:
-                    break
-                await changed.wait()
-        return job
+        outcomes = await self._broker.change(
+            Event.CANCEL, ids, if_state, submitter=submitter
+        )
+        self._end_runs({job.lease for job in outcomes if isinstance(job, Job)})
+        return outcomes
 
-    def _end_cancelled(self, job: Job) -> None:
+    def _end_runs(self, leases: set[int | None]) -> None:
+        grace = self._broker.settings.kill_grace
         for worker in self.pool:
-            if worker.run is not None and worker.run.lease == job.lease:
-                grace = self._broker.settings.kill_grace
+            if worker.run is not None and worker.run.lease in leases:
                 self.pool.end_run(worker, Reason.CANCELLED, grace)
                 self.wake()
 
@@ -345,6 +336,12 @@ class Scheduler:
             self._next_run_at = run_at
         else:
             return
+        self.wake()
+
+    def _in_doubt(self) -> None:
+        """Nobody knows what was committed: perhaps a job waits, now or for its time."""
+        self._ready = True
+        self._next_run_at = 0
         self.wake()
 
     def _written(self) -> None:

@@ -20,6 +20,8 @@ from queuectld.core.errors import (
     JobNotFoundError,
     JobNotYoursError,
     JobStateError,
+    JobTakenError,
+    QueueError,
     QueueFullError,
 )
 from queuectld.core.job import (
@@ -29,9 +31,12 @@ from queuectld.core.job import (
     AttemptEnd,
     Job,
     Submission,
+    without_texts,
 )
+from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Settings, Value
+from queuectld.core.submission import IDENTITY
 from queuectld.store.api import Histogram, Measure, Reader, Transaction
 
 CHUNK = 1000
@@ -167,7 +172,8 @@ def enqueue(
         there = None if submission.id is None else tx.job(submission.id)
         if there is not None:
             if if_exists is IfExists.ERROR:
-                raise JobExistsError(there.id, index)
+                anothers = _is_anothers(there, submission)
+                raise JobExistsError(there.id, index, anothers=anothers)
             _check_same(there, submission, index)
             done.append(Enqueued(there, created=False))
             continue
@@ -179,18 +185,11 @@ def enqueue(
     return done
 
 
-_IDENTITY = (
-    "command", "queue", "priority", "max_retries", "timeout", "backoff_base",
-    "backoff_max", "backoff_jitter", "output_limit", "label", "shell",
-    *Limits._fields,
-)  # fmt: skip
-"""What must be the same for two submissions with one id to be one job. What a client
-inherits from where it happens to run (cwd, umask, environment) and when (run_at) is
-not among them: a retry of a lost request may come from elsewhere, and later."""
-
-
 def _check_same(job: Job, submission: Submission, index: int) -> None:
-    for field in _IDENTITY:
+    # First, so that nobody learns by it what another user's job is like.
+    if _is_anothers(job, submission):
+        raise JobTakenError(job.id, index)
+    for field in IDENTITY:
         asked = getattr(submission, field)
         if asked is not None and asked != _there(job, field):
             raise JobConflictError(job.id, field, index)
@@ -200,6 +199,16 @@ def _there(job: Job, field: str) -> Any:
     if field in Limits._fields:
         return getattr(job.limits, field)
     return job.shell or SHELL if field == "shell" else getattr(job, field)
+
+
+def _is_anothers(job: Job, submission: Submission) -> bool:
+    """Whether it runs as somebody else than this submission would.
+
+    Who runs as the submitter has groups. Where all jobs run as the daemon, it is the
+    same job whoever asks for it.
+    """
+    as_submitter = job.groups is not None or submission.groups is not None
+    return as_submitter and job.submitter != submission.submitter
 
 
 def _check_enforceable(
@@ -293,13 +302,59 @@ def nothing(_tx: Transaction) -> None:
     """Commit a batch that holds no more than its number: can anything be written?"""
 
 
-def cancel(tx: Transaction, job: Job, now: int) -> Job:
-    """Cancel a job, or mark the one that runs."""
-    cancelled = lifecycle.cancel(job, now=now)
-    tx.update(job, cancelled)
-    if cancelled.state is JobState.CANCELLED:
+def change_each(
+    tx: Transaction,
+    event: Event,
+    ids: Sequence[str],
+    *,
+    if_state: JobState | None,
+    submitter: int | None,
+    now: int,
+) -> list[Job | QueueError]:
+    """Cancel, retry or start jobs, each by itself; return what became of each.
+
+    Of several the texts are left out: they may come to gigabytes.
+    """
+    outcomes: list[Job | QueueError] = []
+    for job_id in ids:
+        try:
+            job = _change(tx, event, find(tx, job_id, if_state, submitter), now)
+        except QueueError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(job if len(ids) == 1 else without_texts(job))
+    return outcomes
+
+
+def _change(tx: Transaction, event: Event, job: Job, now: int) -> Job:
+    changed = lifecycle.CHANGES[event](job, now=now)
+    tx.update(job, changed)
+    if changed.state is JobState.CANCELLED:
         tx.measure([Measure("cancelled", now)])
-    return cancelled
+    return changed
+
+
+def find_deletable(
+    reader: Reader,
+    ids: Sequence[str],
+    if_state: JobState | None,
+    submitter: int | None,
+) -> list[JobView | QueueError]:
+    """Return the jobs that may be forgotten, with their attempts, or why they may not.
+
+    Their texts are left out.
+    """
+    found: list[JobView | QueueError] = []
+    for job_id in ids:
+        try:
+            job = find(reader, job_id, if_state, submitter)
+            lifecycle.check_deletable(job)
+        except QueueError as error:
+            found.append(error)
+        else:
+            attempts = reader.attempts(job.seq)
+            found.append(JobView(without_texts(job), attempts, None))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +419,7 @@ def finish(
     now: int,
     random: float,
     claimed: Job | None = None,
+    asked: bool = True,
 ) -> Job | None:
     """Record the end of an attempt; None when its lease is not the current one.
 
@@ -375,28 +431,43 @@ def finish(
         random: from 0 up to 1, for the jitter of a retry.
         claimed: the job as it was claimed for this attempt, which saves reading it as
             long as nobody cancelled it meanwhile.
+        asked: whether somebody had asked for an interruption.
     """
     # A lease of another job is no lease of this one.
     if claimed is not None and claimed.seq == seq:
-        done = _finish(tx, claimed, end, now, random)
+        done = _finish(tx, claimed, end, now, random, asked=asked)
         if done is not None:
             return done
     job = tx.job_by_seq(seq)
     if job is None or job.lease != end.lease:
         return None
-    return _finish(tx, job, end, now, random)
+    return _finish(tx, job, end, now, random, asked=asked)
+
+
+def recorded(tx: Transaction, seq: int, lease: int) -> bool:
+    """Return whether the attempt under this lease is a job's last on record."""
+    last = tx.attempts(seq, limit=1)
+    return bool(last) and last[0].lease == lease
 
 
 def _finish(
-    tx: Transaction, job: Job, end: AttemptEnd, now: int, random: float
+    tx: Transaction,
+    job: Job,
+    end: AttemptEnd,
+    now: int,
+    random: float,
+    *,
+    asked: bool,
 ) -> Job | None:
     if end.started_at is None:
         end = end._replace(started_at=job.started_at)
-    finished = lifecycle.finish(job, end, now=now, random=random)
+    event = lifecycle.event_of(job, end, asked=asked)
+    end = lifecycle.on_record(job, end, asked=asked)
+    finished = lifecycle.finish(job, end, now=now, random=random, asked=asked)
     if not tx.update(job, finished):
         return None
     tx.insert_attempt(job, end)
-    tx.measure(_measures(end, finished, now))
+    tx.measure(_measures(event, end, finished, now))
     return finished
 
 
@@ -408,10 +479,11 @@ _COUNTED = {
 }
 
 
-def _measures(end: AttemptEnd, job: Job, now: int) -> Iterator[Measure]:
+def _measures(
+    event: lifecycle.Event, end: AttemptEnd, job: Job, now: int
+) -> Iterator[Measure]:
     if job.state in _COUNTED:
         yield Measure(_COUNTED[job.state], now)
-    event = lifecycle.event_of(end)
     if event in {lifecycle.Event.FAIL, lifecycle.Event.LOSE}:
         yield Measure("failed", now)
     if end.reason is Reason.LOST:

@@ -35,14 +35,22 @@ EVENTS = {
     "`backoff_jitter` of that.",
     Event.LOSE: "The worker or the machine died. It counts as an attempt, so that a "
     "job that kills its machine ends in the dead letter queue. The first loss in a row "
-    "is retried at once; later ones back off as failures do.",
+    "is retried at once; later ones back off as failures do. Interruptions that nobody "
+    "had asked for are in the row, and from the "
+    f"{lifecycle.INTERRUPTIONS + 1}th in a row on each is this event: a job that sends "
+    "its worker SIGTERM must not run for ever.",
     Event.INTERRUPT: "The run was ended from outside, or never started. It does not "
-    "count: `attempts` goes back by one, and the job is due at once.",
+    "count: `attempts` goes back by one, and the job is due at once. One that somebody "
+    "asked for, by stopping workers, the daemon or the service, begins the row of "
+    "losses anew.",
     Event.CANCEL: "A waiting job is over at once. A running one is marked "
     "(`cancel_requested`), then its processes are ended: whatever end is reported "
     "after the mark, a success or a crash included, leads to `cancelled`.",
     Event.RETRY: "Somebody asks for the job to run again. `attempts` goes back to 0, "
     "the attempts on record stay, the job is due now.",
+    Event.START: "Somebody does not want to wait for the job's time (`run_at`, or the "
+    "end of its backoff): it is due now. `attempts` stays as it is. A job that is due "
+    "already has nothing to start.",
 }
 
 GUARDS = {

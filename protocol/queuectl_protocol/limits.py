@@ -10,6 +10,10 @@ MAX_FRAME = 8 * 1024 * 1024
 MAX_BATCH = 10_000
 """Jobs in one ``enqueue_many``."""
 
+MAX_CHANGES = 1_000
+"""Jobs in one ``cancel_many``, ``retry_many``, ``start_many`` or ``delete_many``: the
+reply is 2 MB at most, and the transaction takes about 0.1 s."""
+
 MAX_BATCH_TEXT = 32 * 1024 * 1024
 """Characters of commands, directories and labels in one ``enqueue_many``, those of its
 defaults counted for each job: a frame of 130 kB could else store a gigabyte."""

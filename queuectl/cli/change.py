@@ -1,17 +1,19 @@
-"""``cancel``, ``retry`` and ``prune``: commands that change jobs."""
+"""Commands that change jobs: cancel, retry, start, delete, prune."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from queuectl.cli import exits, jobview, output
+from queuectl.cli import confirm, each, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
-from queuectl.errors import RequestError
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
+
+PRUNED = (JobState.COMPLETED, JobState.CANCELLED)
+"""What ``prune`` takes unless told otherwise."""
 
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
@@ -30,11 +32,7 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
     with connector.connect() as client:
-        # All of them before the first is waited for: its worker would begin the next.
-        asked = {job_id: _cancel(client, job_id) for job_id in dict.fromkeys(job_ids)}
-        return change_each(
-            job_ids, lambda job_id: _gone(client, asked[job_id]), as_json=as_json
-        )
+        return each.change(client, "cancel", job_ids, as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -45,14 +43,69 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     """Run jobs again that have ended, or fail and wait.
 
     Their retries count from zero again; earlier attempts and their output are kept.
+    To keep the count of a job that waits for its retry, start it instead.
 
     $ queuectl retry 12
     $ queuectl dlq retry --all            all that are dead
     """
     with connector.connect() as client:
-        return change_each(
-            job_ids, lambda job_id: _retry(client, job_id), as_json=as_json
-        )
+        return each.change(client, "retry", job_ids, as_json=as_json)
+
+
+@click.command(cls=Command)
+@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
+@pass_connector
+def start(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
+    """Let jobs run now that wait for their time.
+
+    A job that was enqueued for later, or one that has failed and waits for its retry.
+    It has as many retries left as it had.
+
+    $ queuectl start 12
+    """
+    with connector.connect() as client:
+        return each.change(client, "start", job_ids, as_json=as_json)
+
+
+@click.command(cls=Command)
+@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@confirm.yes_option
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
+@pass_connector
+def delete(
+    connector: Connector, *, job_ids: tuple[str, ...], yes: bool, as_json: bool
+) -> int:
+    """Delete certain jobs that have ended, with their output.
+
+    On a terminal it asks first. A job that waits or runs has to be cancelled before.
+    Statistics keep counting what is deleted.
+
+    $ queuectl delete 12
+    $ queuectl prune --older-than 7d      all that ended a week ago
+    """
+    with connector.connect() as client:
+        return delete_each(client, job_ids, yes=yes, as_json=as_json)
+
+
+def delete_each(
+    client: Session, job_ids: Sequence[str], *, yes: bool, as_json: bool, **params: Any
+) -> int:
+    """Delete jobs, if whoever is asked agrees; return the exit status."""
+    number = len(dict.fromkeys(job_ids))
+    what = f"job {job_ids[0]} with its" if number == 1 else f"{number} jobs with their"
+    confirm.demand(
+        lambda: f"Delete {what} output for good?",
+        yes=yes,
+        otherwise="nothing was deleted",
+    )
+    return each.change(
+        client, "delete", job_ids, as_json=as_json, sentence=_deleted, **params
+    )
+
+
+def _deleted(job: dict[str, Any]) -> str:
+    return text.escape(f"{job['id']}: deleted")
 
 
 @click.command(cls=Command)
@@ -66,6 +119,7 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     help="Jobs in this state; may be repeated.",
 )
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
+@confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
 @pass_connector
 def prune(
@@ -73,9 +127,10 @@ def prune(
     *,
     states: tuple[str, ...],
     older_than: float | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete jobs that have ended, with their output.
+    """Delete jobs that have ended, with their output. On a terminal it asks first.
 
     Statistics keep counting them. The setting retention does the same by itself.
 
@@ -83,7 +138,25 @@ def prune(
     $ queuectl prune --state cancelled
     """
     with connector.connect() as client:
+        confirm.demand(
+            lambda: _prune_question(client, states or PRUNED, older_than),
+            yes=yes,
+            otherwise="nothing was deleted",
+        )
         prune_states(client, states, older_than, as_json=as_json)
+
+
+def _prune_question(
+    client: Session, states: Sequence[str], older_than: float | None
+) -> str | None:
+    counts = client.call("status")
+    found = [(counts[state], state) for state in states if counts[state]]
+    if not found:
+        return None
+    listed = " and ".join(f"{number} {state}" for number, state in found)
+    which = "those of them that are old enough" if older_than else "all of them"
+    noun = "job" if sum(number for number, _ in found) == 1 else "jobs"
+    return f"{listed} {noun}. Delete {which}, with their output, for good?"
 
 
 def prune_states(
@@ -103,53 +176,3 @@ def prune_states(
 def counted(number: int, noun: str) -> str:
     """Return ``1 job`` or ``2 jobs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def change_each(
-    job_ids: Sequence[str],
-    change: Callable[[str], dict[str, Any]],
-    *,
-    as_json: bool,
-) -> int:
-    """Change each job, whatever becomes of the others; return the exit status."""
-    jobs: list[dict[str, Any]] = []
-    failed = False
-    for job_id in dict.fromkeys(job_ids):
-        try:
-            job = change(job_id)
-        except RequestError as error:
-            output.note(f"queuectl: {error}")
-            failed = True
-            continue
-        jobs.append(job)
-        if not as_json:
-            output.line(jobview.sentence(job))
-    if as_json:
-        output.array(jobs)
-    return exits.Status.FAILED if failed else exits.Status.OK
-
-
-def _cancel(client: Session, job_id: str) -> dict[str, Any] | RequestError:
-    """Have a job cancelled; return it as it is then, or why it could not be."""
-    try:
-        job: dict[str, Any] = client.call("cancel", {"id": job_id, "wait": False})[
-            "job"
-        ]
-    except RequestError as error:
-        return error
-    return job
-
-
-def _gone(client: Session, asked: dict[str, Any] | RequestError) -> dict[str, Any]:
-    """Wait for the end of a job that was asked to end."""
-    if isinstance(asked, RequestError):
-        raise asked
-    if asked["state"] != JobState.PROCESSING:
-        return asked
-    job: dict[str, Any] = client.call("wait", {"id": asked["id"]})["job"]
-    return job
-
-
-def _retry(client: Session, job_id: str) -> dict[str, Any]:
-    job: dict[str, Any] = client.call("retry", {"id": job_id})["job"]
-    return job

@@ -23,12 +23,23 @@ OTHER_NAMES = {
     "follow": "logs --follow",
     "tail": "logs --tail",
     "clean": "prune",
-    "start": "daemon start",
     "stop": "daemon stop",
     "workers": "worker list",
     "settings": "config list",
+    "pause": "worker stop",
+    "resume": "worker start",
+    "help": "--help",
 }
 """What the same thing is called elsewhere (pueue, task-spooler, the shell)."""
+
+NEAR = 0.6
+"""How like a command a word must be to be taken for it; ``difflib``'s measure."""
+
+VERY_NEAR = 0.8
+"""The same for commands that delete: two letters changed places, or one is missing."""
+
+DELETING = frozenset({"prune", "purge", "delete"})
+"""Commands that nobody is to be led to who meant another."""
 
 
 def keep_examples(text: str | None) -> str | None:
@@ -110,8 +121,11 @@ class Group(click.Group):
         """Return the command that was probably meant."""
         from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
 
-        near = get_close_matches(name, self.list_commands(ctx), 1)
-        return near[0] if near else None
+        for near in get_close_matches(name, self.list_commands(ctx), cutoff=NEAR):
+            least = VERY_NEAR if near in DELETING else NEAR
+            if get_close_matches(name, [near], cutoff=least):
+                return near
+        return None
 
 
 class LazyGroup(Group):

@@ -1,11 +1,8 @@
 """``dlq``: the dead letter queue, where jobs are that have used up their retries."""
 
-import sys
-from typing import Any
-
 import click
 
-from queuectl.cli import change, exits, jobs, output
+from queuectl.cli import change, confirm, each, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import DURATION, JOB_ID
@@ -82,37 +79,48 @@ def retry_dead(
     with connector.connect() as client:
         if everything:
             return _retry_all(client, as_json=as_json)
-        return change.change_each(
-            job_ids, lambda job_id: _retry(client, job_id), as_json=as_json
-        )
+        return each.change(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
 
 
 @dlq.command()
+@click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="The number as a JSON object.")
+@confirm.yes_option
+@click.option("--json", "as_json", is_flag=True, help="The number, or the jobs.")
 @pass_connector
 def purge(
-    connector: Connector, *, older_than: float | None, yes: bool, as_json: bool
-) -> None:
-    """Delete dead jobs, with their output. On a terminal it asks first."""
+    connector: Connector,
+    *,
+    job_ids: tuple[str, ...],
+    older_than: float | None,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Delete dead jobs, with their output. On a terminal it asks first.
+
+    All of them, unless told which.
+    """
+    if job_ids and older_than is not None:
+        raise click.UsageError("give the ids of jobs, or --older-than")
     with connector.connect() as client:
-        if not yes and sys.stdin.isatty():
-            _confirm(client.call("status")[DEAD], older_than)
+        if job_ids:
+            return change.delete_each(
+                client, job_ids, yes=yes, as_json=as_json, if_state=DEAD
+            )
+        confirm.demand(
+            lambda: _question(client.call("status")[DEAD], older_than),
+            yes=yes,
+            otherwise="nothing was deleted",
+        )
         change.prune_states(client, [DEAD], older_than, as_json=as_json)
+        return exits.Status.OK
 
 
-def _confirm(count: int, older_than: float | None) -> None:
+def _question(count: int, older_than: float | None) -> str | None:
+    if not count:
+        return None
     which = "those of them that are old enough" if older_than else "all of them"
-    question = f"{change.counted(count, 'job')} dead. Delete {which} for good?"
-    if not click.confirm(question, err=True):
-        raise click.ClickException("nothing was deleted")
-
-
-def _retry(client: Session, job_id: str) -> dict[str, Any]:
-    params = {"id": job_id, "if_state": DEAD}
-    job: dict[str, Any] = client.call("retry", params)["job"]
-    return job
+    return f"{change.counted(count, 'job')} dead. Delete {which} for good?"
 
 
 def _retry_all(client: Session, *, as_json: bool) -> int:

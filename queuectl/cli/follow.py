@@ -42,6 +42,16 @@ class Follower:
         self._connected = connected
         self._begun = begun
         self._seen: dict[tuple[int, str], int] = {}
+        self._gone: dict[tuple[int, str], int] = {}
+
+    @property
+    def missing(self) -> list[str]:
+        """Return a sentence for each stream that the daemon has lost since its run."""
+        return [
+            f"the {stream} of attempt {run} of job {self._job_id} is gone: it had "
+            f"{size} bytes"
+            for (run, stream), size in self._gone.items()
+        ]
 
     def follow(self, connector: Connector) -> dict[str, Any]:
         """Return the job at the end of what was to be followed."""
@@ -71,6 +81,8 @@ class Follower:
                     self._begun()
                 elif event["type"] == "data":
                     self._take(event["run"], event["stream"], event)
+                elif event["type"] == "gone":
+                    self._gone[event["run"], event["stream"]] = event["size"]
         assert events.result is not None
         job: dict[str, Any] = events.result["job"]
         return job

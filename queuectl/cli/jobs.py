@@ -13,6 +13,7 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import JOB_ID
 from queuectl.cli.table import Row, Table
+from queuectl.errors import NotFoundError
 from queuectl.session import Session
 from queuectl_protocol.limits import MAX_PAGE
 from queuectl_protocol.vocabulary import JobState
@@ -127,8 +128,18 @@ def _with_output(client: Session, jobs: Listing) -> Iterator[Job]:
 
 def _tails(client: Session, job: Job) -> Iterator[tuple[str, bytes]]:
     for stream in ("stdout", "stderr"):
-        params = {"id": job["id"], "stream": stream, "tail": OUTPUT_LINES}
-        yield stream, client.call("logs.read", params)["data"] if job["runs"] else b""
+        yield stream, _tail(client, job["id"], stream) if job["runs"] else b""
+
+
+def _tail(client: Session, job_id: str, stream: str) -> bytes:
+    params = {"id": job_id, "stream": stream, "tail": OUTPUT_LINES}
+    try:
+        data: bytes = client.call("logs.read", params)["data"]
+    except NotFoundError as error:
+        # Of one job among many: it must not be the end of the listing.
+        output.note(str(error))
+        return b""
+    return data
 
 
 def _write_table(client: Session, listing: Listing, *, with_output: bool) -> None:

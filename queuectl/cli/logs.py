@@ -1,6 +1,7 @@
 """``logs``: a job's output, byte for byte, each stream to the same stream of ours."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.params import JOB_ID
+from queuectl.errors import NotFoundError
 from queuectl.session import Session
 from queuectl_protocol.limits import MAX_LOG_CHUNK
 
@@ -50,7 +52,8 @@ def logs(
     """Write a job's output.
 
     Its stdout goes to stdout, its stderr to stderr, with nothing added. The two are
-    files of their own, so the order between them is not kept.
+    files of their own, so the order between them is not kept. If something that
+    was written is gone, what is left is written, and the status is 1.
 
     $ queuectl logs 12                    all that the last attempt has written
     $ queuectl logs 12 --attempt 1        what the first one wrote
@@ -61,19 +64,34 @@ def logs(
     if follow:
         follower = Follower(job_id, write, run=attempt, tail=tail, streams=streams)
         follower.follow(connector)
+        _say_gone(follower.missing)
         return
     with connector.connect() as client:
         run = attempt or _last_run(client, job_id)
         if run == 0:
             output.note(f"job {job_id} has not run yet; to wait for it: --follow")
             return
+        gone = []
         for name in streams:
-            _copy(client, {"id": job_id, "run": run, "stream": name}, tail)
+            try:
+                _copy(client, {"id": job_id, "run": run, "stream": name}, tail)
+            except NotFoundError as error:
+                if "stream" not in error.data:
+                    raise
+                gone.append(str(error))
+    _say_gone(gone)
 
 
 def write(stream: str, data: bytes) -> None:
     """Write a job's output to the stream of ours that has the same name."""
     output.copy(sys.stdout if stream == "stdout" else sys.stderr, data)
+
+
+def _say_gone(sentences: Iterable[str]) -> None:
+    """Say what is missing of the output, if anything is, and end with a failure."""
+    said = "\n".join(sentences)
+    if said:
+        raise click.ClickException(said)
 
 
 def _last_run(client: Session, job_id: str) -> int:

@@ -34,9 +34,17 @@ SECTIONS = {
             "queuectl.cli.change:retry",
             "Run jobs again that have ended, or fail and wait.",
         ),
+        "start": (
+            "queuectl.cli.change:start",
+            "Let jobs run now that wait for their time.",
+        ),
         "dlq": (
             "queuectl.cli.dlq:dlq",
             "The dead letter queue: jobs that failed for good.",
+        ),
+        "delete": (
+            "queuectl.cli.change:delete",
+            "Delete certain jobs that have ended, with their output.",
         ),
         "prune": (
             "queuectl.cli.change:prune",

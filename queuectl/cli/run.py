@@ -63,8 +63,10 @@ def run(
         job = enqueue.store(connector, job, wanted, "error", quiet=quiet)["job"]
         canceller.found(job["id"])
         warned = quiet or _warn_of_stdin(connector)
-        job = _follow(connector, job["id"], quiet=quiet)
+        follower, job = _follow(connector, job["id"], quiet=quiet)
     output.flush()
+    for sentence in follower.missing:
+        output.note(sentence)
     if not warned:
         _warn_of_stdin(connector)  # it may have come later
     # A shell loop stops only when its command died of the signal, and not when it
@@ -81,7 +83,9 @@ def _tell_what_the_job_cannot(job: dict[str, Any]) -> None:
         output.note(f"queuectl: {job['message']}")
 
 
-def _follow(connector: Connector, job_id: str, *, quiet: bool) -> dict[str, Any]:
+def _follow(
+    connector: Connector, job_id: str, *, quiet: bool
+) -> tuple[Follower, dict[str, Any]]:
     with Patience(connector, job_id, quiet=quiet) as patience:
         follower = Follower(
             job_id,
@@ -89,7 +93,7 @@ def _follow(connector: Connector, job_id: str, *, quiet: bool) -> dict[str, Any]
             connected=partial(_see_to_a_worker, job_id),
             begun=patience.begun,
         )
-        return follower.follow(connector)
+        return follower, follower.follow(connector)
 
 
 def _see_to_a_worker(job_id: str, client: Session) -> None:

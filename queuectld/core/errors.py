@@ -6,6 +6,7 @@ QueueError
 ├── JobNotFoundError
 ├── JobExistsError       the id is taken
 ├── JobConflictError     the id is taken by a different job
+│   └── JobTakenError    ... of another user
 ├── JobStateError        not possible in the state the job is in
 ├── JobNotYoursError     somebody else enqueued it
 └── QueueFullError
@@ -74,10 +75,14 @@ class JobNotFoundError(QueueError):
 class JobExistsError(QueueError):
     """The id is taken; nothing was enqueued."""
 
-    def __init__(self, job_id: str, index: int | None = None) -> None:
+    def __init__(
+        self, job_id: str, index: int | None = None, *, anothers: bool = False
+    ) -> None:
+        advice = ", or pass if_exists=return to get that one"
+        whose = " of another user" if anothers else ""
         super().__init__(
-            f"a job with the id {job_id!r} exists; choose another id, "
-            "or pass if_exists=return to get that one",
+            f"a job{whose} with the id {job_id!r} exists; choose another id"
+            + ("" if anothers else advice)
         )
         self.job_id = job_id
         self.index = index
@@ -96,6 +101,18 @@ class JobConflictError(JobExistsError):
         super().__init__(job_id, index)
         message = (
             f"a job with the id {job_id!r} exists and its {field} is different; "
+            "nothing was enqueued"
+        )
+        self.args = (message,)
+
+
+class JobTakenError(JobConflictError):
+    """The id is taken by a job that runs as another user; of it nothing is said."""
+
+    def __init__(self, job_id: str, index: int | None = None) -> None:
+        super().__init__(job_id, "submitter", index)
+        message = (
+            f"the id {job_id!r} is taken by a job of another user; choose another id; "
             "nothing was enqueued"
         )
         self.args = (message,)

@@ -17,7 +17,7 @@ SHELL = "/bin/sh"
 
 
 class Submission(NamedTuple):
-    """A job as somebody asked for it: None is "not said", the settings decide.
+    """A job as somebody asked for it: None is "not said", and ``lifecycle`` decides.
 
     Attributes:
         id: the id the submitter wants, never digits alone; None for a generated one.
@@ -33,7 +33,7 @@ class Submission(NamedTuple):
     command: Command
     id: str | None = None
     queue: str = "default"
-    priority: int = 0
+    priority: int | None = None
     max_retries: int | None = None
     timeout: float | None = None
     backoff_base: float | None = None
@@ -69,7 +69,8 @@ class Job(NamedTuple):
         env_key: which stored environment it runs with; None for a minimal one.
         attempts: retry budget used: runs that count, since the last manual retry.
         runs: runs ever started; numbers the attempts and is never reset.
-        losses: attempts lost in a row (``lifecycle`` retries the first at once).
+        losses: runs in a row that were lost, or interrupted with nobody having asked
+            for it (``lifecycle`` retries the first loss at once).
         lease: fencing token of the running attempt; None when none runs.
         worker: number of the worker that runs it, or ran it last.
         cancel_requested: it was cancelled while running; its end will say so.
@@ -128,6 +129,16 @@ class Job(NamedTuple):
         return self.name if self.name is not None else str(self.seq)
 
 
+def without_texts(job: Job) -> Job:
+    """Return a job without what may be megabytes; all that can change is there."""
+    return job._replace(command="", cwd=None, label=None)
+
+
+def with_texts(job: Job, whole: Job) -> Job:
+    """Return the job with the texts of another look at it: they never change."""
+    return job._replace(command=whole.command, cwd=whole.cwd, label=whole.label)
+
+
 class AttemptEnd(NamedTuple):
     """How a run ended, as its worker (or whoever buried the worker) tells it.
 
@@ -153,6 +164,10 @@ class AttemptEnd(NamedTuple):
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
     memory_peak: int | None = None
+
+    def written(self, stream: str) -> int:
+        """Return the bytes on ``stdout`` or ``stderr``, as far as that is known."""
+        return (self.stdout_bytes if stream == "stdout" else self.stderr_bytes) or 0
 
 
 class Attempt(NamedTuple):

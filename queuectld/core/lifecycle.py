@@ -8,7 +8,7 @@ with a transition.
 docs/lifecycle.md is generated from this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ class Event(StrEnum):
     INTERRUPT = "interrupt"
     CANCEL = "cancel"
     RETRY = "retry"
+    START = "start"
 
 
 class Guard(StrEnum):
@@ -71,6 +72,9 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], Targets] = MappingProxyType(
         (_X, Event.RETRY): ((Guard.OTHERWISE, _P),),
         (_C, Event.RETRY): ((Guard.OTHERWISE, _P),),
         (_F, Event.RETRY): ((Guard.OTHERWISE, _P),),
+        # Only of what waits for its time: see ``start``.
+        (_P, Event.START): ((Guard.OTHERWISE, _P),),
+        (_F, Event.START): ((Guard.OTHERWISE, _F),),
     }
 )
 
@@ -87,6 +91,17 @@ END_EVENT: Mapping[Reason, Event] = MappingProxyType(
     }
 )
 """The event that an attempt's end is; ``exit`` depends on its code."""
+
+INTERRUPTIONS = 10
+"""Runs in a row that may be interrupted, or gone before they began, with nobody having
+asked for it, and not count. Whoever stops workers, the daemon or the service asks, and
+begins the row anew; what is left are signals from elsewhere, and a job that sends its
+worker one must not run for ever."""
+
+_TOO_OFTEN = (
+    f"interrupted more than {INTERRUPTIONS} times in a row, and nobody had asked for "
+    "it: counted as an attempt"
+)
 
 _FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
 _LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
@@ -126,7 +141,7 @@ def enqueue(
         env_key=env_key,
         label=submission.label,
         submitter=submission.submitter,
-        priority=submission.priority,
+        priority=_or(submission.priority, 0),
         max_retries=_or(submission.max_retries, settings.max_retries),
         timeout=_or(submission.timeout, settings.timeout),
         backoff_base=_or(submission.backoff_base, settings.backoff_base),
@@ -199,14 +214,26 @@ def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
     )
 
 
-def event_of(end: AttemptEnd) -> Event:
-    """Return the event that this end of an attempt is."""
+def event_of(job: Job, end: AttemptEnd, *, asked: bool = True) -> Event:
+    """Return the event that this end of the job's attempt is; see ``finish``."""
     if end.reason is Reason.EXIT:
         return Event.SUCCEED if end.exit_code == 0 else Event.FAIL
+    if _too_often(job, end, asked=asked):
+        return Event.LOSE
     return END_EVENT[end.reason]
 
 
-def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
+def on_record(job: Job, end: AttemptEnd, *, asked: bool = True) -> AttemptEnd:
+    """Return the end as it is recorded: it says so if it counts for once."""
+    if not _too_often(job, end, asked=asked):
+        return end
+    said = (end.message, _TOO_OFTEN)
+    return end._replace(message="; ".join(filter(None, said)))
+
+
+def finish(
+    job: Job, end: AttemptEnd, *, now: int, random: float, asked: bool = True
+) -> Job:
     """The running attempt ended. The caller has compared the lease.
 
     Args:
@@ -214,13 +241,17 @@ def finish(job: Job, end: AttemptEnd, *, now: int, random: float) -> Job:
         end: how it ended; its reason decides which event this is.
         now: the present.
         random: from 0 up to 1, for the jitter of a retry.
+        asked: whether somebody had asked for it, if it is an interruption.
     """
-    event = event_of(end)
-    losses = job.losses + 1 if event is Event.LOSE else 0
+    event = event_of(job, end, asked=asked)
+    lost = event is Event.LOSE or _unasked(end, asked=asked)
+    losses = job.losses + 1 if lost else 0
     state = target(job, event)
     # What was interrupted, or never began, does not count, even if the job was
     # cancelled meanwhile; nor does what goes back to the queue.
-    uncounted = end.reason is Reason.INTERRUPTED or state is JobState.PENDING
+    uncounted = event is Event.INTERRUPT and (
+        end.reason is Reason.INTERRUPTED or state is JobState.PENDING
+    )
     attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
@@ -272,6 +303,48 @@ def retry(job: Job, *, now: int) -> Job:
     )
 
 
+def start(job: Job, *, now: int) -> Job:
+    """Somebody does not want the job to wait for its time; its budget is as it was.
+
+    Raises:
+        JobStateError: it does not wait for its time.
+    """
+    state = target(job, Event.START)
+    if job.due:
+        raise JobStateError(job.id, job.state.value, _refusal(job, Event.START))
+    return job._replace(state=state, due=True, run_at=now, updated_at=now)
+
+
+CHANGES: Mapping[Event, Callable[..., Job]] = MappingProxyType(
+    {Event.CANCEL: cancel, Event.RETRY: retry, Event.START: start}
+)
+"""What somebody can ask for: each takes the job, and ``now``."""
+
+
+def check_deletable(job: Job) -> None:
+    """Refuse to forget a job that is not over.
+
+    Raises:
+        JobStateError: it waits or runs.
+    """
+    if job.state not in FINAL_STATES:
+        doing = "runs" if job.state is JobState.PROCESSING else "waits"
+        raise JobStateError(
+            job.id,
+            job.state.value,
+            f"job {job.id} still {doing}; cancel it first: queuectl cancel {job.id}",
+        )
+
+
+def _unasked(end: AttemptEnd, *, asked: bool) -> bool:
+    return end.reason is Reason.INTERRUPTED and not asked
+
+
+def _too_often(job: Job, end: AttemptEnd, *, asked: bool) -> bool:
+    repeated = job.losses >= INTERRUPTIONS and _unasked(end, asked=asked)
+    return repeated and not job.cancel_requested
+
+
 def _holds(guard: Guard, job: Job) -> bool:
     if guard is Guard.CANCEL_REQUESTED:
         return job.cancel_requested
@@ -302,9 +375,16 @@ def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:
 
 
 def _refusal(job: Job, event: Event) -> str:
-    if event is Event.RETRY and job.state in {JobState.PENDING, JobState.PROCESSING}:
+    if event in {Event.RETRY, Event.START} and job.state not in FINAL_STATES:
+        if event is Event.RETRY and job.due is False:
+            return (
+                f"job {job.id} is queued already, for later; to have it start now: "
+                f"queuectl start {job.id}"
+            )
         waiting = "is running" if job.state is JobState.PROCESSING else "is queued"
-        return f"job {job.id} {waiting} already; there is nothing to retry"
+        return f"job {job.id} {waiting} already; there is nothing to {event}"
+    if event is Event.START:
+        return f"job {job.id} is {job.state}; to run it again: queuectl retry {job.id}"
     if event is Event.CANCEL:
         return f"job {job.id} is {job.state} already; there is nothing to cancel"
     return f"job {job.id} is {job.state}; {event} is not possible in that state"

@@ -56,11 +56,14 @@ class Field:
         type: for ``describe``.
         read: returns the checked value, or raises ValueError that completes
             "<field> ...".
+        compared: it is part of what a job is. Where two submissions with one id both
+            say it, it has to be the same, or they are not one job: see ``IDENTITY``.
     """
 
     type: str
     doc: str
     read: Callable[[Any], Any]
+    compared: bool = True
 
 
 def parse(
@@ -309,7 +312,9 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "command": Field(
             "str | [str]", "a line for a shell's -c, or an exact argv", _command
         ),
-        "id": Field("str", "an id of the submitter's; not digits alone", _id),
+        "id": Field(
+            "str", "an id of the submitter's; not digits alone", _id, compared=False
+        ),
         "queue": Field("str", "always default", _queue),
         "priority": Field("int", "higher runs first; 0 unless given", _priority),
         "max_retries": Field("int", "runs after the first", _setting("max_retries")),
@@ -318,11 +323,18 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "backoff_max": Field("seconds", "longest delay", _setting("backoff_max")),
         "backoff_jitter": Field("float", "share added", _setting("backoff_jitter")),
         "output_limit": Field("bytes", "0 means none", _setting("output_limit")),
-        "run_at": Field("time", "not to be started before", _run_at),
-        "delay": Field("seconds", "run_at, counted from now", _delay),
-        "cwd": Field("str", "working directory, absolute; / unless given", _cwd),
-        "umask": Field("str", "octal; 0022 unless given", _umask),
-        "env": Field("{str: str}", "the whole environment; minimal unless given", _env),
+        "run_at": Field("time", "not to be started before", _run_at, compared=False),
+        "delay": Field("seconds", "run_at, counted from now", _delay, compared=False),
+        "cwd": Field(
+            "str", "working directory, absolute; / unless given", _cwd, compared=False
+        ),
+        "umask": Field("str", "octal; 0022 unless given", _umask, compared=False),
+        "env": Field(
+            "{str: str}",
+            "the whole environment; minimal unless given",
+            _env,
+            compared=False,
+        ),
         "label": Field("str", "free text for people", _label),
         "nice": Field("int", "added to the niceness", _setting("nice")),
         "memory_max": Field("bytes", "of all processes", _setting("memory_max")),
@@ -330,9 +342,18 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "tasks_max": Field("int", "processes and threads", _setting("tasks_max")),
         "rlimits": Field("{str: int}", "of each process; -1 is infinity", _rlimits),
         "shell": Field("str", "runs the line; absolute", _shell),
-        "foreground": Field("bool", "its submitter waits for it", _foreground),
+        "foreground": Field(
+            "bool", "its submitter waits for it", _foreground, compared=False
+        ),
     }
 )
+
+IDENTITY = tuple(name for name, field in FIELDS.items() if field.compared)
+"""What must be the same for two submissions with one id to be one job, beside whom it
+runs as. What a client inherits from where it happens to run (cwd, umask, environment)
+and when (run_at) is not among them: a retry of a lost request may come from elsewhere,
+and later. What the new one leaves unsaid is not compared, whatever is there: it may
+come from a setting, and that may have changed since."""
 
 _DAEMON_SETS = frozenset(
     {

@@ -48,6 +48,8 @@ class Peer:
         pid: which process that was; it may have ended, or handed the connection on.
         role: what it may do; None for one that is being turned away.
         streams: those that are open, by the id of their request.
+        waiting: what has been carried out for it and only waits, to be cancelled when
+            it is gone.
     """
 
     uid: int
@@ -56,6 +58,7 @@ class Peer:
     role: Role | None
     outbox: Outbox
     streams: dict[int | str, "Stream"] = field(default_factory=dict)
+    waiting: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def may(self, role: Role) -> bool:
         """Whether it may do what that role may."""
@@ -120,6 +123,22 @@ class Call:
     def room(self) -> AbstractAsyncContextManager[None]:
         """Wait for room for a large reply; see ``Outbox.room``. Return it in there."""
         return self.peer.outbox.room()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Have what is waited for in here end with the connection.
+
+        For a handler that has done what was asked: the rest is of use to nobody else.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        if self.peer.outbox.gone:
+            task.cancel()
+        self.peer.waiting.add(task)
+        try:
+            yield
+        finally:
+            self.peer.waiting.discard(task)
 
     @contextmanager
     def stream(self) -> Iterator[Stream]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from queuectld.server.method import Method
 from queuectld.server.methods import (
     backup,
+    changes,
     config,
     daemon,
     jobs,
@@ -20,7 +21,19 @@ from queuectld.server.methods import (
     workers,
 )
 
-_FAMILIES = (meta, jobs, waiting, logs, pruning, stats, config, workers, daemon, backup)
+_FAMILIES = (
+    meta,
+    jobs,
+    changes,
+    waiting,
+    logs,
+    pruning,
+    stats,
+    config,
+    workers,
+    daemon,
+    backup,
+)
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {method.name: method for family in _FAMILIES for method in family.METHODS}

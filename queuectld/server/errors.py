@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.server.params import InvalidParamsError, nearest, shown
@@ -43,6 +43,21 @@ class AttemptNotFoundError(Exception):
         self.data = {"id": job_id, "run": run}
 
 
+class OutputGoneError(Exception):
+    """An attempt wrote something, and its file is not there any more.
+
+    Attributes:
+        data: the job's id, the attempt and the stream.
+    """
+
+    def __init__(self, job_id: str, run: int, stream: str, written: int) -> None:
+        super().__init__(
+            f"the {stream} of attempt {run} of job {job_id} is gone: it had {written} "
+            "bytes, and its file is not there; backups hold no output"
+        )
+        self.data = {"id": job_id, "run": run, "stream": stream}
+
+
 class TooManyRequestsError(Exception):
     """As many requests as one connection may have are waiting for something."""
 
@@ -71,8 +86,10 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         core.InvalidSettingError: ErrorCode.INVALID_PARAMS,
         core.JobNotFoundError: ErrorCode.NOT_FOUND,
         AttemptNotFoundError: ErrorCode.NOT_FOUND,
+        OutputGoneError: ErrorCode.NOT_FOUND,
         core.JobExistsError: ErrorCode.ALREADY_EXISTS,
         core.JobConflictError: ErrorCode.CONFLICT,
+        core.JobTakenError: ErrorCode.CONFLICT,
         core.JobStateError: ErrorCode.INVALID_STATE,
         core.QueueFullError: ErrorCode.QUEUE_FULL,
         core.JobNotYoursError: ErrorCode.FORBIDDEN,
@@ -99,6 +116,10 @@ class Refusal(NamedTuple):
     code: ErrorCode
     message: str
     data: dict[str, Any] | None
+
+    def as_item(self) -> dict[str, Any]:
+        """Return it as it travels within a reply, about one item of many."""
+        return {**self._asdict(), "retryable": self.code in RETRYABLE}
 
 
 def refusal(error: BaseException) -> Refusal:

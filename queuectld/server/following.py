@@ -14,7 +14,7 @@ from pathlib import Path
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
-from queuectld.core.job import Attempt
+from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.server import reading
 from queuectld.server.call import Stream
 from queuectld.server.inotify import Change, Watcher
@@ -143,20 +143,30 @@ class Follower:
         await self._stream.ready()
         self._stream.send({"type": "attempt", "run": attempt.run})
         starts = await asyncio.to_thread(self._starts, attempt, tail)
-        over = attempt.end is not None
+        over, end = attempt.end is not None, attempt.end
         with self._opened(attempt, starts) as files:
             while not self._stream.ended:
                 # Asked before the files are read to their end: what an attempt
                 # wrote is all there when its end is on record.
                 if self._changed.is_set():
                     self._changed.clear()
-                    over = await self._is_over(attempt.run)
+                    over, end = await self._end_of(attempt.run)
                 for file in files.values():
                     file.arm(self._files, self._stream.wake)
                 await self._send_new(attempt.run, files)
                 if over:
+                    await self._tell_gone(attempt, end)
                     return
                 await self._something()
+
+    async def _tell_gone(self, attempt: Attempt, end: AttemptEnd | None) -> None:
+        """Say of which streams nothing is there though something was written."""
+        for which in self._which:
+            size = 0 if end is None else end.written(which)
+            if reading.is_gone(self._path(attempt, which), size):
+                await self._stream.ready()
+                gone = {"type": "gone", "run": attempt.run, "stream": which}
+                self._stream.send({**gone, "size": size})
 
     async def _send_new(
         self, run: int, files: dict[outputs.Stream, GrowingFile]
@@ -210,9 +220,12 @@ class Follower:
             self._output_dir, self._seq, attempt.run, attempt.lease, which
         )
 
-    async def _is_over(self, run: int) -> bool:
+    async def _end_of(self, run: int) -> tuple[bool, AttemptEnd | None]:
+        """Return whether an attempt is over, and how it ended if that is on record."""
         _, attempt = await self._look(run - 1)
-        return attempt is None or attempt.run != run or attempt.end is not None
+        if attempt is None or attempt.run != run:
+            return True, None
+        return attempt.end is not None, attempt.end
 
     async def _look(self, after: int | None) -> tuple[JobState, Attempt | None]:
         """Return the job's state, and its last attempt or the first after a run."""

@@ -74,6 +74,11 @@ class Outbox:
             # One of those who wait may fill the buffer before the next one runs.
             await self._drained.wait()
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody will read what is sent from now on."""
+        return self._transport.is_closing()
+
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
         """Wait for room for a large reply, which must be all that follows in here.

@@ -196,6 +196,22 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
     return Param(name, "str", doc, check, required)
 
 
+def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
+    """Declare a list of 1 to ``count`` strings, each as ``text`` takes it."""
+    one = text(name, doc, most=most).check
+
+    def check(value: Any) -> list[str]:
+        words = _list(value, count)
+        if not words:
+            raise ValueError("is an empty list")
+        try:
+            return [one(word) for word in words]
+        except ValueError as error:
+            raise ValueError(f"is a list, of which each {error}") from None
+
+    return Param(name, "[str]", doc, check, required=True)
+
+
 def path(name: str, doc: str) -> Param:
     """Declare an absolute path. What is not UTF-8 in it comes as surrogates."""
 

@@ -1,7 +1,7 @@
 """Reads what runs wrote: pieces of a file, and where its last lines begin.
 
 A file that is not there reads as an empty one: empty ones are removed or passed on to
-another run, and those of pruned jobs are removed as well.
+another run. Whether there was more is on record, and is for who asked to compare.
 """
 
 import errno
@@ -104,6 +104,19 @@ def is_at(fd: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(fd))
+
+
+def is_gone(path: str, written: int) -> bool:
+    """Whether a run that has ended wrote something, of which nothing is there.
+
+    Output is not synced: a power cut may leave a file without its content, too.
+    """
+    if not written:
+        return False
+    try:
+        return os.lstat(path).st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def tail_start(path: str, lines: int) -> int:

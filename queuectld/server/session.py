@@ -17,7 +17,7 @@ from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import access, intake, params
+from queuectld.server import access, audit, intake, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.errors import (
     ForbiddenError,
@@ -123,6 +123,8 @@ class Session(asyncio.Protocol):
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()
+        for task in self._peer.waiting:
+            task.cancel()
         # The others are carried out: they need not wait for a reader any more.
         self._outbox.resume()
         self._leave_if_over()
@@ -282,17 +284,21 @@ class Session(asyncio.Protocol):
         self, request_id: int | str, method: Method, arguments: dict[str, Any]
     ) -> None:
         if method.audit is not None:
-            told = {name: arguments[name] for name in method.audit}
-            _log.info("requested", method=method.name, **self._who(), **told)
+            for told in audit.records(method.audit, arguments):
+                _log.info("requested", method=method.name, **self._who(), **told)
         call = Call(request_id, self._service, self._peer)
         self._outbox.reply(request_id, await method.handler(call, **arguments))
 
     def _refuse(self, request_id: int | str, method: str, error: Exception) -> None:
-        code = refusal(error).code
+        code, _, data = refusal(error)
         if code is ErrorCode.INTERNAL:
             _log.exception("request_failed", error, method=method)
         elif code is ErrorCode.FORBIDDEN:
-            _log.warning("request_denied", method=method, **self._who(), why=str(error))
+            whose = {"job_id": data["id"]} if data and "id" in data else {}
+            who = self._who()
+            _log.warning(
+                "request_denied", method=method, **who, **whose, why=str(error)
+            )
         self._outbox.refuse(request_id, error)
 
     def _who(self) -> dict[str, object]:

@@ -81,6 +81,23 @@ def shell(job: Job) -> str | None:
     return job.shell or SHELL if isinstance(job.command, str) else None
 
 
+def brief(job: Job) -> Wire:
+    """Return what changes of a job in its life; a few hundred bytes."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "attempts": job.attempts,
+        "max_retries": job.max_retries,
+        "runs": job.runs,
+        "run_at": time(job.run_at),
+        "updated_at": time(job.updated_at),
+        "exit_code": job.exit_code,
+        "signal": job.signal,
+        "reason": job.reason,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
 def weight(job: Job) -> int:
     """Return bytes that ``job(job)`` surely does not exceed on the wire."""
     command = job.command if isinstance(job.command, str) else "     ".join(job.command)

@@ -19,6 +19,9 @@ from queuectld.core.settings import Settings, Value
 
 T = TypeVar("T")
 
+COPIED_AT = "copied_at"
+"""Name of the meta value that a copy has: when it was made, in milliseconds."""
+
 
 class StoreError(Exception):
     """The store could not do it; nothing of the unit of work remains."""
@@ -26,6 +29,10 @@ class StoreError(Exception):
 
 class StoreFullError(StoreError):
     """There is no room: on the disk, or in the quota."""
+
+
+class OutcomeUnknownError(StoreError):
+    """The store failed in a commit, and cannot say whether that took place."""
 
 
 class StoreOpenError(StoreError):
@@ -246,10 +253,10 @@ class Transaction(Reader, Protocol):
         """Store a small value of the daemon's own."""
         ...
 
-    def delete(self, jobs: Sequence[Job]) -> int:
+    def delete(self, jobs: Sequence[Job]) -> list[Job]:
         """Forget jobs that are still as given, their attempts and unused environments.
 
-        Return how many jobs went. Their generated ids are never used again.
+        Return those that went. Their generated ids are never used again.
         """
         ...
 
@@ -295,7 +302,13 @@ class Store(Protocol):
         """
         ...
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self,
+        target: Path,
+        *,
+        replace: bool,
+        wall: Callable[[], int] | None = None,
+    ) -> int:
         """Write a consistent copy of the store to a file; return its size in bytes.
 
         Work goes on meanwhile. The file is there whole and synced, or not at all; it
@@ -305,6 +318,8 @@ class Store(Protocol):
         Args:
             target: its path; the directory is there.
             replace: whether a regular file of that name may be replaced.
+            wall: tells the time; the copy then has in it when it was made, as meta
+                value ``COPIED_AT``. Whoever opens it knows that it is one.
 
         Raises:
             BackupExistsError, BackupError, StoreError: nothing was written.

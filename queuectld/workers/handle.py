@@ -39,6 +39,11 @@ class Run:
     verdict: Reason | None = None
     reported: bool = False
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody wanted it to end: an operator, or who cancelled the job."""
+        return self.verdict in {Reason.INTERRUPTED, Reason.CANCELLED}
+
     def about(self) -> dict[str, int | str]:
         """Return what the log says of it, under the names of ``jobevents``."""
         return {

@@ -177,8 +177,9 @@ def _pass_on(spare: str, name: str) -> int | None:
 
     Not if anybody has it open for writing: whom a job has handed its stdout to (a
     service manager, the master of an ssh connection) would write into a stranger's. A
-    read lease is given only when there is nobody: fcntl(2), F_SETLEASE. Who has it
-    open for reading notices by its name: ``server/reading.py``.
+    read lease is given only when there is nobody: fcntl(2), F_SETLEASE. That tells
+    nothing of readers: the daemon's own notice by the name (``server/reading.py``), and
+    so that there are no others, no file comes here that was ever given to an account.
     """
     try:
         fd = os.open(spare, os.O_RDONLY | os.O_NONBLOCK | _CLOSED)

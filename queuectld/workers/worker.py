@@ -73,6 +73,7 @@ class Worker:
         self._result: tuple[wire.Run, AttemptEnd] | None = None
         self._leaving = False
         self._terminations = 0
+        self._blamed: str | None = None
         self._identity = WorkerRecord(
             store=hello.store,
             worker=hello.worker,
@@ -151,11 +152,22 @@ class Worker:
             name = verdict.signal_name(by.number)
             self._tell(self._order.lease, [f"ignores {name}: its own job sent it"])
             return
+        self._blame(by)
         self._leaving = True
         self._terminations += 2 if by.number == signal.SIGQUIT else 1
         if self._order:
             grace = self._order.kill_grace if self._terminations == 1 else 0
             self._end(self._order, Reason.INTERRUPTED, grace)
+
+    def _blame(self, by: signals.Received) -> None:
+        """Remember who sent a signal while the daemon, which has a link, was there."""
+        if not self._order or not self._link.open:
+            return
+        sender = procfs.process(by.sender)
+        who = sender.name if sender else "which has ended"
+        name = verdict.signal_name(by.number)
+        self._blamed = f"its worker got {name} from process {by.sender}, {who}"
+        self._tell(self._order.lease, [f"interrupts its job: {self._blamed}"])
 
     # Messages
 
@@ -190,6 +202,15 @@ class Worker:
             outputs.discard(self._forget_result())
             self._write_record(self._identity)
 
+    def _spare(self) -> _Spare:
+        """The last result is committed: return its files that the next run may have."""
+        if self._result is None or self._result[0].user is None:
+            return self._forget_result()
+        # Once given to an account they are never another's: any of its processes can
+        # have them open, and no lease keeps out who only reads.
+        outputs.discard(self._forget_result())
+        return _NO_FILES
+
     def _forget_result(self) -> _Spare:
         """It is committed: return those of its files that are empty, and not needed."""
         result = self._result
@@ -209,7 +230,7 @@ class Worker:
     def _accept(self, order: wire.Run) -> None:
         if self._order:
             raise wire.WireError("run came before the end of the run under way")
-        spare = self._forget_result()
+        spare = self._spare()
         if order.env is not None:
             self._env = order.env
         if self._leaving or self._terminations:
@@ -277,6 +298,9 @@ class Worker:
         self._report(running.order, running.result(self._memory))
 
     def _report(self, order: wire.Run, end: AttemptEnd) -> None:
+        if end.reason is Reason.INTERRUPTED and self._blamed:
+            said = (self._blamed, end.message)
+            end = end._replace(message="; ".join(filter(None, said)))
         self._order = None
         self._retry_at = math.inf
         self._result = (order, end)

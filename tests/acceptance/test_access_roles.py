@@ -34,9 +34,15 @@ NEEDS = {
     "enqueue_many": "submit",
     "get": "read",
     "list": "read",
-    "cancel": "submit",
-    "retry": "submit",
     "retry_all": "operate",
+    "cancel": "submit",
+    "cancel_many": "submit",
+    "retry": "submit",
+    "retry_many": "submit",
+    "start": "submit",
+    "start_many": "submit",
+    "delete": "submit",
+    "delete_many": "submit",
     "wait": "read",
     "logs.read": "submit",
     "logs.follow": "submit",
@@ -131,6 +137,8 @@ def test_every_method_is_for_the_roles_it_names(
         ("get", {"env": True}),
         ("cancel", {}),
         ("retry", {}),
+        ("start", {}),
+        ("delete", {"if_state": "cancelled"}),
         ("logs.read", {"stream": "stdout"}),
         ("logs.follow", {}),
     ],
@@ -149,11 +157,36 @@ def test_other_peoples_jobs_take_the_role_operate(
     assert denied.code == ErrorCode.FORBIDDEN
     assert denied.data == {"id": job, "role": "operate"}
     assert "operate" in denied.message
-    assert f"job {job} " in log(service, "request_denied")[-1]
+    assert f" job_id={job} why=" in log(service, "request_denied")[-1]
     for client in (alice, operator):
         end = client.end(client.send(method, id=job, **more))
         # A dead job is not cancelled by anybody, and that is another matter.
         assert isinstance(end, Reply) or end.code == ErrorCode.INVALID_STATE
+
+
+@pytest.mark.parametrize(
+    ("method", "leads_to"),
+    [("cancel_many", "cancelled"), ("start_many", "pending")],
+)
+def test_of_many_jobs_those_of_others_stay_as_they_are(
+    service: Daemon, connect: Connect, method: str, leads_to: str
+) -> None:
+    """Each is decided by itself, and the log tells of what was denied."""
+    alice, bob = connect(ALICE), connect(BOB)
+    hers, his = (enqueue(who, "true", delay=3600) for who in (alice, bob))
+    own, other = bob.call(method, ids=[his, hers])["results"]
+    assert own["job"]["state"] == leads_to
+    assert other["error"]["code"] == ErrorCode.FORBIDDEN
+    assert other["error"]["data"] == {"id": hers, "role": "operate"}
+    denied = log(service, "request_denied")[-1]
+    assert f"method={method} uid={BOB.uid} " in denied
+    assert f"job {hers} " in denied
+    assert alice.call("get", id=hers)["job"]["run_at"] is not None
+    alice.call("cancel", id=hers)
+    assert bob.refused("delete", id=hers).code == ErrorCode.FORBIDDEN
+    (error,) = bob.call("delete_many", ids=[hers])["results"]
+    assert error["error"]["code"] == ErrorCode.FORBIDDEN
+    assert alice.call("delete", id=hers)["job"]["state"] == "cancelled"
 
 
 def test_a_reader_sees_jobs_without_environment_and_output(
@@ -202,7 +235,7 @@ def test_who_asks_for_a_change_is_on_record(service: Daemon, connect: Connect) -
     by_operator = f"uid={OPERATOR.uid} pid={os.getpid()} role=operate"
     by_admin = f"uid={ADMIN.uid} pid={os.getpid()} role=admin"
     assert log(service, "requested")[-3:] == [
-        f"requested method=retry {by_operator} id={job}",
+        f"requested method=retry {by_operator} job_id={job}",
         f"requested method=prune {by_operator} states=dead older_than=60.0",
         f"requested method=config.set {by_admin} key=max_retries value=3",
     ]

@@ -1,10 +1,11 @@
-"""``cancel``, ``retry``, ``prune`` and ``dlq``: commands that change jobs."""
+"""Commands that change jobs: cancel, retry, start, delete, prune, dlq."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from helpers.cli import Cli, Said, shared
+from helpers.waiting import until
 
 cli = shared(workers=1)
 
@@ -79,7 +80,8 @@ def test_retry_runs_a_job_again(cli: Cli) -> None:
     assert said == Said(
         1,
         f"{dead}: pending\n{done}: pending\n{waits}: pending\n",
-        f"queuectl: job {queued} is queued already; there is nothing to retry\n"
+        f"queuectl: job {queued} is queued already, for later; to have it start now: "
+        f"queuectl start {queued}\n"
         "queuectl: no job has the id 'nope'\n",
     )
     assert cli("wait", dead, done, waits).out.splitlines() == [
@@ -88,6 +90,83 @@ def test_retry_runs_a_job_again(cli: Cli) -> None:
         f"{waits}: completed",
     ]
     assert [cli.home.job(job)["runs"] for job in (dead, done, waits)] == [2, 2, 2]
+
+
+def test_several_print_json_in_full(cli: Cli) -> None:
+    """As one does, though of many the daemon tells less."""
+    jobs = [pending(cli) for _ in range(3)]
+    cancelled = cli.json("cancel", "--json", *jobs)
+    assert cancelled == [cli.home.job(job) for job in jobs]
+    retried = cli.json("retry", "--json", *jobs)
+    assert [job["state"] for job in retried] == ["pending"] * 3
+    assert all(job.keys() == cancelled[0].keys() for job in retried)
+
+
+def test_start_lets_a_job_run_that_waits_for_its_time(cli: Cli) -> None:
+    """With the retries that it has; what does not wait is told what would help."""
+    late, done = pending(cli), cli.ended("true")
+    fails = cli.home.enqueue("exit 1", backoff_base=1000, backoff_max=3600)
+    cli.home.until_state(fails, "failed")
+    said = cli("start", late, done, "nope", fails)
+    assert said == Said(
+        1,
+        f"{late}: pending\n{fails}: failed (exit 1)\n",
+        f"queuectl: job {done} is completed; to run it again: queuectl retry {done}\n"
+        "queuectl: no job has the id 'nope'\n",
+    )
+    cli.home.ended(late)
+    until(lambda: cli.home.job(fails)["runs"] == 2, "it has run again")
+    cli.home.until_state(fails, "failed")
+    (started,) = cli.json("start", "--json", fails)
+    assert (started["id"], started["attempts"]) == (fails, 2)
+    cli.ok("cancel", fails)
+
+
+def test_delete_forgets_jobs_that_have_ended(cli: Cli) -> None:
+    """With their output; others stay, and it is said what would help."""
+    done, dead, waits = cli.ended("echo x"), cli.ended("false", *FINAL), pending(cli)
+    assert cli("delete", done, waits, dead, "nope") == Said(
+        1,
+        f"{done}: deleted\n{dead}: deleted\n",
+        f"queuectl: job {waits} still waits; cancel it first: queuectl cancel {waits}\n"
+        "queuectl: no job has the id 'nope'\n",
+    )
+    assert cli.refused("logs", done) == f"no job has the id '{done}'"
+    cli.ok("cancel", waits)
+    (deleted,) = cli.json("delete", "--json", waits)
+    assert (deleted["id"], deleted["state"]) == (waits, "cancelled")
+    assert cli.refused("delete", waits) == f"no job has the id '{waits}'"
+
+
+def test_delete_asks_on_a_terminal(cli: Cli) -> None:
+    """Unless it is told not to."""
+    job, other = cli.ended("true"), cli.ended("true")
+    with cli.terminal("delete", job) as terminal:
+        terminal.until(f"Delete job {job} with its output for good? [y/N]: ")
+        terminal.type("n\n")
+        terminal.until("nothing was deleted")
+        assert terminal.end() == 1
+    assert cli.home.job(job)["state"] == "completed"
+    with cli.terminal("delete", job, other) as terminal:
+        terminal.until("Delete 2 jobs with their output for good? [y/N]: ")
+        terminal.type("y\n")
+        terminal.until(f"{other}: deleted")
+        assert terminal.end() == 0
+    again = cli.ended("true")
+    with cli.terminal("delete", "--yes", again) as terminal:
+        assert terminal.end() == 0
+        assert terminal.lines == [f"{again}: deleted"]
+
+
+def test_more_than_a_request_takes_are_several(cli: Cli) -> None:
+    """Each is told, in the order given."""
+    reply = cli.home.ask(
+        "enqueue_many", jobs=[{"command": "true"}] * 2500, defaults={"delay": 86400}
+    )
+    told = "".join(f"{job}: cancelled\n" for job in reply["ids"])
+    assert cli("cancel", *reply["ids"]) == Said(0, told, "")
+    told = told.replace("cancelled", "deleted")
+    assert cli("delete", *reply["ids"]) == Said(0, told, "")
 
 
 def test_prune_deletes_what_has_ended(empty: Cli) -> None:
@@ -169,12 +248,28 @@ def test_the_dead_are_purged(empty: Cli) -> None:
     assert cli.home.job(done)["state"] == "completed"
 
 
+def test_the_dead_are_purged_by_id(empty: Cli) -> None:
+    """Those that are named, if they are dead."""
+    cli = empty
+    done = cli.ended("true")
+    dead, stays, other = [cli.ended("exit 1", *FINAL) for _ in range(3)]
+    assert cli("dlq", "purge", dead, done) == Said(
+        1, f"{dead}: deleted\n", f"queuectl: job {done} is completed, not dead\n"
+    )
+    (deleted,) = cli.json("dlq", "purge", "--yes", "--json", other)
+    assert deleted["id"] == other
+    assert [job["id"] for job in cli.json("dlq", "list", "--json")] == [stays]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("cancel",), "Missing argument 'ID...'."),
         (("cancel", ""), "Invalid value for 'ID...': an id is not empty"),
         (("retry",), "Missing argument 'ID...'."),
+        (("start",), "Missing argument 'ID...'."),
+        (("delete",), "Missing argument 'ID...'."),
+        (("dlq", "purge", "--older-than", "1d", "7"), "give the ids of jobs, or --o"),
         (("prune", "--state", "pending"), "Invalid value for '-s' / '--state'"),
         (("prune", "--older-than", "7 days"), "Invalid value for '--older-than'"),
         (("dlq", "retry"), "give the ids of jobs, or --all"),

@@ -16,7 +16,7 @@ NEVER = ("--delay", "1d")
 
 EVERYTHING = {
     "id": "complete",
-    "command": "echo \"$0\" ü",
+    "command": 'echo "$0" ü',
     "queue": "default",
     "priority": 5,
     "max_retries": 1,

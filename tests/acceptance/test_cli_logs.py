@@ -60,6 +60,22 @@ def test_each_stream_is_written_as_it_was(cli: Cli) -> None:
     assert said == Said(0, every_byte * 3, every_byte * 2)
 
 
+def test_output_that_is_gone_is_a_failure(cli: Cli) -> None:
+    """What is left is written all the same; a listing goes on without it."""
+    job = cli.ended("echo out; echo err >&2")
+    for file in (cli.home.root / "output").glob(f"*/{job}.1.*.out"):
+        file.unlink()
+    gone = f"the stdout of attempt 1 of job {job} is gone: it had 4 bytes"
+    for arguments in ((), ("--follow",)):
+        said = cli("logs", job, *arguments)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("err\n")
+        assert gone in said.err
+    assert cli("logs", job, "--stream", "stderr") == Said(0, "", "err\n")
+    listed = cli("list", "--output", "--limit", "1")
+    assert (listed.code, gone in listed.err) == (0, True)
+
+
 def test_more_than_one_reply_can_hold(cli: Cli) -> None:
     """Output comes in pieces of a mebibyte; nobody sees the seams."""
     job = cli.ended("seq 400000; seq 100000 >&2")

@@ -100,9 +100,32 @@ def test_purge_asks_a_person(cli: Cli, jobs: tuple[str, str]) -> None:
         terminal.type("y\r")
         assert terminal.end() == 0
         assert terminal.lines[-1] == "2 jobs deleted"
-    with cli.terminal("dlq", "purge", "--yes") as terminal:
+    for options in (("--yes",), ()):
+        with cli.terminal("dlq", "purge", *options) as terminal:
+            assert terminal.end() == 0
+            assert terminal.lines == ["0 jobs deleted"]
+
+
+def test_prune_asks_a_person(fresh: Cli) -> None:
+    """What would go is said; the end of input is no yes; a program is not asked."""
+    fresh.ok("worker", "start")
+    job = fresh.ended("true")
+    question = "1 completed job. Delete all of them, with their output, for good?"
+    for answer in ("\r", "\x04"):
+        with fresh.terminal("prune") as terminal:
+            terminal.until(f"{question} [y/N]: ")
+            terminal.type(answer)
+            assert terminal.end() == 1
+            assert terminal.lines[-1] == "queuectl: nothing was deleted"
+    with fresh.terminal("prune", "--state", "dead") as terminal:
         assert terminal.end() == 0
         assert terminal.lines == ["0 jobs deleted"]
+    assert fresh.home.job(job)["state"] == "completed"
+    with fresh.terminal("prune", "--yes") as terminal:
+        assert terminal.end() == 0
+        assert terminal.lines == ["1 job deleted"]
+    fresh.ended("true")
+    assert fresh.ok("prune") == "1 job deleted\n"
 
 
 def test_a_long_import_shows_how_far_it_is(cli: Cli, tmp_path: Path) -> None:

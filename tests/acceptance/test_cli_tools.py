@@ -38,7 +38,7 @@ def complete(cli: Cli, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("st",), ["stats", "status"]),
+        (("st",), ["start", "stats", "status"]),
         (("worker", ""), ["list", "start", "stop"]),
         (("daemon", "re"), ["restart"]),
         (("enqueue", "--max"), ["--max-retries"]),

@@ -16,6 +16,7 @@ from helpers.accounts import (
     LENT,
     NAMES,
     STAFF,
+    WORKERS,
     Machine,
     a_machine,
     account,
@@ -244,6 +245,38 @@ def test_a_job_can_open_its_output_by_name(machine: Machine) -> None:
     assert job["state"] == "completed"
     assert machine.output(job["id"]) == "out\n"
     assert machine.output(job["id"], "stderr") == "err\n"
+
+
+def test_nobody_reads_on_in_the_output_of_the_next_user(machine: Machine) -> None:
+    """A descriptor of one's own empty output leads to nothing that others write."""
+    home = machine.home(ALICE)
+    pids = [home / f"pid-{number}" for number in range(WORKERS)]
+    gates = [home / f"gate-{number}" for number in range(WORKERS)]
+    for gate in gates:
+        os.mkfifo(gate)
+        os.chown(gate, ALICE.uid, ALICE.gid)
+    held = [
+        machine.enqueue(ALICE, f"echo $$ >{pid}; read _ <{gate}; true")
+        for pid, gate in zip(pids, gates, strict=True)
+    ]
+    for pid in pids:
+        until(lambda pid=pid: pid.exists() and pid.read_text().strip(), "the job runs")
+    with acting_as(ALICE):
+        kept = [
+            os.open(f"/proc/{pid.read_text().strip()}/fd/{stream}", os.O_RDONLY)
+            for pid in pids
+            for stream in (1, 2)
+        ]
+    # These wait, so that each worker gets one together with the end of its last.
+    others = [machine.enqueue(BOB, "echo secret; echo secret >&2") for _ in held]
+    for gate in gates:
+        gate.open("wb").close()
+    for job_id in (*held, *others):
+        assert machine.ended(job_id)["state"] == "completed"
+    assert [machine.output(job_id) for job_id in others] == ["secret\n"] * WORKERS
+    assert [os.pread(fd, 100, 0) for fd in kept] == [b""] * len(kept)
+    for fd in kept:
+        os.close(fd)
 
 
 # -- its end --------------------------------------------------------------------------

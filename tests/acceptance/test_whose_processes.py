@@ -36,7 +36,7 @@ def test_the_daemon_of_a_copy_spares_the_processes_of_the_original(home: Home) -
         copy.edit("UPDATE meta SET value = '0' WHERE key = 'workers_wanted'")
         copy.serve()
         # To its daemon the attempt is lost: nothing that it can find is left of it.
-        assert copy.until_state(job, "pending")["runs"] == 1
+        assert copy.until_state(job, "failed")["reason"] == "lost"
         assert "leftovers" not in copy.log()
         assert home.worker_of(job)["state"] == "busy"
     gate.open()

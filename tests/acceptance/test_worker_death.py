@@ -85,6 +85,25 @@ def test_a_job_that_kills_its_worker_ends_in_the_dead_letter_queue(home: Home) -
     assert home.reasons(job) == ["lost", "lost"]
 
 
+def test_a_job_that_interrupts_its_worker_does_not_go_round_for_ever(
+    home: Home,
+) -> None:
+    """Its sender is gone before it can be told: ten runs are free, then they count."""
+    home.ctl("worker", "start")
+    # The worker looks when nothing is left of who sent it.
+    interrupt = "kill -STOP $PPID; (/bin/kill -TERM $PPID); kill -CONT $PPID"
+    job = home.enqueue(f"{interrupt}; sleep 600", max_retries=0)
+    end = home.ended(job)
+    assert (end["state"], end["attempts"], end["runs"]) == ("dead", 1, 11)
+    assert "interrupted more than 10 times in a row" in end["message"]
+    assert set(home.reasons(job)) == {"interrupted"}
+    first = home.attempts(job)[0]["message"]
+    assert first.startswith("its worker got SIGTERM from process ")
+    assert f"job_id={job} " in re.findall("worker_trouble (.*)", home.log())[0]
+    after = home.enqueue("true")
+    assert home.ended(after)["state"] == "completed"
+
+
 def test_a_job_whose_shell_is_killed_failed_of_that_signal(home: Home) -> None:
     """The worker lives on, and ends what the shell left behind."""
     home.ctl("worker", "start")

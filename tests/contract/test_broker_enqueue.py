@@ -14,10 +14,13 @@ from queuectld.broker import Enqueued, IfExists
 from queuectld.core.errors import (
     JobConflictError,
     JobExistsError,
+    JobTakenError,
     QueueError,
     QueueFullError,
 )
-from queuectld.core.job import Submission
+from queuectld.core.job import Job, Submission
+from queuectld.core.limits import Limits
+from queuectld.core.submission import FIELDS, IDENTITY
 
 FULL = Submission(
     command=("cp", "a", "b"),
@@ -161,9 +164,97 @@ async def test_what_is_not_said_is_no_conflict(home: Home) -> None:
     """Only what the second submission says must be the same."""
     async with a_desk(home) as desk:
         (first,) = await add(desk, FULL)
-        less = Submission(FULL.command, id="nightly", priority=3)
+        less = Submission(FULL.command, id="nightly")
         (again,) = await add(desk, less, if_exists=IfExists.RETURN)
         assert again == Enqueued(first.job, created=False)
+
+
+@asynchronous
+async def test_what_came_from_a_setting_is_as_if_it_was_given(home: Home) -> None:
+    """Also when the setting has changed: it is the job's value that counts."""
+    plain = Submission("true", id="plain")
+    async with a_desk(home) as desk:
+        (first,) = await add(desk, plain)
+        await desk.broker.set_setting("max_retries", 7)
+        for same in (plain, plain._replace(max_retries=3, priority=0)):
+            (again,) = await add(desk, same, if_exists=IfExists.RETURN)
+            assert again == Enqueued(first.job, created=False)
+        for other in (plain._replace(max_retries=7), plain._replace(priority=1)):
+            with pytest.raises(JobConflictError):
+                await add(desk, other, if_exists=IfExists.RETURN)
+
+
+@asynchronous
+async def test_the_usual_shell_is_one_that_can_be_said(home: Home) -> None:
+    """A job that has it, said or unsaid, is not one that has another."""
+    async with a_desk(home) as desk:
+        usual = Submission("true", id="shell")
+        await add(desk, usual)
+        await add(desk, usual._replace(shell="/bin/sh"), if_exists=IfExists.RETURN)
+        with pytest.raises(JobConflictError, match="shell"):
+            await add(desk, usual._replace(shell="/bin/zsh"), if_exists=IfExists.RETURN)
+        await desk.broker.set_setting("shell", "/bin/bash")
+        other = Submission("true", id="other")
+        (made,) = await add(desk, other)
+        assert made.job.shell == "/bin/bash"
+        await add(desk, other, if_exists=IfExists.RETURN)
+        with pytest.raises(JobConflictError, match="shell"):
+            await add(desk, other._replace(shell="/bin/sh"), if_exists=IfExists.RETURN)
+        (words,) = await add(desk, Submission(("true",)))
+        assert words.job.shell is None
+
+
+def test_what_is_compared_is_what_a_job_is() -> None:
+    """Said a second time: a field that is added is compared, or this test says not."""
+    inherited = {"id", "run_at", "delay", "cwd", "umask", "env", "foreground"}
+    assert {*IDENTITY} == {*FIELDS} - inherited
+    assert {*IDENTITY} <= {*Job._fields, *Limits._fields}
+
+
+# -- other users' ids ----------------------------------------------------------------
+
+ALICE = Submission("true", id="nightly", submitter=1000, groups=(1000,))
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    "bob",
+    [
+        ALICE._replace(submitter=1001),
+        ALICE._replace(submitter=1001, command="false"),
+        ALICE._replace(submitter=0, groups=(0,)),
+        ALICE._replace(submitter=1001, groups=None),
+    ],
+)
+async def test_a_job_that_runs_as_another_is_another(
+    home: Home, bob: Submission
+) -> None:
+    """Nothing of it is told: not even whether it is like the one that was asked for."""
+    said = "the id 'nightly' is taken by a job of another user"
+    async with a_desk(home) as desk:
+        await add(desk, ALICE)
+        with pytest.raises(JobTakenError, match=said) as bad:
+            await add(desk, bob, if_exists=IfExists.RETURN)
+        assert bad.value.data == {"id": "nightly", "index": 0}
+        with pytest.raises(JobExistsError, match="a job of another user") as there:
+            await add(desk, bob)
+        assert "if_exists" not in str(there.value)
+        (again,) = await add(desk, ALICE, if_exists=IfExists.RETURN)
+        assert not again.created
+
+
+@asynchronous
+async def test_a_job_from_before_jobs_ran_as_their_submitters_is_the_same(
+    home: Home,
+) -> None:
+    """To who enqueued it, and to nobody else."""
+    async with a_desk(home) as desk:
+        await add(desk, ALICE._replace(groups=None))
+        (again,) = await add(desk, ALICE, if_exists=IfExists.RETURN)
+        assert not again.created
+        bob = ALICE._replace(submitter=1001)
+        with pytest.raises(JobTakenError):
+            await add(desk, bob, if_exists=IfExists.RETURN)
 
 
 # -- max_queued ----------------------------------------------------------------------

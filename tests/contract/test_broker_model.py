@@ -44,7 +44,7 @@ assert set(VALUES) == set(DEFAULTS)
 WISHES: dict[str, tuple[Any, ...]] = {
     "id": (None, None, "alpha", "beta", "gamma"),
     "command": ("true", "true", "false"),
-    "priority": (0, 0, 0, 1, -1),
+    "priority": (None, 0, 0, 1, -1),
     "max_retries": (None, None, 0, 1),
     "run_at": (None, None, NOW - 1, NOW + 3_000, NOW + 90_000),
 }

@@ -109,6 +109,14 @@ def test_the_fields_of_a_job_are_those_a_submitter_may_give() -> None:
     ]
 
 
+def test_the_fields_that_are_not_compared_are_named() -> None:
+    """All others are, where an id is taken and the job that has it is asked for."""
+    (sentence,) = re.findall(r"(?s)all fields but (.*?): those", FORMS["Ids"])
+    assert re.findall("`(.*?)`", sentence) == [
+        field["name"] for field in TOLD["job_fields"] if not field["compared"]
+    ]
+
+
 A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
 
 
@@ -116,10 +124,12 @@ A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
     ("form", "told"),
     [
         ("JOB", wire.job(a_job())),
+        ("BRIEF", wire.brief(a_job())),
+        ("RESULT", {"id": "7", "job": None, "error": None}),
         ("ATTEMPT", wire.attempt(Attempt(1, 1, None, None, None))),
         ("WORKER", wire.worker(A_WORKER)),
     ],
-    ids=["job", "attempt", "worker"],
+    ids=["job", "brief", "result", "attempt", "worker"],
 )
 def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> None:
     """Every key that the daemon sends is documented, in its order, and no other."""

@@ -13,7 +13,13 @@ from helpers.jobs import NOW
 from helpers.sqlite import Unit, batch_number, opened, opened_faulty, together
 from helpers.stores import DEFAULTS, add, assert_counted, everything
 from queuectld.core.job import Job, Submission
-from queuectld.store.api import Measure, Reader, StoreError, Transaction
+from queuectld.store.api import (
+    Measure,
+    OutcomeUnknownError,
+    Reader,
+    StoreError,
+    Transaction,
+)
 from queuectld.store.sqlite.store import SqliteStore
 
 # -- group commit --------------------------------------------------------------------
@@ -173,7 +179,7 @@ async def test_a_commit_that_nobody_can_look_up_is_not_repeated(
         with monkeypatch.context() as patched:
             patched.setattr(store._transaction, "committed_batch", _unreadable)
             results = await together(store, units)
-        assert [type(result) for result in results] == [StoreError] * 3
+        assert [type(result) for result in results] == [OutcomeUnknownError] * 3
         assert "nobody knows" in str(results[0])
         assert [unit.runs for unit in units] == [1] * 3
         assert len(await everything(store)) == 3

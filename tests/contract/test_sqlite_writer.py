@@ -98,6 +98,8 @@ async def test_a_lock_of_somebody_else_is_waited_for_in_the_thread(
             operator.execute("BEGIN IMMEDIATE")
             units = [store.write(insert(f"job-{n}")) for n in range(5)]
             writing = asyncio.gather(*units)
+            while not store._writer._thread.pending:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)  # until the loop has met the lock itself
             assert await everything(store) == []  # a read, by way of the loop
             assert not writing.done()
             operator.execute("ROLLBACK")

@@ -23,7 +23,7 @@ async def prunable(
 
 
 async def delete(store: Store, *jobs: Job) -> int:
-    return await store.write(lambda tx: tx.delete(jobs))
+    return len(await store.write(lambda tx: tx.delete(jobs)))
 
 
 @asynchronous

@@ -111,7 +111,7 @@ def attempts_add_up(evidence: Evidence) -> Iterator[str]:
             yield f"{job_id} has leases {own}"
         if row["lease"] is not None:
             yield f"{job_id} is {row['state']} and holds lease {row['lease']}"
-        counted = [a for a in attempts if a["reason"] not in UNCOUNTED]
+        counted = [a for a in attempts if _counts(a)]
         if row["attempts"] != len(counted):
             yield f"{job_id} counts {row['attempts']} attempts of {len(counted)}"
     if len(leases) != len(set(leases)):
@@ -195,6 +195,12 @@ def _born(reply: Row) -> int | None:
     if "job" not in reply:
         return None
     return round(datetime.fromisoformat(reply["job"]["created_at"]).timestamp() * 1000)
+
+
+def _counts(attempt: Row) -> bool:
+    """Whether it is one; of interruptions those are that say so: see PROTOCOL.md."""
+    said = attempt.get("message") or ""
+    return attempt["reason"] not in UNCOUNTED or "counted as an attempt" in said
 
 
 def _completed(row: Row) -> bool:

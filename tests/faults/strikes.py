@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 
 from faults.keeper import Keeper
 from helpers.home import Home
@@ -169,13 +171,16 @@ def plant(home: Home, record: WorkerRecord, *, lease: int) -> None:
     """
     assert record.seq is not None
     assert record.run is not None
-    folder = str(home.root / "spool")
-    if lease in spool.leases(folder):
-        return
     now = home.now()
     end = AttemptEnd(lease, now - 1, now, Reason.EXIT, exit_code=0)
     whose = (record.store, record.worker, record.seq, record.run)
-    spool.write(folder, spool.SpooledResult(*whose, end))
+    # Written elsewhere: a starting daemon sweeps away the drafts of runs that are over.
+    with TemporaryDirectory(dir=home.root) as aside:
+        spool.write(aside, spool.SpooledResult(*whose, end))
+        with suppress(FileExistsError):
+            os.link(
+                spool.path(aside, lease), spool.path(str(home.root / "spool"), lease)
+            )
 
 
 def busy(field_: Field) -> list[WorkerRecord]:

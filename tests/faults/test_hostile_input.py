@@ -267,6 +267,8 @@ def test_an_id_is_a_plain_word_and_never_a_path(client: RawClient, job_id: str) 
         "get": {},
         "cancel": {},
         "retry": {},
+        "start": {},
+        "delete": {},
         "wait": {"timeout": 1},
         "logs.read": {"stream": "stdout"},
         "logs.follow": {},

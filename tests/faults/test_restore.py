@@ -1,6 +1,7 @@
 """Copies of the database put back in its place, and databases that are damaged."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,53 @@ def test_a_restored_copy_goes_on_where_it_was_made(home: Home) -> None:
     assert home.output(again) == "now\n"
     new = {home.attempts(job)[-1]["lease"] for job in (runs, waits, again)}
     assert min(new) > max(leases)
+
+
+def test_a_restored_copy_tells_what_it_knows_of_what_ran(home: Home) -> None:
+    """That it ran, since when, and until when that is known; not that it never did."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ask("workers.start", count=2)
+    once = home.enqueue("echo >began; read _ <gate", max_retries=0)
+    silent = home.enqueue("read _ <gate", max_retries=1)
+    home.appears("began")
+    began = home.until_state(silent, "processing")["started_at"]
+    home.ctl("backup", str(copy))
+    gate.open(2)
+    for job in (once, silent):
+        home.ended(job)
+    home.stop()
+    restore(home, copy)
+
+    home.serve()
+    gate.open()
+    assert home.ended(once)["state"] == "dead"  # it may have been done, and once is all
+    assert home.ended(silent)["state"] == "completed"
+    assert home.reasons(silent) == ["lost", "exit"]
+    first = home.attempts(silent)[0]
+    assert first["started_at"] == began
+    assert first["finished_at"] >= began
+    made = re.search(r"it ran when the copy was made .*, at (\S+);", first["message"])
+    assert made is not None
+    assert made[1] == first["finished_at"]
+
+
+def test_a_crash_long_after_a_restore_is_told_as_one(home: Home) -> None:
+    """That the store was a copy once says nothing of what began since."""
+    copy, gate = home.work / "copy.db", home.gate()
+    home.ctl("backup", str(copy))
+    home.stop()
+    restore(home, copy)
+    home.serve()
+    home.ask("workers.start")
+    job = home.enqueue("read _ <gate", max_retries=1)
+    home.until_state(job, "processing")
+    worker = home.worker_of(job)["pid"]
+    home.kill(home.daemon, worker)
+    home.serve()
+    gate.open()
+    home.ended(job)
+    first = home.attempts(job)[0]
+    assert "copy" not in first["message"]
 
 
 def test_a_copy_restored_twice_gives_no_lease_twice(home: Home) -> None:

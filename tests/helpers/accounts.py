@@ -32,6 +32,9 @@ BOB = User(20103, gid=20103, groups=(20103,))
 CAROL = User(20104, gid=20104, groups=(20104,))
 NAMES = {ALICE.uid: "alice", BOB.uid: "bob", CAROL.uid: "carol"}
 
+WORKERS = 2
+"""Of each machine."""
+
 TOOLS = ("mount", "nsenter", "setpriv", "unshare")
 
 ROLES = """
@@ -80,7 +83,9 @@ class Machine:
     def environ(self) -> dict[str, str]:
         """What it takes for ``python -m queuectl`` to reach this daemon."""
         parts = ("source", "source/protocol", "packages")
+        # The interpreter may be linked to a library by a path that only root can read.
         return {
+            "LD_LIBRARY_PATH": str(self.folder / "python/lib"),
             "PATH": os.defpath,
             "PYTHONPATH": ":".join(str(self.folder / part) for part in parts),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -124,6 +129,12 @@ class Machine:
         self, user: User, *arguments: str, module: str = "queuectl"
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end as somebody, in the home of that user."""
+        return self.python_as(user, "-m", module, *arguments)
+
+    def python_as(
+        self, user: User, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python to its end as somebody, in the home of that user."""
         pid = self.served.process.pid
         groups = ",".join(map(str, user.groups))
         return subprocess.run(
@@ -132,7 +143,7 @@ class Machine:
                 *("setpriv", f"--reuid={user.uid}", f"--regid={user.gid}"),
                 f"--groups={groups}" if groups else "--clear-groups",
                 *("env", f"--chdir={self.home(user)}"),
-                *(self.python, "-m", module, *arguments),
+                *(self.python, *arguments),
             ],
             env=self.environ,
             umask=0o027,
@@ -172,18 +183,18 @@ def dropped(user: User) -> User:
 
 
 @contextmanager
-def a_machine() -> Iterator[Machine]:
+def a_machine(config: str = ROLES) -> Iterator[Machine]:
     """Run a daemon with two workers that runs jobs as their submitters."""
     with TemporaryDirectory(prefix="queuectl-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        _furnish(folder)
+        _furnish(folder, config)
         with ExitStack() as running:
             with _in_there(folder):
                 started = a_daemon("--config", str(folder / "queuectld.toml"))
                 served = running.enter_context(started)
             loosen(served)
-            served.call("workers.start", count=2)
+            served.call("workers.start", count=WORKERS)
             yield Machine(served, folder)
 
 
@@ -194,14 +205,14 @@ def _in_there(folder: Path) -> Iterator[None]:
         yield
 
 
-def _furnish(folder: Path) -> None:
+def _furnish(folder: Path, config: str) -> None:
     """Make the files, the homes, the mount points, and what starts Python in there."""
     users = "".join(_line(user, folder) for user in (ALICE, BOB, CAROL))
     groups = f"staff:x:{STAFF}:alice\nlent:x:{LENT}:\n"
     for file, own in (("passwd", users), ("group", groups)):
         (folder / file).write_text(own + Path("/etc", file).read_text())
         (folder / file).chmod(0o644)
-    (folder / "queuectld.toml").write_text(ROLES)
+    (folder / "queuectld.toml").write_text(config)
     for user in (ALICE, BOB, CAROL):
         home = folder / NAMES[user.uid]
         home.mkdir(mode=0o700)

@@ -91,6 +91,13 @@ def claim(job: Job, *, lease: int = 42, now: int = NOW) -> Job:
     return lifecycle.claim(job, now=now, lease=lease, worker=3)
 
 
-def finish(job: Job, end: AttemptEnd, *, now: int = NOW, random: float = 0) -> Job:
+def finish(
+    job: Job,
+    end: AttemptEnd,
+    *,
+    now: int = NOW,
+    random: float = 0,
+    asked: bool = True,
+) -> Job:
     """Return the job after an end that is recorded now, without jitter."""
-    return lifecycle.finish(job, end, now=now, random=random)
+    return lifecycle.finish(job, end, now=now, random=random, asked=asked)

@@ -34,7 +34,7 @@ class Wanted:
 
     id: str | None = None
     command: str = "true"
-    priority: int = 0
+    priority: int | None = None
     max_retries: int | None = None
     run_at: int | None = None
 
@@ -141,7 +141,9 @@ class ModelQueue:
         retries = there.max_retries
         if retries is None:
             retries = int(self.settings["max_retries"])
-        if (wanted.command, wanted.priority) != (there.command, there.priority):
+        if wanted.command != there.command:
+            raise RefusedError("conflict")
+        if wanted.priority not in (None, there.priority or 0):
             raise RefusedError("conflict")
         if wanted.max_retries not in (None, retries):
             raise RefusedError("conflict")
@@ -153,7 +155,7 @@ class ModelQueue:
             seq=seq,
             id=job_id,
             command=wanted.command,
-            priority=wanted.priority,
+            priority=wanted.priority or 0,
             max_retries=int(self.settings["max_retries"]) if own is None else own,
             backoff_base=self.settings["backoff_base"],
             backoff_max=self.settings["backoff_max"],

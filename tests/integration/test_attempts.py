@@ -138,3 +138,32 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
         assert (await one.desk.now(lost)).state is JobState.PENDING
         assert await reasons(one, known) == [None]
         del one.scheduler.pool.workers[worker.number]
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    ("verdict", "draining", "row"),
+    [
+        (None, False, 1),
+        (Reason.TIMEOUT, False, 1),
+        (Reason.INTERRUPTED, False, 0),
+        (None, True, 0),
+    ],
+)
+async def test_interruptions_are_in_a_row_unless_somebody_asked(
+    tmp_path: Path, verdict: Reason | None, draining: bool, row: int
+) -> None:
+    """An operator who stops workers or the service did; a worker that hangs did not."""
+    async with supervised(tmp_path) as one:
+        job = await one.desk.enqueue()
+        assignment = await one.desk.claim()
+        worker = one.busy(assignment)
+        assert worker.run is not None
+        worker.run.verdict = verdict
+        if draining:
+            one.scheduler.staff.drain()
+        end = good_end(one, assignment.job)
+        end = end._replace(reason=Reason.INTERRUPTED, exit_code=None)
+        one.scheduler.attempt_finished(worker, end)
+        await one.settled()
+        assert (await one.desk.now(job)).losses == row

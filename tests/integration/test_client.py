@@ -240,14 +240,18 @@ def test_a_signal_does_not_disturb_a_call(serve: Serve) -> None:
 
 def test_an_interrupted_call_leaves_a_client_of_use(serve: Serve) -> None:
     """Ctrl-C gives up the reply, not the connection."""
+    sent = threading.Event()
 
     def interrupt(_peer: Peer, _request: Request) -> None:
+        assert sent.wait(DEADLINE)  # in the middle of sending it would be another case
         signal.pthread_kill(MAIN, signal.SIGINT)
 
     daemon = serve(answering({"wait": interrupt, "cancel": returning("done")}))
     with Client(daemon.path) as q:
-        with pytest.raises(KeyboardInterrupt):
-            q.call("wait")
+        request = q.send("wait")
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it may come at once
+            sent.set()
+            q.receive(request)
         assert q.call("cancel") == "done"
     assert daemon.accepted == 1
 

@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from queuectl import errors
+from helpers.stub_daemon import StubDaemon, answering, returning
+from queuectl import Client, errors
 from queuectl.mailbox import Mailbox
 from queuectl.wire import Wire
 from queuectl_protocol.connection import ServerConnection
@@ -75,3 +77,41 @@ def test_what_was_sent_before_stands(ends: tuple[Interrupted, socket.socket]) ->
         wire.write()
     (seen,) = ServerConnection().receive_data(theirs.recv(1000))
     assert getattr(seen, "method", None) == "ping"
+
+
+def test_what_left_whole_leaves_the_connection_whole(
+    ends: tuple[Interrupted, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal after the last byte gives up the reply, not the connection."""
+    ours, theirs = ends
+    wire = Wire(ours, Mailbox(None))
+    wire.queue(wire.mailbox.request("ping", {}, stream=False)[1])
+
+    class Outgoing(bytearray):
+        def __delitem__(self, key: object) -> None:
+            super().__delitem__(key)  # type: ignore[arg-type, index]
+            raise InterruptError
+
+    monkeypatch.setattr(wire, "_outgoing", Outgoing(wire._outgoing))
+    with pytest.raises(InterruptError):
+        wire.write()
+    assert not wire.mailbox.ended
+    (seen,) = ServerConnection().receive_data(theirs.recv(1000))
+    assert getattr(seen, "method", None) == "ping"
+
+
+def test_a_client_interrupted_while_it_sends_connects_anew(tmp_path: Path) -> None:
+    """The request that was cut short holds up none that comes after it."""
+    script = answering({"ping": returning("pong")})
+    with (
+        StubDaemon(tmp_path / "socket", script) as daemon,
+        Client(daemon.path) as q,
+    ):
+        whole = q._wire._socket
+        q._wire._socket = cut = Interrupted(fileno=whole.detach())
+        cut.setblocking(False)
+        cut.sends = 3
+        with pytest.raises(InterruptError):
+            q.call("ping")
+        assert q.call("ping") == "pong"
+        assert daemon.accepted == 2

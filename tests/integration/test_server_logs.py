@@ -1,7 +1,8 @@
 """What jobs write, read and followed over the socket of a real daemon."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,34 @@ def test_a_finished_job_is_followed_to_its_end(client: RawClient) -> None:
     assert _output(events) == b"out\n"
     assert _output(events, "stderr") == b"err\n"
     assert _job(end)["state"] == "completed"
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, partial(os.truncate, length=0)])
+def test_output_that_is_gone_is_not_taken_for_none(
+    daemon: Daemon, client: RawClient, lose: Callable[[Path], object]
+) -> None:
+    """Reading it fails, following tells it; a stream that is there is told as ever."""
+    job_id = _finished(client, "echo out; echo err >&2")
+    (file,) = (daemon.home / "output").glob(f"*/{job_id}.1.*.out")
+    lose(file)
+    failure = client.refused("logs.read", id=job_id, stream="stdout")
+    assert failure.code == ErrorCode.NOT_FOUND
+    assert failure.data == {"id": job_id, "run": 1, "stream": "stdout"}
+    assert "is gone: it had 4 bytes" in failure.message
+    assert client.call("logs.read", id=job_id, stream="stderr")["data"] == b"err\n"
+    events, end = client.follow(client.send("logs.follow", id=job_id))
+    assert _output(events, "stderr") == b"err\n"
+    gone = {"type": "gone", "run": 1, "stream": "stdout", "size": 4}
+    assert [event.body for event in events][-1] == gone
+    assert _job(end)["state"] == "completed"
+
+
+def test_no_output_is_not_taken_for_gone(client: RawClient) -> None:
+    """The file of a run that wrote nothing is removed as well."""
+    job_id = _finished(client, "true")
+    assert client.call("logs.read", id=job_id, stream="stdout")["data"] == b""
+    events, _ = client.follow(client.send("logs.follow", id=job_id))
+    assert [event.body["type"] for event in events] == ["attempt"]
 
 
 def test_output_comes_while_it_is_written(client: RawClient, gate: Gate) -> None:

@@ -20,6 +20,8 @@ def _error(*arguments: str) -> str:
         ("kill", "queuectl cancel"),
         ("ls", "queuectl list"),
         ("add", "queuectl enqueue"),
+        ("pause", "queuectl worker stop"),
+        ("prnue", "queuectl prune"),
     ],
 )
 def test_the_nearest_command_is_named(typed: str, meant: str) -> None:
@@ -35,6 +37,13 @@ def test_subcommands_are_suggested_too() -> None:
 def test_a_far_name_gets_no_suggestion() -> None:
     """Nothing is suggested that is unlike what was typed."""
     assert _error("xyzzy").endswith("There is no command 'xyzzy'.")
+
+
+@pytest.mark.parametrize("typed", ["paused", "prime", "rerun", "spree"])
+def test_no_word_is_taken_for_a_command_that_deletes(typed: str) -> None:
+    """Only a plain typing error is."""
+    assert "queuectl prune" not in _error(typed)
+    assert "dlq purge" not in _error("dlq", typed)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,18 @@ JOB: dict[str, Any] = {
         (calls.list_jobs("dead", 20), "list", {"state": "dead", "limit": 20}),
         (calls.cancel("7", None, wait=True), "cancel", {"id": "7", "wait": True}),
         (calls.retry("7", "dead"), "retry", {"id": "7", "if_state": "dead"}),
+        (calls.start("7", None), "start", {"id": "7"}),
+        (calls.delete("7", "dead"), "delete", {"id": "7", "if_state": "dead"}),
+        (
+            calls.cancel_many(["7", "8"], None, wait=False),
+            "cancel_many",
+            {"ids": ["7", "8"], "wait": False},
+        ),
+        (
+            calls.delete_many(["7"], "dead"),
+            "delete_many",
+            {"ids": ["7"], "if_state": "dead"},
+        ),
         (calls.wait("7", None), "wait", {"id": "7"}),
         (
             calls.wait("7", timedelta(minutes=1)),
@@ -213,6 +225,8 @@ def test_events_that_are_not_known_are_skipped() -> None:
     assert event({"type": "attempt", "run": 1}) == models.AttemptStarted(1)
     assert event({"type": "data", "run": 1, "stream": "stdout", "offset": 0,
                   "data": b"x"}) == models.Output(1, "stdout", 0, b"x")  # fmt: skip
+    gone = {"type": "gone", "run": 1, "stream": "stderr", "size": 9}
+    assert event(gone) == models.OutputGone(1, "stderr", 9)
     assert event({"type": "weather"}) is None
 
 

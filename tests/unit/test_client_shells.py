@@ -55,6 +55,7 @@ def made() -> list[Call[Any]]:
 
 SOME: dict[str, Any] = {
     "job": {"command": "x"},
+    "job_ids": ["1"],
     "inherited": {},
     "states": ["dead"],
     "streams": ["stdout"],

@@ -22,6 +22,7 @@ state       event      leads to    no retries left  cancel requested
 ----------  ---------  ----------  ---------------  ----------------
 pending     claim      processing  processing       processing
 pending     cancel     cancelled   cancelled        cancelled
+pending     start      pending     pending          pending
 processing  succeed    completed   completed        cancelled
 processing  fail       failed      dead             cancelled
 processing  lose       failed      dead             cancelled
@@ -30,6 +31,7 @@ processing  cancel     processing  processing       processing
 failed      claim      processing  processing       processing
 failed      cancel     cancelled   cancelled        cancelled
 failed      retry      pending     pending          pending
+failed      start      failed      failed           failed
 completed   retry      pending     pending          pending
 dead        retry      pending     pending          pending
 cancelled   retry      pending     pending          pending
@@ -99,6 +101,8 @@ def test_final_states_are_left_by_retry_alone() -> None:
     [
         (JobState.PENDING, Event.RETRY, "is queued already; there is nothing to retry"),
         (JobState.PROCESSING, Event.RETRY, "is running already"),
+        (JobState.PROCESSING, Event.START, "is running already; there is nothing to s"),
+        (JobState.DEAD, Event.START, "is dead; to run it again: queuectl retry 7"),
         (JobState.DEAD, Event.CANCEL, "is dead already; there is nothing to cancel"),
         (JobState.COMPLETED, Event.CLAIM, "claim is not possible in that state"),
     ],
@@ -131,7 +135,8 @@ def test_the_reason_decides_the_event(
     reason: Reason, exit_code: int | None, event: Event
 ) -> None:
     """An exit with code 0 succeeds; the reason decides everything else."""
-    assert lifecycle.event_of(an_end(reason, exit_code=exit_code)) is event
+    job, end = a_job(JobState.PROCESSING), an_end(reason, exit_code=exit_code)
+    assert lifecycle.event_of(job, end) is event
 
 
 def test_every_reason_has_an_event() -> None:
@@ -142,7 +147,7 @@ def test_every_reason_has_an_event() -> None:
 # Whole lives
 
 STEPS = st.sampled_from(
-    ["claim", "cancel", "retry", *(f"end {reason}" for reason in Reason)]
+    ["claim", "cancel", "retry", "start", *(f"end {reason}" for reason in Reason)]
 )
 
 
@@ -156,6 +161,8 @@ def step(job: Job, name: str, now: int) -> Job:
                 return lifecycle.cancel(job, now=now)
             case ["retry"]:
                 return lifecycle.retry(job, now=now)
+            case ["start"]:
+                return lifecycle.start(job, now=now)
             case [_, reason]:
                 return finish(job, an_end(Reason(reason)), now=now)
     except JobStateError:

@@ -278,6 +278,47 @@ def test_an_interrupt_does_not_count_in_a_cancelled_job() -> None:
     assert (ended.state, ended.attempts) == (JobState.CANCELLED, 0)
 
 
+def test_interruptions_that_nobody_asked_for_count_in_the_end() -> None:
+    """Ten in a row are free, all after them are attempts, up to the last retry."""
+    job, runs = a_job(max_retries=1), 0
+    while job.state in WAITING:
+        job = finish(claim(job), an_end(Reason.INTERRUPTED), asked=False)
+        runs += 1
+        assert job.attempts == max(0, runs - lifecycle.INTERRUPTIONS)
+        assert runs < 100
+    assert (job.state, job.reason) == (JobState.DEAD, Reason.INTERRUPTED)
+    assert runs == lifecycle.INTERRUPTIONS + 2
+
+
+def test_interruptions_that_somebody_asks_for_never_count() -> None:
+    """An operator may restart a service a hundred times, and begins the row anew."""
+    job = finish(claim(a_job()), an_end(Reason.INTERRUPTED), asked=False)
+    assert job.losses == 1
+    for _ in range(100):
+        job = finish(claim(job), an_end(Reason.INTERRUPTED))
+    assert (job.state, job.attempts, job.losses) == (JobState.PENDING, 0, 0)
+
+
+def test_an_interruption_too_many_says_so_on_record() -> None:
+    """After what the worker had to say; the others are recorded as they came."""
+    end = an_end(Reason.INTERRUPTED, message="of SIGTERM")
+    few = a_job(JobState.PROCESSING, losses=lifecycle.INTERRUPTIONS - 1)
+    many = few._replace(losses=lifecycle.INTERRUPTIONS)
+    assert lifecycle.on_record(few, end, asked=False) == end
+    assert lifecycle.on_record(many, end, asked=True) == end
+    said = lifecycle.on_record(many, end, asked=False).message
+    assert said is not None
+    assert said.startswith("of SIGTERM; interrupted more than 10 times in a row")
+
+
+def test_the_last_interruption_of_a_cancelled_job_is_no_attempt() -> None:
+    """It was to end, and it did."""
+    losses = lifecycle.INTERRUPTIONS
+    job = a_job(JobState.PROCESSING, attempts=1, losses=losses, cancel_requested=True)
+    ended = finish(job, an_end(Reason.INTERRUPTED), asked=False)
+    assert (ended.state, ended.attempts) == (JobState.CANCELLED, 0)
+
+
 def test_an_interrupted_run_keeps_its_number() -> None:
     """The run is on record and its number is not used again."""
     job = finish(claim(a_job()), an_end(Reason.INTERRUPTED))

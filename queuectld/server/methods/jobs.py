@@ -1,8 +1,7 @@
-"""Methods that put jobs into the queue, look at them, and change their course."""
+"""Methods that put jobs into the queue and look at them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
@@ -24,10 +23,6 @@ TURN = 500
 
 STEP = 100
 """Rows read at a time for a page, so that one of huge commands ends early."""
-
-HEAVY = 16 * 1024
-"""Bytes of a reply over which it is one at a time for each connection: a thousand
-requests of 50 bytes must not make replies of 2 GB."""
 
 
 async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Result:
@@ -159,37 +154,6 @@ async def page(
             return {"jobs": rows, "next": found.cursor}
 
 
-async def cancel(
-    call: Call, *, id: str, if_state: JobState | None, wait: bool
-) -> Result:
-    """Cancel one job."""
-    async with _room_for(call, id):
-        job = await call.context.scheduler.cancel(
-            id, if_state, submitter=call.peer.confined_to, wait=wait
-        )
-        return {"job": wire.job(job)}
-
-
-async def retry(call: Call, *, id: str, if_state: JobState | None) -> Result:
-    """Queue one job again."""
-    async with _room_for(call, id):
-        owner = call.peer.confined_to
-        return {"job": wire.job(await call.context.broker.retry(id, if_state, owner))}
-
-
-@asynccontextmanager
-async def _room_for(call: Call, job_id: str) -> AsyncIterator[None]:
-    """Wait for room for a reply that tells the job, if that is a large one."""
-    job = await call.context.broker.job(job_id, call.peer.confined_to)
-    heavy = wire.weight(job) > HEAVY
-    del job
-    if heavy:
-        async with call.room():
-            yield
-    else:
-        yield
-
-
 async def retry_all(call: Call, *, state: JobState, foreground: bool | None) -> Result:
     """Queue all jobs of a state again."""
     retried, skipped = await call.context.broker.retry_all(state, foreground=foreground)
@@ -209,9 +173,6 @@ async def position(call: Call, *, id: str) -> Result:
 
 _ID = params.text("id", "the job's id", required=True)
 _STATE = params.choice("state", "only jobs in this state", tuple(JobState))
-_IF_STATE = params.choice(
-    "if_state", "do it only if the job is in this state", tuple(JobState)
-)
 _IF_EXISTS = params.choice(
     "if_exists",
     "what to do when the id is taken: refuse, or return the job that has it",
@@ -312,43 +273,6 @@ METHODS = (
         result="{jobs: [JOB], next: int | null}",
         errors=(ErrorCode.STORAGE_ERROR,),
         bulky=True,
-    ),
-    Method(
-        name="cancel",
-        doc="Cancel a job that is waiting or running.",
-        handler=cancel,
-        role=Role.SUBMIT,
-        audit=("id",),
-        params=(
-            _ID,
-            _IF_STATE,
-            params.flag(
-                "wait", "reply when no process of the job is left", default=True
-            ),
-        ),
-        result="{job: JOB}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.INVALID_STATE,
-            ErrorCode.STORAGE_FULL,
-            ErrorCode.STORAGE_ERROR,
-        ),
-    ),
-    Method(
-        name="retry",
-        doc="Queue a job again that is dead, cancelled, completed or failed, with all "
-        "its retries, now. Its attempts so far stay on record.",
-        handler=retry,
-        role=Role.SUBMIT,
-        audit=("id",),
-        params=(_ID, _IF_STATE),
-        result="{job: JOB}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.INVALID_STATE,
-            ErrorCode.STORAGE_FULL,
-            ErrorCode.STORAGE_ERROR,
-        ),
     ),
     Method(
         name="retry_all",

@@ -10,7 +10,7 @@ from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.server import params, reading, wire
 from queuectld.server.call import Call
-from queuectld.server.errors import AttemptNotFoundError
+from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
 from queuectld.server.following import Follower
 from queuectld.server.method import Method, Result
 from queuectld.server.params import InvalidParamsError
@@ -45,6 +45,9 @@ async def read(
         piece = await asyncio.to_thread(
             reading.read, path, offset=offset, tail=tail, limit=limit
         )
+        written = 0 if attempt.end is None else attempt.end.written(stream)
+        if not piece.size and reading.is_gone(path, written):
+            raise OutputGoneError(look.job.id, attempt.run, stream, written)
     return {
         "run": attempt and attempt.run,
         "data": piece.data,
@@ -115,7 +118,8 @@ METHODS = (
     Method(
         name="logs.read",
         doc="Return a piece of what one attempt wrote to one stream. An attempt that "
-        "wrote nothing has an empty one; run is null when the job never ran.",
+        "wrote nothing has an empty one; one whose file is gone is not_found; run is "
+        "null when the job never ran.",
         handler=read,
         role=Role.SUBMIT,
         params=(
@@ -149,7 +153,8 @@ METHODS = (
         doc="Send what a job writes as events, while it writes it, from one attempt to "
         "the next; reply when the job is completed, dead or cancelled, when the run "
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
-        "{type: data, run, stream, offset, data: bin}.",
+        "{type: data, run, stream, offset, data: bin}, {type: gone, run, stream, "
+        "size}.",
         handler=follow,
         role=Role.SUBMIT,
         params=(

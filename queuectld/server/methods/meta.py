@@ -36,7 +36,12 @@ def description(methods: Mapping[str, Method]) -> dict[str, Any]:
     return {
         "methods": [_method(method) for method in methods.values()],
         "job_fields": [
-            {"name": name, "type": field.type, "doc": field.doc}
+            {
+                "name": name,
+                "type": field.type,
+                "doc": field.doc,
+                "compared": field.compared,
+            }
             for name, field in submission.FIELDS.items()
         ],
         "errors": list(ErrorCode),
@@ -73,7 +78,7 @@ METHODS = (
         handler=describe,
         role=Role.READ,
         result="{methods: [{name, doc, params: [{name, type, required, default, doc}], "
-        "result, errors: [str], role}], job_fields: [{name, type, doc}], "
+        "result, errors: [str], role}], job_fields: [{name, type, doc, compared}], "
         "errors: [str], common_errors: [str]}",
     ),
 )

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from queuectld.store.api import (
+    COPIED_AT,
     BackupError,
     BackupExistsError,
     StoreError,
     StoreFullError,
 )
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite import queries
 from queuectld.store.sqlite.reader import SqliteReader
 
 T = TypeVar("T")
@@ -41,10 +43,14 @@ class Aside:
         self._looks: set[_Look] = set()
         self._closed = False
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self, target: Path, *, replace: bool, wall: Callable[[], int] | None
+    ) -> int:
         """Write a copy; see ``Store.backup``."""
         try:
-            return await self._take(lambda look: copy(look, target, replace=replace))
+            return await self._take(
+                lambda look: copy(look, target, replace=replace, wall=wall)
+            )
         except StoreFullError:
             raise StoreFullError(
                 f"there is no room for the copy in {target.parent}; nothing is left of "
@@ -103,7 +109,13 @@ class _Look:
                 connection.interrupt()
 
 
-def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
+def copy(
+    connection: sqlite3.Connection,
+    target: Path,
+    *,
+    replace: bool,
+    wall: Callable[[], int] | None = None,
+) -> int:
     """Write a consistent copy under a name that holds a whole one or none.
 
     Return its size in bytes.
@@ -114,6 +126,8 @@ def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
         os.close(os.open(draft, _DRAFT, 0o600))
         # As bytes: a path need not be UTF-8.
         connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(draft),))
+        if wall is not None:
+            _mark(draft, wall())
         _sync(draft)
         size = draft.stat().st_size
         _publish(draft, target, replace=replace)
@@ -125,6 +139,14 @@ def copy(connection: sqlite3.Connection, target: Path, *, replace: bool) -> int:
     finally:
         draft.unlink(missing_ok=True)
     return size
+
+
+def _mark(draft: Path, now: int) -> None:
+    """Write into a copy that it is one, and that all in it was so before now."""
+    with closing(sqlite3.connect(os.fsencode(draft), isolation_level=None)) as made:
+        # Nobody else has it, and until it is synced it is nothing: no journal.
+        made.execute("PRAGMA journal_mode = OFF")
+        made.execute(queries.load().set_meta, (COPIED_AT, str(now)))
 
 
 def _check_free(target: Path, *, replace: bool) -> None:

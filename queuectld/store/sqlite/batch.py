@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queuectld.store.api import StoreError
+from queuectld.store.api import OutcomeUnknownError, StoreError
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite.transaction import SqliteTransaction
 
@@ -92,7 +92,7 @@ def _happened(
         return tx.committed_batch() == tx.batch
     except sqlite3.Error:
         message = f"nobody knows whether it was stored: the commit said {failure}"
-        raise StoreError(message) from failure
+        raise OutcomeUnknownError(message) from failure
 
 
 def _run_unit(

@@ -89,9 +89,15 @@ class SqliteStore:
         with contextlib.suppress(StoreError):
             await self.read(lambda reader: reader.meta(""))
 
-    async def backup(self, target: Path, *, replace: bool) -> int:
+    async def backup(
+        self,
+        target: Path,
+        *,
+        replace: bool,
+        wall: Callable[[], int] | None = None,
+    ) -> int:
         """Write a consistent copy to a file; return its size in bytes."""
-        return await self._aside.backup(target, replace=replace)
+        return await self._aside.backup(target, replace=replace, wall=wall)
 
     async def examine(self) -> list[str]:
         """Read everything; return a sentence for each thing that is wrong."""

@@ -167,16 +167,16 @@ class SqliteTransaction(SqliteReader):
         """Store a small value of the daemon's own."""
         self._connection.execute(self._sql.set_meta, (key, value))
 
-    def delete(self, jobs: Sequence[Job]) -> int:
-        """Forget jobs that are still as given, and their attempts; return how many."""
+    def delete(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forget jobs that are still as given, and their attempts; return these."""
         execute = self._connection.execute
-        gone = 0
+        gone = []
         for job in jobs:
             as_given = (job.seq, job.state, job.runs, job.updated_at)
             if execute(self._sql.delete_job, as_given).rowcount:
                 execute(self._sql.delete_attempts, (job.seq,))
                 self._unit_counts.append((job.queue, job.state, -1))
-                gone += 1
+                gone.append(job)
         for key in {job.env_key for job in jobs} - {None}:
             execute(self._sql.delete_unused_environment, (key,))
         return gone
