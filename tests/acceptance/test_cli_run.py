@@ -2,12 +2,13 @@
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from helpers import waiting
+from helpers import hindered, waiting
 from helpers.cli import Cli, Said
 from helpers.home import BIN, Home
 from helpers.rawclient import PATIENCE
@@ -427,3 +428,76 @@ def test_a_terminal_is_needed_for_none_of_it(fresh: Cli) -> None:
     )
     assert (child.returncode, child.stdout, child.stderr) == (0, "here\n", "")
     no_workers(fresh.home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_waiting_too(fresh: Cli, number: signal.Signals) -> None:
+    """The job that has not begun is cancelled, and never will."""
+    fresh.ok("worker", "start")
+    gate = fresh.home.gate()
+    fresh.enqueue("echo >busy; read _ <gate")
+    fresh.home.appears("busy")
+    child = begin(fresh.home, "echo here")
+    assert child.stderr
+    assert "it is the next" in child.stderr.readline()
+    child.send_signal(number)
+    assert ended(child) == Said(130, "", "")
+    (job,) = fresh.home.ask("list", limit=1)["jobs"]
+    assert (job["state"], job["runs"]) == ("cancelled", 0)
+    gate.open()
+
+
+def test_a_full_disk_refuses_the_run(fresh: Cli) -> None:
+    """At once, with the reason; nothing is left of it."""
+    hindered.serve(fresh.home)
+    (fresh.home.root / "full").touch()
+    assert fresh.refused("run", "true").startswith("no room")
+    (fresh.home.root / "full").unlink()
+    assert fresh.home.ask("list")["jobs"] == []
+    assert fresh.home.workers() == []
+
+
+def test_a_disk_that_is_full_for_a_while_holds_up_the_run(fresh: Cli) -> None:
+    """Its result is kept until there is room; then it ends as the job did."""
+    hindered.serve(fresh.home, constants={"attempts.RETRY": 0.05})
+    gate = fresh.home.gate()
+    child = begin(fresh.home, "echo begun >mine; read _ <gate; echo done; exit 3")
+    fresh.home.appears("mine")
+    (fresh.home.root / "full").touch()
+    gate.open()
+    waiting.until(lambda: fresh.home.ask("health")["unstored"] == 1, "it has ended")
+    assert child.poll() is None
+    (fresh.home.root / "full").unlink()
+    assert ended(child) == Said(3, "done\n", "")
+    no_workers(fresh.home)
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(fresh: Cli) -> None:
+    """The run says that it waits for it."""
+    hindered.serve(fresh.home)
+    (fresh.home.root / "nofork").touch()
+    child = begin(fresh.home, "echo here")
+    assert child.stderr
+    assert re.fullmatch(
+        r"job 1 waits: no workers are running; .*\n", child.stderr.readline()
+    )
+    (fresh.home.root / "nofork").unlink()
+    assert ended(child) == Said(0, "here\n", "")
+    no_workers(fresh.home)
+
+
+def test_a_connection_that_ends_at_once_leaves_no_worker(fresh: Cli) -> None:
+    """Of a request for one whose client was gone before it was begun."""
+    fresh.ok("daemon", "start")
+    job = fresh.home.enqueue("true")
+    for method, params in (
+        ("workers.start", {"bound": True}),
+        ("workers.reserve", {"id": job}),
+    ):
+        for _ in range(5):
+            with fresh.home.connect() as client:
+                client.send(method, **params)
+    fresh.home.ask("ping")
+    waiting.until(lambda: not fresh.home.workers(), "none is left")
+    assert fresh.home.ask("workers.ensure", count=1)["workers"] == 1
+    assert fresh.home.ended(job)["state"] == "completed"
