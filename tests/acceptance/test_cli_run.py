@@ -486,18 +486,15 @@ def test_a_worker_that_cannot_be_started_is_tried_again(fresh: Cli) -> None:
     no_workers(fresh.home)
 
 
-def test_a_connection_that_ends_at_once_leaves_no_worker(fresh: Cli) -> None:
-    """Of a request for one whose client was gone before it was begun."""
-    fresh.ok("daemon", "start")
-    job = fresh.home.enqueue("true")
-    for method, params in (
-        ("workers.start", {"bound": True}),
-        ("workers.reserve", {"id": job}),
-    ):
-        for _ in range(5):
-            with fresh.home.connect() as client:
-                client.send(method, **params)
-    fresh.home.ask("ping")
-    waiting.until(lambda: not fresh.home.workers(), "none is left")
-    assert fresh.home.ask("workers.ensure", count=1)["workers"] == 1
-    assert fresh.home.ended(job)["state"] == "completed"
+def test_a_client_that_goes_before_its_worker_comes_gets_none(fresh: Cli) -> None:
+    """Its connection is over while its job is looked for: the job goes on waiting."""
+    home = fresh.home
+    hindered.serve(home)
+    job = home.enqueue("true")
+    with hindered.held(home, "read") as hold:
+        with home.connect() as client:
+            client.send("workers.reserve", id=job)
+            hold.reached()
+        home.ask("ping")  # by the answer, the end before it has been seen as well
+    assert home.ask("position", id=job)["ready"] is True
+    assert home.ask("workers.list")["workers"] == []

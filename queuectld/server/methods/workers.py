@@ -33,9 +33,6 @@ async def list_workers(call: Call) -> Result:
 async def start(call: Call, *, count: int, bound: bool) -> Result:
     """Add workers."""
     staff = call.context.scheduler.staff
-    if bound and call.peer.outbox.closed:
-        # Its end was seen already: nobody would stop them.
-        return {"workers": [], "wanted": staff.wanted}
     started = await staff.start(count, call.peer if bound else None)
     return {
         "workers": [wire.worker(each) for each in started],
@@ -53,6 +50,7 @@ async def reserve(call: Call, *, id: str) -> Result:
     """Add a worker for one job, if there is none at all."""
     job = await call.context.broker.job(id)
     staff = call.context.scheduler.staff
+    # The connection may have ended meanwhile, and nobody would stop the worker.
     waits = job.due is not None and not call.peer.outbox.closed
     return {"reserved": waits and staff.reserve(call.peer, job.seq)}
 
