@@ -487,7 +487,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(fresh: Cli) -> None:
 
 
 def test_a_client_that_goes_before_its_worker_comes_gets_none(fresh: Cli) -> None:
-    """Its connection is over while its job is looked for: the job goes on waiting."""
+    """Its connection is over while its job is looked for: no worker is made."""
     home = fresh.home
     hindered.serve(home)
     job = home.enqueue("true")
@@ -497,4 +497,5 @@ def test_a_client_that_goes_before_its_worker_comes_gets_none(fresh: Cli) -> Non
             hold.reached()
         home.ask("ping")  # by the answer, the end before it has been seen as well
     assert home.ask("position", id=job)["ready"] is True
-    assert home.ask("workers.list")["workers"] == []
+    started = [home.ask("workers.start")["workers"][0]["worker"] for _ in range(2)]
+    assert started == [1, 2], "another one has had a number"
