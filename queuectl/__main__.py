@@ -1,6 +1,9 @@
 """``python -m queuectl`` and the command ``queuectl``."""
 
 import gc
+import signal
+
+from queuectl import stdio
 
 FEW_COLLECTIONS = 50_000
 """Containers made between two collections of garbage: more than a short command makes.
@@ -10,7 +13,13 @@ none."""
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    # Ctrl-C kills queuectl as it kills cp or grep: the daemon cleans up after a
+    # client, and a shell loop stops only if its command died of the signal. Commands
+    # that have something to end or to say (run, cancel) handle it themselves.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(FEW_COLLECTIONS)
+    stdio.complete()
     from queuectl import cli  # noqa: PLC0415 - its imports are what is to be spared
 
     cli.main()

@@ -108,7 +108,7 @@ class AsyncClient(AsyncSession):
         return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
-        self, state: str | None = None, *, limit: int | None = None
+        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
     ) -> AsyncIterator[Job]:
         """Yield jobs, newest first. See ``Client.list``."""
         return self.perform_parts(calls.list_jobs(state, limit))
@@ -233,12 +233,19 @@ class AsyncClient(AsyncSession):
         return await self.perform(calls.backup(path, replace=replace))
 
     async def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return await self.perform(calls.describe())
+
+    async def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return await self.perform(calls.limits())
 
     async def ping(self) -> None:
         """Return when the daemon answers."""
         await self.perform(calls.ping())
 
     async def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(await self.connect()) if wanted else {}
+        return for_daemon(await self.connect(), self.place) if wanted else {}

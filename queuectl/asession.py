@@ -32,9 +32,11 @@ class AsyncSession:
     daemon may carry it out.
 
     Args:
-        socket: path of the daemon's socket; None for the usual place (see
-            ``queuectl.paths``).
-        autostart: start a daemon when none answers at the usual place.
+        socket: path of the daemon's socket; None for the usual queue: the one that
+            the environment names, else one's own if there is one, else the system's
+            if this user may use it, else one's own (see ``queuectl.paths``).
+        queue: instead of a socket, ``user`` or ``system``.
+        autostart: start a daemon when none answers, if the queue is one's own.
         timeout: seconds that the daemon may take to accept and to answer; None: any
             time. What waits for jobs or workers by its nature is not limited.
 
@@ -48,8 +50,9 @@ class AsyncSession:
         *,
         autostart: bool = False,
         timeout: float | None = None,
+        queue: str | None = None,
     ) -> None:
-        self._place = paths.find(socket)
+        self.place = paths.find(socket, queue=queue)
         self._autostart = autostart
         self._timeout = timeout
         self._closed = False
@@ -184,7 +187,7 @@ class AsyncSession:
         # A thread, because starting a daemon takes a while, and because asyncio takes
         # a Unix socket whose backlog is full for connected.
         connect = asyncio.to_thread(
-            dial.connect, self._place, autostart=self._autostart, timeout=self._timeout
+            dial.connect, self.place, autostart=self._autostart, timeout=self._timeout
         )
         dialling = asyncio.ensure_future(connect)
         try:

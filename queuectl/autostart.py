@@ -6,6 +6,8 @@ Whether one may be started, and whose turn it is to do so, is not decided here.
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from errno import ENOTDIR
 
 from queuectl.errors import AutostartError
 from queuectl.inherit import environment
@@ -18,27 +20,63 @@ START_LIMIT = 30.0
 """Seconds for a start: far more than one takes, short of looking hung for ever."""
 
 
-def prepare(runtime_dir: str) -> None:
+def prepare(state_dir: str) -> None:
     """Make the directory that clients take turns at, as the daemon would.
 
     Raises:
-        AutostartError: it cannot be made.
+        AutostartError: it cannot be made, or would be in another user's directory.
     """
     try:
-        os.makedirs(runtime_dir, mode=0o700, exist_ok=True)  # noqa: PTH103
+        _check_owner(state_dir)
+        _make(state_dir)
     except OSError as error:
         raise AutostartError(
-            f"cannot make the directory {runtime_dir} ({error.strerror}); set "
-            "QUEUECTL_HOME or XDG_RUNTIME_DIR to one that is yours"
+            f"cannot make the directory {state_dir} ({error.strerror}); set "
+            "QUEUECTL_HOME to one that is yours"
         ) from None
 
 
-def launch() -> str | None:
+def _check_owner(state_dir: str) -> None:
+    """Refuse to leave files of root's in a user's directory, which sudo may name.
+
+    Raises:
+        AutostartError: it is somebody else's.
+    """
+    path = os.path.abspath(state_dir)  # noqa: PTH100 - the paths are strings here
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)  # noqa: PTH120 - as above
+    owner = os.stat(path).st_uid  # noqa: PTH116 - as above
+    if owner not in {0, os.geteuid()}:
+        raise AutostartError(
+            f"{path} belongs to another user (uid {owner}): start the daemon as that "
+            "user, or set QUEUECTL_HOME to a directory of yours"
+        )
+
+
+def _make(path: str) -> None:
+    """Make a directory and those above it, closed to others whatever the umask."""
+    if os.path.isdir(path):  # noqa: PTH112 - the paths are strings here
+        return
+    above = os.path.dirname(path)  # noqa: PTH120 - as above
+    if above != path:
+        _make(above)
+    with suppress(FileExistsError):  # of somebody who came first
+        os.mkdir(path, mode=0o700)  # noqa: PTH102 - as above
+    if not os.path.isdir(path):  # noqa: PTH112 - as above
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), path)
+
+
+def launch(state_dir: str) -> str | None:
     """Start a daemon; return None when it is ready, else what it complained of.
+
+    Args:
+        state_dir: of the daemon, whatever socket the environment names.
 
     Raises:
         AutostartError: it could not even be tried, or took too long.
     """
+    env = environment() | {"QUEUECTL_HOME": os.path.abspath(state_dir)}  # noqa: PTH100
+    env.pop("QUEUECTL_SOCKET", None)
     # A file and not a pipe: should the daemon keep its stderr open, nobody waits
     # for the end of it. And never our own job's variables: recovery would take the
     # daemon for a process of that job.
@@ -49,7 +87,7 @@ def launch() -> str | None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=environment(),
+                env=env,
                 timeout=START_LIMIT,
                 check=False,
             ).returncode

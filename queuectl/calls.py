@@ -83,6 +83,10 @@ def ping() -> Call[None]:
     return Call("ping", {}, _nothing)
 
 
+def limits() -> Call[dict[str, int]]:
+    return Call("greet", {}, lambda result: dict(result["limits"]))
+
+
 def describe() -> Call[dict[str, Any]]:
     return Call("describe", {}, dict)
 
@@ -114,16 +118,29 @@ def attempts(job_id: str, before: int | None = None) -> Call[Part[Attempt]]:
 
 
 def list_jobs(
-    state: str | None, limit: int | None, before: int | None = None
+    states: str | Iterable[str] | None, limit: int | None, before: int | None = None
 ) -> Call[Part[Job]]:
+    """Return jobs, newest first; the part that follows is older."""
+    chosen = _chosen(states)
+
     def parse(result: Any) -> Part[Job]:
         jobs = _each("Job", "jobs")(result)
         left = None if limit is None else limit - len(jobs)
         more = result["next"] is not None and (left is None or left > 0)
-        return Part(jobs, list_jobs(state, left, result["next"]) if more else None)
+        return Part(jobs, list_jobs(chosen, left, result["next"]) if more else None)
 
     page = MAX_PAGE if limit is None else min(limit, MAX_PAGE)
-    return Call("list", _given(state=state, limit=page, before=before), parse)
+    # One state has a parameter of its own, which daemons know that know no list.
+    one = chosen[0] if chosen is not None and len(chosen) == 1 else None
+    which = {"states": chosen} if one is None else {"state": one}
+    return Call("list", _given(**which, limit=page, before=before), parse)
+
+
+def _chosen(states: str | Iterable[str] | None) -> list[str] | None:
+    """Return what was written as one state or as several; without any: None is all."""
+    if states is None or isinstance(states, str):
+        return None if states is None else [str(states)]
+    return [str(state) for state in states]
 
 
 def cancel(job_id: str, if_state: str | None, *, wait: bool) -> Call[Job]:

@@ -141,12 +141,12 @@ class Client(Session):
         return tuple(item for part in reversed(parts) for item in part.items)
 
     def list(
-        self, state: str | None = None, *, limit: int | None = None
+        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
     ) -> Iterator[Job]:
         """Yield jobs, newest first, fetched a page at a time.
 
         Args:
-            state: only those in this state.
+            state: only those in this state, or in one of several.
             limit: so many at most; None: all.
         """
         return self.perform_parts(calls.list_jobs(state, limit))
@@ -366,12 +366,19 @@ class Client(Session):
         return self.perform(calls.backup(path, replace=replace))
 
     def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields and errors."""
+        """Return the protocol as data: methods, fields, forms, limits and errors.
+
+        The types are there as JSON Schema, too.
+        """
         return self.perform(calls.describe())
+
+    def limits(self) -> dict[str, int]:
+        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
+        return self.perform(calls.limits())
 
     def ping(self) -> None:
         """Return when the daemon answers."""
         self.perform(calls.ping())
 
     def _lent(self, wanted: bool) -> dict[str, Any]:
-        return for_daemon(self.greeting) if wanted else {}
+        return for_daemon(self.greeting, self.place) if wanted else {}

@@ -16,22 +16,17 @@ from contextlib import contextmanager
 from queuectl.errors import (
     AutostartError,
     DaemonNotRunningError,
+    DaemonUnreachableError,
     ForbiddenError,
     QueuectlError,
     RequestTimeoutError,
 )
-from queuectl.paths import Place
-from queuectl_protocol.paths import LOCK_NAME, SOCKET_NAME
+from queuectl.paths import Place, Queue, exists, may_start
+from queuectl_protocol.paths import LOCK_NAME, SYSTEM_GROUP, SYSTEM_SOCKET
 
 PATIENCE = 5.0
 """Seconds to wait for a daemon that runs and does not answer: it is starting, or has
 closed its socket and is ending, and another may follow."""
-
-SYSTEM_SOCKET = "/run/queuectl/queuectl.sock"
-"""Where systemd/queuectld.socket listens."""
-
-SYSTEM_GROUP = "queuectl"
-"""Whose members that unit lets connect."""
 
 _USER_UNIT = "systemd/user/queuectld.socket"
 """The unit of a user's own queue, below that user's configuration."""
@@ -50,28 +45,29 @@ def connect(
 
     Args:
         place: where it is looked for.
-        autostart: whether a daemon may be started when none answers. Never done for
-            a socket that was named explicitly.
+        autostart: whether a daemon may be started when none answers, if that is
+            ours to do (``paths.may_start``).
         timeout: seconds that the daemon may take to accept.
 
     Raises:
-        DaemonNotRunningError: nobody answers; also ``AutostartError``.
+        DaemonNotRunningError: nobody answers; also ``AutostartError``, and
+            ``DaemonUnreachableError`` when a daemon runs all the same.
         ForbiddenError: the socket is not this user's to use.
         RequestTimeoutError: it was not accepted in time.
     """
     try:
-        return _connect(place.socket, timeout)
+        return _connect(place, timeout)
     except DaemonNotRunningError:
-        if place.explicit:
+        if place.queue is not Queue.USER:
             raise
         if found := _outwait(place, timeout):
             return found
-        if not autostart:
+        if not autostart or not may_start(place):
             raise
     return _start(place, timeout)
 
 
-def _connect(path: str, timeout: float | None) -> socket.socket:
+def _connect(place: Place, timeout: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if timeout is not None:
@@ -80,11 +76,11 @@ def _connect(path: str, timeout: float | None) -> socket.socket:
             connection.setsockopt(
                 socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout)
             )
-        connection.connect(path)
+        connection.connect(place.socket)
         connection.setblocking(False)
     except OSError as error:
         connection.close()
-        raise _reason(path, error) from None
+        raise _reason(place, error) from None
     except BaseException:
         connection.close()
         raise
@@ -96,50 +92,74 @@ def _timeval(seconds: float) -> bytes:
     return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
 
 
-def _reason(path: str, error: OSError) -> QueuectlError:
+def _reason(place: Place, error: OSError) -> QueuectlError:
+    path = place.socket
     if isinstance(error, BlockingIOError):
         return RequestTimeoutError(f"the daemon at {path} did not accept in time")
     if isinstance(error, PermissionError):
-        return ForbiddenError(
-            f"you may not use the socket {path}; {_way_in(path)}, or unset "
-            "QUEUECTL_SOCKET to use a daemon of your own"
-        )
+        return ForbiddenError(f"you may not use the socket {path}; {_way_in(place)}")
     return DaemonNotRunningError(
-        f"no daemon answers at {path} ({error.strerror}); {_way_to_start(path)}"
+        f"no daemon answers at {path} ({error.strerror}); {_way_to_start(place)}"
     )
 
 
-def _way_in(path: str) -> str:
-    if path == SYSTEM_SOCKET:
+def _way_in(place: Place) -> str:
+    if place.queue is Queue.USER:
+        return (
+            "its directory is closed to you: set HOME to your home, or QUEUECTL_HOME "
+            "to a directory of yours"
+        )
+    if place.socket == SYSTEM_SOCKET:
         return (
             f"have root add you to the group {SYSTEM_GROUP} (usermod --append "
-            f"--groups {SYSTEM_GROUP} YOU) and log in again"
+            f"--groups {SYSTEM_GROUP} {_me()}) and log in again, or use {_OWN}"
         )
-    return "ask its owner"
+    return f"ask its owner, or use {_OWN}"
 
 
-def _way_to_start(path: str) -> str:
+_OWN = "a queue of your own: queuectl --user daemon start"
+
+
+def _me() -> str:
+    return os.environ.get("LOGNAME") or os.environ.get("USER") or "YOU"
+
+
+def _way_to_start(place: Place) -> str:
     """Return what to type: a daemon by hand would be in the way of a service's own."""
-    if path == SYSTEM_SOCKET:
-        return "start its service, as root: systemctl start queuectld"
-    if _is_of_user_unit(path, os.environ):
+    if place.socket == SYSTEM_SOCKET:
+        root = "start its service" + (", as root" if os.geteuid() else "")
+        return f"{root}: systemctl start queuectld"
+    if place.queue is Queue.SOCKET:
+        home = os.path.dirname(place.socket)  # noqa: PTH120 - pathlib is slow
+        if exists(home) and os.access(home, os.W_OK):
+            from shlex import quote  # noqa: PLC0415 - few commands give a hint
+
+            own = f"QUEUECTL_HOME={quote(home)} queuectl --user daemon start"
+            return f"start the one of that directory: {own}"
+        return f"start the daemon that listens there, or {_OWN}"
+    if _has_user_unit(os.environ):
         return "start its socket: systemctl --user start queuectld.socket"
-    return "start one: queuectl daemon start"
+    if not may_start(place):
+        return (
+            "start root's own: queuectl --user daemon start, or use the system's: "
+            "queuectl --system status"
+        )
+    return f"start one: {place.command('daemon start')}"
 
 
-def _is_of_user_unit(path: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether the unit of a user's own queue is installed and listens there."""
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
+def _has_user_unit(environ: Mapping[str, str]) -> bool:
+    """Tell whether the unit of a user's own queue is installed."""
+    if environ.get("QUEUECTL_HOME"):
+        return False
     config = environ.get("XDG_CONFIG_HOME", "")
     if not config.startswith("/"):
         config = os.path.expanduser("~/.config")  # noqa: PTH111 - pathlib is slow
-    listens = f"{runtime}/queuectl/{SOCKET_NAME}"
-    return path == listens and os.path.exists(f"{config}/{_USER_UNIT}")  # noqa: PTH110
+    return os.path.exists(f"{config}/{_USER_UNIT}")  # noqa: PTH110
 
 
 def _try(place: Place, timeout: float | None) -> socket.socket | None:
     try:
-        return _connect(place.socket, timeout)
+        return _connect(place, timeout)
     except DaemonNotRunningError:
         return None
 
@@ -148,18 +168,19 @@ def _outwait(place: Place, timeout: float | None) -> socket.socket | None:
     """Return a connection to the daemon that holds the lock; None when none does.
 
     Raises:
-        DaemonNotRunningError: one held it all the time, and never answered.
+        DaemonUnreachableError: one held it all the time, and never answered.
     """
     deadline = time.monotonic() + PATIENCE
     lock = f"{place.state_dir}/{LOCK_NAME}"
-    with _turn(place.runtime_dir, fcntl.LOCK_SH):
+    with _turn(place.state_dir, fcntl.LOCK_SH):
         while _is_held(lock):
             if found := _try(place, timeout):
                 return found
             if time.monotonic() > deadline:
-                raise DaemonNotRunningError(
-                    f"a daemon holds {lock} but has not answered at {place.socket} "
-                    f"for {PATIENCE:g} s; its log says why: queuectl daemon logs"
+                raise DaemonUnreachableError(
+                    f"a daemon{_pid(lock)} holds {lock} but has not answered at "
+                    f"{place.socket} for {PATIENCE:g} s; its log says why: "
+                    f"{place.command('daemon logs')}"
                 )
             time.sleep(_PAUSE)
     # It may have opened its socket, and even ended, between our two looks.
@@ -202,20 +223,30 @@ def _is_held(lock: str) -> bool:
         os.close(handle)
 
 
+def _pid(lock: str) -> str:
+    """Return who holds the lock, as the daemon has written it there."""
+    try:
+        with open(lock, encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            pid = file.read(20).strip()
+    except OSError:
+        return ""
+    return f" (pid {pid})" if pid.isdigit() else ""
+
+
 def _start(place: Place, timeout: float | None) -> socket.socket:
     from queuectl import autostart  # noqa: PLC0415 - brings subprocess, used rarely
 
-    autostart.prepare(place.runtime_dir)
-    with _turn(place.runtime_dir, fcntl.LOCK_EX):
+    autostart.prepare(place.state_dir)
+    with _turn(place.state_dir, fcntl.LOCK_EX):
         # Whoever had the turn before us has most likely started one.
         if found := _try(place, timeout):
             return found
-        complaint = autostart.launch()
+        complaint = autostart.launch(place.state_dir)
     # The complaint may be that another daemon, a person's or systemd's, came first.
     if found := _outwait(place, timeout):
         return found
     raise AutostartError(
         complaint
-        or f"queuectld has started but does not answer at {place.socket}; "
-        "does its configuration name another socket?"
+        or f"queuectld has started but does not answer at {place.socket}; its log "
+        f"says why: {place.command('daemon logs')}"
     )

@@ -2,7 +2,8 @@
 
     QueuectlError
     ├── DaemonNotRunningError        nothing answers on the socket
-    │   └── AutostartError           a daemon was started and did not come up
+    │   ├── AutostartError           a daemon was started and did not come up
+    │   └── DaemonUnreachableError   a daemon runs, and does not answer
     ├── SocketPathError              the socket's path is longer than the kernel allows
     ├── CurrentDirectoryError        a job cannot inherit a directory that is gone
     ├── ConnectionLostError          the daemon went away: the outcome is unknown
@@ -88,6 +89,12 @@ class AutostartError(DaemonNotRunningError):
     """The daemon could not be started."""
 
     default_code = "autostart_failed"
+
+
+class DaemonUnreachableError(DaemonNotRunningError):
+    """A daemon runs, and does not answer at its socket."""
+
+    default_code = "daemon_unreachable"
 
 
 class SocketPathError(QueuectlError):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from queuectl.errors import CurrentDirectoryError
+from queuectl.paths import Place, Queue
+from queuectl_protocol.paths import IN_JOB
 
 PRIVATE = frozenset(
     {
@@ -17,13 +19,15 @@ PRIVATE = frozenset(
         "SHLVL",
         "QUEUECTL_JOB_ID",
         "QUEUECTL_ATTEMPT",
-        "QUEUECTL_LEASE",
+        IN_JOB,
     }
 )
 """Variables that describe this process, or the job it belongs to, and no other."""
 
 
-def for_daemon(greeting: Mapping[str, Any]) -> dict[str, Any]:
+def for_daemon(
+    greeting: Mapping[str, Any], place: Place | None = None
+) -> dict[str, Any]:
     """Return the job fields to lend to a job of this daemon.
 
     Nothing when the daemon runs as somebody else: a directory may be closed to that
@@ -31,8 +35,15 @@ def for_daemon(greeting: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         greeting: as the daemon sent it; ``uid`` is the user it runs as.
+        place: where it is, if that is known. A ``QUEUECTL_HOME`` of another queue is
+            not lent: in a job it would lead away from the queue that runs it.
     """
-    return capture() if greeting.get("uid") == os.geteuid() else {}
+    if greeting.get("uid") != os.geteuid():
+        return {}
+    lent = capture()
+    if place is not None and place.queue is not Queue.USER:
+        lent["env"].pop("QUEUECTL_HOME", None)
+    return lent
 
 
 def capture() -> dict[str, Any]:

@@ -79,12 +79,18 @@ class Mailbox:
         """Open a request; return its id and the bytes to write.
 
         Raises:
+            InvalidParamsError: it holds what cannot travel.
             FrameTooLargeError: the daemon would not take it; the connection is whole.
             QueuectlError: the connection has ended.
         """
         if self._end:
             raise self._end(f"the connection has ended; {method} was not sent")
-        request_id = self._connection.send_request(method, dict(params))
+        try:
+            request_id = self._connection.send_request(method, dict(params))
+        except (OverflowError, ValueError) as error:
+            raise errors.InvalidParamsError(
+                f"{method} cannot be sent: {_obstacle(error)}"
+            ) from None
         data = self._connection.data_to_send()
         limit = (self.greeting or {}).get("max_frame", MAX_FRAME)
         if len(data) - HEADER.size > limit:
@@ -220,3 +226,12 @@ def _violation(error: ProtocolError) -> _End:
 
 def _incompatible(message: str) -> _End:
     return lambda _context: errors.IncompatibleDaemonError(message)
+
+
+def _obstacle(error: OverflowError | ValueError) -> str:
+    """Return why msgpack cannot hold something, in words for people."""
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[error.start]!a} is half a character, and no text"
+    if isinstance(error, OverflowError):
+        return "a whole number in it takes more than 64 bits"
+    return str(error)

@@ -204,7 +204,14 @@ _COUNTS = MappingProxyType({"read": WorkerCounts.from_wire})
 
 @dataclass(frozen=True, slots=True)
 class Status(Model):
-    """How many jobs are in each state."""
+    """How many jobs are in each state.
+
+    Attributes:
+        ready: of those that wait, how many a free worker would take.
+        delayed: how many wait for their time: a ``run_at``, or that of a retry. Both
+            are None from a daemon that does not tell.
+        trouble: why the daemon cannot write its database; None: all is well.
+    """
 
     pending: int
     processing: int
@@ -214,6 +221,9 @@ class Status(Model):
     cancelled: int
     workers: WorkerCounts = field(metadata=_COUNTS)
     draining: bool = False
+    ready: int | None = None
+    delayed: int | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

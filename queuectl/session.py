@@ -30,9 +30,11 @@ class Session:
     request that was under way is never sent twice.
 
     Args:
-        socket: path of the daemon's socket; None for the usual place (see
-            ``queuectl.paths``).
-        autostart: start a daemon when none answers at the usual place.
+        socket: path of the daemon's socket; None for the usual queue: the one that
+            the environment names, else one's own if there is one, else the system's
+            if this user may use it, else one's own (see ``queuectl.paths``).
+        queue: instead of a socket, ``user`` or ``system``.
+        autostart: start a daemon when none answers, if the queue is one's own.
         timeout: seconds that the daemon may take to accept and to answer; None: any
             time. What waits for jobs or workers by its nature is not limited.
 
@@ -48,8 +50,9 @@ class Session:
         *,
         autostart: bool = False,
         timeout: float | None = None,
+        queue: str | None = None,
     ) -> None:
-        self._place = paths.find(socket)
+        self.place = paths.find(socket, queue=queue)
         self._autostart = autostart
         self._timeout = timeout
         self._closed = False
@@ -188,7 +191,7 @@ class Session:
 
     def _connect(self) -> Wire:
         connected = dial.connect(
-            self._place, autostart=self._autostart, timeout=self._timeout
+            self.place, autostart=self._autostart, timeout=self._timeout
         )
         return Wire(connected, Mailbox(self._timeout))
 

@@ -6,6 +6,8 @@ developer needs goes into the log.
 
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from queuectl_protocol.version import __version__
-from queuectld import config, daemon, detach, logs, systemd
+from queuectld import config, daemon, detach, logs, stdio, systemd
 from queuectld.detach import Outcome
 from queuectld.journal import JournalHandler
 
@@ -25,7 +27,30 @@ _events = logs.get("main")
 
 def main() -> None:
     """Run the command, and exit with its status."""
-    command(prog_name="queuectld")
+    stdio.complete()
+    try:
+        command(prog_name="queuectld")
+    except OSError as error:
+        stdio.abandon(sys.stdout)
+        what = error.filename or "cannot write"
+        _exit(Outcome(FAILED, f"{what}: {error.strerror}"))
+    except Exception as error:  # noqa: BLE001 (as in _serve; there is no log yet)
+        _exit(Outcome(FAILED, f"{_internal(error)}; the details: {_details(error)}"))
+
+
+def _details(error: Exception) -> str:
+    """Write what a developer needs to a file of its own; return its path."""
+    try:
+        fd, path = tempfile.mkstemp(prefix="queuectld-", suffix=".log")
+        with os.fdopen(fd, "w", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+    except OSError as unwritable:
+        return f"cannot be kept ({unwritable.strerror})"
+    return path
+
+
+def _internal(error: Exception) -> str:
+    return f"internal error: {type(error).__name__}: {error}"
 
 
 def _table_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +131,8 @@ def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> Outcome:
         return Outcome(error.exit_status, str(error))
     except Exception as error:  # noqa: BLE001 (the last one who can tell a person)
         _events.exception("daemon_failed", error)
-        return Outcome(FAILED, f"internal error: {type(error).__name__}: {error}")
+        where = loaded.log_file or "the record above"
+        return Outcome(FAILED, f"{_internal(error)}; the details: {where}")
 
 
 def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
@@ -131,8 +157,11 @@ def _in_journal() -> bool:
 
 def _exit(outcome: Outcome) -> NoReturn:
     priority = "<3>" if _in_journal() else ""
-    for line in outcome.message.splitlines():
-        click.echo(f"{priority}queuectld: {line}", err=True)
+    try:
+        for line in outcome.message.splitlines():
+            click.echo(f"{priority}queuectld: {line}", err=True)
+    except OSError:  # the status tells as well
+        stdio.abandon(sys.stderr)
     sys.exit(outcome.status)
 
 

@@ -6,7 +6,7 @@ memory (settings, watchers, the scheduler's wake-up) happens after their commit.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from queuectld.store.api import (
     StoreError,
     Transaction,
 )
-from queuectld.units import Enqueued, Finished, IfExists, JobView, Look
+from queuectld.units import Enqueued, Finished, IfExists, JobView, Look, Tally
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ __all__ = [
     "JobView",
     "Look",
     "Outcome",
+    "Tally",
 ]
 
 
@@ -216,10 +217,15 @@ class Broker:
         return await self._store.read(lambda reader: units.position(reader, job_id))
 
     async def page(
-        self, state: JobState | None, before: int | None, limit: int
+        self, states: Collection[JobState] | None, before: int | None, limit: int
     ) -> Page:
-        """Return a page of jobs, newest first."""
-        return await self._store.read(lambda reader: reader.page(state, before, limit))
+        """Return a page of the jobs in these states, newest first; None: of all."""
+        return await self._store.read(lambda reader: reader.page(states, before, limit))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot write; None when it can, as far as is known."""
+        return self._store.trouble
 
     async def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
@@ -237,6 +243,12 @@ class Broker:
             StoreError: nothing can be, and why.
         """
         await self._write(units.nothing)
+
+    async def tally(self) -> Tally:
+        """Return how many jobs there are, all at one moment."""
+        return await self._store.read(
+            lambda reader: Tally(reader.counts(), reader.delayed())
+        )
 
     async def stats(self, since: int | None) -> statistics.Stats:
         """Return the statistics from a time (milliseconds) on; None: from the first."""
@@ -360,7 +372,7 @@ class Broker:
         Those that come back into the state meanwhile are left for the next call.
         """
         now = self._clock.wall()
-        found = (await self.page(state, None, 1)).jobs
+        found = (await self.page([state], None, 1)).jobs
         newest = found[0].seq if found else 0
         retried = skipped = last = 0
         while last < newest:

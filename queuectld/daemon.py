@@ -31,6 +31,7 @@ from queuectld.manager import Manager
 from queuectld.scheduler import Scheduler
 from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
+from queuectld.server.presence import Presence
 from queuectld.statedir import StartError, StateDirectory
 from queuectld.store.api import StoreOpenError
 from queuectld.store.sqlite.store import SqliteStore
@@ -129,6 +130,14 @@ class Daemon:
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = await self._listen()
+        presence = Presence(
+            self._config,
+            self._state,
+            listener,
+            records_lost=self._scheduler.pool.record_again,
+            lost=lambda: self._ask(Ending.NOW),
+        )
+        watching = asyncio.create_task(presence.run())
         scheduling = asyncio.create_task(self._scheduler.run())
         scheduling.add_done_callback(self._scheduler_ended)
         _events.info(
@@ -143,6 +152,8 @@ class Daemon:
         await self._manager.ready(self._store, self._broker, self._scheduler.pool)
         ready()
         await self._end()
+        watching.cancel()
+        presence.leave()
         await listener.close()
         scheduling.cancel()
         await self._scheduler.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from queuectl_protocol.paths import LOCK_NAME
 from queuectld.config import DaemonConfig
 
 ALREADY_RUNNING = 4
@@ -36,10 +37,24 @@ class StateDirectory:
     Attributes:
         identity: tells this directory from a copy of it, whose store has the same
             uuid, so that neither takes the other's processes for its own.
+        lock: the open lock.
     """
 
     path: Path
     identity: str
+    lock: int
+
+    def is_held(self) -> bool:
+        """Tell whether its path still leads to the lock that is held.
+
+        If not it was deleted or moved: whoever looks there finds no daemon, and
+        another one may start.
+        """
+        try:
+            found = (self.path / LOCK_NAME).stat()
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self.lock))
 
 
 @contextmanager
@@ -61,7 +76,7 @@ def take(settings: DaemonConfig) -> Iterator[StateDirectory]:
         _lock(lock, settings)
         status = os.fstat(lock)
         identity = f"{status.st_dev:x}-{status.st_ino:x}"
-        yield StateDirectory(settings.state_dir, identity)
+        yield StateDirectory(settings.state_dir, identity, lock)
     finally:
         os.close(lock)
 
@@ -86,9 +101,17 @@ def _make(settings: DaemonConfig) -> None:
             f"({kind}), where SQLite cannot keep its promises; choose a local disk "
             "with --state-dir or QUEUECTL_HOME"
         )
-    for path in (settings.output_dir, settings.spool_dir, settings.workers_dir):
-        path.mkdir(mode=0o700, exist_ok=True)
+    make_inner(settings)
     _sync(settings.state_dir)
+
+
+def make_inner(settings: DaemonConfig) -> list[Path]:
+    """Create what is missing of the directories that workers use; return these."""
+    inner = (settings.output_dir, settings.spool_dir, settings.workers_dir)
+    missing = [path for path in inner if not path.exists()]
+    for path in missing:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return missing
 
 
 def _keep(path: Path) -> None:

@@ -128,6 +128,25 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many jobs there are.
+
+    Attributes:
+        states: by state.
+        delayed: of those that wait, pending and failed, how many do for their time.
+    """
+
+    states: dict[JobState, int]
+    delayed: int
+
+    @property
+    def ready(self) -> int:
+        """Those that a free worker would take."""
+        waiting = self.states[JobState.PENDING] + self.states[JobState.FAILED]
+        return waiting - self.delayed
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """An attempt's end as it was recorded.
 

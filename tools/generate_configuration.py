@@ -50,15 +50,25 @@ TAIL = """\
 
 | variable | meaning |
 |---|---|
-| `QUEUECTL_HOME` | state, records, socket and file are all in this directory |
+| `QUEUECTL_HOME` | the state directory: database, socket, records and file are in it |
 | `QUEUECTL_SOCKET` | where clients connect, and so where the daemon listens |
-| `XDG_STATE_HOME` | the state is in `queuectl` below it, or below `~/.local/state` |
-| `XDG_RUNTIME_DIR` | socket and records are in `queuectl` below it, or in `run` below \
-the state |
+| `XDG_STATE_HOME` | the state directory is `queuectl` below it, or below \
+`~/.local/state` |
 
-The first two count as variables: they go before the file. The last two only say where
-the defaults are. `QUEUECTLD_STATE_DIR`, `QUEUECTLD_RUNTIME_DIR` and `QUEUECTLD_SOCKET`
-go before all four, for the daemon alone: a client does not know them.
+The first two count as variables: they go before the file. The last one only says where
+the default is. `QUEUECTLD_STATE_DIR`, `QUEUECTLD_RUNTIME_DIR` and `QUEUECTLD_SOCKET`
+go before all three, for the daemon alone: a client does not know them.
+
+Clients of one's own queue look for `queuectl.sock` in the state directory, from every
+session alike. A daemon that listens elsewhere, because its configuration or systemd
+says so, puts a link there. So a state directory whose path is too long for a socket can
+be served: give the daemon a short `socket`. What vanishes while the daemon runs, the
+socket, the link or the workers' records, it makes again; without its state directory it
+ends.
+
+A job has `QUEUECTL_SOCKET` from the daemon that runs it, so that `queuectl` in a job
+talks to that queue; where the job sets `QUEUECTL_HOME`, that one counts. Which of two
+queues a command means is told by `queuectl --help`.
 
 A socket's path may have 107 bytes, the kernel's limit. The state must be on a local
 file system; one daemon at a time can have it.

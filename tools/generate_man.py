@@ -248,11 +248,9 @@ def _daemon_variables() -> Iterator[str]:
 
 def _files(*names: str) -> Mapping[str, str]:
     """Return what the files are that a daemon has by default; all, or those named."""
-    state, _runtime, _socket = paths.resolve({}, "~")
+    state, socket = paths.resolve({}, "~")
     config = DaemonConfig(
-        state_dir=Path(state),
-        runtime_dir=Path("$XDG_RUNTIME_DIR/queuectl"),
-        socket=Path("$XDG_RUNTIME_DIR/queuectl", paths.SOCKET_NAME),
+        state_dir=Path(state), runtime_dir=Path(state), socket=Path(socket)
     )
     inside = {
         config.state_dir / FILE_NAME: "the daemon's configuration: `queuectld.toml(5)`",
@@ -269,10 +267,9 @@ def _files(*names: str) -> Mapping[str, str]:
         if not names or path.name in names
     }
     return chosen | {
-        str(config.socket): "where clients connect; without `XDG_RUNTIME_DIR` it is "
-        f"`{paths.resolve({}, '~').socket}`",
+        str(config.socket): "where clients connect, or a link to there",
         "/etc/queuectl/queuectld.toml": "the configuration of the system's service",
-        "/run/queuectl/queuectl.sock": "where clients of the system's service connect",
+        paths.SYSTEM_SOCKET: "where clients of the system's service connect",
     }
 
 

@@ -41,13 +41,14 @@ Jobs that failed for good, and all of them once more:
 
 The queue of the whole machine instead of one's own:
 
-    queuectl --socket /run/queuectl/queuectl.sock status
+    queuectl --system status
 """
 
 DAEMON = """\
 The daemon keeps the jobs in a SQLite database and owns the workers that run them. It
 answers `queuectl` and other programs on a Unix socket. One daemon at a time has a state
-directory. `queuectl` starts one when it needs it and none answers.
+directory. `queuectl` starts one when it puts something
+into a queue and none answers.
 """
 
 SIGNALS = {

@@ -31,16 +31,18 @@ class _Connection:
 
     Attributes:
         outgoing_size: bytes that ``data_to_send`` would return.
+        bin: write each string that is not UTF-8 as msgpack bin.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        self.bin = False
         self._max_frame = max_frame
         self._decoder = FrameDecoder(max_frame)
         self._outgoing: list[bytes] = []
         self.outgoing_size = 0
 
     def _send(self, message: messages.Message) -> None:
-        self._queue(messages.encode(message))
+        self._queue(messages.encode(message, as_bin=self.bin))
 
     def _queue(self, frame: bytes) -> None:
         self._outgoing.append(frame)
@@ -113,7 +115,7 @@ class ServerConnection(_Connection):
         Raises:
             FrameTooLargeError: the client would refuse it; nothing was queued.
         """
-        frame = messages.encode(Reply(request_id, result))
+        frame = messages.encode(Reply(request_id, result), as_bin=self.bin)
         length = len(frame) - HEADER.size
         if length > self._max_frame:
             raise FrameTooLargeError(length, self._max_frame)

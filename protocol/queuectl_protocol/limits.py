@@ -29,6 +29,16 @@ MAX_ARGV = 2 * 1024 * 1024
 """Bytes in all words of a command, with a NUL after each: what exec takes, a quarter
 of the usual 8 MiB of stack. See execve(2)."""
 
+MAX_PATH = 4095
+"""Bytes of a path: the kernel's PATH_MAX less its terminating NUL. See open(2)."""
+
+MAX_ENV = 2 * 1024 * 1024
+"""Bytes of names and values of one environment, with two more for each variable: as
+much as exec takes of words and variables together. See execve(2)."""
+
+MAX_DEPTH = 999
+"""Levels of lists and maps in a payload, itself counted."""
+
 MAX_ID = 128
 """Characters in a job's id."""
 

@@ -13,18 +13,22 @@ They are named tuples, and not dataclasses, for the sake of every short command:
 dataclasses and their module take 2 ms to import, a tenth of a command.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
 from queuectl_protocol.errors import RETRYABLE, ErrorCode, ProtocolError
 from queuectl_protocol.frames import encode_frame
+from queuectl_protocol.limits import MAX_DEPTH
 
 T = TypeVar("T")
 
 MAX_REQUEST_ID = 64
 """Characters in a request's id, when it is a string."""
+
+_CONTAINERS = frozenset({list, dict})
+
+_TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
 
 _SMALL = 64 * 1024
 """Bytes under which nobody counts lists and maps: so many cost no more than 5 MB."""
@@ -95,9 +99,38 @@ class BadMessageError(ProtocolError):
         self.id = request_id
 
 
-def encode(message: Message) -> bytes:
-    """Return the frame of a message."""
-    return encode_frame(pack(_to_map(message)))
+def encode(message: Message, *, as_bin: bool = False) -> bytes:
+    """Return the frame of a message.
+
+    Args:
+        message: what to send.
+        as_bin: write each string that is not UTF-8 as bin, but for ids, which go back
+            as they came.
+    """
+    body = _to_map(message)
+    if not as_bin:
+        return encode_frame(pack(body))
+    try:
+        # Nearly always: no such string is in it.
+        return encode_frame(msgpack.Packer().pack(body))
+    except UnicodeEncodeError:
+        ids = {key: body[key] for key in ("id", "sub") if key in body}
+        return encode_frame(pack(_bin(body) | ids))
+
+
+def _bin(value: Any) -> Any:
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return value.encode("utf-8", "surrogateescape")
+            return value
+        case dict():
+            return {_bin(key): _bin(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_bin(item) for item in value]
+    return value
 
 
 def pack(value: Any) -> bytes:
@@ -127,9 +160,9 @@ def unpack(payload: bytes, max_containers: int | None = None) -> Any:
             msgpack's own timestamp (which no field takes), or too many containers.
     """
     counting = max_containers is not None and len(payload) > _SMALL
-    hook = _counter(max_containers or 0) if counting else None
+    hook = _Counter(max_containers or 0) if counting else None
     try:
-        return msgpack.unpackb(
+        value = msgpack.unpackb(
             payload,
             unicode_errors="surrogateescape",
             strict_map_key=True,
@@ -137,9 +170,45 @@ def unpack(payload: bytes, max_containers: int | None = None) -> Any:
             list_hook=hook,
             object_hook=hook,
         )
+    except BadMessageError:
+        raise
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
-        reason = str(error) or type(error).__name__
-        raise BadMessageError(f"not a msgpack value: {reason}") from None
+        raise BadMessageError(_why(error)) from None
+    # A level takes a byte, and is a list or a map.
+    if len(payload) > MAX_DEPTH and (hook is None or hook.count > MAX_DEPTH):
+        _check_depth(value)
+    return value
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a payload, in the words of PROTOCOL.md.
+
+    The library's own say nothing to somebody who uses another one.
+    """
+    if isinstance(error, msgpack.StackError | RecursionError):
+        return _TOO_DEEP
+    if isinstance(error, msgpack.ExtraData):
+        return "a payload is one msgpack value, and here something follows it"
+    if "strict_map_key" in str(error):
+        return "keys of maps are strings"
+    if "incomplete" in str(error) or isinstance(error, msgpack.OutOfData):
+        return "the payload ends before its value does"
+    return "the payload is no msgpack"
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            if type(container) in _CONTAINERS
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise BadMessageError(_TOO_DEEP)
 
 
 def decode(payload: bytes, max_containers: int | None = None) -> Message:
@@ -154,7 +223,9 @@ def decode(payload: bytes, max_containers: int | None = None) -> Message:
     """
     body = unpack(payload, max_containers)
     if not isinstance(body, dict):
-        raise BadMessageError(f"a message is a map, not {type(body).__name__}")
+        raise BadMessageError("a message is a map")
+    if not all(type(key) is str for key in body):
+        raise BadMessageError("keys of a message are strings", _id_in(body))
     if "server" in body:
         return Greeting(body)
     if "sub" in body:
@@ -171,22 +242,22 @@ def decode(payload: bytes, max_containers: int | None = None) -> Message:
     )
 
 
-def _counter(most: int) -> Callable[[T], T]:
-    """Return what takes each list and map as it is read, and so many of them."""
-    left = most
+class _Counter:
+    """Takes each list and map as it is read, and so many of them."""
 
-    def count(container: T) -> T:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise ValueError(f"it holds more than {most} lists and maps")
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.count = 0
+
+    def __call__(self, container: T) -> T:
+        self.count += 1
+        if self.count > self._most:
+            raise BadMessageError(f"it holds more than {self._most} lists and maps")
         return container
-
-    return count
 
 
 def _refuse_extension(code: int, _data: bytes) -> Any:
-    raise ValueError(f"extension type {code} is not used here")
+    raise BadMessageError(f"extension type {code} is not used here")
 
 
 def _to_map(message: Message) -> dict[str, Any]:
@@ -221,6 +292,14 @@ def _decode_id(value: Any) -> int | str | None:
     if isinstance(value, str) and len(value) > MAX_REQUEST_ID:
         raise BadMessageError(f"id has at most {MAX_REQUEST_ID} characters")
     return value
+
+
+def _id_in(body: dict[Any, Any]) -> int | str | None:
+    """Return the id of what is no message, if it has one that can be returned."""
+    try:
+        return _decode_id(body.get("id"))
+    except BadMessageError:
+        return None
 
 
 def _decode_request(request_id: int | str | None, body: dict[str, Any]) -> Request:

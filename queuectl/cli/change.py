@@ -8,7 +8,13 @@ import click
 from queuectl.cli import confirm, each, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.cli.params import (
+    DURATION,
+    ENDED_ID,
+    RETRIABLE_ID,
+    UNFINISHED_ID,
+    WAITING_ID,
+)
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 
@@ -19,7 +25,7 @@ PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=UNFINISHED_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
@@ -36,7 +42,7 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=RETRIABLE_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
@@ -53,7 +59,7 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=WAITING_ID, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def start(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
@@ -69,7 +75,7 @@ def start(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=ENDED_ID, nargs=-1, required=True)
 @confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector

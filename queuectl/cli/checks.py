@@ -4,12 +4,13 @@ import os
 import platform
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
-from queuectl import paths
 from queuectl.errors import SocketPathError
+from queuectl.paths import Place, Queue
 from queuectl_protocol.paths import DATABASE_NAME, DATABASE_SCHEMA
 from queuectl_protocol.units import format_size
 
@@ -46,24 +47,23 @@ class Check:
         return asdict(self)
 
 
-def local_checks(socket: str | None) -> Iterator[Check]:
+def local_checks(find: Callable[[], Place]) -> Iterator[Check]:
     """Yield what is found on this machine, for this user.
 
     Args:
-        socket: the socket asked for; None for the usual place.
+        find: tells the place of the queue that was asked for.
     """
     yield _python()
     yield _sqlite()
     yield _kernel()
     try:
-        place = paths.find(socket)
+        place = find()
     except SocketPathError as error:
         yield Check("socket", "error", str(error), None)
         return
-    if not place.explicit:
+    if place.queue is Queue.USER:
         yield _directory("state directory", place.state_dir)
-        yield _directory("runtime directory", place.runtime_dir)
-        yield _permissions([place.state_dir, place.runtime_dir])
+        yield _permissions([place.state_dir])
         yield _file_system(place.state_dir)
         yield _space(place.state_dir)
         yield _database(f"{place.state_dir}/{DATABASE_NAME}")
@@ -124,9 +124,20 @@ def _directory(name: str, path: str) -> Check:
     if not stat.S_ISDIR(found.st_mode):
         return Check(name, "error", f"{path}: not a directory", "move it away")
     if found.st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
-        advice = f"make it yours, or set QUEUECTL_HOME: chown {os.geteuid()} {path}"
+        advice = _to_own(path, found.st_uid)
         return Check(name, "error", detail, advice)
     return Check(name, "ok", detail, None)
+
+
+def _to_own(path: str, owner: int) -> str:
+    """Return what to do about a directory that this user cannot write to."""
+    elsewhere = "or set QUEUECTL_HOME to a directory of yours"
+    if owner == os.geteuid():
+        return f"let yourself write to it: chmod u+rwx {quote(path)}; {elsewhere}"
+    # Nobody but root can give a file away.
+    return (
+        f"have root make it yours: chown -R {os.geteuid()} {quote(path)}; {elsewhere}"
+    )
 
 
 def _permissions(directories: list[str]) -> Check:
@@ -136,7 +147,7 @@ def _permissions(directories: list[str]) -> Check:
     wide = {path: mode for path, mode in modes.items() if mode & 0o077}
     if wide:
         named = ", ".join(f"{path} ({mode:04o})" for path, mode in wide.items())
-        advice = f"chmod go= {' '.join(wide)}"
+        advice = f"chmod go= {' '.join(map(quote, wide))}"
         return Check("permissions", "warning", f"open to others: {named}", advice)
     return Check("permissions", "ok", "closed to others", None)
 
@@ -250,6 +261,7 @@ def _socket(path: str) -> Check:
         return Check("socket", "error", f"{path}: not a socket", "move it away")
     detail = f"{path}: mode {stat.S_IMODE(mode):04o}"
     if mode & stat.S_IWOTH:
-        advice = f"whoever can write to it can run code as its owner: chmod 0600 {path}"
+        close = f"chmod 0600 {quote(path)}"
+        advice = f"whoever can write to it can run code as its owner: {close}"
         return Check("socket", "warning", f"{detail}: open to all", advice)
     return Check("socket", "ok", detail, None)

@@ -1,7 +1,8 @@
 """The kinds of command that ours are made of; each only changes how click behaves."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any
@@ -41,6 +42,8 @@ VERY_NEAR = 0.8
 DELETING = frozenset({"prune", "purge", "delete"})
 """Commands that nobody is to be led to who meant another."""
 
+_EXACT = "queuectl.exact"
+
 
 def keep_examples(text: str | None) -> str | None:
     """Return a help text in which click leaves examples as they are.
@@ -55,6 +58,18 @@ def _kept(paragraph: str) -> str:
     if not paragraph.startswith("$ "):
         return paragraph
     return "\b" + f"\n{paragraph}".replace("\n$ ", "\n  ")
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """If nobody reads on, end as any program in a pipe does.
+
+    click would end with 1, as after a failure.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
 
 
 class Command(click.Command):
@@ -82,12 +97,39 @@ class Command(click.Command):
         return error.format_message()
 
 
+def is_exact() -> bool:
+    """Tell whether the words of the command that runs are a program's exact ones."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_EXACT))
+
+
 def _names(param: click.Parameter) -> list[str]:
     return [*param.opts, *param.secondary_opts]
 
 
 class PassingCommand(Command):
-    """A command whose arguments are another command: explains where ``--`` goes."""
+    """A command whose arguments are another command: explains where ``--`` goes.
+
+    Its context tells by ``is_exact`` whether they came after one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; remember whether words came after ``--``, which click drops."""
+        ctx.meta[_EXACT] = any(
+            word == "--" and index + 1 < len(args) and self._ends(ctx, args[:index])
+            for index, word in enumerate(args)
+        )
+        return super().parse_args(ctx, args)
+
+    def _ends(self, ctx: click.Context, before: list[str]) -> bool:
+        """Tell whether what stands before ``--`` is whole, so that it is no value."""
+        try:
+            self.make_parser(ctx).parse_args(before)
+        except click.BadOptionUsage:
+            return False  # its last option takes the next word, whatever that is
+        except click.UsageError:
+            pass  # a mistake, and told as such when all is parsed
+        return True
 
     def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
         return (
@@ -169,13 +211,15 @@ class LazyGroup(Group):
         assert isinstance(command, click.Command)
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse; --help and --version write already here. See ``_stdout``."""
+        with _stdout():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; if nobody reads on, end as any program in a pipe does."""
-        try:
+        """Run the command. See ``_stdout``."""
+        with _stdout():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # click would end with 1, as after a failure.
-            die_of(signal.SIGPIPE)
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
         """Also know what other tools call our commands."""

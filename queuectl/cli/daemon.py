@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -11,7 +12,9 @@ from queuectl import paths
 from queuectl.cli import change, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import Whole
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
+from queuectl.paths import Queue
 from queuectl.session import Session
 from queuectl_protocol.paths import LOG_NAME
 from queuectl_protocol.units import format_duration, format_size
@@ -21,8 +24,8 @@ from queuectl_protocol.units import format_duration, format_size
 def daemon() -> None:
     """The daemon that keeps the queue and its workers.
 
-    Commands that need it start it, unless --no-autostart is given, a socket is named
-    or a service manager does it.
+    The commands that put something into your own queue start it, unless
+    --no-autostart is given. That of another queue is its service manager's to start.
 
     $ queuectl daemon status
     $ queuectl daemon restart             running jobs go on
@@ -69,12 +72,12 @@ def restart(connector: Connector) -> None:
             _end(client, client.call("daemon.status")["pid"], "daemon.restart", {})
     except DaemonNotRunningError:
         output.note("queuectld was not running")
-    if paths.find(connector.socket).explicit:
+    if connector.place.queue is Queue.USER:
+        found = _start_own()
+    else:
         output.note("waiting for its service manager to start it")
         with connector.reconnect(autostart=False) as client:
-            found = client.call("daemon.status")
-    else:
-        found = _start(connector)
+            found = _facts_of(client)
     output.line(f"queuectld is running, pid {found['pid']}")
 
 
@@ -96,23 +99,33 @@ def status(connector: Connector, *, as_json: bool) -> None:
 @click.option(
     "-n",
     "--lines",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=50,
     show_default=True,
     metavar="N",
     help="How many of the last lines.",
 )
-def logs(*, follow: bool, lines: int) -> NoReturn:
+@pass_connector
+def logs(connector: Connector, *, follow: bool, lines: int) -> NoReturn:
     """Print the log of a daemon that runs in the background.
 
     One that systemd runs writes to the journal: journalctl -u queuectld.
     """
-    path = os.path.join(paths.find().state_dir, LOG_NAME)  # noqa: PTH118 - as in paths
+    place = connector.place
+    if place.queue is not Queue.USER:
+        raise click.ClickException(
+            f"the daemon at {place.socket} keeps its log itself; one of systemd's is "
+            "in the journal: journalctl -u queuectld"
+        )
+    path = os.path.join(place.state_dir, LOG_NAME)  # noqa: PTH118 - as in paths
     if not os.path.exists(path):  # noqa: PTH110 - as in paths
         raise click.ClickException(
             f"there is no log at {path}; a daemon in the foreground writes to its "
-            "terminal, and one of systemd's to the journal: journalctl -u queuectld"
+            "terminal, and one of systemd's to the journal: "
+            "journalctl --user -u queuectld"
         )
+    # Python ignores it, and tail would complain instead of ending.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # tail follows over the log's rotation, and every Linux has it.
     mode = ["-F"] if follow else []
     os.execvp("tail", ["tail", "-n", str(lines), *mode, "--", path])  # noqa: S606, S607
@@ -155,14 +168,21 @@ def _status(connector: Connector) -> dict[str, Any] | None:
 
 def _start(connector: Connector) -> dict[str, Any]:
     """Start it whatever --no-autostart says: here it is asked for by name."""
-    place = paths.find(connector.socket)
-    if place.explicit:
-        raise DaemonNotRunningError(
-            f"the socket {place.socket} was named, and so is its own daemon's to open: "
-            "start that one (systemctl start queuectld), or unset QUEUECTL_SOCKET"
-        )
-    with Session(connector.socket, autostart=True) as client:
-        found: dict[str, Any] = client.call("daemon.status")
+    if not paths.may_start(connector.place):
+        # What that says when nobody answers is whose it is to start.
+        with connector.connect(autostart=False) as client:
+            return _facts_of(client)
+    return _start_own()
+
+
+def _start_own() -> dict[str, Any]:
+    output.keep()
+    with Session(autostart=True, queue=Queue.USER) as client:
+        return _facts_of(client)
+
+
+def _facts_of(client: Session) -> dict[str, Any]:
+    found: dict[str, Any] = client.call("daemon.status")
     return found
 
 

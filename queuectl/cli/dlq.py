@@ -5,7 +5,7 @@ import click
 from queuectl.cli import change, confirm, each, exits, jobs, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.cli.params import DEAD_ID, DURATION, Whole
 from queuectl.session import Session
 
 DEAD = "dead"
@@ -26,7 +26,7 @@ def dlq() -> None:
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default=str(jobs.DEFAULT_LIMIT),
     help="At most so many, the newest; there is no maximum.",
@@ -39,11 +39,11 @@ def list_dead(
 ) -> None:
     """List dead jobs, newest first."""
     with connector.connect() as client:
-        jobs.show_list(client, DEAD, limit, with_output=with_output, as_json=as_json)
+        jobs.show_list(client, [DEAD], limit, with_output=with_output, as_json=as_json)
 
 
 @dlq.command("show")
-@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.argument("job_id", metavar="ID", type=DEAD_ID)
 @click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
 @pass_connector
 def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
 
 
 @dlq.command("retry")
-@click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
+@click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
 @click.option("--json", "as_json", is_flag=True, help="The jobs, or their number.")
 @pass_connector
@@ -83,7 +83,7 @@ def retry_dead(
 
 
 @dlq.command()
-@click.argument("job_ids", metavar="[ID...]", type=JOB_ID, nargs=-1)
+@click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
 @confirm.yes_option
 @click.option("--json", "as_json", is_flag=True, help="The number, or the jobs.")

@@ -1,6 +1,7 @@
 """``doctor``: looks for what would keep the queue from working, with or without it."""
 
 import sys
+from shlex import quote
 
 import click
 
@@ -9,8 +10,15 @@ from queuectl.cli.checks import Check, local_checks
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.errors import DaemonNotRunningError, QueuectlError, RequestError
+from queuectl.errors import (
+    DaemonNotRunningError,
+    DaemonUnreachableError,
+    QueuectlError,
+    RequestError,
+)
+from queuectl.paths import Place
 from queuectl_protocol import __version__
+from queuectl_protocol.paths import LOCK_NAME
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -29,7 +37,7 @@ def doctor(connector: Connector, *, deep: bool, as_json: bool) -> int:
     $ queuectl doctor --deep
     $ queuectl doctor --json | jq '.checks[] | select(.level != "ok")'
     """
-    checks = {check.name: check for check in local_checks(connector.socket)}
+    checks = {check.name: check for check in local_checks(lambda: connector.place)}
     for check in _daemon_checks(connector, {"deep": True} if deep else {}):
         checks[check.name] = check
     if as_json:
@@ -48,6 +56,8 @@ def _daemon_checks(connector: Connector, params: dict[str, bool]) -> list[Check]
             found = _same_version(client.greeting["version"])
             told = client.call("doctor", params)["checks"]
             return [found, *(Check(**each) for each in told)]
+    except DaemonUnreachableError as error:
+        return [Check("daemon", "error", str(error), _way_back(connector.place))]
     except DaemonNotRunningError as error:
         detail = f"not running ({error})"
         return [Check("daemon", "ok", detail, None)]
@@ -55,6 +65,12 @@ def _daemon_checks(connector: Connector, params: dict[str, bool]) -> list[Check]
         return [Check("daemon", "error", str(error), "look into: queuectl daemon logs")]
     except QueuectlError as error:
         return [Check("daemon", "error", str(error), None)]
+
+
+def _way_back(place: Place) -> str:
+    """Return how to have a daemon that does not answer replaced."""
+    lock = quote(f"{place.state_dir}/{LOCK_NAME}")
+    return f"restart it, running jobs go on: kill -USR1 $(cat {lock})"
 
 
 def _same_version(version: str) -> Check:
@@ -74,4 +90,4 @@ def _show(check: Check) -> None:
     level = text.styled(f"{text.escape(check.level):7}", style)
     output.line(f"{level}  {text.escape(check.name)}: {text.escape(check.detail)}")
     if check.advice:
-        output.line(f"{'':9}-> {text.escape(check.advice)}")
+        output.line(f"{'':9}-> {text.escape(output.hint(check.advice))}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from queuectl import many
-from queuectl.cli import exits, jobview, output
+from queuectl.cli import exits, jobview, output, text
 from queuectl.errors import NotFoundError, RequestError
 from queuectl.session import Session
 
@@ -45,7 +45,7 @@ def change(
     failed = False
     for outcome in ask(client, verb, ids, params):
         if isinstance(outcome, str):
-            output.note(f"queuectl: {outcome}")
+            output.note(f"queuectl: {text.brief(outcome)}")
             failed = True
             continue
         jobs.append(outcome)

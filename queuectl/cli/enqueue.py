@@ -8,11 +8,16 @@ from queuectl.cli import exits, joboptions, output, seldom
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
-from queuectl.cli.params import DURATION, MOMENT
+from queuectl.cli.params import DURATION, MOMENT, Whole, word_completion
 
 
 @click.command(cls=PassingCommand)
-@click.argument("words", metavar="[COMMAND | JSON | -- PROGRAM ARG...]", nargs=-1)
+@click.argument(
+    "words",
+    metavar="[COMMAND | JSON | -- PROGRAM ARG...]",
+    nargs=-1,
+    shell_complete=word_completion,
+)
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @click.option(
     "-f",
@@ -28,7 +33,7 @@ from queuectl.cli.params import DURATION, MOMENT
 )
 @click.option(
     "--max-retries",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="N",
     show_default="setting max_retries",
     help="Runs after the first.",
@@ -67,7 +72,8 @@ def enqueue(
     """Put a job into the queue and print its id.
 
     One argument is a command line for /bin/sh, or a job in JSON when it begins
-    with {. Several are a program and its exact arguments, without a shell.
+    with {. Several, and whatever comes after --, are a program and its exact
+    arguments, without a shell.
 
     $ queuectl enqueue 'sleep 2 && echo hi | wc -c'
     $ queuectl enqueue -- rsync -a "my dir" host:/tmp
@@ -131,7 +137,7 @@ def store(
     Unless ``quiet``, a directory that is not there is remarked: it may be made yet.
     """
     with connector.connect() as client:
-        job = {**wanted.inherited(client.greeting, job), **job}
+        job = {**wanted.inherited(client.greeting, job, client.place), **job}
         reply: dict[str, Any] = client.call(
             "enqueue", {"job": job, "if_exists": if_exists}
         )

@@ -19,6 +19,7 @@ class Status(IntEnum):
     FAILED = 1
     USAGE = 2
     NO_DAEMON = 3
+    UNSAID = 4  # done, and stdout did not take what it says
     TIMED_OUT = 124  # as timeout(1)
     NOT_STARTED = 127  # as a shell that finds no such command
     SIGNALLED = 128  # plus the signal's number, as a shell

@@ -20,7 +20,7 @@ def enqueue_file(
     """Enqueue a job for each line; print the ids; return the status."""
     source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
     with connector.connect() as client:
-        inherited = wanted.inherited(client.greeting, wanted.fields)
+        inherited = wanted.inherited(client.greeting, wanted.fields, client.place)
         defaults = {**inherited, **wanted.fields}
         bulk = Bulk(client, source, defaults=defaults, if_exists=if_exists)
         signal.signal(signal.SIGINT, lambda *_: _interrupt(bulk))
@@ -29,9 +29,12 @@ def enqueue_file(
         except BadLineError as error:
             _explain(path, bulk.stored, error)
             return Status.FAILED
-        except QueuectlError:
+        except (QueuectlError, output.StdoutError):
             output.note(_so_far(bulk.stored))
             raise
+        except OSError as error:
+            output.note(_so_far(bulk.stored))
+            raise OSError(error.errno, error.strerror, _name(path)) from None
     joboptions.remark_directory(wanted.fields)
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
@@ -80,8 +83,12 @@ def _so_far(stored: int) -> str:
     return f"lines 1 to {stored} are enqueued"
 
 
+def _name(path: str) -> str:
+    return "stdin" if path == "-" else path
+
+
 def _explain(path: str, stored: int, error: BadLineError) -> None:
-    name = "stdin" if path == "-" else path
+    name = _name(path)
     output.fault(f"queuectl: {name}, line {error.line}", error)
     if not stored:
         output.note("nothing was enqueued")

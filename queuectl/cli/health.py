@@ -153,7 +153,7 @@ def _ask(
     from queuectl.models import Health  # noqa: PLC0415 - slow, and --help needs none
     from queuectl.session import Session  # noqa: PLC0415 - as above
 
-    with Session(connector.socket, timeout=timeout) as client:
+    with Session(connector.socket, queue=connector.queue, timeout=timeout) as client:
         facts: dict[str, Any] = client.call("health")
     return judging.judge(Health.from_wire(facts), limits), facts
 

@@ -40,6 +40,8 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     if not isinstance(job, dict):
         raise ValueError("bad JSON: not an object, as in {...}")
     _check_depth(job, MAX_DEPTH)
+    if not text.isascii() or "\\u" in text:
+        _check_text(job)
     return job
 
 
@@ -81,3 +83,22 @@ def _check_depth(value: dict[str, Any] | list[Any], left: int) -> None:
     for inner in value.values() if isinstance(value, dict) else value:
         if isinstance(inner, _CONTAINERS):
             _check_depth(inner, left - 1)
+
+
+def _check_text(value: Any) -> None:
+    """Refuse halves of characters, other than those that stand for bytes (PEP 383)."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            half = ascii(value[error.start])
+            raise ValueError(
+                f"bad JSON: {half} is half a character, and no text"
+            ) from None
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner)

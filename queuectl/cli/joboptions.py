@@ -3,13 +3,27 @@
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from queuectl import inherit
 from queuectl.cli import jobinput, output
-from queuectl.cli.params import DURATION, PERCENT, RLIMIT, SHELL, SIZE, VARIABLE
+from queuectl.cli.command import is_exact
+from queuectl.cli.params import (
+    DURATION,
+    INTEGER,
+    PERCENT,
+    RLIMIT,
+    SHELL,
+    SIZE,
+    VARIABLE,
+    Whole,
+    path_completion,
+)
+
+if TYPE_CHECKING:
+    from queuectl.paths import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,18 +42,22 @@ class JobOptions(NamedTuple):
     clean_env: bool
 
     def inherited(
-        self, greeting: Mapping[str, Any], job: Mapping[str, Any]
+        self,
+        greeting: Mapping[str, Any],
+        job: Mapping[str, Any],
+        place: "Place | None" = None,
     ) -> dict[str, Any]:
         """Return what a job of this daemon gets from here: cwd, umask, env.
 
         Args:
             greeting: the daemon's: from another user a job inherits nothing.
             job: its own fields.
+            place: where the daemon is.
 
         Raises:
             CurrentDirectoryError: the job needs a directory which is gone.
         """
-        found = inherit.for_daemon(greeting)
+        found = inherit.for_daemon(greeting, place)
         inherit.check(job, found)
         if self.clean_env:
             found.pop("env", None)
@@ -112,7 +130,7 @@ def job_options(*, timeout: str) -> Callable[[F], F]:
         click.option(
             "-p",
             "--priority",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="0",
             help="Higher runs first.",
@@ -124,7 +142,11 @@ def job_options(*, timeout: str) -> Callable[[F], F]:
             help="End a run after this long; 0: never.",
         ),
         click.option(
-            "--cwd", metavar="DIR", show_default="here", help="Where it runs."
+            "--cwd",
+            metavar="DIR",
+            show_default="here",
+            help="Where it runs.",
+            shell_complete=path_completion("dir"),
         ),
         click.option(
             "-e",
@@ -142,7 +164,7 @@ def job_options(*, timeout: str) -> Callable[[F], F]:
         click.option("--label", metavar="TEXT", help="A name for people."),
         click.option(
             "--nice",
-            type=int,
+            type=INTEGER,
             metavar="N",
             show_default="setting nice",
             help="Give way to others: added to the niceness, -20 to 19.",
@@ -161,7 +183,7 @@ def job_options(*, timeout: str) -> Callable[[F], F]:
         ),
         click.option(
             "--tasks-max",
-            type=click.IntRange(min=0),
+            type=Whole(min=0),
             metavar="N",
             show_default="setting tasks_max",
             help="Processes and threads at a time; 0: no limit.",
@@ -202,6 +224,8 @@ def remark_directory(job: Mapping[str, Any]) -> None:
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """Return the job that ``-c LINE`` or the arguments mean.
 
+    Arguments after ``--`` are a program and its arguments, be it a single word.
+
     Raises:
         click.UsageError: there is no command, or two.
         click.ClickException: it is bad JSON.
@@ -215,6 +239,8 @@ def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
             "there is no command; give it in quotes ('sleep 2 && echo hi') "
             "or after -- (-- sleep 2)"
         )
+    if is_exact():
+        return {"command": list(words)}
     try:
         return jobinput.command(words)
     except ValueError as error:

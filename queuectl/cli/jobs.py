@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 from queuectl.cli import jobview, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.params import JOB_ID
+from queuectl.cli.params import JOB_ID, Whole
 from queuectl.cli.table import Row, Table
 from queuectl.errors import NotFoundError
 from queuectl.session import Session
@@ -28,11 +28,18 @@ Job = dict[str, Any]
 
 
 @click.command("list", cls=Command)
-@click.option("-s", "--state", type=STATE, help="Only jobs in this state.")
+@click.option(
+    "-s",
+    "--state",
+    "states",
+    type=STATE,
+    multiple=True,
+    help="Only jobs in this state; may be repeated.",
+)
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default=str(DEFAULT_LIMIT),
     help="At most so many, the newest; there is no maximum.",
@@ -48,7 +55,7 @@ Job = dict[str, Any]
 def list_jobs(
     connector: Connector,
     *,
-    state: str | None,
+    states: tuple[str, ...],
     limit: int | None,
     with_output: bool,
     as_json: bool,
@@ -56,23 +63,24 @@ def list_jobs(
     """List jobs, newest first.
 
     $ queuectl list --state failed        what waits for its next retry
+    $ queuectl list -s dead -s cancelled  in any of several states
     $ queuectl list --limit 5 --output    with the end of their output
     $ queuectl list --json | jq -r '.[].id'
     """
     with connector.connect() as client:
-        show_list(client, state, limit, with_output=with_output, as_json=as_json)
+        show_list(client, states, limit, with_output=with_output, as_json=as_json)
 
 
 def show_list(
     client: Session,
-    state: str | None,
+    states: Sequence[str],
     limit: int | None,
     *,
     with_output: bool = False,
     as_json: bool = False,
 ) -> None:
     """Write the list to stdout, and to stderr that there is more, unless asked."""
-    listing = Listing(client, state, limit or DEFAULT_LIMIT)
+    listing = Listing(client, states, limit or DEFAULT_LIMIT)
     if as_json:
         output.array(_with_output(client, listing) if with_output else listing)
     else:
@@ -85,15 +93,17 @@ class Listing:
     """The jobs of a list, fetched page by page as they are taken.
 
     Attributes:
-        state: which jobs; None: all.
-        more: after the end: whether there are jobs beyond the limit.
+        states: which jobs; empty: all.
+        more: whether there are jobs beyond those taken so far.
+        complete: whether no other page will follow the one taken last.
     """
 
-    def __init__(self, client: Session, state: str | None, limit: int) -> None:
+    def __init__(self, client: Session, states: Sequence[str], limit: int) -> None:
         self._client = client
-        self.state = state
+        self.states = list(dict.fromkeys(states))
         self._limit = limit
         self.more = False
+        self.complete = False
 
     def __iter__(self) -> Iterator[Job]:
         """Yield jobs, newest first."""
@@ -104,14 +114,17 @@ class Listing:
         left, cursor = self._limit, None
         while left:
             params: Job = {"limit": min(left, MAX_PAGE)}
-            if self.state is not None:
-                params["state"] = self.state
+            if len(self.states) == 1:  # as a daemon wants it that knows no list
+                (params["state"],) = self.states
+            elif self.states:
+                params["states"] = self.states
             if cursor is not None:
                 params["before"] = cursor
             page = self._client.call("list", params)
             left -= len(page["jobs"])
             cursor = page["next"]
             self.more = cursor is not None
+            self.complete = not (left and self.more)
             yield page["jobs"]
             if cursor is None:
                 return
@@ -143,20 +156,24 @@ def _tail(client: Session, job_id: str, stream: str) -> bytes:
 
 
 def _write_table(client: Session, listing: Listing, *, with_output: bool) -> None:
-    out, layout, now = sys.stdout, None, time.time()
+    layout, now = None, time.time()
     for page in listing.pages():
         if not page:
-            output.note(f"no {listing.state} jobs" if listing.state else "no jobs")
+            output.note(" ".join(["no", *_joined(listing.states), "jobs"]))
             return
         rows = [_row(job, now) for job in page]
         if layout is None:
-            layout = _layout(rows, several_pages=listing.more)
+            layout = _layout(rows, several_pages=not listing.complete)
             output.line(layout.header())
         for job, row in zip(page, rows, strict=True):
             output.line(layout.line(row))
             if with_output:
                 _write_tails(client, job)
-        out.flush()
+        output.flush()
+
+
+def _joined(states: Sequence[str]) -> list[str]:
+    return [" or ".join(states)] if states else []
 
 
 def _layout(rows: list[Row], *, several_pages: bool) -> Table:

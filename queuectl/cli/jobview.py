@@ -19,7 +19,7 @@ COLUMNS = (
     Column("RUNS", spare=2),
     Column("PRIORITY", right=True, spare=4),
     Column("AGE", right=True, spare=3),
-    Column("RESULT", spare=1),
+    Column("RESULT", flexible=True, spare=1, least=24),
     Column("LABEL", flexible=True, spare=5, least=8),
     Column("COMMAND", flexible=True, least=16),
 )
@@ -102,6 +102,12 @@ def outcome(fields: Fields) -> str:
             return str(reason).replace("_", " ")
 
 
+def failure(job: Fields) -> str:
+    """Return how a job's last run ended; of one that never began, also why."""
+    why = job["message"] if job["reason"] == "spawn_error" else None
+    return f"{outcome(job)}: {why}" if why else outcome(job)
+
+
 def signal_name(number: int | None) -> str:
     """Return ``SIGKILL`` for 9."""
     try:
@@ -113,7 +119,7 @@ def signal_name(number: int | None) -> str:
 def verdict(job: Fields) -> str:
     """Return a job's state in words, of a failure with its reason."""
     failed = job["state"] in {"failed", "dead"}
-    return f"{job['state']} ({outcome(job)})" if failed else str(job["state"])
+    return f"{job['state']} ({failure(job)})" if failed else str(job["state"])
 
 
 def sentence(job: Fields) -> str:
@@ -131,11 +137,11 @@ def detail(job: Fields, now: float) -> str:
             return _until(job["run_at"], now, "in")
         case "failed":
             again = _until(job["run_at"], now, "again in") or "again now"
-            return f"{outcome(job)}, {again}"
+            return f"{failure(job)}, {again}"
         case "completed":
             return f"took {times.between(job['started_at'], job['finished_at'])}"
         case "dead":
-            return outcome(job)
+            return failure(job)
         case _:
             return ""
 

@@ -10,7 +10,7 @@ from queuectl.cli import output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
-from queuectl.cli.params import JOB_ID
+from queuectl.cli.params import JOB_ID, Whole
 from queuectl.errors import NotFoundError
 from queuectl.session import Session
 from queuectl_protocol.limits import MAX_LOG_CHUNK
@@ -23,7 +23,7 @@ STREAMS = ("stdout", "stderr")
 @click.option(
     "-a",
     "--attempt",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default="the last",
     help="Of this run.",
@@ -35,7 +35,7 @@ STREAMS = ("stdout", "stderr")
 @click.option(
     "-n",
     "--tail",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="N",
     help="Only the last N lines of each stream.",
 )

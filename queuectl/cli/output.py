@@ -8,6 +8,7 @@ but these functions, which escape it; a job's own output is bytes and goes throu
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from queuectl.cli import text
@@ -22,16 +23,54 @@ USUAL_WIDTH = 80
 """Columns."""
 
 
+class StdoutError(Exception):
+    """Data cannot be written to stdout: a full disk, a closed pipe.
+
+    Attributes:
+        error: what the kernel says.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror)
+        self.error = error
+
+
+class _Kept:
+    """Data that tells of something done, as long as it may not have been written."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.parts: list[str] = []
+        self.error: OSError | None = None
+
+    def begin(self) -> None:
+        self.on, self.error = False, None
+        self.parts.clear()
+
+
+_kept = _Kept()
+
+
 def prepare() -> None:
     """Make both streams write what their encoding lacks as escapes, never fail."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    _kept.begin()
 
 
-def abandon() -> None:
-    """Drop what stdout still holds, so that the interpreter's end does not stumble."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def keep() -> None:
+    """Keep the data from here on until it is written: it tells of a change.
+
+    That it cannot be written stops no change that is still to be made, and is found
+    out by ``flush``.
+    """
+    _kept.on = True
+
+
+def unwritten() -> str:
+    """Return the data that tells of a change and may not have been written."""
+    return "".join(_kept.parts)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -41,11 +80,12 @@ def is_terminal(stream: TextIO) -> bool:
 
 def colour(stream: TextIO) -> bool:
     """Tell whether colours are wanted there: https://no-color.org."""
-    return (
-        is_terminal(stream)
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal can do nothing but print."""
+    return os.environ.get("TERM", "dumb") == "dumb"
 
 
 def width(stream: TextIO) -> int | None:
@@ -61,33 +101,91 @@ def width(stream: TextIO) -> int | None:
 
 def line(content: str = "") -> None:
     """Write a line of data, which the caller has escaped, to stdout."""
-    sys.stdout.write(content + "\n")
+    _write(content + "\n")
 
 
 def lines(contents: Iterable[str]) -> None:
     """Write lines of data to stdout."""
-    sys.stdout.write("".join([f"{content}\n" for content in contents]))
+    _write("".join([f"{content}\n" for content in contents]))
+
+
+def _write(content: str) -> None:
+    if _kept.on:
+        _kept.parts.append(content)
+    try:
+        sys.stdout.write(content)
+    except OSError as error:
+        if not _kept.on:
+            raise StdoutError(error) from None
+        _kept.error = error
 
 
 def flush() -> None:
-    """Send on what was written to stdout so far."""
-    sys.stdout.flush()
+    """Send on what was written to stdout so far.
+
+    Raises:
+        StdoutError: nobody will get it.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _kept.error = error
+    if _kept.error is not None:
+        raise StdoutError(_kept.error)
+    _kept.parts.clear()
+
+
+def select(*options: str) -> None:
+    """Have every command that is advised mean the queue that these options select."""
+    from shlex import quote  # noqa: PLC0415 - few commands have one
+
+    _options[:] = map(quote, options)
+
+
+def hint(content: str) -> str:
+    """Return advice with the options that select the queue of this command.
+
+    A command in a message follows a colon, or begins it; it may be the daemon's, which
+    does not know how it was reached.
+    """
+    if not _options or "queuectl " not in content:
+        return content
+    from re import sub  # noqa: PLC0415 - few notes are hints
+
+    options = " ".join(_options)
+    return sub(
+        r"((?:^|[:,] )queuectl )(?=[a-z])", lambda m: f"{m[1]}{options} ", content
+    )
+
+
+_options: list[str] = []
 
 
 def note(content: str) -> None:
     """Write a note for people to stderr, after the data written so far.
 
     Lines after the first are indented, so that none can pass for a note of its own.
+    A note that cannot be written stops nothing, and neither does data that cannot be:
+    what is under way is brought to its end, and then that is found out again.
     """
-    sys.stdout.flush()
-    sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
-    sys.stderr.flush()
+    with suppress(StdoutError):
+        flush()
+    content = hint(content)
+    with suppress(OSError):
+        sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
+        sys.stderr.flush()
+
+
+def trouble(counts: dict[str, Any]) -> None:
+    """Say so, if ``status`` tells that the daemon's database cannot be written."""
+    if why := counts.get("trouble"):  # an older daemon does not tell
+        note(f"the queue stands still: {why}")
 
 
 def fault(place: str, error: Exception) -> None:
     """Write what went wrong to stderr; what the protocol spells otherwise, our way."""
     message = str(error).replace("if_exists=return", "--if-exists return")
-    note(f"{place}: {message}")
+    note(f"{place}: {text.brief(message)}")
 
 
 def clipped(content: str) -> None:
@@ -135,12 +233,13 @@ def document(value: Any) -> None:
 def json_line(value: Any) -> None:
     """Write a JSON value as one line, and send it on at once."""
     line(_json(value))
-    sys.stdout.flush()
+    flush()
 
 
 def array(values: Iterable[Any]) -> None:
     """Write a JSON array to stdout, an element a line, as the elements come."""
-    sys.stdout.writelines(_array(values))
+    for part in _array(values):
+        _write(part)
 
 
 def _array(values: Iterable[Any]) -> Iterator[str]:
@@ -164,10 +263,17 @@ def _as_text(value: Any) -> str:
 
 
 def copy(stream: TextIO, data: bytes) -> None:
-    """Write a job's output as it is to one of our streams, at once."""
-    stream.flush()
-    stream.buffer.write(data)
-    stream.buffer.flush()
+    """Write a job's output as it is to one of our streams, at once.
+
+    Raises:
+        StdoutError: nobody will get it; of stderr, too.
+    """
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except OSError as error:
+        raise StdoutError(error) from None
 
 
 STATE_STYLES = {

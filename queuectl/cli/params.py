@@ -5,14 +5,57 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from queuectl_protocol.vocabulary import JobState
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 # ParamType takes a type argument since click 8.4, and must not be given one before.
+
+
+MOST = 2**63 - 1
+"""What the database can hold."""
+
+
+class Integer(click.ParamType):  # type: ignore[type-arg]
+    """A whole number, in plain digits.
+
+    Python's own reading also takes other scripts' digits and underscores, and numbers
+    of any length.
+    """
+
+    name = "integer"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        if isinstance(value, int):
+            return value
+        digits = value[1:] if value[:1] in {"+", "-"} else value
+        if not (digits.isascii() and digits.isdigit()):
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        if len(digits.lstrip("0")) > len(str(MOST)) or abs(int(value)) > MOST:
+            self.fail(f"{value!r} is too large", param, ctx)
+        return int(value)
+
+
+class Whole(Integer, click.IntRange):
+    """A whole number in a range, which ``--help`` tells."""
+
+    name = "integer range"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        number = Integer.convert(self, value, param, ctx)
+        return click.IntRange.convert(self, number, param, ctx)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -76,6 +119,17 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
             content = os.environ[name]
         return name, content
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Offer the names of those that are set here."""
+        from queuectl.cli.complete import variables  # noqa: PLC0415 - as below
+
+        return variables(incomplete)
+
 
 class Size(click.ParamType):  # type: ignore[type-arg]
     """A size such as ``1048576``, ``64k``, ``10M`` or ``1GiB``, in bytes."""
@@ -105,8 +159,10 @@ class Percent(click.ParamType):  # type: ignore[type-arg]
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the number."""
+        number = str(value).removesuffix("%")
         try:
-            percent = float(str(value).removesuffix("%"))
+            plain = number.isascii() and "_" not in number
+            percent = float(number) if plain else math.nan
         except ValueError:
             percent = math.nan
         if not math.isfinite(percent):
@@ -145,9 +201,16 @@ class Rlimit(click.ParamType):  # type: ignore[type-arg]
 
 
 class JobId(click.ParamType):  # type: ignore[type-arg]
-    """A job's id; at a terminal the shell completes it."""
+    """A job's id; at a terminal the shell completes it.
+
+    Args:
+        states: of the jobs that are offered; none: of any.
+    """
 
     name = "id"
+
+    def __init__(self, *states: JobState) -> None:
+        self.states = states
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -160,13 +223,16 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self,
         ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002 - click's signature
+        param: click.Parameter,
         incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the newest jobs' ids; no daemon, no offer."""
         from queuectl.cli.complete import job_ids  # noqa: PLC0415 - loads the client
 
-        return job_ids(ctx, incomplete)
+        return job_ids(ctx, param, incomplete, self.states)
+
+
+INTEGER = Integer()
 
 
 class Shell(click.Path):
@@ -194,3 +260,29 @@ PERCENT = Percent()
 RLIMIT = Rlimit()
 SHELL = Shell()
 JOB_ID = JobId()
+DEAD_ID = JobId(JobState.DEAD)
+WAITING_ID = JobId(JobState.PENDING, JobState.FAILED)
+ENDED_ID = JobId(JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
+UNFINISHED_ID = JobId(JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+RETRIABLE_ID = JobId(
+    JobState.FAILED, JobState.DEAD, JobState.CANCELLED, JobState.COMPLETED
+)
+
+
+def path_completion(kind: str) -> Callable[..., list[CompletionItem]]:
+    """Return what offers files (``file``) or directories (``dir``) for an option."""
+    return lambda *_: _offered(kind)
+
+
+def word_completion(
+    ctx: click.Context, param: click.Parameter, _incomplete: str
+) -> list[CompletionItem]:
+    """Offer programs for the first word of a job, and files for those after it."""
+    return _offered("file" if ctx.params.get(param.name or "") else "command")
+
+
+def _offered(kind: str) -> list[CompletionItem]:
+    """Return what leaves the offer to the shell."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - as above
+
+    return [CompletionItem("", kind)]

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class Progress:
         self._shown = shown
         self._start = time.monotonic()
         self._drawn = 0.0
+        self._columns = 0
 
     def __enter__(self) -> Self:
         return self
@@ -37,8 +39,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._draw("")
+            self._draw("")
 
     def update(self, count: int, position: int) -> None:
         """Draw: ``count`` jobs, ``position`` bytes of the file."""
@@ -46,8 +48,14 @@ class Progress:
         if not self._shown or now - self._drawn < INTERVAL:
             return
         self._drawn = now
-        sys.stderr.write("\r\x1b[K" + self._line(count, position, now))
-        sys.stderr.flush()
+        self._draw(self._line(count, position, now))
+
+    def _draw(self, line: str) -> None:
+        """Write over what was drawn last, by spaces: not every terminal can erase."""
+        with suppress(OSError):
+            sys.stderr.write(f"\r{line:{self._columns}}")
+            sys.stderr.flush()
+        self._columns = len(line)
 
     def _line(self, count: int, position: int, now: float) -> str:
         rate = count / max(now - self._start, 0.001)
@@ -61,4 +69,5 @@ class Progress:
 
 def wanted() -> bool:
     """Tell whether there is somebody to look, and no other output in the way."""
-    return output.is_terminal(sys.stderr) and not output.is_terminal(sys.stdout)
+    drawable = output.is_terminal(sys.stderr) and not output.is_dumb()
+    return drawable and not output.is_terminal(sys.stdout)

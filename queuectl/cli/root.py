@@ -4,16 +4,23 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from errno import EPIPE
 from typing import NoReturn
 
 import click
 
-from queuectl.cli import output
+from queuectl import stdio
+from queuectl.cli import output, text
 from queuectl.cli.command import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
+from queuectl.cli.params import path_completion
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
+
+COMPLETE = "_QUEUECTL_COMPLETE"
+"""Set where a shell asks what fits; click's name for it."""
 
 SECTIONS = {
     "Jobs": {
@@ -54,7 +61,7 @@ SECTIONS = {
     "Queue": {
         "status": (
             "queuectl.cli.status:status",
-            "Count the jobs in each state, and the workers.",
+            "Count jobs and workers, and tell which queue it is.",
         ),
         "stats": (
             "queuectl.cli.stats:stats",
@@ -112,6 +119,7 @@ Exit status:
   1      the operation failed: no such job, bad JSON, refused
   2      a mistake in the command line: bad option, state name, key or value
   3      no daemon is running, and none could be started
+  4      done, but the result could not be written to stdout: stderr has it
 `run`, `wait` and `enqueue --wait` end with the job's own exit code, or with
   124    --timeout or the job's own timeout ran out
   127    the job could not be started
@@ -119,9 +127,18 @@ Exit status:
   130    it was cancelled
 
 \b
+Which queue:
+  option        --user, --system or --socket; else
+  environment   QUEUECTL_SOCKET, else QUEUECTL_HOME; else
+  your own      if there is one; else
+  the system's  if you may use it; else
+  your own      begun by the first command that puts something in
+`queuectl status` tells which one it is.
+
+\b
 Environment:
-  QUEUECTL_HOME         one directory for everything: database, socket, log
-  QUEUECTL_SOCKET       the daemon's socket, as --socket
+  QUEUECTL_HOME         your own queue is in this directory; first in a job
+  QUEUECTL_SOCKET       the daemon's socket, as --socket; jobs have it
   QUEUECTL_AUTOSTART=0  start no daemon, as --no-autostart
   NO_COLOR              no colours
 """
@@ -133,21 +150,32 @@ Environment:
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.option("--user", is_flag=True, help="Your own queue.")
+@click.option("--system", is_flag=True, help="The queue of the system's service.")
 @click.option(
     "--socket",
     metavar="PATH",
-    help="The daemon's socket.",
+    help="The queue whose daemon listens there.",
+    shell_complete=path_completion("file"),
 )
 @click.option(
     "--autostart/--no-autostart",
     envvar="QUEUECTL_AUTOSTART",
     default=True,
     show_default=True,
-    help="Start the daemon when none answers.",
+    help="Start the daemon when none answers, for a command that needs it.",
 )
 @click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
 @click.pass_context
-def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
+def root(
+    ctx: click.Context,
+    /,
+    *,
+    user: bool,
+    system: bool,
+    socket: str | None,
+    autostart: bool,
+) -> None:
     """A durable job queue for shell commands.
 
     $ queuectl worker start --count 2     two workers, until you stop them
@@ -155,7 +183,25 @@ def root(ctx: click.Context, socket: str | None, autostart: bool) -> None:
     $ queuectl logs --follow 1            its output, as it comes
     $ queuectl run -- make -j4            all of it in one, like running it here
     """
-    ctx.obj = Connector(socket, autostart)
+    queue = asked_queue(user=user, system=system, socket=socket)
+    if queue:
+        output.select(f"--{queue}")
+    elif socket:
+        output.select("--socket", socket)
+    ctx.obj = Connector(socket, autostart, queue)
+
+
+def asked_queue(*, user: bool, system: bool, socket: str | None) -> str | None:
+    """Return which queue these options ask for, if not by its socket.
+
+    Raises:
+        click.UsageError: more than one of them was given.
+    """
+    given = {"user": user, "system": system, "socket": socket}
+    asked = [name for name, value in given.items() if value]
+    if len(asked) > 1:
+        raise click.UsageError(f"give --{asked[0]} or --{asked[1]}, not both")
+    return asked[0] if asked and not socket else None
 
 
 def main() -> NoReturn:
@@ -167,34 +213,59 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and write out what it said; return its status."""
-    # Ctrl-C kills queuectl as it kills cp or grep: the daemon cleans up after a
-    # client, and a shell loop stops only if its command died of the signal. Commands
-    # that have something to end (run, worker start --foreground) handle it themselves.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     output.prepare()
+    status: int = Status.OK
     try:
         status = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        die_of(signal.SIGPIPE)
+        output.flush()
+    except output.StdoutError as error:
+        status = _unsaid(error.error, status)
     except OSError as error:
-        if error.filename is None:
-            output.abandon()
+        if error.filename is None:  # click could not write a help text
+            stdio.abandon(sys.stdout)
         what = error.filename or "cannot write"
         output.note(f"queuectl: {what}: {error.strerror}")
+        status = Status.FAILED
+    except Exception as error:  # noqa: BLE001 - the last one who can tell a person
+        from queuectl.cli import crash  # noqa: PLC0415 - hardly ever used
+
+        output.note(crash.report(error))
         status = Status.FAILED
     return status
 
 
+def _unsaid(error: OSError, status: int) -> int:
+    """Say on stderr what was done and cannot be said on stdout; return the status.
+
+    Who only looked at something ends as any program in a pipe does.
+    """
+    stdio.abandon(sys.stdout)
+    if done := output.unwritten():
+        output.note(
+            f"queuectl: this was done, and cannot be written to stdout "
+            f"({error.strerror}):\n{done.rstrip()}"
+        )
+        return status or Status.UNSAID
+    if error.errno == EPIPE:
+        die_of(signal.SIGPIPE)
+    output.note(f"queuectl: cannot write: {error.strerror}")
+    return Status.FAILED
+
+
 def _run(arguments: Sequence[str] | None) -> int:
+    if COMPLETE in os.environ:
+        from queuectl.cli import completing  # noqa: PLC0415 - only shells ask
+
+        if completing.wanted():
+            completing.answer(root)
+            return Status.OK
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
     except click.UsageError as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except click.ClickException as error:
-        output.note(f"queuectl: {error.format_message()}")
+        output.note(f"queuectl: {text.brief(error.format_message())}")
         return error.exit_code
     except click.Abort:
         return Status.FAILED
@@ -202,3 +273,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         output.fault("queuectl", error)
         return of_error(error)
     return status if isinstance(status, int) else Status.OK
+
+
+def _show(error: click.UsageError) -> None:
+    """Show a mistake; what was typed is in it, and may hold anything."""
+    message = text.brief(error.message)
+    shown = "\n".join(map(text.escape, message.split("\n")))
+    if shown != error.message:
+        error = click.UsageError(shown, error.ctx)
+    with suppress(OSError):
+        error.show()

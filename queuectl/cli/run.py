@@ -14,6 +14,7 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.joboptions import job_options
 from queuectl.cli.logs import write
+from queuectl.cli.params import word_completion
 from queuectl.cli.patience import Patience
 from queuectl.errors import InvalidStateError, QueuectlError, RequestError
 from queuectl.session import Session
@@ -27,7 +28,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(cls=PassingCommand)
-@click.argument("words", metavar="COMMAND | -- PROGRAM ARG...", nargs=-1)
+@click.argument(
+    "words",
+    metavar="COMMAND | -- PROGRAM ARG...",
+    nargs=-1,
+    shell_complete=word_completion,
+)
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @job_options(timeout="none")
 @click.option("-q", "--quiet", is_flag=True, help="Remark nothing on stderr.")

@@ -1,7 +1,8 @@
 """Remarks that are worth making once in a while, and not at each of a thousand calls.
 
-When one was made last is kept in the queue's runtime directory. Where that cannot be
-kept the remark is made each time: better said too often than never.
+When one was made last is kept in the state directory of one's own queue, or for want of
+one in the session's runtime directory. Where it cannot be kept the remark is made each
+time: better said too often than never.
 """
 
 import fcntl
@@ -9,7 +10,6 @@ import os
 import stat
 import time
 
-from queuectl import paths
 from queuectl.cli import output
 from queuectl.cli.connector import Connector
 from queuectl.errors import SocketPathError
@@ -36,10 +36,25 @@ def note(connector: Connector, topic: str, content: str, *, about: str = "") -> 
 
 def _due(connector: Connector, topic: str, about: str) -> bool:
     try:
-        place = paths.find(connector.socket)
-        return _claimed(f"{place.runtime_dir}/told-{topic}", f"{place.socket} {about}")
+        place = connector.place
+        path = f"{_prefix(place.state_dir)}told-{topic}"
+        return _claimed(path, f"{place.socket} {about}")
     except (OSError, ValueError, SocketPathError):
         return True
+
+
+def _prefix(state: str) -> str:
+    """Return how the names of stamps begin; no state directory is made for them.
+
+    Raises:
+        OSError: there is no place for them.
+    """
+    if os.path.isdir(state):  # noqa: PTH112 - pathlib is slow to import
+        return f"{state}/"
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not runtime.startswith("/"):
+        raise FileNotFoundError(runtime)
+    return f"{runtime}/queuectl-"
 
 
 def _claimed(path: str, about: str) -> bool:

@@ -2,7 +2,7 @@
 
 import click
 
-from queuectl.cli import output
+from queuectl.cli import output, queues, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 
@@ -15,25 +15,36 @@ TITLES = {
     "cancelled": "Cancelled",
 }
 
+WAITING = {"ready": "Ready", "delayed": "Delayed"}
+"""Of the jobs that wait: those a free worker takes, and those whose time is to come."""
+
 
 @click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
-    """Count the jobs in each state, and the workers.
+    """Count jobs and workers, and tell which queue it is.
 
     $ queuectl status
     $ queuectl status --json | jq .pending
     """
     with connector.connect() as client:
         counts = client.call("status", {})
+        queue = queues.facts(client)
     workers = counts["workers"]
+    # A daemon of an older version does not tell.
+    waiting = {key: counts[key] for key in WAITING if key in counts}
     if as_json:
-        output.document({**{key: counts[key] for key in TITLES}, "workers": workers})
+        states = {key: counts[key] for key in TITLES}
+        output.document({**states, **waiting, "workers": workers, "queue": queue})
+        output.trouble(counts)
         return
     content = [(title, counts[key]) for key, title in TITLES.items()]
+    content += [(WAITING[key], count) for key, count in waiting.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
+    output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
+    output.trouble(counts)
     if counts["draining"]:
         output.note("the daemon is stopping: it begins no jobs")
     elif counts["pending"] and not workers["active"]:

@@ -146,18 +146,30 @@ def _shrink(
 ) -> list[int]:
     """Take what is too much from the widest flexible column, again and again.
 
-    On a terminal too narrow for that, from the others too.
+    On a terminal too narrow for that, they keep less than their ``least``, and then
+    the others are cut too.
     """
     widths = list(natural)
     over = sum(widths[i] for i in shown) + len(GAP) * (len(shown) - 1) - width
     while over > 0:
-        wide = [i for i in shown if columns[i].flexible and widths[i] > 1]
-        wide = wide or [i for i in shown if widths[i] > 1]
-        if not wide:
+        wide, floor = _widest(columns, shown, widths)
+        if wide is None:
             break
-        widest = max(wide, key=lambda i: widths[i])
-        others = max((widths[i] for i in wide if i != widest), default=1)
-        step = min(over, max(1, widths[widest] - others))
-        widths[widest] -= step
+        others = max((widths[i] for i in shown if i != wide), default=1)
+        step = min(over, max(1, widths[wide] - max(others, floor)))
+        widths[wide] -= step
         over -= step
     return widths
+
+
+def _widest(
+    columns: Sequence[Column], shown: list[int], widths: list[int]
+) -> tuple[int | None, int]:
+    """Return the column to take from next, and what is left to it this time."""
+    flexible = [i for i in shown if columns[i].flexible]
+    for among, keeps in ((flexible, True), (flexible, False), (shown, False)):
+        floors = {i: columns[i].least if keeps else 1 for i in among}
+        if larger := [i for i in among if widths[i] > floors[i]]:
+            widest = max(larger, key=lambda i: widths[i])
+            return widest, floors[widest]
+    return None, 1

@@ -39,6 +39,14 @@ def _escape_one(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def brief(message: str) -> str:
+    """Return a message in which no word is longer than anybody reads.
+
+    What was typed is repeated in messages, and may be a megabyte.
+    """
+    return re.sub(r"(\S{150})\S{150,}", rf"\1{ELLIPSIS}", message)
+
+
 def plain(line: str) -> str:
     """Return a line of a program's output as it looks at the end, without colours.
 

@@ -9,13 +9,13 @@ from queuectl.cli import exits, jobview, output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.params import DURATION, JOB_ID
+from queuectl.cli.params import DURATION, UNFINISHED_ID
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES
 
 
 @click.command(cls=Command)
-@click.argument("job_ids", metavar="ID...", type=JOB_ID, nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", type=UNFINISHED_ID, nargs=-1, required=True)
 @click.option("--timeout", type=DURATION, help="Wait at most this long, then end 124.")
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector

@@ -10,7 +10,7 @@ from queuectl.cli import change, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.params import DURATION
+from queuectl.cli.params import DURATION, Whole
 from queuectl.cli.table import Column
 from queuectl.session import Session
 
@@ -43,7 +43,7 @@ def worker() -> None:
 @click.option(
     "-n",
     "--count",
-    type=click.IntRange(1, MAX_WORKERS),
+    type=Whole(1, MAX_WORKERS),
     default=1,
     show_default=True,
     metavar="N",

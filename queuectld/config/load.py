@@ -60,6 +60,7 @@ class _Loading:
             said |= self._checked(layer(self.sources))
         file = self._find((defaults | said)["state_dir"].value)
         values = defaults | self._checked(self._read(file)) | said
+        values.setdefault("runtime_dir", values["state_dir"])
         values.setdefault("socket", _beside_records(values["runtime_dir"]))
         self._check_length(values["socket"])
         self._check_power(values["run_as"])
@@ -150,24 +151,24 @@ def _defaults(sources: Sources) -> _Layer:
         for key, option in OPTIONS.items()
         if option.default is not None
     }
-    values |= {"state_dir": found.state_dir, "runtime_dir": found.runtime_dir}
+    values["state_dir"] = found.state_dir
     return {key: _Given(value, "default", sources.cwd) for key, value in values.items()}
 
 
 def _places(sources: Sources) -> _Layer:
     """Return what QUEUECTL_HOME and QUEUECTL_SOCKET say, to clients as well as to us.
 
-    XDG's variables say where defaults are, so they are among the defaults.
+    XDG's variables say where defaults are, so they are among the defaults. In a job the
+    socket is that of the daemon which runs the job, and no wish of anybody's.
     """
-    found = paths.resolve(sources.environ, sources.home)
-    origins: dict[str, str] = {}
-    if sources.environ.get("QUEUECTL_HOME"):
-        origins = dict.fromkeys(("state_dir", "runtime_dir", "socket"), "QUEUECTL_HOME")
-    if sources.environ.get("QUEUECTL_SOCKET"):
-        origins["socket"] = "QUEUECTL_SOCKET"
+    environ = sources.environ
+    said = {"state_dir": "QUEUECTL_HOME"}
+    if not environ.get(paths.IN_JOB):
+        said["socket"] = "QUEUECTL_SOCKET"
     return {
-        key: _Given(getattr(found, key), origin, sources.cwd)
-        for key, origin in origins.items()
+        key: _Given(environ[name], name, sources.cwd)
+        for key, name in said.items()
+        if environ.get(name)
     }
 
 

@@ -146,10 +146,12 @@ def _path(value: object) -> str:
 
 
 def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no whole number") from None
+    # int() also takes underscores and other scripts' digits, and no number of any
+    # length; none of ours has more digits than these.
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        raise ValueError(f"{text[:30]!r} is no whole number")
+    return int(text)
 
 
 def _duration(seconds: float) -> str:
@@ -196,7 +198,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
             Option(
                 key="runtime_dir",
                 kind=Kind.PATH,
-                fallback="$XDG_RUNTIME_DIR/queuectl",
+                fallback="state_dir",
                 applies=Applies.RESTART,
                 doc="socket and workers' records: what must survive a restart of the "
                 "daemon",

@@ -10,21 +10,19 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from queuectl_protocol.limits import MAX_PATH
 from queuectl_protocol.units import (
     format_duration,
     format_size,
     parse_duration,
     parse_size,
 )
-from queuectld.core import limits
+from queuectld.core import limits, numbers
 from queuectld.core.errors import InvalidSettingError
 from queuectld.core.job import SHELL
 from queuectld.core.limits import Limits
 
 Value = int | float | str
-
-MAX_SHELL = 4096
-"""Bytes: the kernel's PATH_MAX."""
 
 
 class Kind(StrEnum):
@@ -76,7 +74,7 @@ class Setting:
         assert self.maximum is not None
         try:
             number = self._number(value)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise InvalidSettingError(
                 self.key, f"{self.key} is a {self.kind}: {error}"
             ) from None
@@ -95,7 +93,7 @@ class Setting:
 
     def _path(self, value: Any) -> str:
         try:
-            return absolute_path(value, most=MAX_SHELL)
+            return absolute_path(value)
         except ValueError as error:
             raise InvalidSettingError(self.key, f"{self.key} {error}") from None
 
@@ -114,9 +112,10 @@ class Setting:
         if isinstance(value, str):
             return self._parse(value)
         if self.kind in {Kind.COUNT, Kind.SIZE}:
-            if value != int(value):
-                raise ValueError(f"{value!r} is none")
-            return int(value)
+            try:
+                return numbers.whole(value)
+            except ValueError:
+                raise ValueError(f"{value!r} is none") from None
         return float(value)
 
     def _parse(self, text: str) -> int | float:
@@ -136,7 +135,7 @@ class Setting:
             raise ValueError(f"{text!r} is none") from error
 
 
-def absolute_path(value: Any, *, most: int) -> str:
+def absolute_path(value: Any) -> str:
     """Return a path that is absolute and that the kernel could take.
 
     Raises:
@@ -147,8 +146,8 @@ def absolute_path(value: Any, *, most: int) -> str:
     if "\0" in value:
         raise ValueError("holds a NUL character")
     size = len(value.encode("utf-8", "surrogateescape"))
-    if size > most:
-        raise ValueError(f"has {size} bytes, and the limit is {most}")
+    if size > MAX_PATH:
+        raise ValueError(f"has {size} bytes, and the limit is {MAX_PATH}")
     return value
 
 

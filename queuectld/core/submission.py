@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.limits import (
+    MAX_ARGV,
+    MAX_COMMAND,
+    MAX_ENV,
+    MAX_ID,
+    MAX_LABEL,
+    MAX_PATH,
+)
 from queuectl_protocol.rlimits import INFINITY, MAX_RLIMIT, RLIMITS
 from queuectl_protocol.units import parse_time
-from queuectld.core import settings
+from queuectld.core import numbers, settings, unixtext
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
 from queuectld.core.job import Command, Submission
-
-MAX_ENV = 2 * 1024 * 1024
-"""Bytes of names and values of one environment: more than exec takes by default."""
-
-MAX_CWD = 4096
-"""Bytes: the kernel's PATH_MAX."""
 
 PRIORITY_RANGE = 1_000_000
 """Priorities go from minus this to plus this."""
@@ -29,10 +30,11 @@ PRIORITY_RANGE = 1_000_000
 _NO_SHELL = (
     "shell is for a command that is one line: a list of words is executed as it is"
 )
+MAX_DELAY = 126_701_150_399
+"""Seconds: half the way to 9999-12-31T23:59:59Z, the last that RFC 3339 writes."""
 
 _UMASK = re.compile("[0-7]{1,4}")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]*")
-_MS_MAX = 253_402_300_799_000  # 9999-12-31T23:59:59Z, the last that RFC 3339 writes
 
 _KINDS: Mapping[type, str] = MappingProxyType(
     {
@@ -53,7 +55,7 @@ class Field:
     """A field that a submitter may give.
 
     Attributes:
-        type: for ``describe``.
+        type: for people and ``describe``, as of a ``Param`` of the server.
         read: returns the checked value, or raises ValueError that completes
             "<field> ...".
         compared: it is part of what a job is. Where two submissions with one id both
@@ -119,7 +121,7 @@ def check(fields: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in fields.items():
         if name not in FIELDS:
-            raise InvalidJobError(str(name), _unknown(name))
+            raise InvalidJobError(unixtext.read(name) or "", _unknown(name))
         if value is None and name != "command":
             continue
         values[name] = _read(name, value)
@@ -136,9 +138,17 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _unknown(name: object) -> str:
+    if not isinstance(name, str):
+        return "a field's name is a string"
     if name in _DAEMON_SETS:
         return f"{name} is set by the daemon; leave it out"
     return f"there is no field {name!r}; a job has: {', '.join(FIELDS)}"
+
+
+def _unix(value: Any, *, most: int, empty: bool = False) -> str:
+    """Return a string of Unix: bin will do as well as str."""
+    text = unixtext.read(value)
+    return _text(value if text is None else text, most=most, empty=empty)
 
 
 def _text(value: Any, *, most: int, empty: bool = False) -> str:
@@ -171,8 +181,8 @@ def _utf8(value: str) -> str:
 
 
 def _command(value: Any) -> Command:
-    if isinstance(value, str):
-        return _text(value, most=MAX_COMMAND)
+    if isinstance(value, str | bytes):
+        return _unix(value, most=MAX_COMMAND)
     if not isinstance(value, list):
         raise ValueError(
             f"is a string (a shell command line) or a list of words, not {_kind(value)}"
@@ -181,9 +191,14 @@ def _command(value: Any) -> Command:
         raise ValueError("is an empty list")
     if len(value) > MAX_ARGV:
         raise ValueError(f"has {len(value)} words, and the limit is {MAX_ARGV} bytes")
-    words = tuple(_text(word, most=MAX_COMMAND, empty=True) for word in value)
+    words = tuple(_unix(word, most=MAX_COMMAND, empty=True) for word in value)
     if not words[0]:
         raise ValueError("begins with an empty word where the program's name belongs")
+    if _size(words[0]) > MAX_PATH:
+        raise ValueError(
+            f"begins with a word of {_size(words[0])} bytes, and a program's path has "
+            f"at most {MAX_PATH}"
+        )
     size = sum(map(_size, words)) + len(words)
     if size > MAX_ARGV:
         raise ValueError(f"has {size} bytes in all, and the limit is {MAX_ARGV}")
@@ -206,11 +221,10 @@ def _queue(value: Any) -> str:
 
 
 def _priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("is a whole number")
-    if abs(value) > PRIORITY_RANGE:
+    priority = numbers.whole(value)
+    if abs(priority) > PRIORITY_RANGE:
         raise ValueError(f"is from -{PRIORITY_RANGE} to {PRIORITY_RANGE}")
-    return value
+    return priority
 
 
 def _run_at(value: Any) -> int:
@@ -222,20 +236,21 @@ def _run_at(value: Any) -> int:
 def _delay(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("is a number of seconds")
-    if not 0 <= value <= _MS_MAX / 2000:
-        raise ValueError("is a number of seconds from 0 on")
+    if not 0 <= value <= MAX_DELAY:
+        raise ValueError(f"is a number of seconds from 0 on, to {MAX_DELAY}")
     return float(value)
 
 
 def _cwd(value: Any) -> str:
-    text = _text(value, most=MAX_CWD)
+    text = _unix(value, most=MAX_PATH)
     if not text.startswith("/"):
         raise ValueError("is an absolute path")
     return text
 
 
 def _shell(value: Any) -> str:
-    return settings.absolute_path(value, most=settings.MAX_SHELL)
+    text = unixtext.read(value)
+    return settings.absolute_path(value if text is None else text)
 
 
 def _foreground(value: Any) -> bool:
@@ -257,19 +272,37 @@ def _umask(value: Any) -> int:
 def _env(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError(f"is a map of strings, not {_kind(value)}")
+    variables: dict[str, str] = {}
     size = 0
-    for name, content in value.items():
-        if not isinstance(name, str) or not isinstance(content, str):
+    for given_name, given in value.items():
+        name, content = unixtext.read(given_name), unixtext.read(given)
+        if name is None or content is None:
             raise ValueError("is a map of strings")
-        if not name or "=" in name or "\0" in name:
-            raise ValueError("has a name that is empty or holds = or NUL")
-        if "\0" in content:
-            # The value itself may be a secret: never quote it.
-            raise ValueError(f"holds a NUL character in {name}")
-        size += _size(name) + _size(content) + len("=\0")
+        if name in variables:
+            raise ValueError(f"has {name:.64} twice, as str and as bin")
+        size += _variable(name, content) + len("\0")
+        variables[name] = content
     if size > MAX_ENV:
         raise ValueError(f"has {size} bytes, and the limit is {MAX_ENV}")
-    return value
+    return variables
+
+
+def _variable(name: str, content: str) -> int:
+    """Return the size of ``NAME=value`` if that can be a variable.
+
+    The value may be a secret: it is never quoted.
+    """
+    if not name or "=" in name or "\0" in name:
+        raise ValueError("has a name that is empty or holds = or NUL")
+    if "\0" in content:
+        raise ValueError(f"holds a NUL character in {name:.64}")
+    size = _size(name) + len("=") + _size(content)
+    if size > MAX_COMMAND:
+        raise ValueError(
+            f"has a variable that no program can get: {name:.64} is of {size} bytes "
+            f"with its name, and the limit is {MAX_COMMAND}; hand it over in a file"
+        )
+    return size
 
 
 def _label(value: Any) -> str:
@@ -284,17 +317,21 @@ def _rlimits(value: Any) -> tuple[tuple[str, int], ...]:
 
 
 def _rlimit(name: object) -> str:
+    if not isinstance(name, str):
+        raise ValueError("has names that are strings")
     if name not in RLIMITS:
         raise ValueError(f"has no {name!r:.66}; there are: {', '.join(RLIMITS)}")
-    return str(name)
+    return name
 
 
 def _bound(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"has a {name} that is not a whole number")
-    if not INFINITY <= value <= MAX_RLIMIT:
+    try:
+        bound = numbers.whole(value)
+    except ValueError:
+        raise ValueError(f"has a {name} that is not a whole number") from None
+    if not INFINITY <= bound <= MAX_RLIMIT:
         raise ValueError(f"has a {name} that is out of range; {INFINITY} is infinity")
-    return value
+    return bound
 
 
 def _setting(key: str) -> Callable[[Any], Any]:
@@ -307,41 +344,69 @@ def _setting(key: str) -> Callable[[Any], Any]:
     return read
 
 
+def _of_setting(key: str, kind: str, doc: str) -> Field:
+    """Return a field that is a setting, too: the range is the setting's."""
+    setting = settings.SETTINGS[key]
+    least, none = (setting.least, "0 | ") if setting.least else (setting.minimum, "")
+    return Field(f"{none}{kind} {least}..{setting.maximum}", doc, _setting(key))
+
+
 FIELDS: Mapping[str, Field] = MappingProxyType(
     {
         "command": Field(
-            "str | [str]", "a line for a shell's -c, or an exact argv", _command
+            f"unix 1..{MAX_COMMAND} | [unix 0..{MAX_COMMAND}] 1..{MAX_ARGV}",
+            "a line for a shell's -c, or an exact argv",
+            _command,
         ),
         "id": Field(
-            "str", "an id of the submitter's; not digits alone", _id, compared=False
+            f"str 1..{MAX_ID}",
+            "an id of the submitter's; not digits alone",
+            _id,
+            compared=False,
         ),
-        "queue": Field("str", "always default", _queue),
-        "priority": Field("int", "higher runs first; 0 unless given", _priority),
-        "max_retries": Field("int", "runs after the first", _setting("max_retries")),
-        "timeout": Field("seconds", "0 means none", _setting("timeout")),
-        "backoff_base": Field("float", "base of the delay", _setting("backoff_base")),
-        "backoff_max": Field("seconds", "longest delay", _setting("backoff_max")),
-        "backoff_jitter": Field("float", "share added", _setting("backoff_jitter")),
-        "output_limit": Field("bytes", "0 means none", _setting("output_limit")),
+        "queue": Field("default", "always default", _queue),
+        "priority": Field(
+            f"int -{PRIORITY_RANGE}..{PRIORITY_RANGE}",
+            "higher runs first; 0 unless given",
+            _priority,
+        ),
+        "max_retries": _of_setting("max_retries", "int", "runs after the first"),
+        "timeout": _of_setting("timeout", "seconds", "0 means none"),
+        "backoff_base": _of_setting("backoff_base", "number", "base of the delay"),
+        "backoff_max": _of_setting("backoff_max", "seconds", "longest delay"),
+        "backoff_jitter": _of_setting("backoff_jitter", "number", "share added"),
+        "output_limit": _of_setting("output_limit", "bytes", "0 means none"),
         "run_at": Field("time", "not to be started before", _run_at, compared=False),
-        "delay": Field("seconds", "run_at, counted from now", _delay, compared=False),
-        "cwd": Field(
-            "str", "working directory, absolute; / unless given", _cwd, compared=False
+        "delay": Field(
+            f"seconds 0..{MAX_DELAY}",
+            "run_at, counted from now",
+            _delay,
+            compared=False,
         ),
-        "umask": Field("str", "octal; 0022 unless given", _umask, compared=False),
+        "cwd": Field(
+            f"unix 1..{MAX_PATH}",
+            "working directory, absolute; / unless given",
+            _cwd,
+            compared=False,
+        ),
+        "umask": Field("str 1..4", "octal; 0022 unless given", _umask, compared=False),
         "env": Field(
-            "{str: str}",
+            "{unix: unix}",
             "the whole environment; minimal unless given",
             _env,
             compared=False,
         ),
-        "label": Field("str", "free text for people", _label),
-        "nice": Field("int", "added to the niceness", _setting("nice")),
-        "memory_max": Field("bytes", "of all processes", _setting("memory_max")),
-        "cpu_quota": Field("number", "percent of a CPU", _setting("cpu_quota")),
-        "tasks_max": Field("int", "processes and threads", _setting("tasks_max")),
-        "rlimits": Field("{str: int}", "of each process; -1 is infinity", _rlimits),
-        "shell": Field("str", "runs the line; absolute", _shell),
+        "label": Field(f"str 0..{MAX_LABEL}", "free text for people", _label),
+        "nice": _of_setting("nice", "int", "added to the niceness"),
+        "memory_max": _of_setting("memory_max", "bytes", "of all processes"),
+        "cpu_quota": _of_setting("cpu_quota", "number", "percent of a CPU"),
+        "tasks_max": _of_setting("tasks_max", "int", "processes and threads"),
+        "rlimits": Field(
+            f"{{str: int {INFINITY}..{MAX_RLIMIT}}}",
+            "of each process; -1 is infinity",
+            _rlimits,
+        ),
+        "shell": Field(f"unix 1..{MAX_PATH}", "runs the line; absolute", _shell),
         "foreground": Field(
             "bool", "its submitter waits for it", _foreground, compared=False
         ),

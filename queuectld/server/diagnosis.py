@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from queuectl_protocol.paths import SOCKET_NAME
 from queuectl_protocol.units import format_size
 from queuectl_protocol.vocabulary import JobState
 from queuectld import statedir
@@ -74,6 +75,7 @@ async def checks(context: Context) -> list[Check]:
         file_system(config.state_dir),
         space(config.state_dir),
         wal(facts["wal_size"]),
+        reach(config.state_dir),
         permissions(config),
         trust(config),
         descriptors(config),
@@ -155,6 +157,14 @@ def file_system(state_dir: Path) -> Check:
     return Check("file system", Level.OK, detail)
 
 
+_ROOM = {
+    Level.WARNING: "free some space, or: queuectl prune",
+    # To delete a job takes a little room, too.
+    Level.ERROR: "remove other files there first: queuectl prune needs room, too",
+}
+"""What helps where there is little room, and where there is none."""
+
+
 def space(state_dir: Path) -> Check:
     """Tell how much room there is for the database and for output."""
     status = os.statvfs(state_dir)
@@ -162,7 +172,7 @@ def space(state_dir: Path) -> Check:
     level = Level.OK
     if free < SPACE_LOW:
         level = Level.ERROR if free < SPACE_OUT else Level.WARNING
-    advice = "free some space, or: queuectl prune" if level is not Level.OK else None
+    advice = _ROOM.get(level)
     return Check("space", level, f"{format_size(free)} free in {state_dir}", advice)
 
 
@@ -176,6 +186,20 @@ def wal(size: int) -> Check:
         Level.WARNING,
         f"{detail}: checkpoints do not get through",
         "look for a program that reads the database, and end it",
+    )
+
+
+def reach(state_dir: Path) -> Check:
+    """Tell whether the state directory leads to the socket: clients look there."""
+    path = state_dir / SOCKET_NAME
+    if path.is_socket():
+        return Check("reach", Level.OK, f"{path} leads to the daemon")
+    return Check(
+        "reach",
+        Level.ERROR,
+        f"{path} leads nowhere, so clients do not find the daemon; its log says why",
+        "put right what the log names, then restart it, running jobs go on: "
+        f"kill -USR1 {os.getpid()}",
     )
 
 

@@ -30,11 +30,29 @@ class Endpoint:
     path: Path | None = None
     identity: tuple[int, int] | None = None
 
+    @property
+    def address(self) -> Path | None:
+        """Where clients connect; None where that is no file."""
+        name = self.socket.getsockname()
+        # An abstract one is bytes. See unix(7).
+        return Path(name) if isinstance(name, str) and name else None
+
+    def is_there(self) -> bool:
+        """Tell whether the path leads here, as far as one can tell."""
+        address = self.address
+        if address is None:
+            return True
+        try:
+            found = _identity(address)
+        except OSError:
+            return False
+        return self.identity is None or found == self.identity
+
     def remove(self) -> None:
         """Remove the file, unless another daemon's stands in its place by now."""
         if self.path is None:
             return
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if _identity(self.path) == self.identity:
                 self.path.unlink()
 
@@ -78,7 +96,7 @@ def _remove_stale(path: Path) -> None:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(mode):
+    if not stat.S_ISSOCK(mode) and not stat.S_ISLNK(mode):
         raise ListenError(
             f"{path} is there and is no socket; move it away, or choose another path"
         )
@@ -96,7 +114,7 @@ def _answers(path: Path) -> bool:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
-        except (ConnectionRefusedError, FileNotFoundError):
+        except (ConnectionRefusedError, FileNotFoundError, NotADirectoryError):
             return False
         except BlockingIOError:
             return True

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
+from queuectld.core import unixtext
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.server.reading import UnreadableOutputError
 from queuectld.store import api as store
@@ -98,7 +99,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         # The message is for the operator; the cause is in the log.
         core.WorkersNotReadyError: ErrorCode.INTERNAL,
         store.BackupExistsError: ErrorCode.ALREADY_EXISTS,
-        store.BackupError: ErrorCode.STORAGE_ERROR,
+        store.BackupError: ErrorCode.INVALID_PARAMS,
         store.StoreFullError: ErrorCode.STORAGE_FULL,
         store.StoreError: ErrorCode.STORAGE_ERROR,
         UnreadableOutputError: ErrorCode.STORAGE_ERROR,
@@ -126,7 +127,7 @@ def refusal(error: BaseException) -> Refusal:
     """Return what the client is told; an error without a code is ``internal``."""
     for kind in type(error).__mro__:
         if code := CODES.get(kind):
-            message = str(error) or (type(error).__doc__ or "").strip()
+            message = unixtext.shown(str(error) or (type(error).__doc__ or "").strip())
             data = getattr(error, "data", None)
             return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
@@ -141,7 +142,7 @@ def refusal(error: BaseException) -> Refusal:
     )
 
 
-def _short(data: dict[str, Any]) -> dict[str, Any]:
+def _short(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value[:MAX_MESSAGE] if isinstance(value, str) else value
         for key, value in data.items()

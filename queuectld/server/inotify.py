@@ -29,6 +29,12 @@ class Change(IntFlag):
     CREATED = 0x100 | 0x80
     """A directory: something in it was created, or moved to there."""
 
+    GONE = 0x400 | 0x800
+    """It was deleted, or moved to elsewhere itself."""
+
+    REMOVED = 0x200 | 0x40
+    """A directory: something in it was deleted, or moved to elsewhere."""
+
 
 class Watcher:
     """One inotify instance for the whole daemon, opened when it is first needed."""

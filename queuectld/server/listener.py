@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from queuectld import logs
 from queuectld.server.call import Service
@@ -30,7 +31,7 @@ class Listener:
 
     def __init__(self, service: Service, endpoints: Sequence[Endpoint]) -> None:
         self._service = service
-        self._endpoints = endpoints
+        self._endpoints = list(endpoints)
         self._servers: list[asyncio.Server] = []
 
     @classmethod
@@ -51,6 +52,56 @@ class Listener:
         listener = cls(Service(context, methods), endpoints)
         await listener._start()
         return listener
+
+    @property
+    def addresses(self) -> list[Path]:
+        """The paths where clients connect."""
+        found = [endpoint.address for endpoint in self._endpoints]
+        return [address for address in found if address is not None]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the first of them is somebody else's to make, such as systemd's."""
+        return self._endpoints[0].path is None
+
+    async def restore(self) -> None:
+        """Listen again where the socket's file has vanished.
+
+        Who is connected stays so.
+
+        Raises:
+            ListenError: the path cannot be used now, or it is another's to make.
+        """
+        faults = []
+        for number, endpoint in enumerate(self._endpoints):
+            if not endpoint.is_there():
+                try:
+                    await self._reopen(number, endpoint)
+                except ListenError as error:
+                    faults.append(error)
+        if faults:
+            raise faults[0]
+
+    async def _reopen(self, number: int, endpoint: Endpoint) -> None:
+        if endpoint.path is None:
+            raise ListenError(
+                f"{endpoint.address} has vanished, and is systemd's to make; have that "
+                "done: systemctl restart queuectld.socket"
+            )
+        made = open_endpoint(endpoint.path)
+        self._servers[number].close()
+        self._endpoints[number] = made
+        self._servers[number] = await self._serve(made)
+
+    async def add(self, path: Path) -> None:
+        """Listen at another path as well.
+
+        Raises:
+            ListenError: it cannot be used.
+        """
+        made = open_endpoint(path)
+        self._endpoints.append(made)
+        self._servers.append(await self._serve(made))
 
     async def close(self) -> None:
         """Take nobody new, refuse who waits, answer the rest, and let them go."""
@@ -75,16 +126,19 @@ class Listener:
             ExhaustionReporter(self._service.context.clock.monotonic)
         )
         for endpoint in self._endpoints:
-            # Not create_unix_server, which since 3.13 removes the file at the end,
-            # even one that systemd made.
-            server = await loop.create_server(
-                lambda: Session(self._service),
-                sock=endpoint.socket,
-                backlog=_ACCEPTED_AT_ONCE,
-            )
-            endpoint.socket.listen(BACKLOG)  # as asyncio has just said otherwise
-            self._servers.append(server)
-            _log.info("listening", socket=endpoint.socket.getsockname())
+            self._servers.append(await self._serve(endpoint))
+
+    async def _serve(self, endpoint: Endpoint) -> asyncio.Server:
+        # Not create_unix_server, which since 3.13 removes the file at the end, even
+        # one that systemd made.
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Session(self._service),
+            sock=endpoint.socket,
+            backlog=_ACCEPTED_AT_ONCE,
+        )
+        endpoint.socket.listen(BACKLOG)  # as asyncio has just said otherwise
+        _log.info("listening", socket=endpoint.socket.getsockname())
+        return server
 
     def _abort(self) -> None:
         """Cut off who does not read, or whose request does not end."""

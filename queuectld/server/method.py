@@ -19,10 +19,15 @@ class Method:
 
     Attributes:
         doc: one or two sentences.
-        result: the shape of the reply, for people.
+        result: the shape of the reply, in the notation of ``shapes``.
+        events: the shapes of its stream's events, ``sub`` and ``seq`` apart.
         errors: its own; those that any request can meet are not among them.
-        role: the least one that may call it. That somebody else's job needs a
-            higher one for some methods is for their handlers to see to.
+        role: the least one that may call it.
+        others: the least one for somebody else's job, named by ``id`` or ``ids``, where
+            that is more; to refuse it is for the handler. None: it is the same.
+        changes: the parameters that say which jobs are changed, each by an id, the
+            fields of a job, or a list of these; (): any job may be; None: none is. What
+            one connection does to one job takes effect in the order of its requests.
         audit: names of the parameters that the log tells when it tells who asked for
             this, which for secrets must not be all; None: it does not tell.
         waits: it may take as long as the client likes. Such requests do not count
@@ -39,8 +44,11 @@ class Method:
     handler: Handler
     params: tuple[Param, ...] = ()
     result: str = "{}"
+    events: tuple[str, ...] = ()
     errors: tuple[ErrorCode, ...] = ()
     role: Role = Role.ADMIN
+    others: Role | None = None
+    changes: tuple[str, ...] | None = None
     audit: tuple[str, ...] | None = None
     waits: bool = False
     bulky: bool = False

@@ -41,6 +41,10 @@ class Outbox:
         """Whether the connection is at its end: what belongs to it ends with it."""
         return self._transport.is_closing()
 
+    def write_bin(self, *, wanted: bool) -> None:
+        """Write strings that are not UTF-8 as bin, or as str, from now on."""
+        self._connection.bin = wanted
+
     def greet(self, body: dict[str, Any]) -> None:
         """Send the greeting."""
         self._connection.send_greeting(body)

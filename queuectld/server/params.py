@@ -12,17 +12,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from queuectl_protocol.limits import MAX_ID
+from queuectl_protocol.limits import MAX_ID, MAX_PATH
+from queuectld.core import numbers, unixtext
+from queuectld.server import shapes
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Item = TypeVar("Item")
 
 MAX_SECONDS = 100 * 366 * 86_400
 """A century: so that milliseconds and deadlines stay in range everywhere."""
 
-MAX_PATH = 4096
-"""Bytes, with the NUL at the end: PATH_MAX of Linux."""
-
-_MAX_INT = 2**63 - 1
+_MAX_INT = shapes.MAX_INT
 _SHOWN = 64
 """Characters of a stranger's word that an error message repeats."""
 
@@ -32,16 +32,27 @@ class InvalidParamsError(Exception):
 
     Attributes:
         param: its name, as it came.
+        index: in a list, which item, from 0.
     """
 
-    def __init__(self, param: str, message: str) -> None:
+    def __init__(self, param: str, message: str, index: int | None = None) -> None:
         super().__init__(message)
         self.param = param
+        self.index = index
 
     @property
     def data(self) -> dict[str, Any]:
-        """The parameter's name."""
-        return {"param": self.param[:_SHOWN]}
+        """The parameter's name, and the place of what is wrong in it."""
+        place = {} if self.index is None else {"index": self.index}
+        return {"param": self.param[:_SHOWN], **place}
+
+
+class ItemError(ValueError):
+    """An item of a list is wrong; the text completes "<name>, item <index>, ..."."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,8 @@ class Param:
     """A parameter of a method.
 
     Attributes:
-        type: for people and ``describe``, range included.
+        type: range included, in the notation of ``shapes``: for people, and for the
+            schema in ``describe``.
         doc: a phrase that says what it is, and what its absence means.
         check: returns the value as the handler wants it, or raises a ValueError whose
             text completes "<name> ...".
@@ -92,6 +104,9 @@ def checked(declared: Sequence[Param], given: Mapping[str, Any]) -> dict[str, An
 def _value(param: Param, value: Any) -> Any:
     try:
         return param.check(value)
+    except ItemError as error:
+        text = f"{param.name}, item {error.index} from 0, {error}"
+        raise InvalidParamsError(param.name, text, error.index) from None
     except ValueError as error:
         raise InvalidParamsError(param.name, f"{param.name} {error}") from None
 
@@ -150,21 +165,20 @@ def whole(
 
 
 def _whole(value: Any, minimum: int, maximum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("is a whole number")
-    if not minimum <= value <= maximum:
+    whole = numbers.whole(value)
+    if not minimum <= whole <= maximum:
         most = "on" if maximum == _MAX_INT else f"to {maximum}"
         raise ValueError(f"is {value}, and must be from {minimum} {most}")
-    return value
+    return whole
 
 
 def wholes(name: str, doc: str, *, most: int = 1000) -> Param:
     """Declare a list of whole numbers from 0 on."""
 
     def check(value: Any) -> list[int]:
-        return [_whole(item, 0, _MAX_INT) for item in _list(value, most)]
+        return _items(_list(value, most), lambda item: _whole(item, 0, _MAX_INT))
 
-    return Param(name, "[int]", doc, check)
+    return Param(name, f"[int 0..] 0..{most}", doc, check)
 
 
 def seconds(name: str, doc: str, *, default: float | None = None) -> Param:
@@ -177,7 +191,7 @@ def seconds(name: str, doc: str, *, default: float | None = None) -> Param:
             raise ValueError(f"is {value}, and must be from 0 to {MAX_SECONDS} seconds")
         return float(value)
 
-    return Param(name, "seconds", doc, check, default=default)
+    return Param(name, f"seconds 0..{MAX_SECONDS}", doc, check, default=default)
 
 
 def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> Param:
@@ -193,7 +207,7 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
             raise ValueError("has characters that cannot be printed")
         return value
 
-    return Param(name, "str", doc, check, required)
+    return Param(name, f"str 1..{most}", doc, check, required)
 
 
 def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
@@ -204,25 +218,23 @@ def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
         words = _list(value, count)
         if not words:
             raise ValueError("is an empty list")
-        try:
-            return [one(word) for word in words]
-        except ValueError as error:
-            raise ValueError(f"is a list, of which each {error}") from None
+        return _items(words, one)
 
-    return Param(name, "[str]", doc, check, required=True)
+    return Param(name, f"[str 1..{most}] 1..{count}", doc, check, required=True)
 
 
 def path(name: str, doc: str) -> Param:
     """Declare an absolute path. What is not UTF-8 in it comes as surrogates."""
 
     def check(value: Any) -> Path:
-        if not isinstance(value, str) or not value.startswith("/"):
+        text = unixtext.read(value)
+        if text is None or not text.startswith("/"):
             raise ValueError("is an absolute path")
-        if "\0" in value or len(os.fsencode(value)) >= MAX_PATH:
-            raise ValueError(f"has no NUL and fewer than {MAX_PATH} bytes")
-        return Path(value)
+        if "\0" in text or len(os.fsencode(text)) > MAX_PATH:
+            raise ValueError(f"has no NUL and at most {MAX_PATH} bytes")
+        return Path(text)
 
-    return Param(name, "str", doc, check, required=True)
+    return Param(name, f"unix 1..{MAX_PATH}", doc, check, required=True)
 
 
 def choice(
@@ -242,7 +254,7 @@ def choice(
 
 
 def choices(
-    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice]
+    name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice] | None
 ) -> Param:
     """Declare a list of some words, not empty."""
 
@@ -250,10 +262,11 @@ def choices(
         words = _list(value, len(options))
         if not words:
             raise ValueError("is an empty list; leave it out for the default")
-        return [_choice(word, options) for word in words]
+        return _items(words, lambda word: _choice(word, options))
 
-    kind = f"[{' | '.join(options)}]"
-    return Param(name, kind, doc, check, default=tuple(default))
+    kind = f"[{' | '.join(options)}] 1..{len(options)}"
+    preset = None if default is None else tuple(default)
+    return Param(name, kind, doc, check, default=preset)
 
 
 def _choice(value: Any, options: Sequence[Choice]) -> Choice:
@@ -264,23 +277,36 @@ def _choice(value: Any, options: Sequence[Choice]) -> Choice:
 
 
 def fields(name: str, doc: str, *, required: bool = False) -> Param:
-    """Declare a map of a job's fields; what is in it is checked where jobs are."""
-    return Param(name, "map", doc, _map, required)
+    """Declare a map of a job's fields; what is in it is checked where jobs are.
+
+    One that is required is a whole job, else it is some fields of jobs.
+    """
+    return Param(name, "SUBMISSION" if required else "map", doc, _map, required)
 
 
 def batch(name: str, doc: str) -> Param:
     """Declare a list of maps of jobs' fields; its length is the handler's affair."""
 
     def check(value: Any) -> list[dict[str, Any]]:
-        return [_map(item) for item in _list(value, _MAX_INT)]
+        return _items(_list(value, _MAX_INT), _map)
 
-    return Param(name, "[map]", doc, check, required=True)
+    return Param(name, "[SUBMISSION]", doc, check, required=True)
 
 
 def _map(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("is a map with strings as keys")
     return value
+
+
+def _items(values: Sequence[Any], check: Callable[[Any], Item]) -> list[Item]:
+    checked: list[Item] = []
+    for index, value in enumerate(values):
+        try:
+            checked.append(check(value))
+        except ValueError as error:
+            raise ItemError(index, str(error)) from None
+    return checked
 
 
 def _list(value: Any, most: int) -> list[Any]:
@@ -295,9 +321,14 @@ def request_id(name: str, doc: str) -> Param:
     """Declare the id of another request of the same connection."""
 
     def check(value: Any) -> int | str:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError("is the id of a request: a whole number or a string")
-        return value
+        if isinstance(value, str):
+            return value
+        try:
+            return numbers.whole(value)
+        except ValueError:
+            raise ValueError(
+                "is the id of a request: a whole number or a string"
+            ) from None
 
     return Param(name, "int | str", doc, check, required=True)
 

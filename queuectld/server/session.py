@@ -9,16 +9,17 @@ it may begin: read, it takes many times as much.
 import asyncio
 import os
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from queuectl_protocol import __version__
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld import logs
-from queuectld.server import access, audit, intake, params
+from queuectld.server import access, audit, intake, limits, params
 from queuectld.server.call import Call, Peer, Service
+from queuectld.server.denial import denial
 from queuectld.server.errors import (
     ForbiddenError,
     ShuttingDownError,
@@ -26,15 +27,14 @@ from queuectld.server.errors import (
     UnknownMethodError,
     refusal,
 )
+from queuectld.server.greeting import greeting
 from queuectld.server.method import Method
+from queuectld.server.order import Order
 from queuectld.server.outbox import Outbox
 
-API = 1
-"""The version of the protocol, and the oldest that is still spoken."""
-
-CONTAINERS_OF_A_JOB = 10
-"""Lists and maps that a message may hold for each job of the largest batch. A job has
-three at most; a batch that is ten times too large is still told so in good order."""
+BEHIND = 16 * 1024
+"""Bytes of requests with lists and maps that one connection may have read though their
+turn has not come. What is over that waits as it came: see ``order``."""
 
 _log = logs.get("server")
 
@@ -53,13 +53,14 @@ class Session(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         config = service.context.config()
-        self._connection = ServerConnection(
-            config.max_frame, CONTAINERS_OF_A_JOB * config.max_batch
-        )
+        self._connection = ServerConnection(config.max_frame, limits.containers(config))
         self._waiting: deque[bytes] = deque()
         self._waiting_size = 0
         self._noted = 0
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
+        self._order = Order()
+        self._behind: list[asyncio.Task[None]] = []
+        self._behind_size = 0
         self._short = 0
         self._held = 0
         self._finishing = False
@@ -89,7 +90,7 @@ class Session(asyncio.Protocol):
             )
             return
         self._service.connections.add(self)
-        self._outbox.greet(self._greeting())
+        self._outbox.greet(greeting(self._service.context, self._peer))
 
     def data_received(self, data: bytes) -> None:
         """Take requests from the client."""
@@ -136,7 +137,8 @@ class Session(asyncio.Protocol):
         self._finishing = True
         self._transport.pause_reading()
         for frame in self._waiting:
-            self._outbox.refuse(self._connection.read(frame).id, ShuttingDownError())
+            message = self._connection.read(frame)
+            self._outbox.refuse(self._unused(message.id), ShuttingDownError())
         self._drop()
         for task, method in self._tasks.values():
             if method.waits:
@@ -203,6 +205,7 @@ class Session(asyncio.Protocol):
             self._short < config.max_inflight
             and self._held < config.max_frame
             and not self._outbox.paused
+            and all(task.done() for task in self._behind)
             and self._service.intake.admits(self, len(self._waiting[0]))
         )
 
@@ -228,28 +231,46 @@ class Session(asyncio.Protocol):
     def _start(self, frame: bytes) -> None:
         message = self._connection.read(frame)
         if isinstance(message, BadMessageError):
-            self._outbox.fail(message.id, ErrorCode.BAD_REQUEST, str(message))
+            known = self._unused(message.id)
+            self._outbox.fail(known, ErrorCode.BAD_REQUEST, str(message))
             return
         if message.id in self._tasks:
-            # Without the id: it would look like the end of the other request.
             text = f"the request with id {message.id!r} is not answered yet"
             self._outbox.fail(None, ErrorCode.BAD_REQUEST, text)
             return
         try:
-            method = self._method(message.method)
-            arguments = self._arguments(method, message)
+            method, arguments = self._checked(message)
         except Exception as error:  # noqa: BLE001 - the boundary of all checks
             self._refuse(message.id, message.method, error)
             return
         size = len(frame)
         weight = intake.weight(method, arguments, size)
+        first = self._order.before(method, arguments)
+        behind = size if first and weight else 0
+        if behind:
+            if self._behind_size + size > BEHIND:
+                self._waiting.appendleft(frame)
+                self._waiting_size += size
+                self._behind = first
+                return
+            # What it waits for may wait for the client: others must not, for it.
+            weight = 0
         self._service.intake.begin(weight)
         self._short += not method.waits
         self._held += size
-        task = asyncio.create_task(self._answer(message.id, method, arguments))
-        ended = partial(self._answered, message.id, method, size, weight)
+        self._behind_size += behind
+        task = asyncio.create_task(self._answer(message.id, method, arguments, first))
+        self._order.add(task, method, arguments)
+        ended = partial(self._answered, message.id, method, (size, weight, behind))
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
+
+    def _unused(self, request_id: int | str | None) -> int | str | None:
+        """Return an id that a failure can carry; None for one that is at work.
+
+        With that, it would look like the end of the other request.
+        """
+        return None if request_id in self._tasks else request_id
 
     def _method(self, name: str) -> Method:
         method = self._service.methods.get(name)
@@ -263,14 +284,27 @@ class Session(asyncio.Protocol):
             )
         return method
 
-    def _arguments(self, method: Method, request: Request) -> dict[str, Any]:
-        if not self._peer.may(method.role):
-            raise ForbiddenError(method.name, method.role, self._peer.role)
-        return params.checked(method.params, request.params)
+    def _checked(self, request: Request) -> tuple[Method, dict[str, Any]]:
+        """Return what answers a request, and what it is given."""
+        method = self._method(request.method)
+        if self._peer.may(method.role):
+            return method, params.checked(method.params, request.params)
+        denied = ForbiddenError(method.name, method.role, self._peer.role)
+        instead = denial(method, request, denied)
+        if instead is None:
+            raise denied
+        return instead, {}
 
     async def _answer(
-        self, request_id: int | str, method: Method, arguments: dict[str, Any]
+        self,
+        request_id: int | str,
+        method: Method,
+        arguments: dict[str, Any],
+        first: Sequence[asyncio.Task[None]],
     ) -> None:
+        """Carry a request out when those that come ``first`` are answered."""
+        if first:
+            await asyncio.wait(first)
         try:
             if method.bulky:
                 async with self._outbox.room(), self._service.intake.replies:
@@ -310,16 +344,17 @@ class Session(asyncio.Protocol):
         self,
         request_id: int | str,
         method: Method,
-        size: int,
-        weight: int,
+        sizes: tuple[int, int, int],
         task: asyncio.Task[None],
     ) -> None:
+        size, weight, behind = sizes
         if task.cancelled():
             # By us: see finish. When the client is gone, nobody reads this.
             self._outbox.refuse(request_id, ShuttingDownError())
         del self._tasks[request_id]
         self._short -= not method.waits
         self._held -= size
+        self._behind_size -= behind
         if self._lost:
             self._leave_if_over()
         elif self._finishing:
@@ -327,18 +362,3 @@ class Session(asyncio.Protocol):
         else:
             self.proceed()
         self._service.intake.end(weight)
-
-    def _greeting(self) -> dict[str, object]:
-        context = self._service.context
-        config = context.config()
-        return {
-            "server": "queuectld",
-            "version": __version__,
-            "api": API,
-            "min_api": API,
-            "instance": context.instance,
-            "max_frame": config.max_frame,
-            "features": [],
-            "uid": self._peer.uid if config.as_submitter else os.geteuid(),
-            "you": {"uid": self._peer.uid, "role": self._peer.role},
-        }

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from queuectl_protocol.units import format_time
+from queuectld.core import unixtext
 from queuectld.core.job import SHELL, Attempt, Job
 from queuectld.core.limits import CONTROLLER, Means
 from queuectld.core.settings import SETTINGS, Setting, Value
 from queuectld.core.statistics import Stats
+from queuectld.server.diagnosis import Check
 from queuectld.workers.handle import Worker
 
 Wire = dict[str, Any]
@@ -58,7 +60,7 @@ def job(job: Job) -> Wire:
         "exit_code": job.exit_code,
         "signal": job.signal,
         "reason": job.reason,
-        "message": job.message,
+        "message": job.message and unixtext.shown(job.message),
         "worker": job.worker,
         "started_at": time(job.started_at),
         "finished_at": time(job.finished_at),
@@ -118,7 +120,7 @@ def attempt(attempt: Attempt) -> Wire:
         "reason": end and end.reason,
         "exit_code": end and end.exit_code,
         "signal": end and end.signal,
-        "message": end and end.message,
+        "message": end and end.message and unixtext.shown(end.message),
         "max_rss": end and end.max_rss,
         "user_ms": end and end.user_ms,
         "system_ms": end and end.system_ms,
@@ -157,6 +159,14 @@ def worker(worker: Worker) -> Wire:
         "bound": worker.owner is not None,
         "reserved": worker.only_for is not None,
     }
+
+
+def check(check: Check) -> Wire:
+    """Return what doctor found, for people."""
+    texts = {"detail": unixtext.shown(check.detail)}
+    if check.advice is not None:
+        texts["advice"] = unixtext.shown(check.advice)
+    return asdict(check) | texts
 
 
 def stats(stats: Stats) -> Wire:

@@ -8,9 +8,10 @@ batch did not commit.
 A store keeps state and never chooses it: jobs come here as ``lifecycle`` made them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
@@ -40,7 +41,13 @@ class StoreOpenError(StoreError):
 
 
 class BackupError(StoreError):
-    """The copy cannot be made there. Nothing is left of it."""
+    """The copy cannot be made there. Nothing is left of it.
+
+    Attributes:
+        data: that it is the path that is wrong, and not the store.
+    """
+
+    data: Mapping[str, str] = MappingProxyType({"param": "path"})
 
 
 class BackupExistsError(BackupError):
@@ -129,12 +136,22 @@ class Reader(Protocol):
         """Return a job's first attempt on record with a greater ``run``."""
         ...
 
-    def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
-        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
+    def page(
+        self, states: Collection[JobState] | None, before: int | None, limit: int
+    ) -> Page:
+        """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first.
+
+        Those in one of ``states``; None: all. Costs by ``limit``, and not by how many
+        jobs are in other states.
+        """
         ...
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state. Costs the same for any number."""
+        ...
+
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
         ...
 
     def running(self) -> list[Job]:
@@ -214,7 +231,8 @@ class Transaction(Reader, Protocol):
         """Write ``new`` if the job is still as ``old``; return whether it did.
 
         It is as long as its state, its lease and whether it is to be cancelled are the
-        same: under them nothing else changes. Keeps the counters.
+        same: under them nothing else changes, but for ``due`` by ``promote``: so
+        ``old`` is of the same transaction, or did not wait. Keeps the counters.
         """
         ...
 
@@ -280,6 +298,11 @@ class Store(Protocol):
             StoreFullError, StoreError: nothing of it remains.
             whatever ``work`` raised: nothing of it remains.
         """
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written: what the last write failed of, if it failed."""
         ...
 
     async def read(self, query: Callable[[Reader], T]) -> T:

@@ -1,10 +1,11 @@
 """The mark that every process of a job is born with, so that it can be found."""
 
+from queuectl_protocol.paths import IN_JOB
 from queuectld.workers import procfs
 
 _DIGITS = 20  # a lease fits into 64 bits
 
-NAME = "QUEUECTL_LEASE"
+NAME = IN_JOB
 """The environment variable that holds it."""
 
 

@@ -170,6 +170,26 @@ class Pool:
                 worker.link.close()
         self.workers.clear()
 
+    def record_again(self) -> None:
+        """Write down who the workers are, after their records have vanished.
+
+        They go on writing to files that nobody finds. Which job one has, the next
+        daemon knows from the store.
+        """
+        for worker in self:
+            record = WorkerRecord(
+                store=self.places.store_id,
+                worker=worker.number,
+                boot_id=procfs.boot_id(),
+                pid=worker.pid,
+                ticks=procfs.start_ticks(worker.pid) or 0,
+            )
+            path = records.file_of(str(self.places.records), worker.number)
+            try:
+                records.put(path, record)
+            except OSError as error:
+                _events.error("worker_not_recorded", **_about(worker), error=str(error))
+
     def _keep(self, worker: Worker) -> None:
         self.workers[worker.number] = worker
         loop = asyncio.get_running_loop()

@@ -75,6 +75,20 @@ class RecordFile:
         remove(self.path)
 
 
+def put(path: str, record: WorkerRecord) -> None:
+    """Write the record of another process, whose own file has vanished.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600)
+    try:
+        os.pwrite(fd, encode(record), 0)
+    finally:
+        os.close(fd)
+
+
 def encode(record: WorkerRecord) -> bytes:
     """Return the record as the file holds it: JSON, spaces, a newline."""
     text = json.dumps({"version": VERSION, **record._asdict()})

@@ -10,7 +10,7 @@ the job's for the moment of the spawn. What else it cannot set takes a fork
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -37,6 +37,9 @@ _SENTENCES = {
     errno.EAGAIN: "no more processes: the limit of this user or of the service is "
     "reached",
 }
+
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
 
 
 class SpawnError(Exception):
@@ -113,8 +116,21 @@ def _resolve(order: wire.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
         # A line that begins so would be taken for an option of the shell.
         guard = ["--"] if command[:1] in {"-", "+"} else []
         return shell, [shell, "-c", *guard, command]
-    program = find_program(command[0], env.get("PATH", os.defpath))
+    try:
+        program = find_program(command[0], env.get("PATH", os.defpath))
+    except SpawnError as error:
+        raise SpawnError(f"{error}{_if_line(command)}") from None
     return program, list(command)
+
+
+def _if_line(argv: Sequence[str]) -> str:
+    """Return what may have been meant by a program's name that is a whole line."""
+    if len(argv) == 1 and " " in argv[0].strip():
+        return (
+            "; one word after -- is a program, spaces included: without -- this is a "
+            "shell line"
+        )
+    return ""
 
 
 def _start(
@@ -129,7 +145,7 @@ def _start(
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
     before = procfs.now_ticks()
-    with _explained(program):
+    with _explained(program, argv):
         pid = os.posix_spawn(
             program,
             argv,
@@ -151,7 +167,7 @@ def _fork(
 ) -> ProcessId:
     def become() -> NoReturn:
         program, argv = _prepare(order, env)
-        with _explained(program):
+        with _explained(program, argv):
             os.execve(program, argv, env)  # noqa: S606 (what this is for)
 
     os.umask(_umask(order))
@@ -178,11 +194,12 @@ def _umask(order: wire.Run) -> int:
 
 
 @contextmanager
-def _explained(program: str) -> Iterator[None]:
+def _explained(program: str, argv: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SpawnError(f"{program}: {_sentence(program, error)}") from None
+        meant = _if_line(argv) if error.errno in _NOT_THERE else ""
+        raise SpawnError(f"{program}: {_sentence(program, error)}{meant}") from None
     except ValueError as error:
         raise SpawnError(f"the command or its environment: {error}") from None
 

@@ -15,8 +15,10 @@ from queuectld.workers.cgroup import Usage
 from queuectld.workers.children import Exit
 from queuectld.workers.wire import Run
 
-_CPU_ROUNDING = 50
-"""Milliseconds by which what a process used may be under the limit that ended it."""
+_CPU_SHARE = 0.7
+"""Share of a limit of processor time that a process it ended has used. The kernel
+counts whole ticks against the limit and tells exact times afterwards: 0.80 to 1.01 of
+it was measured on a busy machine."""
 
 MAX_MESSAGE = 1000
 """Characters of a message: enough for any sentence of ours and most paths."""
@@ -137,8 +139,8 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
 
 def _who_killed(order: Run, facts: Facts) -> list[str]:
     cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
-    used = facts.exit.user_ms + facts.exit.system_ms + _CPU_ROUNDING
-    if cpu != INFINITY and used >= cpu * 1000:
+    used = facts.exit.user_ms + facts.exit.system_ms
+    if cpu != INFINITY and used >= cpu * 1000 * _CPU_SHARE:
         return [f"used up the {format_duration(cpu)} of processor time that it had"]
     if facts.short_of_memory:
         why = "probably by the kernel, which ran out of memory: see dmesg"

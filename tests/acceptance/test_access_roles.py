@@ -29,6 +29,7 @@ pytestmark = needs_root
 
 NEEDS = {
     "ping": "read",
+    "greet": "read",
     "describe": "read",
     "enqueue": "submit",
     "enqueue_many": "submit",
@@ -204,7 +205,31 @@ def test_a_reader_sees_jobs_without_environment_and_output(
     assert "env" not in reader.call("get", id=job)["job"]
     assert reader.refused("get", id=job, env=True).code == ErrorCode.FORBIDDEN
     assert reader.refused("logs.read", id=job, stream="stdout").code == "forbidden"
-    assert reader.refused("cancel", id=job).data == {"role": "submit"}
+    assert reader.refused("cancel", id="none-such").data == {"role": "submit"}
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("cancel", {}),
+        ("retry", {}),
+        ("logs.read", {"stream": "stdout"}),
+        ("logs.follow", {}),
+    ],
+)
+def test_a_reader_is_told_the_role_that_would_do(
+    service: Daemon, connect: Connect, method: str, more: dict[str, Any]
+) -> None:
+    """For a job of somebody else's the role submit would be refused as well."""
+    job = enqueue(connect(ALICE), "true")
+    denied = connect(READER).refused(method, id=job, **more)
+    assert (denied.code, denied.data) == (
+        ErrorCode.FORBIDDEN,
+        {"id": job, "role": "operate"},
+    )
+    assert f"method={method} uid={READER.uid}" in log(service, "request_denied")[-1]
+    requested = [line for line in log(service, "requested") if "role=read" in line]
+    assert requested == [], "nothing of it was begun"
 
 
 def test_an_id_that_went_to_another_user_is_that_users(

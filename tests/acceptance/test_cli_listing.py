@@ -1,6 +1,7 @@
 """``status``, ``list`` and ``show``: how things stand, for people and for programs."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +52,7 @@ def jobs(cli: Cli) -> Iterator[dict[str, str]]:
 
 
 def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> None:
-    """And one for the workers."""
+    """One for the workers, and one that tells which queue it is."""
     assert len(jobs) == 6
     assert cli("status") == Said(
         0,
@@ -61,16 +62,37 @@ def test_status_has_a_line_for_each_state(cli: Cli, jobs: dict[str, str]) -> Non
         "Failed:         1\n"
         "Dead (DLQ):     1\n"
         "Cancelled:      1\n"
-        "Active Workers: 1\n",
+        "Ready:          1\n"
+        "Delayed:        1\n"
+        "Active Workers: 1\n"
+        f"Queue:          your own: {cli.home.socket}\n",
         "",
     )
 
 
 def test_status_as_json(cli: Cli, jobs: dict[str, str]) -> None:
-    """The same numbers, by name."""
+    """The same numbers and the queue, by name."""
     counts = dict.fromkeys(jobs, 1)
-    workers = {"active": 1, "busy": 1}
-    assert cli.json("status", "--json") == {**counts, "workers": workers}
+    rest = {
+        "ready": 1,
+        "delayed": 1,
+        "workers": {"active": 1, "busy": 1},
+        "queue": {
+            "kind": "user",
+            "socket": str(cli.home.socket),
+            "uid": os.geteuid(),
+        },
+    }
+    assert cli.json("status", "--json") == {**counts, **rest}
+
+
+def test_list_takes_several_states(cli: Cli, jobs: dict[str, str]) -> None:
+    """As many as are given, in one order."""
+    options = ("-s", "completed", "-s", "pending", "-s", "dead", "-s", "pending")
+    listed = [job["id"] for job in cli.json("list", "--json", *options)]
+    assert listed == [jobs["pending"], jobs["dead"], jobs["completed"]]
+    (newest,) = cli.json("list", "--json", *options, "-n", "1")
+    assert newest["id"] == jobs["pending"]
 
 
 def test_list_is_newest_first(cli: Cli, jobs: dict[str, str]) -> None:
@@ -136,8 +158,11 @@ def test_show_tells_the_environment_when_asked(cli: Cli, jobs: dict[str, str]) -
 def test_a_list_of_nothing_says_so(cli: Cli, fresh: Cli) -> None:
     """To people, on stderr."""
     assert cli.home is not fresh.home
+    fresh.ok("daemon", "start")
     assert fresh("list") == Said(0, "", "no jobs\n")
     assert fresh("list", "--state", "dead") == Said(0, "", "no dead jobs\n")
+    both = ("-s", "dead", "-s", "failed")
+    assert fresh("list", *both) == Said(0, "", "no dead or failed jobs\n")
     assert fresh("list", "--json") == Said(0, "[]\n", "")
     note = "no workers are running; start some: queuectl worker start --count 2\n"
     fresh.home.ask("enqueue", job={"command": "true"})

@@ -78,6 +78,7 @@ def test_since_counts_what_is_so_long_ago(cli: Cli, history: str) -> None:
 
 def test_a_queue_without_history_has_no_rates(fresh: Cli) -> None:
     """There is nothing to divide by."""
+    fresh.ok("daemon", "start")
     found = fresh.json("stats", "--json")
     assert found["success_rate"] is None
     assert found["completed"] == found["per_minute"] == 0

@@ -175,3 +175,25 @@ def test_every_golden_page_is_used() -> None:
         for width in (100, 80, 50)
     }
     assert golden.names("pages") == piped | narrow
+
+
+def test_empty_columns_are_left_out(fresh: Cli) -> None:
+    """Also of a list that ends before the jobs do; not of one that goes on."""
+    for _ in range(3):
+        fresh("enqueue", "true")
+    for limit in ("2", "3"):
+        header, *rows = fresh("list", "-n", limit).out.splitlines()
+        assert header.split() == ["ID", "STATE", "RUNS", "AGE", "COMMAND"]
+        assert len(rows) == int(limit)
+
+
+def test_a_program_that_is_not_there_is_named(fresh: Cli) -> None:
+    """Where one would look first: in what wait says, and in the list."""
+    fresh("worker", "start")
+    job = fresh("enqueue", "--max-retries", "0", "--", "no-such-tool").out.strip()
+    said = fresh("wait", job)
+    why = "spawn error: no-such-tool: command not found"
+    assert said.code == 127
+    assert said.out.startswith(f"{job}: dead ({why}; the job's PATH is ")
+    assert why in fresh.ok("list", "--state", "dead")
+    assert why in fresh.ok("dlq", "list")

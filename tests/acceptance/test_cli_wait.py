@@ -17,6 +17,9 @@ cli = shared(workers=2)
 FINAL = ("--max-retries", "0")
 
 
+NO_DIRECTORY = "cannot enter the directory /no/such: No such file or directory"
+
+
 @pytest.fixture(scope="module")
 def ends(cli: Cli) -> dict[str, str]:
     """A job for each way to end, by the words for it."""
@@ -33,7 +36,7 @@ def ends(cli: Cli) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("end", "code"),
+    ("job", "code"),
     [
         ("completed", 0),
         ("dead (exit 7)", 7),
@@ -44,10 +47,11 @@ def ends(cli: Cli) -> dict[str, str]:
     ],
 )
 def test_wait_ends_with_the_jobs_own_code(
-    cli: Cli, ends: dict[str, str], end: str, code: int
+    cli: Cli, ends: dict[str, str], job: str, code: int
 ) -> None:
     """Or one that says why it has none, as shells do."""
-    assert cli("wait", ends[end]) == Said(code, f"{ends[end]}: {end}\n", "")
+    end = job.replace("spawn error", f"spawn error: {NO_DIRECTORY}")
+    assert cli("wait", ends[job]) == Said(code, f"{ends[job]}: {end}\n", "")
 
 
 def test_the_first_failure_in_the_order_given_counts(
@@ -227,3 +231,15 @@ def test_mistakes_are_usage_errors(
 ) -> None:
     """Exit status 2."""
     assert cli.misuse(*arguments).startswith(message)
+
+
+def test_a_single_word_after_dashes_is_a_program(cli: Cli) -> None:
+    """Its spaces are its own; a line that was meant for the shell is told apart."""
+    program = cli.home.work / "my prog"
+    program.write_text("#!/bin/sh\necho my own\n")
+    program.chmod(0o755)
+    assert cli.ok("run", "--", "./my prog") == "my own\n"
+    said = cli("run", "--", "echo hello")
+    assert said.code == 127
+    assert said.err.endswith("without -- this is a shell line\n")
+    assert cli.ok("run", "echo hello") == "hello\n"

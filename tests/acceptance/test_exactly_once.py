@@ -37,6 +37,8 @@ def test_every_job_of_many_runs_exactly_once(home: Home) -> None:
         "cancelled": 0,
         "workers": {"active": sum(WORKERS), "busy": 0},
         "draining": False,
+        "ready": 0,
+        "delayed": 0,
     }
     stats = home.ask("stats")
     assert (stats["completed"], stats["run"]["count"]) == (JOBS, JOBS)

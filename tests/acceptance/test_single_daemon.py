@@ -144,7 +144,7 @@ def test_a_database_of_somebody_else_is_left_alone(home: Home, mode: list[str]) 
     assert database.read_bytes() == b"this is no database" * 100
     assert not home.socket.exists()
     if not mode:
-        done = home.run("status")
+        done = home.run("enqueue", "true")
         assert done.returncode == 3
         assert f"cannot open the database {database}" in done.stderr
     database.unlink()

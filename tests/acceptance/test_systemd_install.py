@@ -274,7 +274,7 @@ def test_a_users_units_are_where_its_systemd_looks(there: Installation) -> None:
     assert reloading(unit) == [
         f"{there.bin}/queuectld --check-config",
         "kill -HUP $MAINPID",
-        f"{there.bin}/queuectl --no-autostart status",
+        f"{there.bin}/queuectl --user status",
     ]
     there.ok("install", "--user", XDG_CONFIG_HOME="/elsewhere")
     assert "elsewhere/systemd/user/queuectld.service" in there.files()
@@ -491,11 +491,11 @@ def test_a_user_is_told_all_that_is_to_be_done(there: Installation) -> None:
     ]
     said = there.run("install", "--user", **variables).stdout
     assert said.partition("Next:\n")[2].splitlines() == steps
-    state = there.home / ".local/state/queuectl/run"
+    state = there.home / ".local/state/queuectl"
     state.mkdir(parents=True)
     (state / "queuectl.sock").touch()
     said = there.run("install", "--user", **variables).stdout
-    steps.insert(1, "  queuectl daemon stop")
+    steps.insert(1, "  queuectl --user daemon stop")
     assert said.partition("Next:\n")[2].splitlines() == steps
 
 
@@ -504,7 +504,7 @@ def test_a_variable_that_leads_elsewhere_is_mentioned(
     there: Installation, name: str
 ) -> None:
     """With it commands would not find the user's service, nor stop the right daemon."""
-    state = there.home / ".local/state/queuectl/run"
+    state = there.home / ".local/state/queuectl"
     state.mkdir(parents=True)
     (state / "queuectl.sock").touch()
     variables = {"PATH": f"{there.home}:{os.environ['PATH']}", name: "/elsewhere"}
@@ -512,9 +512,9 @@ def test_a_variable_that_leads_elsewhere_is_mentioned(
     done = there.run("install", "--user", **variables)
     assert done.returncode == 0
     assert done.stderr.startswith(f"{name} is set here, ")
-    assert "queuectl daemon stop" not in done.stdout
+    assert "daemon stop" not in done.stdout
     left = there.run("uninstall", "--user", **variables).stdout
-    assert f"left     {state.parent}\n" in left
+    assert f"left     {state}\n" in left
 
 
 def test_without_queuectld_there_is_nothing_to_install(there: Installation) -> None:

@@ -10,13 +10,14 @@ import pytest
 from helpers import markdown
 from helpers.jobs import NOW, a_job
 from queuectl_protocol.errors import RETRYABLE, ErrorCode
+from queuectl_protocol.units import parse_size
 from queuectl_protocol.vocabulary import Reason, Role
+from queuectld.config import DaemonConfig
 from queuectld.config.options import OPTIONS
-from queuectld.core import submission
+from queuectld.core import settings, submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Attempt
-from queuectld.core.settings import SETTINGS
-from queuectld.server import wire
+from queuectld.server import forms, limits, shapes, wire
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
 from queuectld.workers.handle import Worker
@@ -70,9 +71,15 @@ def test_errors_are_those_of_the_table(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*METHODS])
 def test_the_role_is_that_of_the_table(name: str) -> None:
-    """The least role that may call a method."""
-    (role,) = re.findall(r"(?m)^Role: `(\w+)`[.;]", SECTIONS[name])
-    assert role == METHODS_TOLD[name]["role"]
+    """The least role that may call a method, and that for other people's jobs."""
+    (line,) = re.findall(r"(?m)^(Role: .*)$", SECTIONS[name])
+    told = METHODS_TOLD[name]
+    if told["others"] is None:
+        assert re.match(rf"Role: `{told['role']}`[.;]", line)
+        assert f"`{told['role']}`; for other people's" not in line
+    else:
+        others = f"for other people's jobs `{told['others']}`."
+        assert line == f"Role: `{told['role']}`; {others}"
 
 
 def test_every_role_is_explained_from_the_least_to_the_most() -> None:
@@ -109,6 +116,39 @@ def test_the_fields_of_a_job_are_those_a_submitter_may_give() -> None:
     ]
 
 
+def test_the_events_are_those_of_the_table() -> None:
+    """Each type with its keys, beside those of every event."""
+    documented = {
+        kind: {"type", *keys.split(", ")}
+        for kind, keys, _ in markdown.rows(CHAPTERS["Streams"], "type")
+    }
+    told = {
+        event["schema"]["properties"]["type"]["const"]: {*event["schema"]["properties"]}
+        for method in TOLD["methods"]
+        for event in method["events"]
+    }
+    assert documented == told
+
+
+def test_the_types_are_those_of_the_notation() -> None:
+    """Each name of a type, with what it is as JSON Schema."""
+    documented = {
+        name: json.loads(schema)
+        for name, _, schema in markdown.rows(CHAPTERS["Values"], "type")
+    }
+    assert documented == {name: schema for name, (schema, _) in shapes.TYPES.items()}
+
+
+def test_every_form_has_its_table() -> None:
+    """Keys, types and meanings, word by word."""
+    tables = {
+        **{name: FORMS[name] for name in forms.FORMS if name != "GREETING"},
+        "GREETING": markdown.sections(CHAPTERS["Messages"], 3)["Greeting"],
+    }
+    for name, text in tables.items():
+        assert markdown.rows(text, "key") == [[*key] for key in forms.FORMS[name]], name
+
+
 def test_the_fields_that_are_not_compared_are_named() -> None:
     """All others are, where an id is taken and the job that has it is asked for."""
     (sentence,) = re.findall(r"(?s)all fields but (.*?): those", FORMS["Ids"])
@@ -134,8 +174,9 @@ A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
 def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> None:
     """Every key that the daemon sends is documented, in its order, and no other."""
     documented = markdown.rows(FORMS[form], "key")
-    assert [key for key, _, _ in documented] == list(told)
-    for key, kind, _ in documented:
+    always = [(key, kind) for key, kind, _ in documented if not key.endswith("?")]
+    assert [key for key, _ in always] == list(told)
+    for key, kind in always:
         assert told[key] is not None or kind.endswith("| null")
 
 
@@ -146,13 +187,43 @@ def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) ->
         submission.parse({"command": "true", key: None}, submitter=None, now=NOW)
 
 
-def test_the_limits_are_those_of_the_options() -> None:
-    """The defaults of the limits that can be configured."""
+def test_the_limits_are_those_that_are_told(tmp_path: Path) -> None:
+    """Every one that describe tells, with its default, in order."""
+    config = DaemonConfig(
+        state_dir=tmp_path, runtime_dir=tmp_path, socket=tmp_path / "s"
+    )
     documented = {
-        name: re.sub(r",| jobs| (?=MiB)", "", default)
+        name: parse_size(default.replace(",", ""))
         for name, default, _ in markdown.rows(CHAPTERS["Limits"], "limit")
     }
+    assert documented == limits.in_force(config, settings.in_force({}))
+    assert list(documented) == list(limits.LIMITS)
+
+
+def test_the_configured_limits_are_the_options() -> None:
+    """The page says which ones an administrator can change."""
+    (sentence,) = re.findall(r"setting; (.*?) are options", _one_line("Limits"))
     options = {key for key in OPTIONS if key.startswith("max_")}
-    assert options <= documented.keys()
-    assert all(documented[key] == OPTIONS[key].default_text for key in options)
-    assert documented["max_queued"] == str(SETTINGS["max_queued"].default)
+    assert set(re.findall("`(.*?)`", sentence)) == options
+
+
+def test_bulky_replies_are_named() -> None:
+    """Those that are made one at a time for each connection."""
+    (names,) = re.findall(
+        r"Replies that may be large \((.*?), and those", _one_line("A connection")
+    )
+    bulky = {name for name, method in METHODS.items() if method.bulky}
+    assert set(re.findall("`(.*?)`", names)) == bulky
+
+
+def test_writes_to_every_job_are_named() -> None:
+    """Those that come between all writes of their connection."""
+    (names,) = re.findall(
+        r"say their `id`\); (.*?) count as writes", _one_line("A connection")
+    )
+    to_all = {name for name, method in METHODS.items() if method.changes == ()}
+    assert set(re.findall("`(.*?)`", names)) == to_all
+
+
+def _one_line(chapter: str) -> str:
+    return " ".join(CHAPTERS[chapter].split())

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from helpers import markdown
+from helpers import markdown, vectors
 from helpers.jobs import NOW
+from helpers.schemas import Described
 from queuectl_protocol import messages
 from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
 from queuectld.server import params
 from queuectld.server.dispatch import METHODS
+from queuectld.server.methods.meta import description
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)
@@ -22,6 +24,8 @@ EXAMPLES = [
     for name, text in SECTIONS.items()
     for mark, line in re.findall(r"(?m)^    ([<>]) (\{.*)$", text)
 ]
+DESCRIBED = Described(description(METHODS))
+METHODS_TOLD = DESCRIBED.methods
 REQUESTS = [(name, line) for name, mark, line in EXAMPLES if mark == ">"]
 ANSWERS = [(name, line) for name, mark, line in EXAMPLES if mark == "<"]
 
@@ -40,10 +44,18 @@ def test_a_request_is_one_of_its_section_and_accepted(name: str, line: str) -> N
 @pytest.mark.parametrize(("name", "line"), ANSWERS)
 def test_an_answer_is_one_its_method_can_give(name: str, line: str) -> None:
     """A result has the documented keys, an error is one of the documented."""
+    cut = ", ..." in line
     answer = json.loads(line.replace(", ...", ""))
     messages.decode(messages.pack(answer))
     if "result" in answer:
-        assert list(answer["result"]) == keys(METHODS[name].result)
+        result = vectors.from_json(answer["result"])
+        problems = DESCRIBED.problems(METHODS_TOLD[name]["result_schema"], result)
+        # A form that is cut short by dots lacks what is required.
+        assert [
+            each
+            for each in problems
+            if not cut or not re.search("is a required|is not valid under any", each)
+        ] == []
     elif "error" in answer:
         assert answer["error"]["code"] in METHODS[name].errors
     else:
@@ -59,14 +71,6 @@ def test_answers_carry_the_ids_of_the_requests_before_them() -> None:
             asked.add(message["id"])
         else:
             assert message.get("id", message.get("sub")) in asked
-
-
-def keys(shape: str) -> list[str]:
-    """Return the keys of a shape: of ``{a: x, b: {c: y}}`` a and b."""
-    inner = shape.partition("}; ")[0].strip("{}")
-    while (flat := re.sub(r"\{[^{}]*\}|\[[^\[\]]*\]", "", inner)) != inner:
-        inner = flat
-    return re.findall(r"(\w+):", inner)
 
 
 def test_the_example_in_bytes_is_what_it_says() -> None:

@@ -9,19 +9,16 @@ from queuectld.core.job import Job
 from queuectld.store.api import Page, Store
 
 
-async def page(
-    store: Store, before: int | None, limit: int, state: JobState | None = None
-) -> Page:
-    return await store.read(lambda reader: reader.page(state, before, limit))
+async def page(store: Store, before: int | None, limit: int, *states: JobState) -> Page:
+    which = states or None
+    return await store.read(lambda reader: reader.page(which, before, limit))
 
 
-async def all_pages(
-    store: Store, limit: int, state: JobState | None = None
-) -> list[list[int]]:
+async def all_pages(store: Store, limit: int, *states: JobState) -> list[list[int]]:
     """Return the numbers of the jobs on each page, until the last."""
     pages, before = [], None
     while True:
-        found = await page(store, before, limit, state)
+        found = await page(store, before, limit, *states)
         pages.append([job.seq for job in found.jobs])
         if found.cursor is None:
             return pages
@@ -67,6 +64,24 @@ async def test_a_listing_of_one_state_has_no_other(home: Home) -> None:
         assert await all_pages(store, 2, JobState.DEAD) == [[9, 7], [5, 3], [1]]
         assert await all_pages(store, 2, JobState.PENDING) == [[8, 6], [4, 2]]
         assert await all_pages(store, 2, JobState.FAILED) == [[]]
+
+
+@asynchronous
+async def test_a_listing_of_several_states_is_one(home: Home) -> None:
+    """Newest first, whatever the states; each job once, on full pages."""
+    async with home.open() as store:
+        jobs = [await add(store) for _ in range(9)]
+        for job in jobs[::2]:
+            await end(store, job, JobState.DEAD)
+        for job in jobs[1:4:2]:
+            await end(store, job, JobState.COMPLETED)
+        two = (JobState.DEAD, JobState.PENDING)
+        assert await all_pages(store, 2, *two) == [[9, 8], [7, 6], [5, 3], [1]]
+        assert await all_pages(store, 3, *two, *two) == [[9, 8, 7], [6, 5, 3], [1]]
+        assert await all_pages(store, 7, *two) == [[9, 8, 7, 6, 5, 3, 1]]
+        assert await all_pages(store, 4, *JobState) == [[9, 8, 7, 6], [5, 4, 3, 2], [1]]
+        none = (JobState.FAILED, JobState.CANCELLED)
+        assert await all_pages(store, 2, *none) == [[]]
 
 
 @asynchronous

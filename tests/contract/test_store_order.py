@@ -6,7 +6,7 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
-from helpers.stores import Home, add, end, look, put
+from helpers.stores import Home, add, assert_counted, end, look, put
 from queuectl_protocol.vocabulary import JobState
 from queuectld.store.api import Store
 
@@ -163,3 +163,23 @@ async def test_claims_take_jobs_in_the_order_of_a_sorted_list(
                 for job in found:
                     await put(store, job, state=JobState.PROCESSING, due=None, lease=1)
                     del waiting[job.seq]
+
+
+@asynchronous
+async def test_delayed_jobs_are_counted_wherever_they_go(home: Home) -> None:
+    """Into the queue, by their time, by a change of state, and out of it."""
+    async with home.open() as store:
+        later = [await add(store, run_at=NOW + n) for n in range(1, 6)]
+        await assert_counted(store)
+        assert await promote(store, NOW + 2) == 2
+        await assert_counted(store)
+        await put(store, later[4], state=JobState.CANCELLED, due=None)
+        await assert_counted(store)
+        # Read before its time came, and gone after it did.
+        for stale in (later[0], later[3]):
+            gone = await store.write(lambda tx: tx.delete([stale]))  # noqa: B023
+            assert gone == [stale]
+            await assert_counted(store)
+        assert await store.read(lambda reader: reader.delayed()) == 1
+    async with home.open() as store:
+        await assert_counted(store)

@@ -31,6 +31,7 @@ def picture(reader: Reader) -> list[object]:
     return [
         jobs,
         reader.counts(),
+        reader.delayed(),
         [reader.attempts(job.seq) for job in jobs],
         reader.settings(),
         reader.meta("key"),

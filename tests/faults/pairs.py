@@ -7,6 +7,7 @@ come to its end, and looks at everything that either may have left behind.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +36,9 @@ GATED = (
 )
 """A job that notices another run of itself, and goes on when the gate is opened."""
 
+OUTPUT = "echo output"
+"""A job that ends at once."""
+
 PINGS = 6
 """Requests before the one that matters, at most: they shift one against the other."""
 
@@ -50,7 +54,7 @@ VERBS: Mapping[str, tuple[str, Params]] = MappingProxyType(
         "enqueue": (
             "enqueue",
             lambda r: {
-                "job": {"id": r.job, "command": "true", "max_retries": 0},
+                "job": {"id": r.job, "command": OUTPUT, "max_retries": 0},
                 "if_exists": "return",
             },
         ),
@@ -67,8 +71,11 @@ VERBS: Mapping[str, tuple[str, Params]] = MappingProxyType(
 )
 """What two clients may ask for: ``finish`` is not among them, the job does that."""
 
-FREE_TO_GO = {"cancel", "cancel many", "wait", "follow"}
-"""What waits for a job's end by itself, and holds nothing when its client is gone."""
+ENDS = {"wait", "follow", "stop"}
+"""What is answered when the job has come to its end."""
+
+INSIST = "insist on retry"
+"""A retry that is asked for again until it is done; cancel comes before it."""
 
 TOLD = MappingProxyType(
     {
@@ -102,8 +109,21 @@ class Round:
 
     def state(self) -> str:
         """Return the job's state."""
+        job = self._look()
+        return GONE if job is None else str(job["state"])
+
+    def rests(self) -> bool:
+        """Whether nothing more will happen to the job by itself, in a test's time."""
+        job = self._look()
+        if job is None or job["state"] in FINAL_STATES:
+            return True
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        waits = job["state"] == JobState.FAILED
+        return waits and datetime.fromisoformat(job["run_at"]) > soon
+
+    def _look(self) -> Map | None:
         end = self.control.end(self.control.send("get", id=self.job))
-        return GONE if isinstance(end, Failure) else end.result["job"]["state"]
+        return None if isinstance(end, Failure) else end.result["job"]
 
     def did(self, verb: str) -> bool:
         """Whether somebody was told that this was done."""
@@ -140,7 +160,7 @@ def failed(round_: Round) -> None:
 
 def ended(round_: Round) -> None:
     """Let it be completed, with some output."""
-    enqueue(round_, "echo output", max_retries=0)
+    enqueue(round_, OUTPUT, max_retries=0)
     round_.control.call("wait", id=round_.job)
 
 
@@ -174,43 +194,51 @@ def play(
             client.greeting()
         parts = list(zip(verbs, clients, strict=True))
         chance.shuffle(parts)
-        for verb, client in parts:
+        for verb, client in sorted(parts, key=lambda part: part[0] == INSIST):
             for _ in range(chance.randrange(PINGS)):
                 client.send("ping")
             if verb == "finish":
                 round_.gate.open()
+            elif verb == INSIST:
+                round_.ends.append(("retry", insist(round_, client)))
             else:
                 method, params = VERBS[verb]
                 asked.append((verb, client, client.send(method, **params(round_))))
         if vanish:
             for client in clients:
                 client.close()
-            if FREE_TO_GO.issuperset(verbs):
-                assert_let_go(round_)  # though the job may go on
-            settle(round_, verbs)
-            return
-        settle(round_, verbs)
-        for verb, client, request in asked:
-            round_.ends.append((verb, client.end(request)))
+            if "stop" in verbs:
+                round_.gate.open(RUNS)
+            assert_let_go(round_)  # what was begun is done, though the job may go on
+        else:
+            collect(round_, asked)
+        round_.gate.open(RUNS)
 
 
-def settle(round_: Round, verbs: tuple[str, str]) -> None:
-    """Let the job come to its end, so that whoever waits for that is answered."""
-    round_.gate.open(RUNS)
-    if any(verb.startswith("stop") for verb in verbs) or "claim" in verbs:
-        round_.control.call("workers.ensure", count=1)
+def insist(round_: Round, client: RawClient) -> Reply | Failure:
+    """Ask for a retry until it comes in the very instant in which it can be had."""
+    while True:
+        asked = [client.send("retry", id=round_.job) for _ in range(20)]
+        ends = [client.end(request) for request in asked]
+        for end in ends:
+            if isinstance(end, Reply):
+                return end
+
+
+def collect(round_: Round, asked: list[tuple[str, RawClient, int]]) -> None:
+    """Wait for the answers; for some of them the job has to go on."""
+    for verb, client, request in sorted(asked, key=lambda each: each[0] in ENDS):
+        if verb in ENDS:
+            round_.gate.open(RUNS)
+            round_.control.call("workers.ensure", count=1)
+        round_.ends.append((verb, client.end(request)))
 
 
 def resting(round_: Round) -> str:
     """Wait until the job has come to rest; return its state then."""
-    seen = waiting.until(
-        lambda: (
-            (state := round_.state()) not in {JobState.PENDING, JobState.PROCESSING}
-            and state
-        ),
-        f"job {round_.job} comes to rest",
-    )
-    return str(seen)
+    round_.control.call("workers.ensure", count=1)
+    waiting.until(round_.rests, f"job {round_.job} comes to rest")
+    return round_.state()
 
 
 # -- what must hold ------------------------------------------------------------------

@@ -142,7 +142,20 @@ def test_what_is_no_regular_file_is_not_replaced(home: Home) -> None:
             path = str(home.work / name)
             refused = client.refused("backup", path=path, replace=True)
         assert "is no regular file" in refused.message
+        assert (refused.code, refused.data) == ("invalid_params", {"param": "path"})
     assert (home.work / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/copy.db", "/dev/full/copy.db", f"/tmp/{'x' * 300}"]
+)
+def test_a_place_where_nothing_can_be_written_is_a_wrong_path(
+    home: Home, path: str
+) -> None:
+    """The store has not failed, and whoever asked can choose another place."""
+    with home.connect() as client:
+        refused = client.refused("backup", path=path)
+    assert (refused.code, refused.data) == ("invalid_params", {"param": "path"})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

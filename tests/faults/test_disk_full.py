@@ -70,10 +70,16 @@ def test_a_full_disk_refuses_jobs_and_takes_them_again(
         assert len(client.call("list", limit=1000)["jobs"]) == min(1000, len(ids))
         checks = {each["name"]: each for each in client.call("doctor")["checks"]}
         assert checks["space"]["level"] == "error"
+        assert checks["space"]["advice"].startswith("remove other files there first")
+        assert client.call("status")["trouble"] == failure.message
+        told = home.run("status")
+        assert told.returncode == 0
+        assert f"the queue stands still: {failure.message}\n" in told.stderr
         done = home.run("enqueue", "#" * 2000)
         assert (done.returncode, done.stderr) == (1, FULL)
         disk.grow("32m")
         later = client.call("enqueue", job={"command": "true"})["job"]["id"]
+        assert client.call("status")["trouble"] is None
         client.call("workers.start")
         assert home.ended(later)["state"] == "completed"
     home.stop()

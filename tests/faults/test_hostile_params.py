@@ -6,6 +6,7 @@ what is chosen by chance must do nothing as a shell line: see ``TEXT``.
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -28,16 +29,28 @@ EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))
 BENIGN = "Zé\0\n\t\x1b\x07\x7f\u202e\u2028\udcff\U0001f4a9. 1/:@+-=%"
 """No shell makes anything of these, and all that is awkward is among them."""
 
+
+def _nested(levels: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 TEXT = st.text(st.sampled_from(BENIGN), max_size=12)
 NUMBERS = (
     st.sampled_from([0, 1, -1, 2, 255, 256, 257, 2**31, 2**53, 2**63 - 1, 2**63])
+    | st.sampled_from([2**64 - 1, -(2**63), 1.0, -0.0, 0.1, 2.0**63, 1e300])
+    | st.sampled_from([math.nan, math.inf, -math.inf])
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats()
 )
-SCALARS = st.none() | st.booleans() | NUMBERS | TEXT | st.binary(max_size=8)
+LONG = st.sampled_from(["Z" * 131_072, "/" * 4096, b"Z" * 131_072, "Z" * 1_000_000])
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXT | st.binary(max_size=8) | LONG
 TIMESTAMPS = st.just(msgpack.Timestamp(1))
+DEEP = st.integers(2, 900).map(_nested)
 ANYTHING = st.recursive(
-    SCALARS | TIMESTAMPS,
+    SCALARS | TIMESTAMPS | DEEP,
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
     ),
@@ -46,7 +59,8 @@ ANYTHING = st.recursive(
 
 IDS = st.sampled_from(["1", "2", "3", "4", "own", "../../etc", "own\0", "9" * 128])
 SMALL = st.integers(0, 3) | st.sampled_from([0.0, 0.01, 1.5])
-WORDS = st.lists(TEXT, max_size=3).map(lambda words: ["true", *words])
+UNIX = TEXT | st.binary(max_size=8).filter(lambda raw: not set(raw) & set(b";&|<>$`"))
+WORDS = st.lists(UNIX, max_size=3).map(lambda words: ["true", *words])
 LINES = TEXT.map(lambda text: f"exit 0\n{text}")
 PLACES = st.sampled_from(["/", "/tmp", "/nowhere", "/dev/null", "/proc/self/fd/3"])
 
@@ -65,7 +79,7 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "delay": SMALL | st.just(math.nan),
     "cwd": PLACES,
     "umask": st.sampled_from(["0022", "777", "0999", "0"]),
-    "env": st.dictionaries(TEXT, TEXT, max_size=4),
+    "env": st.dictionaries(UNIX, UNIX, max_size=4),
     "label": TEXT,
 } | {name: SMALL for name in FIELDS if name in SETTINGS}
 
@@ -114,6 +128,11 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
 """Values of parameters; the type of the others says enough. Paths never name a file
 that could be made: what a backup may write to is the daemon's user's affair."""
 
+INTERNALS = re.compile(
+    r"Traceback|NoneType|<class|msgpack|strict_map|StackError|sqlite|UNIQUE|(^|[\s(,])b'"
+)
+"""Words of what the daemon is made of: they say nothing to the author of a client."""
+
 ANSWERS: Counter[str] = Counter()
 """What was answered, for the figures: a reply, or the code of an error."""
 
@@ -128,10 +147,10 @@ def value(param: Param) -> st.SearchStrategy[Any]:
         good = st.booleans()
     elif param.type.startswith(("int", "seconds")):
         good = NUMBERS | SMALL
-    elif param.type == "[int]":
+    elif param.type.startswith("[int"):
         good = st.lists(st.integers(0, 300), max_size=3)
     else:
-        words = param.type.strip("[]").split(" | ")
+        words = re.sub(r"[\[\]]| *\d+\.\.\d+", "", param.type).split(" | ")
         good = st.sampled_from(words)
         if param.type.startswith("["):
             good = st.lists(good, max_size=3)
@@ -192,6 +211,8 @@ def test_whatever_is_asked_is_answered(
         end = client.end(request)
         ANSWERS[end.code if isinstance(end, Failure) else "reply"] += 1
         if isinstance(end, Failure):
+            end.message.encode()
+            assert not INTERNALS.search(end.message), end
             assert end.code in {*METHODS[name].errors, *COMMON} - {"internal"}, end
         if name in DEADLY:
             assert isinstance(end, Failure)

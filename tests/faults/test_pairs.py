@@ -5,7 +5,6 @@ pytest tests/faults/test_pairs.py -m slow           more of them
 """
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from random import Random
 
 import pytest
@@ -15,12 +14,14 @@ from faults.pairs import GONE, Round, ended, failed, late, ready, running
 from helpers.daemon import Daemon, a_daemon
 from queuectl_protocol.vocabulary import FINAL_STATES
 
-ROUNDS = 12
+ROUNDS = 10
 MORE_ROUNDS = 150
 
 C, F, D, X = "completed", "failed", "dead", "cancelled"
 
 PAIRS: list[tuple[Callable[[Round], None], str, str, set[str]]] = [
+    (running, "cancel", "insist on retry", {C}),
+    (running, "cancel many", "insist on retry", {C}),
     (running, "cancel", "retry", {X, C}),
     (running, "cancel many", "retry many", {X, C}),
     (running, "cancel", "cancel", {X}),
@@ -68,7 +69,7 @@ PAIRS: list[tuple[Callable[[Round], None], str, str, set[str]]] = [
 NAMES = [f"{before.__name__}: {a} x {b}" for before, a, b, _ in PAIRS]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def daemon() -> Iterator[Daemon]:
     """A daemon that ends stubborn jobs soon."""
     with a_daemon() as served:
@@ -76,50 +77,40 @@ def daemon() -> Iterator[Daemon]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def numbers() -> Iterator[int]:
-    """Numbers of rounds, none of them twice."""
-    return count()
-
-
 @pytest.mark.parametrize(("before", "one", "other", "allowed"), PAIRS, ids=NAMES)
 def test_two_at_once_leave_everything_in_order(
     daemon: Daemon,
-    numbers: Iterator[int],
     before: Callable[[Round], None],
     one: str,
     other: str,
     allowed: set[str],
 ) -> None:
     """All are answered, nothing stays taken, and the job ends as it may."""
-    play_rounds(daemon, numbers, ROUNDS, before, (one, other), allowed)
+    play_rounds(daemon, ROUNDS, before, (one, other), allowed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "one", "other", "allowed"), PAIRS, ids=NAMES)
 def test_two_at_once_many_times(
     daemon: Daemon,
-    numbers: Iterator[int],
     before: Callable[[Round], None],
     one: str,
     other: str,
     allowed: set[str],
 ) -> None:
     """The same, for what happens seldom."""
-    play_rounds(daemon, numbers, MORE_ROUNDS, before, (one, other), allowed)
+    play_rounds(daemon, MORE_ROUNDS, before, (one, other), allowed)
 
 
 def play_rounds(
     daemon: Daemon,
-    numbers: Iterator[int],
     rounds: int,
     before: Callable[[Round], None],
     verbs: tuple[str, str],
     allowed: set[str],
 ) -> None:
     """Play a pair so often; of each three times, once nobody waits for an answer."""
-    for _ in range(rounds):
-        number = next(numbers)
+    for number in range(rounds):
         with pairs.a_round(daemon, f"job-{number}") as round_:
             before(round_)
             pairs.play(round_, verbs, Random(number), vanish=number % 3 == 2)

@@ -84,7 +84,9 @@ async def assert_counted(store: Store) -> None:
     """The counts are what counting the rows gives."""
 
     def compare(reader: Reader) -> None:
-        rows = [job.state for job in reader.page(None, None, ALL).jobs]
+        jobs = reader.page(None, None, ALL).jobs
+        rows = [job.state for job in jobs]
         assert reader.counts() == {state: rows.count(state) for state in JobState}
+        assert reader.delayed() == sum(job.due is False for job in jobs)
 
     await store.read(compare)

@@ -270,6 +270,7 @@ def _picture(reader: Reader) -> tuple[Any, ...]:
         for job in jobs
     ]
     counts, running = reader.counts(), reader.running()
+    assert reader.delayed() == sum(job.due is False for job in jobs)
     return jobs, records, counts, running, reader.next_run_at()
 
 

@@ -23,7 +23,8 @@ def name_of(vector: dict[str, Any]) -> str:
 def from_json(value: Any) -> Any:
     """Return the value that its JSON notation stands for.
 
-    ``{"$bin": hex}`` is msgpack bin, ``{"$str": hex}`` a str whose bytes are no UTF-8.
+    ``{"$bin": hex}`` is msgpack bin, ``{"$str": hex}`` a str whose bytes are no UTF-8,
+    ``{"$map": [[key, value], ...]}`` a map whose keys are of these.
     """
     if isinstance(value, list):
         return [from_json(item) for item in value]
@@ -33,4 +34,6 @@ def from_json(value: Any) -> Any:
         return bytes.fromhex(value["$bin"])
     if "$str" in value:
         return bytes.fromhex(value["$str"]).decode("utf-8", "surrogateescape")
+    if "$map" in value:
+        return {from_json(key): from_json(item) for key, item in value["$map"]}
     return {key: from_json(item) for key, item in value.items()}

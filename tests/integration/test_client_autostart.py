@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers.stub_daemon import StubDaemon, answering, returning
-from queuectl import autostart, dial
+from queuectl import autostart, dial, paths
 from queuectl.client import Client
 from queuectl.errors import AutostartError, DaemonNotRunningError, ForbiddenError
 
@@ -87,7 +87,7 @@ def test_nothing_is_started_where_the_environment_names_a_socket(
 ) -> None:
     """It may be anybody's."""
     monkeypatch.setenv("QUEUECTL_SOCKET", str(home / "s"))
-    with pytest.raises(DaemonNotRunningError, match="queuectl daemon start"):
+    with pytest.raises(DaemonNotRunningError, match="queuectl --user daemon start"):
         ping()
     assert starts(home) == []
 
@@ -165,9 +165,9 @@ def test_a_daemon_that_came_first_is_used(
     """Somebody starts one by hand at the moment that ours tries."""
     launch = autostart.launch
 
-    def second() -> str | None:
-        assert launch() is None
-        return launch()
+    def second(state_dir: str) -> str | None:
+        assert launch(state_dir) is None
+        return launch(state_dir)
 
     monkeypatch.setattr(autostart, "launch", second)
     ping()
@@ -206,6 +206,8 @@ def test_a_start_that_hangs_is_given_up(
 
 def test_a_socket_of_somebody_else_is_forbidden(home: Path) -> None:
     """It is not said that no daemon runs."""
-    error = dial._reason(str(home / "s"), PermissionError(13, "Permission denied"))
+    error = dial._reason(
+        paths.find(str(home / "s")), PermissionError(13, "Permission denied")
+    )
     assert isinstance(error, ForbiddenError)
     assert "you may not use" in str(error)

@@ -121,6 +121,8 @@ def test_a_batch_shares_its_defaults(client: RawClient) -> None:
         ([{"command": "a"}, {"command": "b", "x": 1}], {"field": "x", "index": 1}),
         ([{"command": "a"}, {}], {"field": "command", "index": 1}),
         ([{"command": "a"}, {"command": ""}], {"field": "command", "index": 1}),
+        ([{"command": "a"}, "b"], {"param": "jobs", "index": 1}),
+        ([{"command": "a"}, None], {"param": "jobs", "index": 1}),
     ],
 )
 def test_a_batch_with_one_bad_job_is_no_batch(
@@ -168,6 +170,12 @@ def test_a_listing_by_state(client: RawClient) -> None:
     job = _enqueue(client)
     assert client.call("list", state="dead")["jobs"] == []
     assert client.call("list", state="pending")["jobs"] == [job]
+    assert client.call("list", states=["dead", "pending"])["jobs"] == [job]
+    assert client.call("list", states=["dead", "failed"])["jobs"] == []
+    for bad in ([], ["done"], "dead"):
+        assert client.refused("list", states=bad).data == {"param": "states"}
+    both = client.refused("list", state="dead", states=["dead"])
+    assert both.data == {"param": "states"}
     failure = client.refused("list", state="done")
     assert failure.message.startswith("state is one of: pending, processing,")
     assert client.call("list", limit=5000)["jobs"] == [job]  # max_page or less
@@ -315,7 +323,39 @@ def test_status_counts(client: RawClient) -> None:
         "cancelled": 0,
         "workers": {"active": 0, "busy": 0},
         "draining": False,
+        "ready": 1,
+        "delayed": 0,
     }
+
+
+def test_status_tells_ready_from_delayed(client: RawClient) -> None:
+    """What waits for a worker, and what waits for its time; a retry's is one too."""
+
+    def waiting() -> tuple[int, int]:
+        status = client.call("status")
+        return status["ready"], status["delayed"]
+
+    assert waiting() == (0, 0)
+    _enqueue(client, "true")
+    _enqueue(client, "true", delay=3600, id="later")
+    _enqueue(client, "exit 1", priority=1, backoff_base=1000, id="fails")
+    assert waiting() == (2, 1)
+    client.call("workers.start")
+    until(lambda: client.call("status")["completed"] == 1, "one is done")
+    assert (waiting(), client.call("status")["failed"]) == ((0, 2), 1)
+    client.call("workers.stop")
+    client.call("retry", id="fails")
+    assert waiting() == (1, 1)
+    for job_id in ("later", "fails"):
+        client.call("cancel", id=job_id)
+    assert waiting() == (0, 0)
+    _enqueue(client, "true", delay=0.01)
+    until(lambda: waiting() == (1, 0), "its time has come")
+    assert not [
+        check
+        for check in client.call("doctor", deep=True)["checks"]
+        if check["level"] == "error"
+    ]
 
 
 def test_statistics(client: RawClient) -> None:

@@ -12,6 +12,7 @@ from helpers.rawclient import RawClient
 from helpers.serving import Moment, Served, serving
 from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
 from queuectld.server import params
 from queuectld.server.call import Call
@@ -282,6 +283,49 @@ def test_an_id_in_use_is_refused(handlers: Handlers) -> None:
         assert (failure.id, failure.code) == (None, ErrorCode.BAD_REQUEST)
         assert client.call("open") == {}
         assert client.result(held) == {"gate": 0}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"method": 5}, {"method": b"ping"}, {"method": "ping", "params": []}, {}],
+    ids=repr,
+)
+def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
+    handlers: Handlers, bad: dict[str, Any]
+) -> None:
+    """What is no message does not look like the end of the request with its id."""
+    with serving(handlers.table()) as served, served.connect() as client:
+        held = client.send("hold")
+        client.socket.sendall(encode_frame(messages.pack({"id": held, **bad})))
+        failure = client.next()
+        assert isinstance(failure, Failure)
+        assert (failure.id, failure.code) == (None, ErrorCode.BAD_REQUEST)
+        assert client.call("open") == {}
+        assert client.result(held) == {"gate": 0}
+
+
+def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
+    """What was not begun is refused without the id that is at work."""
+    with (
+        serving(handlers.table(), max_inflight=1) as served,
+        served.connect() as client,
+    ):
+        held = client.send("hold")
+        handlers.started.wait()
+        for again in (held, held + 1):
+            client.socket.sendall(messages.encode(messages.Request(again, "ping")))
+        with served.connect() as other:
+            assert other.call("ping") == {}
+            closing = threading.Thread(target=served.close)
+            closing.start()
+            ends = [client.next() for _ in range(2)]
+            served.run(lambda: handlers._gate(0).set())
+            assert client.result(held) == {"gate": 0}
+            closing.join()
+        assert [(end.id, end.code) for end in ends if isinstance(end, Failure)] == [
+            (None, ErrorCode.SHUTTING_DOWN),
+            (held + 1, ErrorCode.SHUTTING_DOWN),
+        ]
 
 
 def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Handlers) -> None:

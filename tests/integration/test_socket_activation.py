@@ -92,4 +92,5 @@ def test_a_connection_made_before_the_daemon_runs_is_served(
         notices("STOPPING=1")
     assert launched.wait(20) == 0
     assert (tmp_path / "a.sock").is_socket()
-    assert not (tmp_path / "home" / "queuectl.sock").exists()
+    # Clients find it from the state directory, also to have it started again.
+    assert (tmp_path / "home" / "queuectl.sock").readlink() == tmp_path / "a.sock"

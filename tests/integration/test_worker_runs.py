@@ -231,6 +231,8 @@ def test_search_goes_on_past_what_cannot_run(
 SPAWN_ERRORS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
     "unknown": (("no-such-tool",), {}, "no-such-tool: command not found"),
     "missing": (("/no/such/tool",), {}, "/no/such/tool: no such file"),
+    "a line": (("make test",), {}, "without -- this is a shell line"),
+    "a line with a path": (("./my prog",), {}, "without -- this is a shell line"),
     "not executable": (("{home}/text",), {}, "permission denied"),
     "not executable in PATH": (
         ("text",),

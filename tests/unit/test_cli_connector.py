@@ -1,14 +1,17 @@
 """Long waits outlive a daemon, and never start one that was stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, session
-from queuectl.cli import connector
+from queuectl import errors, paths
+from queuectl.cli import asking, connector, output, policy
 from queuectl.cli.connector import Connector
+from queuectl.cli.root import root
 from queuectl.cli.waiting import Waiting
 
 Opener = Callable[[bool], Any]
@@ -19,7 +22,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Give answers to attempts to connect: clients, or errors to raise."""
     answers: list[Any] = []
 
-    def client(_socket: str | None, *, autostart: bool) -> Any:
+    def client(_socket: str | None, *, autostart: bool, **_queue: str | None) -> Any:
         answer = answers.pop(0)
         if callable(answer):
             answer = answer(autostart)
@@ -27,8 +30,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(session, "Session", client)
+    monkeypatch.setattr(asking, "Asking", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
+    monkeypatch.setattr(policy, "current", lambda: policy.BEGINS)
     return answers
 
 
@@ -97,6 +101,20 @@ def test_no_autostart_holds_everywhere(opened: list[Any]) -> None:
     assert asked == [False, False]
 
 
+def test_a_command_that_looks_waits_for_the_next_daemon(
+    opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that crashed is started by somebody else; at first none is waited for."""
+    monkeypatch.setattr(policy, "current", lambda: policy.LOOKS)
+    nobody = errors.DaemonNotRunningError()
+    opened += [_waits(errors.ConnectionLostError()), nobody, _waits("done")]
+    assert Connector(None, True).persist(_read) == "done"
+    opened.append(nobody)
+    with pytest.raises(errors.DaemonNotRunningError):
+        Connector(None, True).persist(_read)
+    assert opened == []
+
+
 def test_waiting_goes_on_with_the_jobs_left() -> None:
     """Jobs whose end is known are not asked for again on a new connection."""
     jobs = {"1": {"state": "completed"}, "2": errors.ConnectionLostError()}
@@ -121,3 +139,61 @@ def test_waiting_goes_on_with_the_jobs_left() -> None:
         "1": "completed",
         "2": "dead",
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "there", "said"),
+    [
+        (policy.BEGINS, True, True),
+        (policy.ALTERS, True, True),
+        (policy.ENDS, True, True),
+        (policy.LOOKS, True, False),
+        (policy.BEGINS, False, False),
+    ],
+)
+def test_a_change_names_its_queue_where_there_are_two(
+    opened: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    rule: policy.Rule,
+    there: bool,
+    said: bool,
+) -> None:
+    """Once, on stderr; not if the queue was chosen, nor for who only looks."""
+    notes: list[str] = []
+    for name in ("QUEUECTL_HOME", "QUEUECTL_SOCKET", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = tmp_path / ".local/state/queuectl"
+    own.mkdir(parents=True)
+    (own / "lock").touch()
+    monkeypatch.setattr(output, "note", notes.append)
+    monkeypatch.setattr(policy, "current", lambda: rule)
+    monkeypatch.setattr(paths, "system_is_there", lambda: there)
+    opened += [_waits("done")] * 3
+    usual = Connector(None, True)
+    usual.connect()
+    usual.connect()
+    Connector(None, True, "user").connect()
+    note = f"in your own queue, {own}; for the system's: queuectl --system"
+    assert notes == [note] * said
+
+
+def test_every_command_has_its_rule() -> None:
+    """A new command says whether it may start a daemon, and whether it changes."""
+    context = click.Context(root, info_name="queuectl")
+    assert set(_commands(context)) == policy.COMMANDS.keys()
+
+
+def _commands(parent: click.Context) -> Iterator[str]:
+    """Yield the words of every command below one."""
+    group = parent.command
+    assert isinstance(group, click.Group)
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None
+        context = click.Context(command, parent, name)
+        if isinstance(command, click.Group):
+            yield from _commands(context)
+        else:
+            yield context.command_path.removeprefix("queuectl ")

@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from queuectl import errors, inherit
 from queuectl.cli import joboptions
+from queuectl.cli.command import PassingCommand
 
 OURS = {"uid": os.geteuid()}
 THEIRS = {"uid": os.geteuid() + 1}
@@ -122,3 +124,34 @@ def test_bad_json_is_a_failure_and_no_usage_error() -> None:
     with pytest.raises(click.ClickException) as caught:
         joboptions.read_command(None, ("{",))
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["make test"], "make test"),
+        (["--", "./my prog"], ["./my prog"]),
+        (["--", '{"command": "x"}'], ['{"command": "x"}']),
+        (["-p", "5", "--", "make"], ["make"]),
+        (["--", "--", "x"], ["--", "x"]),
+        (["make", "--", "-j"], ["make", "-j"]),
+        (["make test", "--"], "make test"),
+        (["--label", "--", "make test"], "make test"),
+        (["--label", "--", "--", "make test"], ["make test"]),
+        (["--label=--", "make test"], "make test"),
+    ],
+)
+def test_what_comes_after_dashes_is_exact(
+    arguments: list[str], command: str | list[str]
+) -> None:
+    """One word is a program's name there; an option's value is no separator."""
+    read: list[dict[str, Any]] = []
+
+    @click.command(cls=PassingCommand)
+    @click.argument("words", nargs=-1)
+    @joboptions.job_options(timeout="none")
+    def probe(words: tuple[str, ...], **_options: Any) -> None:
+        read.append(joboptions.read_command(None, words))
+
+    assert CliRunner().invoke(probe, arguments).exit_code == 0
+    assert read == [{"command": command}]

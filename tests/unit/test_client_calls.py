@@ -36,6 +36,12 @@ JOB: dict[str, Any] = {
         (calls.get("7", env=True), "get", {"id": "7", "env": True}),
         (calls.list_jobs(None, None), "list", {"limit": 1000}),
         (calls.list_jobs("dead", 20), "list", {"state": "dead", "limit": 20}),
+        (calls.list_jobs(["dead"], 20), "list", {"state": "dead", "limit": 20}),
+        (
+            calls.list_jobs(("dead", "failed"), None),
+            "list",
+            {"states": ["dead", "failed"], "limit": 1000},
+        ),
         (calls.cancel("7", None, wait=True), "cancel", {"id": "7", "wait": True}),
         (calls.retry("7", "dead"), "retry", {"id": "7", "if_state": "dead"}),
         (calls.start("7", None), "start", {"id": "7"}),
@@ -264,3 +270,15 @@ def test_attempts_go_on_with_earlier_ones() -> None:
     assert following.params == {"id": "7", "attempts_before": 1501}
     assert following.read({"attempts": [], "attempts_next": None}).following is None
     assert first.read({"attempts": []}).following is None
+
+
+def test_what_waits_is_read_where_it_is_told() -> None:
+    """Ready and delayed are None from a daemon of before they were told."""
+    states = dict.fromkeys(
+        ("pending", "processing", "completed", "failed", "dead", "cancelled"), 4
+    )
+    told = {**states, "workers": {"active": 1, "busy": 0}, "draining": False}
+    older = calls.status().read(told)
+    assert (older.pending, older.ready, older.delayed) == (4, None, None)
+    found = calls.status().read({**told, "ready": 3, "delayed": 5})
+    assert (found.ready, found.delayed) == (3, 5)

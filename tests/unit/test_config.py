@@ -48,16 +48,16 @@ def test_nothing_said_means_the_documented_defaults(home: Path) -> None:
     assert loaded.log_file is None
 
 
-def test_the_places_in_the_state_and_runtime_directory(home: Path) -> None:
-    """Database, output, spool and lock are with the state, records at run time."""
+def test_the_places_are_in_the_state_directory(home: Path) -> None:
+    """All are with the state, which no session's variable moves."""
     state = home / ".local/state/queuectl"
     loaded = load(home, environ={"XDG_RUNTIME_DIR": "/run/user/7"})
     assert loaded.database == state / "queuectl.db"
     assert loaded.output_dir == state / "output"
     assert loaded.spool_dir == state / "spool"
     assert loaded.lock == state / "lock"
-    assert loaded.workers_dir == Path("/run/user/7/queuectl/workers")
-    assert loaded.socket == Path("/run/user/7/queuectl/queuectl.sock")
+    assert loaded.workers_dir == state / "workers"
+    assert loaded.socket == state / "queuectl.sock"
 
 
 def test_a_flag_wins_over_a_variable_over_the_file(home: Path) -> None:
@@ -110,7 +110,7 @@ def test_queuectl_home_moves_everything(home: Path) -> None:
     """QUEUECTL_HOME has state, records, socket and file under one directory."""
     own = home / "own"
     own.mkdir()
-    (own / "queuectld.toml").write_text('socket = "/elsewhere.sock"\nmax_page = 5')
+    (own / "queuectld.toml").write_text("max_page = 5")
     loaded = load(home, environ={"QUEUECTL_HOME": str(own), "XDG_RUNTIME_DIR": "/run"})
     assert loaded.state_dir == loaded.runtime_dir == own
     assert loaded.socket == own / "queuectl.sock"
@@ -124,6 +124,21 @@ def test_the_daemon_listens_where_clients_look(home: Path) -> None:
     assert load(home, environ=environ).socket == Path("/a.sock")
     environ["QUEUECTLD_SOCKET"] = "/b.sock"
     assert load(home, environ=environ).socket == Path("/b.sock")
+
+
+def test_the_socket_of_a_job_is_not_the_daemons(home: Path) -> None:
+    """A daemon that a job starts does not listen where the one that runs it does."""
+    environ = {"QUEUECTL_SOCKET": "/a.sock", "QUEUECTL_LEASE": "x:1"}
+    loaded = load(home, environ=environ)
+    assert loaded.socket == home / ".local/state/queuectl/queuectl.sock"
+
+
+def test_another_state_directory_is_another_daemons(home: Path) -> None:
+    """Records and socket go with it, whoever has moved it."""
+    environ = {"QUEUECTL_HOME": str(home / "q")}
+    loaded = load(home, environ=environ, flags={"state_dir": "other"})
+    assert loaded.runtime_dir == home / "other"
+    assert loaded.socket == home / "other/queuectl.sock"
 
 
 def test_the_socket_goes_with_the_runtime_directory(home: Path) -> None:

@@ -10,6 +10,7 @@ from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectld.core import errors as core
 from queuectld.core import submission
+from queuectld.server import shapes
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import CODES, MAX_MESSAGE, UnknownMethodError, refusal
 from queuectld.server.method import Method
@@ -44,10 +45,23 @@ def _all(value: object) -> Iterable[object]:
 
 
 @EVERY
+def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
+    """By parameters that it has; what only waits or reads changes none."""
+    declared = {param.name for param in method.params}
+    assert {*(method.changes or ())} <= declared
+    assert method.changes is None or not (method.waits or method.bulky)
+    if method.others is not None:
+        assert declared & {"id", "ids"}
+        assert method.others.includes(method.role)
+
+
+@EVERY
 def test_a_method_says_what_it_is(method: Method) -> None:
     """Whoever reads only describe has a sentence, a shape and a phrase for each."""
     assert method.doc.endswith(".")
-    assert method.result.startswith("{")
+    assert shapes.schema(method.result)
+    assert all("type" in shapes.schema(event)["properties"] for event in method.events)
+    assert all(shapes.schema(param.type) for param in method.params)
     assert all(param.doc and param.type for param in method.params)
 
 
@@ -69,6 +83,7 @@ def test_describe_tells_every_method_and_travels() -> None:
     assert listing["params"][1] | {"doc": ""} == {
         "name": "limit",
         "type": "int 1..",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
         "required": False,
         "default": 100,
         "doc": "",

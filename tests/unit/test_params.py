@@ -1,5 +1,6 @@
 """What methods take, against what came."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,7 +48,11 @@ def test_null_is_absent() -> None:
         ({"id": "a", "limit": 0}, "limit", "must be from 1 to 1000"),
         ({"id": "a", "limit": 1001}, "limit", "limit is 1001, and must be from 1"),
         ({"id": "a", "limit": True}, "limit", "limit is a whole number"),
-        ({"id": "a", "limit": 1.0}, "limit", "limit is a whole number"),
+        ({"id": "a", "limit": 1.5}, "limit", "limit is a whole number"),
+        ({"id": "a", "limit": float("nan")}, "limit", "limit is a whole number"),
+        ({"id": "a", "limit": float("inf")}, "limit", "limit is a whole number"),
+        ({"id": "a", "limit": 1e300}, "limit", "and must be from 1"),
+        ({"id": "a", "limit": 2**64 - 1}, "limit", "and must be from 1"),
         ({"id": "a", "wait": 1}, "wait", "wait is true or false"),
     ],
 )
@@ -59,6 +64,26 @@ def test_what_is_wrong_is_refused_by_name(
         params.checked(DECLARED, given)
     assert message in str(caught.value)
     assert caught.value.data == {"param": param}
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        (params.wholes("w", ""), [1, -1]),
+        (params.wholes("w", ""), [1, "2"]),
+        (params.choices("w", "", STATES, default=()), ["dead", "pending"]),
+        (params.batch("w", ""), [{}, 1]),
+        (params.batch("w", ""), [{}, None]),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_named_by_its_place(
+    param: Param, value: Any
+) -> None:
+    """Among ten thousand, the first bad one is found at once."""
+    words = r"^w, item 1 from 0, (is|must)"
+    with pytest.raises(InvalidParamsError, match=words) as bad:
+        params.checked((param,), {"w": value})
+    assert bad.value.data == {"param": "w", "index": 1}
 
 
 def test_a_method_without_parameters_takes_none() -> None:
@@ -82,7 +107,10 @@ def test_a_megabyte_of_a_name_is_not_repeated() -> None:
         (params.seconds("t", ""), 0.5, 0.5),
         (params.choice("s", "", STATES), "dead", JobState.DEAD),
         (params.choices("s", "", STATES, default=()), ["dead"], [JobState.DEAD]),
-        (params.wholes("w", ""), [1, 2], [1, 2]),
+        (params.wholes("w", ""), [1, 2.0], [1, 2]),
+        (params.whole("n", ""), 3.0, 3),
+        (params.request_id("sub", ""), 12.0, 12),
+        (params.path("path", ""), b"/srv/\xff", Path("/srv/\udcff")),
         (params.fields("job", ""), {"command": "x"}, {"command": "x"}),
         (params.batch("jobs", ""), [{}], [{}]),
         (params.request_id("sub", ""), "a", "a"),

@@ -4,65 +4,50 @@ import pytest
 
 from queuectl_protocol.paths import Paths, resolve
 
+_STATE = "/home/u/.local/state/queuectl"
+_JOB = {"QUEUECTL_LEASE": "x:1"}
+_HOME = {"QUEUECTL_HOME": "/tmp/q"}
+_SOCKET = {"QUEUECTL_SOCKET": "/srv/s.sock"}
+
 
 @pytest.mark.parametrize(
-    ("environ", "expected"),
+    ("environ", "state", "socket"),
     [
-        (
-            {},
-            (
-                "/home/u/.local/state/queuectl",
-                "/home/u/.local/state/queuectl/run",
-                "/home/u/.local/state/queuectl/run/queuectl.sock",
-            ),
-        ),
-        (
-            {"XDG_RUNTIME_DIR": "/run/user/7"},
-            (
-                "/home/u/.local/state/queuectl",
-                "/run/user/7/queuectl",
-                "/run/user/7/queuectl/queuectl.sock",
-            ),
-        ),
-        (
-            {"XDG_STATE_HOME": "/var/u"},
-            (
-                "/var/u/queuectl",
-                "/var/u/queuectl/run",
-                "/var/u/queuectl/run/queuectl.sock",
-            ),
-        ),
-        (
-            {
-                "QUEUECTL_HOME": "/tmp/q",
-                "XDG_STATE_HOME": "/var/u",
-                "XDG_RUNTIME_DIR": "/run/user/7",
-            },
-            ("/tmp/q", "/tmp/q", "/tmp/q/queuectl.sock"),
-        ),
-        (
-            {"QUEUECTL_HOME": "/tmp/q", "QUEUECTL_SOCKET": "/srv/s.sock"},
-            ("/tmp/q", "/tmp/q", "/srv/s.sock"),
-        ),
+        ({}, _STATE, None),
+        ({"XDG_RUNTIME_DIR": "/run/user/7"}, _STATE, None),
+        ({"XDG_STATE_HOME": "/var/u"}, "/var/u/queuectl", None),
+        ({**_HOME, "XDG_STATE_HOME": "/var/u"}, "/tmp/q", None),
+        ({**_HOME, **_SOCKET}, "/tmp/q", "/srv/s.sock"),
+        ({**_HOME, **_SOCKET, **_JOB}, "/tmp/q", None),
+        ({**_SOCKET, **_JOB}, _STATE, "/srv/s.sock"),
     ],
-    ids=["nothing set", "runtime", "state", "home wins", "socket moves alone"],
+    ids=[
+        "nothing set",
+        "no session moves it",
+        "state",
+        "home wins",
+        "socket moves alone",
+        "in a job a home was asked for",
+        "in a job the socket is of its queue",
+    ],
 )
 def test_the_environment_names_the_places(
-    environ: dict[str, str], expected: tuple[str, str, str]
+    environ: dict[str, str], state: str, socket: str | None
 ) -> None:
-    """Home over XDG over the home directory; the socket can be moved alone."""
-    assert resolve(environ, "/home/u") == Paths(*expected)
+    """The socket is in the state directory, unless it is moved alone."""
+    expected = Paths(state, socket or f"{state}/queuectl.sock")
+    assert resolve(environ, "/home/u") == expected
 
 
 @pytest.mark.parametrize(
-    "name", ["QUEUECTL_HOME", "QUEUECTL_SOCKET", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"]
+    "name", ["QUEUECTL_HOME", "QUEUECTL_SOCKET", "XDG_STATE_HOME", "QUEUECTL_LEASE"]
 )
 def test_an_empty_variable_is_an_unset_one(name: str) -> None:
     """``QUEUECTL_HOME= queuectl status`` is the same as without it."""
     assert resolve({name: ""}, "/home/u") == resolve({}, "/home/u")
 
 
-@pytest.mark.parametrize("name", ["XDG_STATE_HOME", "XDG_RUNTIME_DIR"])
-def test_a_relative_xdg_path_is_ignored(name: str) -> None:
+def test_a_relative_xdg_path_is_ignored() -> None:
     """The XDG specification calls a relative path invalid."""
-    assert resolve({name: "some/where"}, "/home/u") == resolve({}, "/home/u")
+    environ = {"XDG_STATE_HOME": "some/where"}
+    assert resolve(environ, "/home/u") == resolve({}, "/home/u")

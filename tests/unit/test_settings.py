@@ -75,7 +75,7 @@ def test_a_value_out_of_range_is_refused(setting: settings.Setting) -> None:
         ("cpu_quota", 0.1, 0.1),
         ("tasks_max", "64", 64),
         ("shell", "/bin/bash", "/bin/bash"),
-        ("shell", "/" + 4095 * "x", "/" + 4095 * "x"),
+        ("shell", "/" + 4094 * "x", "/" + 4094 * "x"),
     ],
 )
 def test_values_are_read_in_their_written_forms(
@@ -91,7 +91,7 @@ def test_values_are_read_in_their_written_forms(
         ("bash", "is an absolute path"),
         (7, "is an absolute path"),
         ("/bin/\0", "holds a NUL character"),
-        ("/" + 4096 * "x", "has 4097 bytes"),
+        ("/" + 4095 * "x", "has 4096 bytes"),
     ],
 )
 def test_a_path_is_absolute_and_possible(value: Any, words: str) -> None:

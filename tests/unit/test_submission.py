@@ -8,14 +8,24 @@ from hypothesis import strategies as st
 
 from helpers.jobs import NOW
 from queuectl_protocol import messages
-from queuectl_protocol.limits import MAX_ARGV, MAX_COMMAND, MAX_ID, MAX_LABEL
+from queuectl_protocol.limits import (
+    MAX_ARGV,
+    MAX_COMMAND,
+    MAX_ENV,
+    MAX_ID,
+    MAX_LABEL,
+    MAX_PATH,
+)
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Job, Submission
-from queuectld.core.submission import FIELDS, MAX_CWD, MAX_ENV, PRIORITY_RANGE
+from queuectld.core.submission import FIELDS, PRIORITY_RANGE
 
 NOT_UTF8 = b"/srv/caf\xe9".decode("utf-8", "surrogateescape")
 YEAR = 366 * 86_400
+LONGEST = MAX_COMMAND - len("A=")
+LARGEST = {f"{n:02}": "x" * (MAX_ENV // 16 - 4) for n in range(16)}
+"""As much as an environment may hold."""
 
 
 def parse(**fields: Any) -> Submission:
@@ -36,6 +46,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("command", ["true"], ("true",)),
     ("command", "x" * MAX_COMMAND, "x" * MAX_COMMAND),
     ("command", NOT_UTF8, NOT_UTF8),
+    ("command", b"cat \xff", "cat \udcff"),
+    ("command", [b"ls", "-l", b"/srv/caf\xe9"], ("ls", "-l", NOT_UTF8)),
     ("command", " ", " "),
     ("id", "job1", "job1"),
     ("id", "1a", "1a"),
@@ -46,6 +58,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("priority", 0, 0),
     ("priority", -PRIORITY_RANGE, -PRIORITY_RANGE),
     ("priority", PRIORITY_RANGE, PRIORITY_RANGE),
+    ("priority", -5.0, -5),
     ("max_retries", 0, 0),
     ("max_retries", 1_000_000, 1_000_000),
     ("max_retries", 2.0, 2),
@@ -64,7 +77,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("run_at", "1970-01-01T00:00:00Z", 0),
     ("cwd", "/", "/"),
     ("cwd", NOT_UTF8, NOT_UTF8),
-    ("cwd", "/" + "x" * (MAX_CWD - 1), "/" + "x" * (MAX_CWD - 1)),
+    ("cwd", b"/srv/caf\xe9", NOT_UTF8),
+    ("cwd", "/" + "x" * (MAX_PATH - 1), "/" + "x" * (MAX_PATH - 1)),
     ("umask", "0022", 0o022),
     ("umask", "022", 0o022),
     ("umask", "0", 0),
@@ -72,7 +86,9 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("env", {}, {}),
     ("env", {"A": "", "B": "b=c\n"}, {"A": "", "B": "b=c\n"}),
     ("env", {"P": NOT_UTF8}, {"P": NOT_UTF8}),
-    ("env", {"A": "x" * (MAX_ENV - 3)}, {"A": "x" * (MAX_ENV - 3)}),
+    ("env", {b"P": "p", "\udcff": b"/srv/caf\xe9"}, {"P": "p", "\udcff": NOT_UTF8}),
+    ("env", {"A": "x" * LONGEST}, {"A": "x" * LONGEST}),
+    ("env", LARGEST, LARGEST),
     ("label", "", ""),
     ("label", "nightly \N{CRESCENT MOON}", "nightly \N{CRESCENT MOON}"),
     ("label", "x" * MAX_LABEL, "x" * MAX_LABEL),
@@ -87,6 +103,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("tasks_max", 0, 0),
     ("tasks_max", 4_194_304, 4_194_304),
     ("rlimits", {}, ()),
+    ("rlimits", {"core": 1024.0}, (("core", 1024),)),
     ("rlimits", {"nofile": 1024, "core": -1}, (("core", -1), ("nofile", 1024))),
     ("rlimits", {"fsize": 2**63 - 1, "cpu": 0}, (("cpu", 0), ("fsize", 2**63 - 1))),
     ("shell", "/bin/bash", "/bin/bash"),
@@ -105,7 +122,8 @@ def test_a_good_value_is_taken(field: str, value: Any, read: Any) -> None:
 BAD: list[tuple[str, Any, str]] = [
     ("command", None, "not null"),
     ("command", 5, "not a number"),
-    ("command", b"true", "not binary"),
+    ("command", b"a\0b", "holds a NUL"),
+    ("command", ["/" * (MAX_PATH + 1)], "a program's path has at most 4095"),
     ("command", {}, "not a map"),
     ("command", True, "not a boolean"),
     ("command", "", "is empty"),
@@ -119,7 +137,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("command", ["a", ["b"]], "not a list"),
     ("command", ["a", "b\0"], "holds a NUL"),
     ("command", ["a", "x" * (MAX_COMMAND + 1)], "limit is 131071"),
-    ("command", ["x" * 131_071] * 16 + ["y"], "2097154 bytes in all, and the limit"),
+    ("command", ["y"] + ["x" * 131_071] * 16, "2097154 bytes in all, and the limit"),
     ("command", ["a"] + [""] * MAX_ARGV, "2097153 words, and the limit is 2097152"),
     ("id", "", "is empty"),
     ("id", "17", "digits alone is reserved"),
@@ -133,7 +151,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("id", "x" * (MAX_ID + 1), "the limit is 128"),
     ("queue", "fast", "the only queue"),
     ("queue", 1, "is a string"),
-    ("priority", 1.0, "is a whole number"),
+    ("priority", 1.5, "is a whole number"),
+    ("priority", 1e300, "is from"),
+    ("priority", float("nan"), "is a whole number"),
     ("priority", "5", "is a whole number"),
     ("priority", True, "is a whole number"),
     ("priority", PRIORITY_RANGE + 1, "is from"),
@@ -153,7 +173,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("backoff_jitter", 1.1, "must be from 0 to 1"),
     ("output_limit", -1, "must be from 0"),
     ("output_limit", "1GiB", "not a string"),
-    ("output_limit", float("inf"), "infinity"),
+    ("output_limit", float("inf"), "is a size: inf is none"),
+    ("output_limit", float("nan"), "is a size: nan is none"),
     ("run_at", "tomorrow", "RFC 3339"),
     ("run_at", "2026-12-01T10:00:00", "RFC 3339"),
     ("run_at", 1_796_119_200, "is an RFC 3339 time"),
@@ -167,7 +188,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("cwd", "", "is empty"),
     ("cwd", "srv", "is an absolute path"),
     ("cwd", "/a\0", "holds a NUL"),
-    ("cwd", "/" * (MAX_CWD + 1), "the limit is 4096"),
+    ("cwd", "/" * (MAX_PATH + 1), "the limit is 4095"),
     ("cwd", 1, "is a string"),
     ("umask", 22, "octal string"),
     ("umask", "", "octal string"),
@@ -180,12 +201,14 @@ BAD: list[tuple[str, Any, str]] = [
     ("umask", "22\n", "octal string"),
     ("env", ["A=b"], "is a map of strings, not a list"),
     ("env", {"A": 1}, "is a map of strings"),
-    ("env", {b"A": "b"}, "is a map of strings"),
+    ("env", {"A": "b", b"A": "c"}, "has A twice"),
     ("env", {"": "b"}, "a name that is empty"),
     ("env", {"A=B": "c"}, "holds = or NUL"),
     ("env", {"A\0": "c"}, "holds = or NUL"),
-    ("env", {"A": "x" * (MAX_ENV - 2)}, "the limit is 2097152"),
-    ("env", {"A": "\N{SNOWMAN}" * (MAX_ENV // 3)}, "the limit is 2097152"),
+    ("env", {"A": "x" * (LONGEST + 1)}, "A is of 131072 bytes with its name"),
+    ("env", {"A" * (LONGEST + 2): ""}, "131072 bytes with its name"),
+    ("env", LARGEST | {"A": ""}, "2097155 bytes, and the limit is 2097152"),
+    ("env", {"A": "\N{SNOWMAN}" * 43_690}, "A is of 131072 bytes with its name"),
     ("label", 5, "is a string"),
     ("label", "\udce9", "is not valid UTF-8"),
     ("label", "x" * (MAX_LABEL + 1), "the limit is 256"),
@@ -203,18 +226,18 @@ BAD: list[tuple[str, Any, str]] = [
     ("tasks_max", True, "not a boolean"),
     ("rlimits", [["core", 0]], "is a map of names and whole numbers, not a list"),
     ("rlimits", {"files": 1}, "has no 'files'; there are: as, core, cpu"),
-    ("rlimits", {7: 1}, "has no 7; there are"),
+    ("rlimits", {b"core": 1}, "has names that are strings"),
     ("rlimits", {"x" * 99: 1}, "has no 'xxx"),
     ("rlimits", {"core": "0"}, "has a core that is not a whole number"),
     ("rlimits", {"core": None}, "has a core that is not a whole number"),
-    ("rlimits", {"core": 1.0}, "has a core that is not a whole number"),
+    ("rlimits", {"core": 1.5}, "has a core that is not a whole number"),
     ("rlimits", {"core": True}, "has a core that is not a whole number"),
     ("rlimits", {"core": -2}, "has a core that is out of range; -1 is infinity"),
     ("rlimits", {"core": 2**63}, "has a core that is out of range"),
     ("shell", "bash", "is an absolute path"),
     ("shell", ["/bin/sh"], "is an absolute path"),
     ("shell", "/bin/\0sh", "holds a NUL character"),
-    ("shell", "/" + "x" * 4096, "has 4097 bytes, and the limit is 4096"),
+    ("shell", "/" + "x" * 4095, "has 4096 bytes, and the limit is 4095"),
     ("foreground", 1, "is true or false, not a number"),
     ("foreground", "yes", "is true or false, not a string"),
 ]
@@ -266,6 +289,13 @@ def test_an_unknown_field_is_refused_with_the_list(field: str) -> None:
     error = refusal(**{field: 1})
     assert error.field == field
     assert "a job has: command, id, queue" in str(error)
+
+
+def test_a_field_is_named_by_a_string() -> None:
+    """Bin stands for a string of Unix, and the name of a field is none."""
+    with pytest.raises(InvalidJobError, match=r"^a field's name is a string") as caught:
+        submission.parse({"command": "true", b"cwd": "/"}, submitter=None, now=NOW)  # type: ignore[dict-item]
+    assert caught.value.data == {"field": "cwd"}
 
 
 ON_THE_WIRE_ONLY = {"created_at", "updated_at", "cancel_requested"}

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from queuectl_protocol.vocabulary import Reason
+from queuectld.core.limits import Limits
 from queuectld.workers import verdict, wire
 from queuectld.workers.children import Exit
 from queuectld.workers.verdict import Facts
@@ -126,3 +127,20 @@ def test_a_message_does_not_grow_with_what_it_quotes() -> None:
     assert len(told) < 1100
     assert told.startswith("xxx")
     assert told.endswith(": there is no such program")
+
+
+@pytest.mark.parametrize(
+    ("used", "message"),
+    [
+        (8_000, "used up the 10s of processor time that it had"),
+        (10_000, "used up the 10s of processor time that it had"),
+        (1_000, "killed from outside the queue"),
+    ],
+)
+def test_the_kernel_counts_more_against_a_limit_than_it_tells(
+    used: int, message: str
+) -> None:
+    """Who was killed near its limit of processor time was killed by it."""
+    order = ORDER._replace(limits=Limits(rlimits=(("cpu", 10),)))
+    end = verdict.judge(order, FACTS._replace(exit=killed(9)._replace(user_ms=used)))
+    assert end.message == message

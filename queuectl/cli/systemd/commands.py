@@ -78,6 +78,7 @@ def install(
     program = units.program(target.manager)
     steps = plan.installation(target, program, force=force)
     if not dry_run:
+        output.keep()
         plan.write(target, steps)
     following = [] if dry_run else target.to_start()
     if as_json:
@@ -107,6 +108,7 @@ def uninstall(
     steps = plan.removal(target, force=force)
     removed = any(step.action == "removed" for step in steps)
     if not dry_run:
+        output.keep()
         plan.remove(target, steps)
     following = target.to_forget() if removed and not dry_run else []
     if as_json:

@@ -119,4 +119,4 @@ class Target:
 def _end_of_another() -> list[str]:
     """The daemon that the command line has started has to leave the state to this."""
     runs = Path(units.user_paths().socket).exists()
-    return ["queuectl daemon stop"] if runs and not units.elsewhere() else []
+    return ["queuectl --user daemon stop"] if runs and not units.elsewhere() else []

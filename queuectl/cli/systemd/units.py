@@ -50,7 +50,7 @@ NAMED = re.compile(
 )
 """Where a unit names a program of ours: first, or first after a script of the shell."""
 
-XDG = ("XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+XDG = ("XDG_STATE_HOME",)
 
 
 class Manager(StrEnum):

@@ -55,7 +55,7 @@ METHODS = (
             params.path("path", "of the copy, on the daemon's machine: absolute"),
             params.flag("replace", "replace a file that is there"),
         ),
-        result="{path: str, size: int}",
+        result="{path: unix, size: int}",
         errors=(
             ErrorCode.ALREADY_EXISTS,
             ErrorCode.STORAGE_FULL,

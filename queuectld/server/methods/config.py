@@ -32,10 +32,6 @@ async def unset(call: Call, *, key: str) -> Result:
 
 
 _KEY = params.text("key", "the setting's name, with - or _", required=True)
-_SETTING = (
-    "{key: str, value: number | str, default: number | str, is_default: bool, "
-    "kind: str, minimum: number | null, maximum: number | null, applies: str, doc: str}"
-)
 
 METHODS = (
     Method(
@@ -43,7 +39,7 @@ METHODS = (
         doc="Return all job settings, and what each means.",
         handler=list_settings,
         role=Role.READ,
-        result=f"{{settings: [{_SETTING}]}}",
+        result="{settings: [SETTING]}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
@@ -52,7 +48,7 @@ METHODS = (
         handler=get,
         role=Role.READ,
         params=(_KEY,),
-        result=_SETTING,
+        result="SETTING",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
@@ -60,9 +56,10 @@ METHODS = (
         doc="Give a job setting a value. Which jobs that touches, applies says.",
         handler=set_value,
         role=Role.ADMIN,
+        changes=(),
         audit=("key", "value"),
         params=(_KEY, params.setting_value("value", "the value")),
-        result=_SETTING,
+        result="SETTING",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
     ),
     Method(
@@ -70,9 +67,10 @@ METHODS = (
         doc="Give a job setting its default again.",
         handler=unset,
         role=Role.ADMIN,
+        changes=(),
         audit=("key",),
         params=(_KEY,),
-        result=_SETTING,
+        result="SETTING",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
     ),
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import asdict
 
 import psutil
 
@@ -76,7 +75,7 @@ async def doctor(call: Call, *, deep: bool) -> Result:
         if not call.peer.may(Role.OPERATE):
             raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
         checks.append(await diagnosis.database(call.context.examine()))
-    return {"checks": [asdict(check) for check in checks]}
+    return {"checks": [wire.check(check) for check in checks]}
 
 
 METHODS = (
@@ -85,7 +84,8 @@ METHODS = (
         doc="Return who answers, since when, and how it is. rss is in bytes.",
         handler=status,
         role=Role.READ,
-        result="{pid: int, version: str, uptime: seconds, socket: str, state_dir: str, "
+        result="{pid: int, version: str, uptime: seconds, socket: unix, "
+        "state_dir: unix, "
         "started_at: time, instance: str, draining: bool, workers: {active: int, "
         "busy: int, wanted: int}, connections: int, rss: int, limits: "
         "{controllers: [str], missing: str | null}}",
@@ -125,8 +125,7 @@ METHODS = (
         handler=doctor,
         role=Role.READ,
         params=(params.flag("deep", "read the whole database as well, a minute long"),),
-        result="{checks: [{name: str, level: ok | warning | error, detail: str, "
-        "advice: str | null}]}",
+        result="{checks: [CHECK]}",
         waits=True,
     ),
 )

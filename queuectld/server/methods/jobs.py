@@ -1,7 +1,7 @@
 """Methods that put jobs into the queue and look at them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
@@ -133,16 +133,27 @@ def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
 
 
 async def page(
-    call: Call, *, state: JobState | None, limit: int, before: int | None
+    call: Call,
+    *,
+    state: JobState | None,
+    states: Collection[JobState] | None,
+    limit: int,
+    before: int | None,
 ) -> Result:
     """Return a page of jobs that fits into a frame."""
+    if state is not None:
+        if states is not None:
+            raise params.InvalidParamsError(
+                "states", "states does not go with state; give one of them"
+            )
+        states = [state]
     config = call.context.config()
     limit = min(limit, config.max_page)
     rows: list[dict[str, Any]] = []
     room = config.max_frame
     while True:
         found = await call.context.broker.page(
-            state, before, min(STEP, limit - len(rows))
+            states, before, min(STEP, limit - len(rows))
         )
         for job in found.jobs:
             room -= wire.weight(job)
@@ -201,6 +212,7 @@ METHODS = (
         doc="Add a job. When the reply comes, it is on disk.",
         handler=enqueue,
         role=Role.SUBMIT,
+        changes=("job",),
         params=(
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
@@ -214,6 +226,7 @@ METHODS = (
         "first job that was refused.",
         handler=enqueue_many,
         role=Role.SUBMIT,
+        changes=("jobs", "defaults"),
         params=(
             params.batch(
                 "jobs",
@@ -261,6 +274,12 @@ METHODS = (
         role=Role.READ,
         params=(
             _STATE,
+            params.choices(
+                "states",
+                "only jobs in one of these states; not with state",
+                tuple(JobState),
+                default=None,
+            ),
             params.whole(
                 "limit",
                 f"jobs in the page; at most max_page, {MAX_PAGE} unless configured "
@@ -279,6 +298,7 @@ METHODS = (
         doc="Queue all jobs again that are in a state.",
         handler=retry_all,
         role=Role.OPERATE,
+        changes=(),
         audit=("state", "foreground"),
         params=(
             params.choice("state", "the state", _RETRIABLE, required=True),

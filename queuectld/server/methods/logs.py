@@ -12,12 +12,10 @@ from queuectld.server import params, reading, wire
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
 from queuectld.server.following import Follower
+from queuectld.server.limits import MAX_TAIL
 from queuectld.server.method import Method, Result
 from queuectld.server.params import InvalidParamsError
 from queuectld.workers import outputs
-
-TAIL_MOST = 1_000_000
-"""Lines."""
 
 
 async def read(
@@ -122,6 +120,7 @@ METHODS = (
         "null when the job never ran.",
         handler=read,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
         params=(
             _ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
@@ -140,7 +139,7 @@ METHODS = (
                 "tail",
                 "begin with so many last lines, whatever offset says; they are looked "
                 f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
         ),
         result="{run: int | null, data: bin, offset: int, next: int, size: int, "
@@ -157,6 +156,12 @@ METHODS = (
         "size}.",
         handler=follow,
         role=Role.SUBMIT,
+        others=Role.OPERATE,
+        events=(
+            "{type: attempt, run: int}",
+            "{type: data, run: int, stream: stdout | stderr, offset: int, data: bin}",
+            "{type: gone, run: int, stream: stdout | stderr, size: bytes}",
+        ),
         params=(
             _ID,
             params.whole(
@@ -167,7 +172,7 @@ METHODS = (
             params.whole(
                 "tail",
                 "begin with so many last lines; absent: with the first byte",
-                maximum=TAIL_MOST,
+                maximum=MAX_TAIL,
             ),
             params.choices(
                 "streams",

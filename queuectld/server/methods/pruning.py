@@ -23,6 +23,7 @@ METHODS = (
         "are free again.",
         handler=prune,
         role=Role.OPERATE,
+        changes=(),
         audit=("states", "older_than"),
         params=(
             params.choices(

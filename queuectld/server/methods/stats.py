@@ -11,14 +11,17 @@ from queuectld.server.methods import workers
 async def status(call: Call) -> Result:
     """Return how many jobs are in each state. Costs the same for any number."""
     scheduler = call.context.scheduler
-    counts = await call.context.broker.counts()
+    tally = await call.context.broker.tally()
     return {
-        **{state.value: count for state, count in counts.items()},
+        **{state.value: count for state, count in tally.states.items()},
         "workers": {
             "active": workers.active(scheduler.pool),
             "busy": workers.busy(scheduler.pool),
         },
         "draining": scheduler.draining,
+        "ready": tally.ready,
+        "delayed": tally.delayed,
+        "trouble": call.context.broker.trouble,
     }
 
 
@@ -32,11 +35,13 @@ async def stats(call: Call, *, since: float | None) -> Result:
 METHODS = (
     Method(
         name="status",
-        doc="Return how many jobs are in each state, and how many workers there are.",
+        doc="Return how many jobs are in each state, how many of those that wait are "
+        "ready and how many delayed, and how many workers there are.",
         handler=status,
         role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
-        "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool}",
+        "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
+        "ready: int, delayed: int, trouble: str | null}",
         errors=(ErrorCode.STORAGE_ERROR,),
     ),
     Method(
@@ -51,7 +56,7 @@ METHODS = (
         result="{since: time, minutes: number, completed: int, dead: int, "
         "cancelled: int, failed_attempts: int, retries: int, lost: int, "
         "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "
-        "per_minute: number}; SPREAD is {count: int, average, p50, p95, p99: seconds}",
+        "per_minute: number}",
         errors=(ErrorCode.STORAGE_ERROR,),
         bulky=True,
     ),

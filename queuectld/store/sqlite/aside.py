@@ -191,8 +191,14 @@ def examine(connection: sqlite3.Connection) -> list[str]:
         return problems
     reader = SqliteReader(connection)
     there, noted = reader.recount(), reader.counts()
-    return [
+    problems = [
         f"{there[state]} jobs are {state}, and {noted[state]} are counted"
         for state in there
         if there[state] != noted[state]
     ]
+    delayed, counted = reader.recount_delayed(), reader.delayed()
+    if delayed != counted:
+        problems.append(
+            f"{delayed} jobs wait for their time, and {counted} are counted"
+        )
+    return problems

@@ -82,7 +82,8 @@ ORDER BY finished_at LIMIT ?;
 
 -- name: delete_job
 -- Forget a job, if it is still as it was when it was chosen.
-DELETE FROM jobs WHERE seq = ? AND state = ? AND runs = ? AND updated_at = ?;
+DELETE FROM jobs WHERE seq = ? AND state = ? AND runs = ? AND updated_at = ?
+RETURNING due;
 
 -- name: delete_attempts
 -- Forget a job's attempts.
@@ -197,9 +198,18 @@ INSERT INTO meta (key, value) VALUES (?, ?)
 ON CONFLICT DO UPDATE SET value = excluded.value;
 
 -- name: numbers
--- The numbers that only grow.
+-- The numbers that only grow, and the batch's.
 SELECT seq, lease, worker, batch FROM numbers;
 
 -- name: set_numbers
 -- Store the numbers; part of every commit.
-UPDATE numbers SET seq = ?, lease = ?, worker = ?, batch = ?;
+UPDATE numbers SET
+    seq = ?, lease = ?, worker = ?, batch = ?, delayed = delayed + ?;
+
+-- name: delayed
+-- How many jobs wait for their time.
+SELECT delayed FROM numbers;
+
+-- name: recount_delayed
+-- The same, counted anew: it reads an entry for each.
+SELECT count(*) FROM jobs INDEXED BY jobs_future WHERE due = 0;

@@ -1,8 +1,10 @@
 """What can be asked of the database, on any connection."""
 
+import heapq
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
@@ -52,13 +54,15 @@ class SqliteReader:
         found = self._all(self._sql.attempt_after, seq, run)
         return rows.attempt(found[0]) if found else None
 
-    def page(self, state: JobState | None, before: int | None, limit: int) -> Page:
+    def page(
+        self, states: Collection[JobState] | None, before: int | None, limit: int
+    ) -> Page:
         """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first."""
         end = _LAST if before is None else before
-        if state is None:
+        if states is None:
             jobs = self._jobs(self._sql.jobs_before, end, limit + 1)
         else:
-            jobs = self._jobs(self._sql.jobs_in_state_before, state, end, limit + 1)
+            jobs = list(islice(self._newest(states, end, limit + 1), limit + 1))
         more = len(jobs) > limit
         del jobs[limit:]
         return Page(jobs, jobs[-1].seq if more else None)
@@ -73,6 +77,16 @@ class SqliteReader:
         """Return the same, counted anew: it costs by the number of jobs."""
         rows = {state: self._all(self._sql.recount, state) for state in JobState}
         return {state: int(count) for state, ((count,),) in rows.items()}
+
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time. Costs the same for any number."""
+        ((delayed,),) = self._all(self._sql.delayed)
+        return int(delayed)
+
+    def recount_delayed(self) -> int:
+        """Return the same, counted anew: it costs by their number."""
+        ((delayed,),) = self._all(self._sql.recount_delayed)
+        return int(delayed)
 
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
@@ -156,6 +170,21 @@ class SqliteReader:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
         ((earliest,),) = self._all(self._sql.next_run_at)
         return None if earliest is None else int(earliest)
+
+    def _newest(
+        self, states: Collection[JobState], end: int, limit: int
+    ) -> Iterator[Job]:
+        """Yield the jobs of several states, newest first.
+
+        Each state's come from the index one by one, as they are taken: that is a row
+        a job and one more for each state.
+        """
+        sql = self._sql.jobs_in_state_before
+        of_each = [
+            map(rows.job, self._connection.execute(sql, (state, end, limit)))
+            for state in sorted(set(states))
+        ]
+        return heapq.merge(*of_each, key=lambda job: job.seq, reverse=True)
 
     def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()

@@ -55,6 +55,8 @@ class SqliteStore:
         self._aside = Aside(path)
         self._files = Files(path)
         self._patient = True
+        self._trouble: str | None = None
+        self._changes = 0
         self._writer = Writer(
             self._write_batch,
             self._try_batch,
@@ -69,9 +71,26 @@ class SqliteStore:
     async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Run a unit of work; return its result once it is durable."""
         if weight <= LIGHT:
-            return await self._writer.submit(work, weight)
+            return await self._submit(work, weight)
         async with self._turns.take(weight):
-            return await self._writer.submit(work, weight)
+            return await self._submit(work, weight)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written: what the last write failed of, if it failed."""
+        return self._trouble
+
+    async def _submit(self, work: Callable[[Transaction], T], weight: int) -> T:
+        try:
+            done = await self._writer.submit(work, weight)
+        except StoreError as error:
+            self._trouble = str(error)
+            self._changes = self._writing.total_changes
+            raise
+        # A unit that found nothing to write succeeds on a full disk as well.
+        if self._trouble and self._writing.total_changes != self._changes:
+            self._trouble = None
+        return done
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run a query in a snapshot that has every acknowledged write."""

@@ -44,6 +44,7 @@ class SqliteTransaction(SqliteReader):
         self._counts: Counter[tuple[str, JobState]] = Counter()
         self._rollup: dict[tuple[int, str, str, int], list[int]] = {}
         self._unit_counts: list[tuple[str, JobState, int]] = []
+        self._delayed = self._unit_delayed = 0
         self._unit_measures: list[Measure] = []
         # What the database counts, or will with the batch that is being committed.
         self._stored: dict[JobState, int] | None = None
@@ -57,6 +58,7 @@ class SqliteTransaction(SqliteReader):
         """The unit went well: what it counted belongs to the batch."""
         for queue, state, change in self._unit_counts:
             self._counts[queue, state] += change
+        self._delayed += self._unit_delayed
         for measure in self._unit_measures:
             self._add(measure)
         self.drop_unit()
@@ -64,6 +66,7 @@ class SqliteTransaction(SqliteReader):
     def drop_unit(self) -> None:
         """The unit failed: forget what it counted."""
         self._unit_counts.clear()
+        self._unit_delayed = 0
         self._unit_measures.clear()
         self._kept_env = None
 
@@ -83,7 +86,7 @@ class SqliteTransaction(SqliteReader):
         for key, (events, ms) in self._rollup.items():
             execute(self._sql.add_rollup, (*key, events, ms))
         self.batch += 1
-        numbers = (self._seq, self._lease, self._worker, self.batch)
+        numbers = (self._seq, self._lease, self._worker, self.batch, self._delayed)
         execute(self._sql.set_numbers, numbers)
         self._forget_batch()
 
@@ -104,6 +107,10 @@ class SqliteTransaction(SqliteReader):
             counted[state] += change
         return counted
 
+    def delayed(self) -> int:
+        """Return how many jobs wait for their time, with what is not written yet."""
+        return super().delayed() + self._delayed + self._unit_delayed
+
     def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
         """Add a job with what the submission leaves out taken from the settings."""
         self._seq += 1
@@ -116,6 +123,7 @@ class SqliteTransaction(SqliteReader):
         )
         self._connection.execute(self._sql.insert_job, rows.insert_values(job))
         self._unit_counts.append((job.queue, job.state, 1))
+        self._unit_delayed += job.due is False
         return job
 
     def update(self, old: Job, new: Job) -> bool:
@@ -126,6 +134,8 @@ class SqliteTransaction(SqliteReader):
         if old.state is not new.state:
             self._unit_counts.append((old.queue, old.state, -1))
             self._unit_counts.append((new.queue, new.state, 1))
+        if old.due is not new.due:
+            self._unit_delayed += (new.due is False) - (old.due is False)
         return True
 
     def next_lease(self, least: int = 0) -> int:
@@ -144,7 +154,9 @@ class SqliteTransaction(SqliteReader):
 
     def promote(self, now: int, limit: int) -> int:
         """Make up to ``limit`` jobs ready whose ``run_at`` came; return how many."""
-        return self._connection.execute(self._sql.promote_jobs, (now, limit)).rowcount
+        ready = self._connection.execute(self._sql.promote_jobs, (now, limit)).rowcount
+        self._unit_delayed -= ready
+        return ready
 
     def insert_attempt(self, job: Job, end: AttemptEnd) -> None:
         """Put the attempt that ran under ``end.lease`` on record."""
@@ -173,7 +185,9 @@ class SqliteTransaction(SqliteReader):
         gone = []
         for job in jobs:
             as_given = (job.seq, job.state, job.runs, job.updated_at)
-            if execute(self._sql.delete_job, as_given).rowcount:
+            # A job may have become ready since, and be as given all the same.
+            if found := execute(self._sql.delete_job, as_given).fetchall():
+                self._unit_delayed -= found[0][0] == 0
                 execute(self._sql.delete_attempts, (job.seq,))
                 self._unit_counts.append((job.queue, job.state, -1))
                 gone.append(job)
@@ -202,6 +216,7 @@ class SqliteTransaction(SqliteReader):
     def _forget_batch(self) -> None:
         self.drop_unit()
         self._counts.clear()
+        self._delayed = 0
         self._rollup.clear()
 
     def _keep(self, env: dict[str, str] | None) -> bytes | None:

@@ -1,0 +1,63 @@
+"""In which order one connection's writes take effect: for each job, as they were sent.
+
+A write waits until those before it that change the same job have been answered. Those
+of different jobs are at work side by side, and share their commits.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from queuectld.server.method import Method
+
+
+class Order:
+    """The writes of one connection that are not answered yet."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, asyncio.Task[None]] = {}
+        self._to_all: asyncio.Task[None] | None = None
+        self._writes: dict[asyncio.Task[None], None] = {}
+
+    def before(
+        self, method: Method, arguments: Mapping[str, Any]
+    ) -> list[asyncio.Task[None]]:
+        """Return the writes that must be answered before this request is begun."""
+        if method.changes is None or not self._writes:
+            return []
+        if not method.changes:
+            return [*self._writes]
+        first = [] if self._to_all is None else [self._to_all]
+        there = (self._last.get(job_id) for job_id in _ids(method, arguments))
+        return [*first, *{task: None for task in there if task is not None}]
+
+    def add(
+        self, task: asyncio.Task[None], method: Method, arguments: Mapping[str, Any]
+    ) -> None:
+        """Note a request, if it is a write, until its task is done."""
+        if method.changes is None:
+            return
+        self._writes[task] = None
+        ids = set(_ids(method, arguments))
+        self._last.update(dict.fromkeys(ids, task))
+        if not method.changes:
+            self._to_all = task
+        task.add_done_callback(lambda done: self._remove(done, ids))
+
+    def _remove(self, task: asyncio.Task[None], ids: set[str]) -> None:
+        del self._writes[task]
+        for job_id in ids:
+            if self._last.get(job_id) is task:
+                del self._last[job_id]
+        if self._to_all is task:
+            self._to_all = None
+
+
+def _ids(method: Method, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids that a write names. A generated one nobody can know before."""
+    for name in method.changes or ():
+        value = arguments[name]
+        for item in value if isinstance(value, list) else (value,):
+            job_id = item.get("id") if isinstance(item, dict) else item
+            if isinstance(job_id, str):
+                yield job_id
