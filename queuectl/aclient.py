@@ -165,9 +165,13 @@ class AsyncClient(AsyncSession):
         asked = [calls.delete_many(batch, if_state) for batch in batches]
         return await self.perform_each(asked)
 
-    async def retry_all(self, state: str) -> int:
-        """Retry all jobs in a state; return how many there were."""
-        return await self.perform(calls.retry_all(state))
+    async def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
+        """Retry all jobs in a state; return how many there were. See ``Client``."""
+        return await self.perform(calls.retry_all(state, foreground))
+
+    async def position(self, job_id: str) -> models.Position:
+        """Return what a job waits behind. See ``Client``."""
+        return await self.perform(calls.position(job_id))
 
     async def wait(
         self,
@@ -208,6 +212,10 @@ class AsyncClient(AsyncSession):
     async def status(self) -> models.Status:
         """Return how many jobs are in each state, and how many workers there are."""
         return await self.perform(calls.status())
+
+    async def health(self) -> models.Health:
+        """Return what a monitor looks at. See ``Client``."""
+        return await self.perform(calls.health())
 
     async def stats(self, since: Seconds | None = None) -> models.Stats:
         """Return what happened in the last ``since`` seconds; None: ever."""

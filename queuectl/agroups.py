@@ -52,9 +52,9 @@ class AsyncDlq(_AsyncGroup):
         asked = [calls.delete_many(batch, calls.DEAD) for batch in batches]
         return await self._session.perform_each(asked)
 
-    async def retry_all(self) -> int:
+    async def retry_all(self, *, foreground: bool | None = None) -> int:
         """Retry all dead jobs; return how many there were."""
-        return await self._session.perform(calls.retry_all(calls.DEAD))
+        return await self._session.perform(calls.retry_all(calls.DEAD, foreground))
 
     async def purge(self, *, older_than: Seconds = 0) -> int:
         """Delete the jobs that have been dead for so long; return how many."""
@@ -95,6 +95,10 @@ class AsyncWorkers(_AsyncGroup):
     async def ensure(self, count: int = 1) -> int:
         """Start as many workers as ``count`` lacks; return how many there are."""
         return await self._session.perform(calls.ensure_workers(count))
+
+    async def reserve(self, job_id: str) -> bool:
+        """Have a worker for one job alone. See ``Workers.reserve``."""
+        return await self._session.perform(calls.reserve_worker(job_id))
 
     async def wait(self) -> None:
         """Return when no worker is bound to this connection. See ``Workers.wait``."""

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         Check,
         DaemonStatus,
         FollowEvent,
+        Health,
         Job,
         JobBrief,
+        Position,
         Scaled,
         Setting,
         Stats,
@@ -191,8 +193,13 @@ def _many(
     return Call(method, given, _each("Changed", "results"))
 
 
-def retry_all(state: str) -> Call[int]:
-    return Call("retry_all", {"state": state}, _count("retried"))
+def retry_all(state: str, foreground: bool | None) -> Call[int]:
+    params = _given(state=state, foreground=foreground)
+    return Call("retry_all", params, _count("retried"))
+
+
+def position(job_id: str) -> Call[Position]:
+    return Call("position", {"id": job_id}, _as("Position"))
 
 
 def wait(job_id: str, timeout: Seconds | None) -> Call[Job]:
@@ -256,6 +263,10 @@ def status() -> Call[Status]:
     return Call("status", {}, _as("Status"))
 
 
+def health() -> Call[Health]:
+    return Call("health", {}, _as("Health"))
+
+
 def stats(since: Seconds | None) -> Call[Stats]:
     return Call(
         "stats",
@@ -292,6 +303,10 @@ def start_workers(count: int, *, bound: bool) -> Call[tuple[Worker, ...]]:
 
 def ensure_workers(count: int) -> Call[int]:
     return Call("workers.ensure", {"count": count}, _count("workers"))
+
+
+def reserve_worker(job_id: str) -> Call[bool]:
+    return Call("workers.reserve", {"id": job_id}, lambda result: result["reserved"])
 
 
 def wait_for_workers() -> Call[None]:

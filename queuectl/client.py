@@ -240,9 +240,23 @@ class Client(Session):
         asked = [calls.delete_many(batch, if_state) for batch in batches]
         return self.perform_each(asked)
 
-    def retry_all(self, state: str) -> int:
-        """Retry all jobs in a state; return how many there were."""
-        return self.perform(calls.retry_all(state))
+    def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
+        """Retry all jobs in a state; return how many there were.
+
+        Args:
+            state: the state.
+            foreground: only jobs of ``queuectl run`` and others that were enqueued as
+                such, or only those that were not; None: all.
+        """
+        return self.perform(calls.retry_all(state, foreground))
+
+    def position(self, job_id: str) -> models.Position:
+        """Return what a job waits behind.
+
+        Raises:
+            NotFoundError: no job has this id.
+        """
+        return self.perform(calls.position(job_id))
 
     def wait(self, job_id: str, timeout: Seconds | None = None) -> Job:
         """Wait until a job is completed, dead or cancelled; return it.
@@ -309,6 +323,15 @@ class Client(Session):
     def status(self) -> models.Status:
         """Return how many jobs are in each state, and how many workers there are."""
         return self.perform(calls.status())
+
+    def health(self) -> models.Health:
+        """Return what a monitor looks at.
+
+        It comes within some seconds, also when the store does not answer; give the
+        client a ``timeout`` for the case that the whole daemon does not.
+        ``queuectl.health.judge`` says how bad it is.
+        """
+        return self.perform(calls.health())
 
     def stats(self, since: Seconds | None = None) -> models.Stats:
         """Return what happened in the last ``since`` seconds; None: ever."""

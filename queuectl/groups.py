@@ -53,9 +53,13 @@ class Dlq(_Group):
         asked = [calls.delete_many(batch, calls.DEAD) for batch in batches]
         return self._session.perform_each(asked)
 
-    def retry_all(self) -> int:
-        """Retry all dead jobs; return how many there were."""
-        return self._session.perform(calls.retry_all(calls.DEAD))
+    def retry_all(self, *, foreground: bool | None = None) -> int:
+        """Retry all dead jobs; return how many there were.
+
+        Args:
+            foreground: as for ``Client.retry_all``.
+        """
+        return self._session.perform(calls.retry_all(calls.DEAD, foreground))
 
     def purge(self, *, older_than: Seconds = 0) -> int:
         """Delete the jobs that have been dead for so long; return how many."""
@@ -114,6 +118,14 @@ class Workers(_Group):
     def ensure(self, count: int = 1) -> int:
         """Start as many workers as ``count`` lacks; return how many there are."""
         return self._session.perform(calls.ensure_workers(count))
+
+    def reserve(self, job_id: str) -> bool:
+        """Have a worker for one job alone, if there are none that take any.
+
+        It belongs to this connection, and ends with the job or with that. Return
+        whether one was added.
+        """
+        return self._session.perform(calls.reserve_worker(job_id))
 
     def wait(self) -> None:
         """Return when no worker is bound to this connection: all were stopped.

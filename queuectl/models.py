@@ -58,7 +58,7 @@ class Job(Model):
     """A job as it stood when the daemon answered.
 
     Attributes:
-        command: a line for ``/bin/sh -c``, or an exact argument vector.
+        command: a line for ``shell``, or an exact argument vector.
         attempts: retry budget used: runs that count, since the last manual retry.
         runs: runs ever started; the number of the last one.
         run_at: not to be started before.
@@ -69,6 +69,8 @@ class Job(Model):
         cancel_requested: it was cancelled while running, and its end will say so.
         nice, memory_max, cpu_quota, tasks_max: what limits it; 0: nothing does.
         rlimits: resource limits of each of its processes; -1 is infinity.
+        shell: what runs its line; None for a list of words.
+        foreground: it is left out where all jobs but such are asked for.
         env: its environment, where that was asked for.
     """
 
@@ -105,6 +107,8 @@ class Job(Model):
     cpu_quota: float = 0
     tasks_max: int = 0
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    shell: str | None = None
+    foreground: bool = False
     env: Mapping[str, str] | None = None
 
     @property
@@ -223,6 +227,60 @@ class Status(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Position(Model):
+    """What a job waits behind.
+
+    Attributes:
+        ready: it waits for a worker alone, and not for its time.
+        ahead: how many jobs are before it.
+        ahead_more: there are more than that.
+    """
+
+    state: JobState | str = field(metadata=_STATE)
+    ready: bool
+    ahead: int
+    ahead_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth(Model):
+    """Whether the store works: ``problem`` says why not."""
+
+    problem: str | None = None
+
+
+_STORE = MappingProxyType({"read": StoreHealth.from_wire})
+
+
+@dataclass(frozen=True, slots=True)
+class Health(Model):
+    """What a monitor looks at. What could not be found out in time is None.
+
+    Attributes:
+        uptime: seconds.
+        oldest_ready: seconds that a job has been ready and has not begun; None: none.
+        dead_lately: jobs that became dead in the last hour.
+        unstored: results of jobs that are not in the store yet.
+        free: bytes free for the store and for output.
+        wal_size: bytes of the store's log.
+    """
+
+    draining: bool
+    uptime: float
+    workers: WorkerCounts = field(metadata=_COUNTS)
+    store: StoreHealth = field(metadata=_STORE)
+    unstored: int
+    pending: int | None = None
+    processing: int | None = None
+    failed: int | None = None
+    dead: int | None = None
+    dead_lately: int | None = None
+    oldest_ready: float | None = None
+    free: int | None = None
+    wal_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spread(Model):
     """How long something took, in seconds, over ``count`` times."""
 
@@ -267,17 +325,19 @@ class Setting(Model):
     """A job setting.
 
     Attributes:
-        kind: how its value is written: a whole number, number, duration or size.
+        kind: how its value is written: a whole number, number, duration, size or
+            absolute path.
+        minimum, maximum: of a number; None for a path.
         applies: which jobs a new value touches, in words.
     """
 
     key: str
-    value: float
-    default: float
+    value: float | str
+    default: float | str
     is_default: bool
     kind: str
-    minimum: float
-    maximum: float
+    minimum: float | None
+    maximum: float | None
     applies: str
     doc: str
 
@@ -294,6 +354,7 @@ class Worker(Model):
         run_started_at: when its run began; None of a daemon that does not say.
         adopted: an earlier daemon started it; it ends after its job.
         bound: it belongs to a connection, and ends with it.
+        reserved: it takes one job and no other.
     """
 
     worker: int
@@ -305,6 +366,7 @@ class Worker(Model):
     adopted: bool = False
     bound: bool = False
     run_started_at: datetime | None = field(default=None, metadata=_TIME)
+    reserved: bool = False
 
 
 _WORKERS = MappingProxyType(

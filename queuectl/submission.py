@@ -15,7 +15,7 @@ from queuectl import inherit
 from queuectl_protocol.units import format_time
 
 Command = str | Sequence[str]
-"""A line for ``/bin/sh -c``, or an exact argument vector."""
+"""A line for a shell (``/bin/sh -c``), or an exact argument vector."""
 
 Seconds = float | timedelta
 
@@ -45,6 +45,8 @@ class JobOptions(TypedDict, total=False):
         tasks_max: processes and threads at a time; 0 means no limit.
         rlimits: resource limits of each process, by the names of prlimit(1), such as
             ``nofile`` or ``core``; -1 (``resource.RLIM_INFINITY``) is infinity.
+        shell: absolute path of what runs the command, if that is one line.
+        foreground: somebody sees how it ends: ``retry_all`` can leave it out.
     """
 
     id: str | None
@@ -67,6 +69,8 @@ class JobOptions(TypedDict, total=False):
     cpu_quota: float | None
     tasks_max: int | None
     rlimits: Mapping[str, int] | None
+    shell: str | None
+    foreground: bool | None
 
 
 class NewJob(JobOptions):

@@ -36,6 +36,7 @@ class Attempts:
     Attributes:
         in_doubt: a claim may be committed that nobody here knows of; none is made
             until ``reconcile`` has looked.
+        unstored: leases of attempts whose end the store has refused so far.
         wake: called when the scheduler should look.
         wake_by: called when it should look at a time (monotonic) at the latest.
     """
@@ -52,13 +53,21 @@ class Attempts:
         self._claims = 0  # whose outcome is not known yet
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
+        self.unstored: set[int] = set()
         self.wake: Callable[[], None] = lambda: None
         self.wake_by: Callable[[float], None] = lambda _: None
 
     # -- beginnings ---------------------------------------------------------------
 
     def idle(self) -> list[Worker]:
-        """Return the workers that can take a job now."""
+        """Return the workers that can take any job now."""
+        return [worker for worker in self._idle() if worker.only_for is None]
+
+    def reserved(self) -> list[Worker]:
+        """Return the workers that can take the one job they are there for."""
+        return [worker for worker in self._idle() if worker.only_for is not None]
+
+    def _idle(self) -> list[Worker]:
         if self.in_doubt:
             return []
         return [w for w in self._pool if w.idle and self._fit(w)]
@@ -69,18 +78,34 @@ class Attempts:
         Raises:
             StoreError: perhaps none was claimed; see ``reconcile``.
         """
+        numbers = [worker.number for worker in workers]
+        return await self._claim(workers, self._broker.claim(numbers))
+
+    async def claim_own(self, worker: Worker) -> bool:
+        """Claim the job that this worker is there for; return whether it was ready.
+
+        Raises:
+            StoreError: as ``claim``.
+        """
+        assert worker.only_for is not None
+        claiming = self._broker.claim_job(worker.only_for, worker.number)
+        return bool(await self._claim([worker], claiming))
+
+    async def _claim(
+        self, workers: Sequence[Worker], claiming: Awaitable[list[Assignment]]
+    ) -> int:
         for worker in workers:
-            worker.reserved = True
+            worker.claiming = True
         self._claims += 1
         try:
-            claimed = await self._broker.claim([worker.number for worker in workers])
+            claimed = await claiming
         except StoreError:
             self.in_doubt = True
             raise
         finally:
             self._claims -= 1
             for worker in workers:
-                worker.reserved = False
+                worker.claiming = False
         for worker, assignment in zip(workers, claimed, strict=False):
             self._assign(worker, assignment)
         return len(claimed)
@@ -172,12 +197,12 @@ class Attempts:
     ) -> Finished:
         try:
             while True:
-                claims = next_for is not None and self._fit(next_for)
-                number = next_for.number if next_for and claims else None
+                number = self._claims_next(next_for)
                 try:
                     return await self._finish_and_claim(run, end, number)
                 except StoreError as error:
                     problem = str(error)
+                    self.unstored.add(end.lease)
                     _events.error("result_not_stored", **run.about(), error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
                     _events.exception("result_not_stored", error, **run.about())
@@ -185,6 +210,14 @@ class Attempts:
         except asyncio.CancelledError:
             self._recovery.keep(run, end)
             raise
+        finally:
+            self.unstored.discard(end.lease)
+
+    def _claims_next(self, worker: Worker | None) -> int | None:
+        """Return the number of a worker that takes whatever comes next."""
+        if worker is None or worker.only_for is not None or not self._fit(worker):
+            return None
+        return worker.number
 
     async def _finish_and_claim(
         self, run: Run, end: AttemptEnd, number: int | None

@@ -208,6 +208,14 @@ class Broker:
 
         return await self._store.read(query)
 
+    async def position(self, job_id: str) -> units.Position:
+        """Return a job, and how many are to be claimed before it.
+
+        Raises:
+            JobNotFoundError: there is none with this id.
+        """
+        return await self._store.read(lambda reader: units.position(reader, job_id))
+
     async def page(
         self, states: Collection[JobState] | None, before: int | None, limit: int
     ) -> Page:
@@ -222,6 +230,19 @@ class Broker:
     async def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
         return await self._store.read(lambda reader: reader.counts())
+
+    async def vitals(self) -> units.Vitals:
+        """Return what a monitor looks at in the store."""
+        now = self._clock.wall()
+        return await self._store.read(lambda reader: units.vitals(reader, now))
+
+    async def probe(self) -> None:
+        """Return when something was written.
+
+        Raises:
+            StoreError: nothing can be, and why.
+        """
+        await self._write(units.nothing)
 
     async def tally(self) -> Tally:
         """Return how many jobs there are, all at one moment."""
@@ -341,29 +362,39 @@ class Broker:
             ending.over(job)
         return asyncio.shield(ending.outcome)
 
-    async def retry_all(self, state: JobState) -> int:
-        """Retry the jobs that are in a state now; return how many.
+    async def retry_all(
+        self, state: JobState, *, foreground: bool | None = None
+    ) -> tuple[int, int]:
+        """Retry the jobs that are in a state now; return how many, and how many not.
+
+        Not retried are those that are foreground, or are not, as ``foreground`` says.
 
         Those that come back into the state meanwhile are left for the next call.
         """
         now = self._clock.wall()
         found = (await self.page([state], None, 1)).jobs
         newest = found[0].seq if found else 0
-        retried = last = 0
+        retried = skipped = last = 0
         while last < newest:
             # Onwards only: a job that is back in the state already is not met again.
-            jobs = await self._write(
+            done = await self._write(
                 partial(
-                    units.retry_in_state, state=state, after=last, upto=newest, now=now
+                    units.retry_in_state,
+                    state=state,
+                    after=last,
+                    upto=newest,
+                    foreground=foreground,
+                    now=now,
                 ),
                 weight=units.CHUNK,
             )
-            for job in jobs:
+            for job in done.jobs:
                 self._announce(job)
                 jobevents.changed(Event.RETRY, job)
-            retried += len(jobs)
-            last = jobs[-1].seq if jobs else newest
-        return retried
+            retried += len(done.jobs)
+            skipped += done.skipped
+            last = newest if done.last is None else done.last
+        return retried, skipped
 
     async def prunable(
         self, states: Sequence[JobState], finished_before: int
@@ -467,7 +498,25 @@ class Broker:
     async def claim(self, workers: Sequence[int]) -> list[Assignment]:
         """Claim up to one job for each worker; return them in the workers' order."""
         now = self._clock.wall()
-        assignments = await self._write(lambda tx: self._claim(tx, workers, now))
+        return await self._claimed_by(lambda tx: self._claim(tx, workers, now))
+
+    async def claim_job(self, seq: int, worker: int) -> list[Assignment]:
+        """Claim one certain job, if it is ready."""
+        found = await self._store.read(lambda reader: reader.job_by_seq(seq))
+        if found is None or not found.due:
+            return []  # and nothing to write
+        now = self._clock.wall()
+
+        def work(tx: Transaction) -> list[Assignment]:
+            job = tx.job_by_seq(seq)
+            return [self._take(tx, job, worker, now)] if job and job.due else []
+
+        return await self._claimed_by(work)
+
+    async def _claimed_by(
+        self, work: Callable[[Transaction], list[Assignment]]
+    ) -> list[Assignment]:
+        assignments = await self._write(work)
         for assignment in assignments:
             self._started(assignment)
         return assignments
@@ -535,16 +584,17 @@ class Broker:
     def _claim(
         self, tx: Transaction, workers: Sequence[int], now: int
     ) -> list[Assignment]:
-        assignments = []
-        for worker, job in zip(workers, tx.ready(len(workers)), strict=False):
-            lease = tx.next_lease(self._least_lease)
-            claimed = lifecycle.claim(job, now=now, lease=lease, worker=worker)
-            tx.update(job, claimed)
-            could_start = max(job.created_at, job.run_at or 0)
-            tx.measure([Measure("wait", now, max(0, now - could_start))])
-            env = None if job.env_key is None else self._environment(tx, job.env_key)
-            assignments.append(Assignment(claimed, env, job.env_key))
-        return assignments
+        ready = zip(workers, tx.ready(len(workers)), strict=False)
+        return [self._take(tx, job, worker, now) for worker, job in ready]
+
+    def _take(self, tx: Transaction, job: Job, worker: int, now: int) -> Assignment:
+        lease = tx.next_lease(self._least_lease)
+        claimed = lifecycle.claim(job, now=now, lease=lease, worker=worker)
+        tx.update(job, claimed)
+        could_start = max(job.created_at, job.run_at or 0)
+        tx.measure([Measure("wait", now, max(0, now - could_start))])
+        env = None if job.env_key is None else self._environment(tx, job.env_key)
+        return Assignment(claimed, env, job.env_key)
 
     def _environment(self, tx: Transaction, key: bytes) -> dict[str, str]:
         """Return an environment; runs in the store's writer thread only."""

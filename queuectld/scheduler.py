@@ -149,6 +149,11 @@ class Scheduler:
         await self._attempts.close()
 
     @property
+    def unstored(self) -> int:
+        """How many results the store has refused so far; they are tried again."""
+        return len(self._attempts.unstored)
+
+    @property
     def draining(self) -> bool:
         """Whether nothing is claimed any more because the daemon is ending."""
         return self.staff.draining
@@ -220,6 +225,7 @@ class Scheduler:
                     await self._attempts.reconcile()
                 respawn = await self.staff.fill()
                 await self._promote()
+                await self._claim_reserved()
                 await self._claim()
             except StoreError as error:
                 _events.error("scheduler_waits", error=str(error))
@@ -245,6 +251,12 @@ class Scheduler:
         self._ready = True
         if earliest is not None:
             self._job_waits(earliest)
+
+    async def _claim_reserved(self) -> None:
+        """Have workers that are there for one job take it, or go."""
+        for worker in self._attempts.reserved():
+            if not await self._attempts.claim_own(worker):
+                self.staff.dismiss(worker)
 
     async def _claim(self) -> None:
         idle = self._attempts.idle()

@@ -20,7 +20,7 @@ from queuectld.core.errors import (
     WorkersNotReadyError,
 )
 from queuectld.startrequests import StartRequest, StartRequests
-from queuectld.workers.handle import Worker
+from queuectld.workers.handle import Reservation, Worker
 from queuectld.workers.pool import Pool
 
 _events = logs.get("workers")
@@ -143,22 +143,48 @@ class Staff:
         stopped = await self.retire(targets, interrupt_after=interrupt_after)
         return Scaled(await self._come(request), stopped)
 
+    def reserve(self, peer: object, seq: int) -> bool:
+        """Add a worker for one job alone, unless others are there to take it.
+
+        It comes when it can, and goes when the job is not to be run (any more), or
+        with the connection. Return whether one was added.
+
+        Raises:
+            TooManyWorkersError, DrainingError: none was.
+        """
+        if self.draining:
+            raise DrainingError
+        if self._expected():
+            return False
+        self._check_room(1)
+        self._desired[Reservation(peer, seq)] = 1
+        self.wake()
+        return True
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let go of a worker whose one job is not there to be run."""
+        self._desired.pop(worker.owner, None)
+        self._pool.stop(worker)
+
     async def ensure(self, count: int) -> int:
         """See to it that at least ``count`` workers run; return how many do."""
         if self.draining:
             raise DrainingError
-        if self._desired.total() < count:
-            bound = self._desired.total() - self.wanted
+        if self._expected() < count:
+            bound = self._expected() - self.wanted
             await self._change_wanted(lambda wanted: max(wanted, count - bound))
         if sum(w.ready for w in self._active()) < count:
             await self._ready(None)
-        return len(self._active())
+        return sum(worker.only_for is None for worker in self._active())
 
-    def release(self, owner: object) -> None:
+    def release(self, peer: object) -> None:
         """Stop the workers of a connection that is gone, gracefully."""
-        if self._desired.pop(owner, 0):
+        gone = [owner for owner in self._desired if _peer(owner) is peer]
+        for owner in gone:
+            del self._desired[owner]
+        if gone:
             for worker in self._pool:
-                if worker.owner is owner:
+                if _peer(worker.owner) is peer:
                     self._pool.stop(worker)
             self.wake()
             # Its request to start them may still wait for them to be ready.
@@ -276,6 +302,14 @@ class Staff:
             missing += [owner] * (desired - len(self._active(owner)))
         return missing
 
+    def _expected(self) -> int:
+        """Return how many are desired that take any job."""
+        return sum(
+            count
+            for owner, count in self._desired.items()
+            if not isinstance(owner, Reservation)
+        )
+
     def _active(self, *owner: object) -> list[Worker]:
         working = [w for w in self._pool if not w.stopping]
         return [w for w in working if not owner or w.owner is owner[0]]
@@ -374,8 +408,13 @@ class Staff:
 def _hardly_missed(worker: Worker) -> tuple[bool, bool, bool, int]:
     """Return what orders workers by what is lost with them, the least first."""
     begun = worker.run.started_at if worker.run is not None else 0
-    busy = worker.run is not None or worker.reserved
+    busy = worker.run is not None or worker.claiming
     return (busy, worker.ready, not worker.adopted, -begun)
+
+
+def _peer(owner: object | None) -> object | None:
+    """Return the connection that an owner of workers is, or belongs to."""
+    return owner.peer if isinstance(owner, Reservation) else owner
 
 
 async def _gone(workers: Collection[Worker], within: float | None) -> bool:

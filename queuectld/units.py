@@ -8,6 +8,7 @@ more than once: it touches nothing in memory.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import uuid4
 
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -24,6 +25,7 @@ from queuectld.core.errors import (
     QueueFullError,
 )
 from queuectld.core.job import (
+    SHELL,
     Assignment,
     Attempt,
     AttemptEnd,
@@ -49,6 +51,14 @@ ATTEMPTS_SHOWN = 1000
 
 ROLLUP_ROWS = 5000
 """Rows of statistics added up in one read: about 10 ms, and then others have a turn."""
+
+
+AHEAD_COUNTED = 1000
+"""Jobs that are counted before another: to count a million takes 50 ms."""
+
+
+LATELY = 3_600_000
+"""Milliseconds: the last hour."""
 
 
 class IfExists(StrEnum):
@@ -86,6 +96,35 @@ class Look:
 
     job: Job
     attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a job stands among those that are ready.
+
+    Attributes:
+        ahead: how many are to be claimed before it, ``AHEAD_COUNTED`` at most.
+        more: there are more than that.
+    """
+
+    job: Job
+    ahead: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a monitor looks at in the store.
+
+    Attributes:
+        counts: how many jobs are in each state.
+        dead_lately: how many became dead within ``LATELY``.
+        oldest_ready: milliseconds that a job has waited for a worker; None: none does.
+    """
+
+    counts: dict[JobState, int]
+    dead_lately: int
+    oldest_ready: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +210,14 @@ def _check_same(job: Job, submission: Submission, index: int) -> None:
         raise JobTakenError(job.id, index)
     for field in IDENTITY:
         asked = getattr(submission, field)
-        there = job.limits if field in Limits._fields else job
-        if asked is not None and asked != getattr(there, field):
+        if asked is not None and asked != _there(job, field):
             raise JobConflictError(job.id, field, index)
+
+
+def _there(job: Job, field: str) -> Any:
+    if field in Limits._fields:
+        return getattr(job.limits, field)
+    return job.shell or SHELL if field == "shell" else getattr(job, field)
 
 
 def _is_anothers(job: Job, submission: Submission) -> bool:
@@ -256,6 +300,27 @@ def find(
     return job
 
 
+def position(reader: Reader, job_id: str) -> Position:
+    """Return a job, and how many are to be claimed before it."""
+    job = find(reader, job_id)
+    ahead = reader.ahead(job, AHEAD_COUNTED + 1) if job.due else 0
+    return Position(job, min(ahead, AHEAD_COUNTED), more=ahead > AHEAD_COUNTED)
+
+
+def vitals(reader: Reader, now: int) -> Vitals:
+    """Return what a monitor looks at in the store."""
+    since = reader.oldest_ready()
+    return Vitals(
+        reader.counts(),
+        reader.happened("dead", now - LATELY),
+        None if since is None else max(0, now - since),
+    )
+
+
+def nothing(_tx: Transaction) -> None:
+    """Commit a batch that holds no more than its number: can anything be written?"""
+
+
 def change_each(
     tx: Transaction,
     event: Event,
@@ -311,15 +376,46 @@ def find_deletable(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What came of a chunk of the jobs in a state.
+
+    Attributes:
+        jobs: those that were retried.
+        skipped: how many were left because they were not meant.
+        last: sequence number of the last one looked at; None: there are no more.
+    """
+
+    jobs: list[Job]
+    skipped: int
+    last: int | None
+
+
 def retry_in_state(
-    tx: Transaction, *, state: JobState, after: int, upto: int, now: int
-) -> list[Job]:
-    """Retry a chunk of the jobs in a state, from one sequence number to another."""
-    jobs = [job for job in tx.in_state(state, CHUNK, after) if job.seq <= upto]
+    tx: Transaction,
+    *,
+    state: JobState,
+    after: int,
+    upto: int,
+    foreground: bool | None,
+    now: int,
+) -> Retried:
+    """Retry a chunk of the jobs in a state, from one sequence number to another.
+
+    Args:
+        tx: the transaction.
+        state: the state.
+        after: the sequence number before the first.
+        upto: the last one.
+        foreground: only those that are so, or are not; None: all.
+        now: the present.
+    """
+    found = [job for job in tx.in_state(state, CHUNK, after) if job.seq <= upto]
+    jobs = [job for job in found if foreground in {None, job.foreground}]
     again = [lifecycle.retry(job, now=now) for job in jobs]
     for old, new in zip(jobs, again, strict=True):
         tx.update(old, new)
-    return again
+    return Retried(again, len(found) - len(jobs), found[-1].seq if found else None)
 
 
 def set_setting(tx: Transaction, key: str, value: Value | None) -> dict[str, Value]:

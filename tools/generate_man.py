@@ -157,18 +157,20 @@ def _epilog() -> Iterator[str]:
 
 def _setting(setting: Setting) -> Iterator[str]:
     low, high, default = (
-        _value(setting, each)
+        None if each is None else _value(setting, each)
         for each in (setting.minimum, setting.maximum, setting.default)
     )
     yield from roff.definition(roff.bold(setting.key), _sentence(setting.doc))
     yield from _lines(
-        f"Type: {setting.kind} ({low} to {high})",
-        f"Default: {roff.bold(default)}",
+        f"Type: {setting.kind}" + ("" if low is None else f" ({low} to {high})"),
+        f"Default: {roff.bold(str(default))}",
         f"Touches: {setting.applies}",
     )
 
 
-def _value(setting: Setting, value: float) -> str:
+def _value(setting: Setting, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
     match setting.kind:
         case SettingKind.DURATION:
             return format_duration(value)

@@ -9,8 +9,8 @@ from queuectl.session import Session
 READING = frozenset(
     {
         "config.get", "config.list", "daemon.status", "describe", "doctor", "get",
-        "list", "logs.follow", "logs.read", "ping", "stats", "status", "unfollow",
-        "wait", "workers.list", "workers.wait",
+        "health", "list", "logs.follow", "logs.read", "ping", "position", "stats",
+        "status", "unfollow", "wait", "workers.list", "workers.wait",
     }
 )  # fmt: skip
 """Methods that only look. Any other, also one of a newer daemon, may have changed

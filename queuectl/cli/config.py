@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from queuectl.cli import output
+from queuectl.cli import output, text
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.table import Column
@@ -87,7 +87,7 @@ def get(connector: Connector, *, key: str | None, as_json: bool) -> None:
     if as_json:
         output.document(setting)
     else:
-        output.line(number(setting["value"]))
+        output.line(_bare(setting["value"]))
 
 
 # So that a value such as -1 is refused for its range, and not taken for an option.
@@ -100,6 +100,9 @@ def set_setting(connector: Connector, *, key: str, value: str, as_json: bool) ->
     """Set KEY to VALUE, and say which jobs that touches.
 
     Durations are written 90, 90s, 5m, 2h or 1d, and sizes 64k, 10M or 1GiB.
+
+    $ queuectl config set timeout 0            no job ends for its time
+    $ queuectl config set shell /bin/bash
     """
     with _usage(), connector.connect() as client:
         setting = client.call("config.set", {"key": key, "value": value})
@@ -163,15 +166,23 @@ def _readable(setting: dict[str, Any]) -> str:
 
 
 def _range(setting: dict[str, Any]) -> str:
-    ends = (readable(setting[end], setting["kind"]) for end in ("minimum", "maximum"))
-    return " to ".join(ends)
+    ends = [setting[end] for end in ("minimum", "maximum")]
+    if None in ends:
+        return ""
+    return " to ".join(readable(end, setting["kind"]) for end in ends)
 
 
-def readable(value: float, kind: str) -> str:
+def readable(value: float | str, kind: str) -> str:
     """Return a value with its unit, for people."""
+    if isinstance(value, str):
+        return value
     if kind == "duration":
         return format_duration(value)
     return format_size(int(value)) if kind == "size" else number(value)
+
+
+def _bare(value: float | str) -> str:
+    return text.escape(value) if isinstance(value, str) else number(value)
 
 
 def number(value: float) -> str:

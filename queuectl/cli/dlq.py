@@ -69,7 +69,11 @@ def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
 def retry_dead(
     connector: Connector, *, job_ids: tuple[str, ...], everything: bool, as_json: bool
 ) -> int:
-    """Give dead jobs all their retries again."""
+    """Give dead jobs all their retries again.
+
+    With --all, those that `queuectl run` ran are left out: whoever ran them saw how
+    they ended. They can be retried by their ids.
+    """
     if bool(job_ids) == everything:
         raise click.UsageError("give the ids of jobs, or --all")
     with connector.connect() as client:
@@ -120,9 +124,12 @@ def _question(count: int, older_than: float | None) -> str | None:
 
 
 def _retry_all(client: Session, *, as_json: bool) -> int:
-    result = client.call("retry_all", {"state": DEAD})
+    result = client.call("retry_all", {"state": DEAD, "foreground": False})
     if as_json:
         output.document(result)
     else:
         output.line(f"{change.counted(result['retried'], 'job')} pending again")
+        if skipped := result["skipped"]:
+            left = change.counted(skipped, "job")
+            output.note(f"{left} of queuectl run left; retry by id: queuectl dlq list")
     return exits.Status.OK

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, interrupt, joboptions, output
+from queuectl.cli import exits, interrupt, joboptions, output, seldom
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
@@ -45,7 +45,7 @@ from queuectl.cli.params import DURATION, MOMENT, Whole, word_completion
     type=MOMENT,
     help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
 )
-@job_options
+@job_options(timeout="setting timeout")
 @click.option(
     "--if-exists",
     type=click.Choice(["error", "return"]),
@@ -115,18 +115,43 @@ def enqueue_one(
     connector: Connector, job: dict[str, Any], wanted: JobOptions, if_exists: str
 ) -> dict[str, Any]:
     """Enqueue a job with what it inherits; return it as it was stored."""
-    unknown = "the job may be enqueued already; queuectl list tells"
-    with connector.connect() as client, interrupt.explained(unknown):
-        job = {**wanted.inherited(client.greeting, job, client.place), **job}
-        reply = client.call("enqueue", {"job": job, "if_exists": if_exists})
+    reply = store(connector, job, wanted, if_exists)
     stored: dict[str, Any] = reply["job"]
     if not reply["created"]:
         output.note(f"job {stored['id']} exists already: {stored['state']}")
     elif reply.get("draining"):
         output.note(output.DRAINING)
     elif not reply["workers"]:
-        output.note(output.NO_WORKERS)
+        tell_no_workers(connector)
     return stored
+
+
+def store(
+    connector: Connector,
+    job: dict[str, Any],
+    wanted: JobOptions,
+    if_exists: str,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Enqueue a job with what it inherits; return the daemon's reply.
+
+    Unless ``quiet``, a directory that is not there is remarked: it may be made yet.
+    """
+    unknown = "the job may be enqueued already; queuectl list tells"
+    with connector.connect() as client, interrupt.explained(unknown):
+        job = {**wanted.inherited(client.greeting, job, client.place), **job}
+        reply: dict[str, Any] = client.call(
+            "enqueue", {"job": job, "if_exists": if_exists}
+        )
+    if reply["created"] and not quiet:
+        joboptions.remark_directory(job)
+    return reply
+
+
+def tell_no_workers(connector: Connector) -> None:
+    """Say that nothing will run the jobs, if that was not said just now."""
+    seldom.note(connector, "no-workers", output.NO_WORKERS)
 
 
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:

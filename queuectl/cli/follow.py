@@ -19,6 +19,8 @@ class Follower:
         run: follow this attempt alone; None: the last one, and those after it.
         tail: begin with so many lines of what is there; None: with all of it.
         streams: which of stdout and stderr.
+        connected: is called with each connection before anything is followed on it.
+        begun: is called when an attempt begins, or is found.
     """
 
     def __init__(
@@ -29,12 +31,16 @@ class Follower:
         run: int | None = None,
         tail: int | None = None,
         streams: Sequence[str] = ("stdout", "stderr"),
+        connected: Callable[[Session], object] = lambda _: None,
+        begun: Callable[[], object] = lambda: None,
     ) -> None:
         self._job_id = job_id
         self._write = write
         self._run = run
         self._tail = tail
         self._streams = list(streams)
+        self._connected = connected
+        self._begun = begun
         self._seen: dict[tuple[int, str], int] = {}
         self._gone: dict[tuple[int, str], int] = {}
 
@@ -56,6 +62,7 @@ class Follower:
 
         What was written already is sent again and dropped here by its offset.
         """
+        self._connected(client)
         if self._seen and self._run is None:
             run = max(run for run, _ in self._seen)
             while self._stream(client, run)["runs"] > run:
@@ -70,7 +77,9 @@ class Follower:
             params["tail"] = self._tail
         with client.stream("logs.follow", params) as events:
             for event in events:
-                if event["type"] == "data":
+                if event["type"] == "attempt":
+                    self._begun()
+                elif event["type"] == "data":
                     self._take(event["run"], event["stream"], event)
                 elif event["type"] == "gone":
                     self._gone[event["run"], event["stream"]] = event["size"]

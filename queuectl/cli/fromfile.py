@@ -5,7 +5,7 @@ import signal
 import stat
 import sys
 
-from queuectl.cli import jobinput, lines, output, progress
+from queuectl.cli import enqueue, jobinput, joboptions, lines, output, progress
 from queuectl.cli.bulk import Bulk, Stored
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of
@@ -35,13 +35,14 @@ def enqueue_file(
         except OSError as error:
             output.note(_so_far(bulk.stored))
             raise OSError(error.errno, error.strerror, _name(path)) from None
+    joboptions.remark_directory(wanted.fields)
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)
     if last is not None and last.draining:
         output.note(output.DRAINING)
     elif last is not None and last.workers == 0:
-        output.note(output.NO_WORKERS)
+        enqueue.tell_no_workers(connector)
     return Status.OK
 
 

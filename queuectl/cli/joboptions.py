@@ -1,18 +1,21 @@
 """The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from queuectl import inherit
-from queuectl.cli import jobinput
+from queuectl.cli import jobinput, output
 from queuectl.cli.command import is_exact
 from queuectl.cli.params import (
     DURATION,
     INTEGER,
     PERCENT,
     RLIMIT,
+    SHELL,
     SIZE,
     VARIABLE,
     Whole,
@@ -74,6 +77,11 @@ class JobOptions(NamedTuple):
             raise click.UsageError(
                 f"{', '.join(twice)}: given in the JSON and by an option; choose one"
             )
+        if "shell" in self.fields and isinstance(job.get("command"), list):
+            raise click.UsageError(
+                "--shell is for a command that is one line: several words are run as "
+                "they are, without a shell"
+            )
         return {**job, **self.fields}
 
 
@@ -106,9 +114,19 @@ def from_options(
     return JobOptions(given, dict(env), clean_env)
 
 
-def job_options(function: F) -> F:
-    """Add the options that ``enqueue`` and ``run`` have in common."""
+def job_options(*, timeout: str) -> Callable[[F], F]:
+    """Add the options that ``enqueue`` and ``run`` have in common.
+
+    Args:
+        timeout: what a job has that says nothing of it, in words.
+    """
     options = (
+        click.option(
+            "--shell",
+            type=SHELL,
+            show_default="setting shell",
+            help="Runs the command, if that is one line: /bin/bash.",
+        ),
         click.option(
             "-p",
             "--priority",
@@ -120,7 +138,7 @@ def job_options(function: F) -> F:
         click.option(
             "--timeout",
             type=DURATION,
-            show_default="setting timeout",
+            show_default=timeout,
             help="End a run after this long; 0: never.",
         ),
         click.option(
@@ -179,9 +197,28 @@ def job_options(function: F) -> F:
             help="Of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
         ),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def remark_directory(job: Mapping[str, Any]) -> None:
+    """Say that the directory of a job is not there, if one can tell."""
+    cwd = job.get("cwd")
+    if not isinstance(cwd, str):
+        return
+    try:
+        missing = not stat.S_ISDIR(os.stat(cwd).st_mode)  # noqa: PTH116 - pathlib is slow
+    except (FileNotFoundError, NotADirectoryError):
+        missing = True
+    except (OSError, ValueError):
+        return  # it may be open to whoever the job runs as
+    if missing:
+        output.note(f"there is no directory {cwd} yet; without it the job fails")
 
 
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:

@@ -164,11 +164,23 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
         ("Output limit", _limit(job["output_limit"], format_size)),
         ("Limits", _limits(job)),
         ("Rlimits", rlimits.readable(job.get("rlimits", {}))),
+        ("Shell", _shell(job)),
         ("Directory", job["cwd"] or ""),
         ("Umask", job["umask"] or ""),
         ("Worker", _text(job["worker"])),
         ("Submitter", _submitter(job["submitter"])),
+        ("Foreground", _foreground(job)),
     ]
+
+
+def _shell(job: Fields) -> str:
+    """Return what runs its line, where that is not the usual one."""
+    shell = job.get("shell")
+    return "" if shell in {None, "/bin/sh"} else str(shell)
+
+
+def _foreground(job: Fields) -> str:
+    return "yes: dlq retry --all leaves it out" if job.get("foreground") else ""
 
 
 def _result(job: Fields) -> str:

@@ -233,12 +233,32 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
 
 
 INTEGER = Integer()
+
+
+class Shell(click.Path):
+    """The program that runs command lines: an absolute path, completed as one."""
+
+    name = "path"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path; whether it is there is seen when the job starts."""
+        if not str(value).startswith("/"):
+            self.fail(f"{value!r} is no absolute path, as /bin/bash is", param, ctx)
+        return value
+
+
 DURATION = Duration()
 MOMENT = Moment()
 VARIABLE = Variable()
 SIZE = Size()
 PERCENT = Percent()
 RLIMIT = Rlimit()
+SHELL = Shell()
 JOB_ID = JobId()
 DEAD_ID = JobId(JobState.DEAD)
 WAITING_ID = JobId(JobState.PENDING, JobState.FAILED)

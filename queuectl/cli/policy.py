@@ -71,6 +71,7 @@ COMMANDS = {
     "daemon status": LOOKS,
     "daemon logs": LOOKS,
     "doctor": LOOKS,
+    "health": LOOKS,
     "backup": LOOKS,
     "systemd install": LOOKS,
     "systemd uninstall": LOOKS,

@@ -85,6 +85,10 @@ SECTIONS = {
             "queuectl.cli.doctor:doctor",
             "Examine this installation, and the daemon if it runs.",
         ),
+        "health": (
+            "queuectl.cli.health:health",
+            "Tell in one line whether the queue is well, for a monitor.",
+        ),
         "backup": (
             "queuectl.cli.backup:backup",
             "Copy the database to FILE, while work goes on.",

@@ -3,18 +3,26 @@
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 import click
 
-from queuectl.cli import enqueue, exits, joboptions, output
+from queuectl.cli import enqueue, exits, joboptions, output, seldom, unread
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.follow import Follower
 from queuectl.cli.joboptions import job_options
 from queuectl.cli.logs import write
 from queuectl.cli.params import word_completion
-from queuectl.errors import InvalidStateError, QueuectlError
+from queuectl.cli.patience import Patience
+from queuectl.errors import InvalidStateError, QueuectlError, RequestError
+from queuectl.session import Session
+
+NO_STDIN = (
+    "the job does not get this standard input: its own is empty; "
+    "with < /dev/null or --quiet this is not remarked"
+)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,36 +35,46 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     shell_complete=word_completion,
 )
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
-@job_options
+@job_options(timeout="none")
+@click.option("-q", "--quiet", is_flag=True, help="Remark nothing on stderr.")
 @pass_connector
 def run(
-    connector: Connector, /, *, words: tuple[str, ...], line: str | None, **options: Any
+    connector: Connector,
+    /,
+    *,
+    words: tuple[str, ...],
+    line: str | None,
+    quiet: bool,
+    **options: Any,
 ) -> int:
     """Run a command as a job, and end with its exit code.
 
-    The job has no retries. Its output is written as it comes: its stdout to stdout,
-    its stderr to stderr. Its stdin is empty. Ctrl-C cancels it. At least one worker
-    is started if there is none.
+    The job has no retries, and no timeout unless one is given; `dlq retry --all`
+    leaves it out. Its output is written as it comes: its stdout to stdout, its stderr
+    to stderr. Its stdin is empty. Ctrl-C cancels it.
+
+    It waits its turn like any job. Only where no workers are, one is started for it,
+    which runs nothing else and ends with it.
 
     $ queuectl run 'make test'
     $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there
     """
     wanted = joboptions.from_options(**options)
-    job = wanted.added_to(joboptions.read_command(line, words)) | {"max_retries": 0}
-    with connector.connect() as client:
-        # Who may only submit may not start workers, and needs not where some run.
-        if not client.call("status")["workers"]["active"]:
-            client.call("workers.ensure", {"count": 1})
+    job = wanted.added_to(joboptions.read_command(line, words))
+    job |= {"max_retries": 0, "foreground": True}
+    if job.get("timeout") is None:
+        job["timeout"] = 0
     canceller = Canceller(connector)
     with canceller:
-        job = enqueue.enqueue_one(connector, job, wanted, "error")
+        job = enqueue.store(connector, job, wanted, "error", quiet=quiet)["job"]
         canceller.found(job["id"])
-        _tell_if_busy(connector, job["id"])
-        follower = Follower(job["id"], write)
-        job = follower.follow(connector)
+        warned = quiet or _warn_of_stdin(connector)
+        follower, job = _follow(connector, job["id"], quiet=quiet)
     output.flush()
     for sentence in follower.missing:
         output.note(sentence)
+    if not warned:
+        _warn_of_stdin(connector)  # it may have come later
     # A shell loop stops only when its command died of the signal, and not when it
     # ended with 130; a program that started us wants the documented status.
     if canceller.received == signal.SIGINT and os.isatty(sys.stdin.fileno()):
@@ -71,15 +89,35 @@ def _tell_what_the_job_cannot(job: dict[str, Any]) -> None:
         output.note(f"queuectl: {job['message']}")
 
 
-def _tell_if_busy(connector: Connector, job_id: str) -> None:
-    """Say why nothing happens, to a person who would wonder."""
-    if not output.is_terminal(sys.stderr):
+def _follow(
+    connector: Connector, job_id: str, *, quiet: bool
+) -> tuple[Follower, dict[str, Any]]:
+    with Patience(connector, job_id, quiet=quiet) as patience:
+        follower = Follower(
+            job_id,
+            write,
+            connected=partial(_see_to_a_worker, job_id),
+            begun=patience.begun,
+        )
+        return follower, follower.follow(connector)
+
+
+def _see_to_a_worker(job_id: str, client: Session) -> None:
+    """Have a worker for this job alone where there is none; it ends with ``client``."""
+    try:
+        client.call("workers.reserve", {"id": job_id})
+    except RequestError:
+        # Who may only submit may start no workers: it waits for somebody who may.
         return
-    with connector.connect() as client:
-        workers = client.call("status")["workers"]
-        job = client.call("get", {"id": job_id})["job"]
-    if job["state"] == "pending" and workers["busy"] >= workers["active"]:
-        output.note(f"job {job_id} waits for one of {workers['active']} workers")
+
+
+def _warn_of_stdin(connector: Connector) -> bool:
+    """Say that the job does not get what was piped in here; return whether it is so."""
+    dropped = unread.identity()
+    if dropped is None:
+        return False
+    seldom.note(connector, "stdin", NO_STDIN, about=dropped)
+    return True
 
 
 class Canceller:

@@ -238,7 +238,8 @@ def row(found: Worker, now: float) -> tuple[str, ...]:
     """Return a worker's row under ``COLUMNS``."""
     notes = {
         "taken over": found["adopted"],
-        "foreground": found["bound"],
+        "for one job": found.get("reserved", False),
+        "foreground": found["bound"] and not found.get("reserved"),
     }
     return (
         str(found["worker"]),

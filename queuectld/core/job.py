@@ -10,7 +10,10 @@ from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.limits import Limits
 
 Command = str | tuple[str, ...]
-"""A command line for ``/bin/sh -c``, or an exact argument vector."""
+"""A command line for a shell's ``-c``, or an exact argument vector."""
+
+SHELL = "/bin/sh"
+"""What runs command lines unless a job says otherwise."""
 
 
 class Submission(NamedTuple):
@@ -23,6 +26,8 @@ class Submission(NamedTuple):
         rlimits: in the order of their names, as are those of ``Limits``.
         groups: what the process that asked was in: its gid first; None where that
             does not matter.
+        shell: for a command line; never beside a list of words.
+        foreground: whoever asked sees how it ends.
     """
 
     command: Command
@@ -47,6 +52,8 @@ class Submission(NamedTuple):
     tasks_max: int | None = None
     rlimits: tuple[tuple[str, int], ...] | None = None
     groups: tuple[int, ...] | None = None
+    shell: str | None = None
+    foreground: bool = False
 
 
 class Job(NamedTuple):
@@ -73,6 +80,9 @@ class Job(NamedTuple):
         finished_at: end of the last attempt.
         limits: ``limits.NONE`` itself if there are none.
         groups: of who enqueued it, its gid first; None where that does not matter.
+        shell: what runs its line; None: ``SHELL``, or nothing does.
+        foreground: its submitter sees how it ends: it is not meant where all jobs
+            that failed are to run again.
     """
 
     seq: int
@@ -110,6 +120,8 @@ class Job(NamedTuple):
     message: str | None
     limits: Limits
     groups: tuple[int, ...] | None
+    shell: str | None = None
+    foreground: bool = False
 
     @property
     def id(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import backoff, limits
 from queuectld.core.errors import JobStateError
-from queuectld.core.job import AttemptEnd, Job, Submission
+from queuectld.core.job import SHELL, AttemptEnd, Job, Submission
 from queuectld.core.limits import Limits
 from queuectld.core.settings import Settings
 
@@ -167,7 +167,17 @@ def enqueue(
         message=None,
         limits=limits_of(submission, settings),
         groups=submission.groups,
+        shell=shell_of(submission, settings),
+        foreground=submission.foreground,
     )
+
+
+def shell_of(submission: Submission, settings: Settings) -> str | None:
+    """Return what a job has as its shell; None: the usual one, or no use for any."""
+    if not isinstance(submission.command, str):
+        return None
+    shell = _or(submission.shell, settings.shell)
+    return None if shell == SHELL else shell
 
 
 def limits_of(submission: Submission, settings: Settings) -> Limits:

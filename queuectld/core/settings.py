@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from queuectl_protocol.limits import MAX_PATH
 from queuectl_protocol.units import (
     format_duration,
     format_size,
@@ -18,9 +19,10 @@ from queuectl_protocol.units import (
 )
 from queuectld.core import limits, numbers
 from queuectld.core.errors import InvalidSettingError
+from queuectld.core.job import SHELL
 from queuectld.core.limits import Limits
 
-Value = int | float
+Value = int | float | str
 
 
 class Kind(StrEnum):
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     DURATION = "duration"
     SIZE = "size"
+    PATH = "absolute path"
 
 
 class Applies(StrEnum):
@@ -44,6 +47,7 @@ class Setting:
     """One setting: its type, range, default and meaning.
 
     Attributes:
+        minimum, maximum: the range of a number; None for a path.
         least: what is less is refused, except 0, which then means "none".
         unit: what may stand behind the number.
     """
@@ -51,11 +55,11 @@ class Setting:
     key: str
     kind: Kind
     default: Value
-    minimum: Value
-    maximum: Value
+    minimum: int | float | None
+    maximum: int | float | None
     applies: Applies
     doc: str
-    least: Value = 0
+    least: int | float = 0
     unit: str = ""
 
     def check(self, value: Any) -> Value:
@@ -64,6 +68,10 @@ class Setting:
         Raises:
             InvalidSettingError: it is not of this kind, or out of range.
         """
+        if self.kind is Kind.PATH:
+            return self._path(value)
+        assert self.minimum is not None
+        assert self.maximum is not None
         try:
             number = self._number(value)
         except ValueError as error:
@@ -83,7 +91,13 @@ class Setting:
             )
         return number
 
-    def _text(self, value: Value) -> str:
+    def _path(self, value: Any) -> str:
+        try:
+            return absolute_path(value)
+        except ValueError as error:
+            raise InvalidSettingError(self.key, f"{self.key} {error}") from None
+
+    def _text(self, value: float) -> str:
         match self.kind:
             case Kind.DURATION:
                 return format_duration(value)
@@ -92,7 +106,7 @@ class Setting:
             case _:
                 return f"{value:,}{self.unit}"
 
-    def _number(self, value: Any) -> Value:
+    def _number(self, value: Any) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"{value!r} is none")
         if isinstance(value, str):
@@ -104,7 +118,7 @@ class Setting:
                 raise ValueError(f"{value!r} is none") from None
         return float(value)
 
-    def _parse(self, text: str) -> Value:
+    def _parse(self, text: str) -> int | float:
         try:
             match self.kind:
                 case Kind.COUNT:
@@ -113,12 +127,28 @@ class Setting:
                     return float(text.removesuffix(self.unit))
                 case Kind.SIZE:
                     return parse_size(text)
-                case Kind.DURATION:
+                case _:
                     return parse_duration(text)
         except ValueError as error:
             if self.kind in {Kind.SIZE, Kind.DURATION}:
                 raise
             raise ValueError(f"{text!r} is none") from error
+
+
+def absolute_path(value: Any) -> str:
+    """Return a path that is absolute and that the kernel could take.
+
+    Raises:
+        ValueError: it is none; completes "<name> ...".
+    """
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("is an absolute path")
+    if "\0" in value:
+        raise ValueError("holds a NUL character")
+    size = len(value.encode("utf-8", "surrogateescape"))
+    if size > MAX_PATH:
+        raise ValueError(f"has {size} bytes, and the limit is {MAX_PATH}")
+    return value
 
 
 _YEAR = 366 * 86_400
@@ -151,6 +181,10 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             Setting(
                 "output_limit", Kind.SIZE, 1024**3, 0, 1024**5, _NEW,
                 "a run whose output grows over this is ended; 0 means no limit",
+            ),
+            Setting(
+                "shell", Kind.PATH, SHELL, None, None, _NEW,
+                "the program that command lines are handed to, after -c",
             ),
             Setting(
                 "nice", Kind.COUNT, 0, -20, 19, _NEW,
@@ -201,6 +235,7 @@ class Settings:
     backoff_max: float
     backoff_jitter: float
     output_limit: int
+    shell: str
     limits: Limits
     kill_grace: float
     retention: float

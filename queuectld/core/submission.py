@@ -27,6 +27,9 @@ from queuectld.core.job import Command, Submission
 PRIORITY_RANGE = 1_000_000
 """Priorities go from minus this to plus this."""
 
+_NO_SHELL = (
+    "shell is for a command that is one line: a list of words is executed as it is"
+)
 MAX_DELAY = 126_701_150_399
 """Seconds: half the way to 9999-12-31T23:59:59Z, the last that RFC 3339 writes."""
 
@@ -86,9 +89,14 @@ def parse(
     Raises:
         InvalidJobError: names the first field that is unknown or wrong.
     """
-    values = {**defaults, **check(fields)}
+    own = check(fields)
+    values = {**defaults, **own}
     if "command" not in values:
         raise InvalidJobError("command", "a job needs the field command")
+    if "shell" in values and not isinstance(values["command"], str):
+        if "shell" in own:
+            raise InvalidJobError("shell", _NO_SHELL)
+        del values["shell"]  # what a batch has in common is for its command lines
     if "delay" in values:
         if "run_at" in values:
             raise InvalidJobError("delay", "give delay or run_at, not both")
@@ -100,7 +108,8 @@ def weight(submission: Submission) -> int:
     """Return about how many bytes a job takes in the store, its environment apart."""
     command = submission.command
     size = len(command) if isinstance(command, str) else sum(map(len, command))
-    return size + len(submission.cwd or "") + len(submission.label or "")
+    texts = (submission.cwd, submission.label, submission.shell)
+    return size + sum(len(text) for text in texts if text)
 
 
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +248,17 @@ def _cwd(value: Any) -> str:
     return text
 
 
+def _shell(value: Any) -> str:
+    text = unixtext.read(value)
+    return settings.absolute_path(value if text is None else text)
+
+
+def _foreground(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"is true or false, not {_kind(value)}")
+    return value
+
+
 def _umask(value: Any) -> int:
     # A number is refused: nobody could tell whether 22 was meant in octal.
     if not isinstance(value, str) or not _UMASK.fullmatch(value):
@@ -335,7 +355,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     {
         "command": Field(
             f"unix 1..{MAX_COMMAND} | [unix 0..{MAX_COMMAND}] 1..{MAX_ARGV}",
-            "a line for /bin/sh -c, or an exact argv",
+            "a line for a shell's -c, or an exact argv",
             _command,
         ),
         "id": Field(
@@ -385,6 +405,10 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             f"{{str: int {INFINITY}..{MAX_RLIMIT}}}",
             "of each process; -1 is infinity",
             _rlimits,
+        ),
+        "shell": Field(f"unix 1..{MAX_PATH}", "runs the line; absolute", _shell),
+        "foreground": Field(
+            "bool", "its submitter waits for it", _foreground, compared=False
         ),
     }
 )

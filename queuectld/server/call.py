@@ -9,6 +9,7 @@ from typing import Any
 from queuectl_protocol.vocabulary import Role
 from queuectld.crew import Crew
 from queuectld.server.context import Context
+from queuectld.server.health import Examiner
 from queuectld.server.inotify import Watcher
 from queuectld.server.intake import Intake
 from queuectld.server.method import Method
@@ -31,6 +32,7 @@ class Service:
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
         reading: the threads that read output files.
+        examiner: looks at the store for monitors.
     """
 
     context: Context
@@ -40,6 +42,7 @@ class Service:
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: Crew = field(default_factory=lambda: Crew("reading", _READERS))
+    examiner: Examiner = field(default_factory=Examiner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

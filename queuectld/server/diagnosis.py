@@ -72,7 +72,8 @@ async def checks(context: Context) -> list[Check]:
     facts = context.store_facts()
     counts = await context.broker.counts()
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
-    active = sum(not worker.stopping for worker in context.scheduler.pool)
+    pool = context.scheduler.pool
+    active = sum(not w.stopping and w.only_for is None for w in pool)
     user = await _user_name(context.looking, os.geteuid())
     return [
         sqlite(facts["version"]),

@@ -115,6 +115,12 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
             Key("tasks_max", "int", "processes and threads at a time; 0: no limit"),
             Key("rlimits", "{str: int}", "as it was enqueued; -1: infinity"),
             Key(
+                "shell",
+                "unix | null",
+                "what runs command; null: it is a list of words",
+            ),
+            Key("foreground", "bool", "as it was enqueued"),
+            Key(
                 "env?",
                 "{unix: unix} | null",
                 "in the reply of get with env: its environment; null: none of its own",
@@ -220,6 +226,11 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
                 "a daemon before this one started it; it ends after its job",
             ),
             Key("bound", "bool", "it belongs to a connection"),
+            Key(
+                "reserved",
+                "bool",
+                "it takes one job and no other: see [workers.reserve](#workersreserve)",
+            ),
         ),
         "GREETING": (
             Key("server", "str", "queuectld"),
@@ -253,16 +264,19 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
         ),
         "SETTING": (
             Key("key", "str", "its name"),
-            Key("value", "number", "in force"),
-            Key("default", "number", "in force unless it is set"),
+            Key("value", "number | str", "in force"),
+            Key("default", "number | str", "in force unless it is set"),
             Key("is_default", "bool", "it is not set"),
             Key(
                 "kind",
                 "str",
-                "whole number, number, duration (seconds) or size (bytes)",
+                "whole number, number, duration (seconds), size (bytes) or absolute "
+                "path",
             ),
-            Key("minimum", "number", "the least that it can be"),
-            Key("maximum", "number", "the most that it can be"),
+            Key(
+                "minimum", "number | null", "the least that it can be; null: no number"
+            ),
+            Key("maximum", "number | null", "the most that it can be; null: no number"),
             Key("applies", "str", "which jobs a new value touches, for people"),
             Key("doc", "str", "what it means, for people"),
         ),

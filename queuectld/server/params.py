@@ -142,6 +142,11 @@ def flag(name: str, doc: str, *, default: bool = False) -> Param:
     return Param(name, "bool", doc, check, default=default)
 
 
+def either(name: str, doc: str) -> Param:
+    """Declare a boolean that is neither when it is absent."""
+    return Param(name, "bool", doc, flag(name, doc).check)
+
+
 def whole(
     name: str,
     doc: str,

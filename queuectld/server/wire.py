@@ -9,7 +9,7 @@ from typing import Any
 
 from queuectl_protocol.units import format_time
 from queuectld.core import unixtext
-from queuectld.core.job import Attempt, Job
+from queuectld.core.job import SHELL, Attempt, Job
 from queuectld.core.limits import CONTROLLER, Means
 from queuectld.core.settings import SETTINGS, Setting, Value
 from queuectld.core.statistics import Stats
@@ -73,7 +73,14 @@ def job(job: Job) -> Wire:
         "cpu_quota": number(limits.cpu_quota),
         "tasks_max": limits.tasks_max,
         "rlimits": dict(limits.rlimits),
+        "shell": shell(job),
+        "foreground": job.foreground,
     }
+
+
+def shell(job: Job) -> str | None:
+    """Return the program that runs a job's line; None where none does."""
+    return job.shell or SHELL if isinstance(job.command, str) else None
 
 
 def brief(job: Job) -> Wire:
@@ -96,7 +103,7 @@ def brief(job: Job) -> Wire:
 def weight(job: Job) -> int:
     """Return bytes that ``job(job)`` surely does not exceed on the wire."""
     command = job.command if isinstance(job.command, str) else "     ".join(job.command)
-    texts = (command, job.cwd, job.label, job.message, job.name)
+    texts = (command, job.cwd, job.label, job.message, job.name, job.shell)
     # A character has at most four bytes in UTF-8; keys and numbers have under 1,300.
     return 1300 + 4 * sum(len(text) for text in texts if text)
 
@@ -151,6 +158,7 @@ def worker(worker: Worker) -> Wire:
         "run_started_at": run and time(run.started_at),
         "adopted": worker.adopted,
         "bound": worker.owner is not None,
+        "reserved": worker.only_for is not None,
     }
 
 
@@ -175,7 +183,7 @@ def setting(setting: Setting, stored: dict[str, Value]) -> Wire:
     """Return a setting with its value in force, given those that were set."""
     return {
         "key": setting.key,
-        "value": number(stored.get(setting.key, setting.default)),
+        "value": _plain(stored.get(setting.key, setting.default)),
         "default": setting.default,
         "is_default": setting.key not in stored,
         "kind": setting.kind,
@@ -184,6 +192,10 @@ def setting(setting: Setting, stored: dict[str, Value]) -> Wire:
         "applies": setting.applies,
         "doc": setting.doc,
     }
+
+
+def _plain(value: Value) -> Value:
+    return value if isinstance(value, str) else number(value)
 
 
 def settings(stored: dict[str, Value]) -> list[Wire]:

@@ -204,6 +204,21 @@ class Reader(Protocol):
         """
         ...
 
+    def oldest_ready(self) -> int | None:
+        """Return since when the job has waited that has waited longest for a worker.
+
+        Of many, the few that are next in each of the highest priorities are looked at.
+        """
+        ...
+
+    def happened(self, metric: str, since: int) -> int:
+        """Return how often something happened, from the minute of ``since`` on."""
+        ...
+
+    def ahead(self, job: Job, limit: int) -> int:
+        """Return how many are to be claimed before a job, up to ``limit``."""
+        ...
+
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
         ...

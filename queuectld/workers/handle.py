@@ -54,6 +54,19 @@ class Run:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Owns a worker that is there for one job alone.
+
+    Attributes:
+        peer: the connection that asked for it, and with which it ends.
+        seq: the job.
+    """
+
+    peer: object
+    seq: int
+
+
 @dataclass(slots=True, eq=False)
 class Worker:
     """One worker process.
@@ -63,13 +76,14 @@ class Worker:
         pidfd: tells when the process ends, and signals it and no other.
         link: None for an adopted worker: one that another daemon started, which
             finishes its job, leaves the result in the spool and ends.
-        owner: whose it is: None for the pool's own, else the connection it is bound to.
+        owner: whose it is: None for the pool's own, else the connection it is bound to,
+            or a ``Reservation``.
         started_at: milliseconds since 1970.
         ready: it said that it can take jobs.
         stopping: it gets no further job.
         leave_by: monotonic; stopping and idle, it must have ended by then. None: not
             known yet.
-        reserved: a claim for it is under way.
+        claiming: a claim for it is under way.
         env_key: the environment it was sent last; b"" stands for the minimal one.
         gone: set when the process has ended and its attempt is recorded.
     """
@@ -83,7 +97,7 @@ class Worker:
     ready: bool = False
     stopping: bool = False
     leave_by: float | None = None
-    reserved: bool = False
+    claiming: bool = False
     run: Run | None = None
     env_key: bytes | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,18 +108,23 @@ class Worker:
         return self.link is None
 
     @property
+    def only_for(self) -> int | None:
+        """The sequence number of the one job it is there for; None: for all."""
+        return self.owner.seq if isinstance(self.owner, Reservation) else None
+
+    @property
     def idle(self) -> bool:
         """Whether it can take a job."""
         return (
             self.ready
             and self.run is None
-            and not (self.stopping or self.reserved or self.adopted)
+            and not (self.stopping or self.claiming or self.adopted)
         )
 
     @property
     def leaving(self) -> bool:
         """Whether nothing is left for it to do but to end."""
-        return self.stopping and self.run is None and not self.reserved
+        return self.stopping and self.run is None and not self.claiming
 
     @property
     def state(self) -> WorkerState:

@@ -238,6 +238,7 @@ class Pool:
                 output_limit=job.output_limit,
                 limits=job.limits,
                 user=user,
+                shell=job.shell,
             )
         )
 

@@ -14,13 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from queuectld.core.job import Command
+from queuectld.core.job import SHELL
 from queuectld.workers import forked, marker, procfs, wire
 from queuectld.workers.forked import NOTHING, Confinement
 from queuectld.workers.outputs import OutputFiles
 from queuectld.workers.procfs import ProcessId
-
-SHELL = "/bin/sh"
 
 OWN_UMASK = 0o077
 """The worker's umask when it is not spawning."""
@@ -111,11 +109,13 @@ def find_program(name: str, path: str) -> str:
     raise SpawnError(f"{name}: command not found; the job's PATH is {path!r}")
 
 
-def _resolve(command: Command, env: Mapping[str, str]) -> tuple[str, list[str]]:
+def _resolve(order: wire.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    command = order.command
     if isinstance(command, str):
+        shell = order.shell or SHELL
         # A line that begins so would be taken for an option of the shell.
         guard = ["--"] if command[:1] in {"-", "+"} else []
-        return SHELL, [SHELL, "-c", *guard, command]
+        return shell, [shell, "-c", *guard, command]
     try:
         program = find_program(command[0], env.get("PATH", os.defpath))
     except SpawnError as error:
@@ -186,7 +186,7 @@ def _prepare(order: wire.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
     """Enter the job's directory; return its program and that program's arguments."""
     if order.cwd is not None:
         _enter(order.cwd)
-    return _resolve(order.command, env)
+    return _resolve(order, env)
 
 
 def _umask(order: wire.Run) -> int:

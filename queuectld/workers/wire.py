@@ -68,6 +68,7 @@ class Run(NamedTuple):
         output_limit: bytes on stdout and stderr together; 0 means no limit.
         limits: ``NONE`` for those of the worker.
         user: whom it runs as; None for as whom the worker does.
+        shell: what runs a command line; None for the usual one.
     """
 
     lease: int
@@ -83,6 +84,7 @@ class Run(NamedTuple):
     output_limit: int
     limits: Limits = NONE
     user: RunAs | None = None
+    shell: str | None = None
 
 
 class End(NamedTuple):
@@ -158,8 +160,12 @@ def encode(message: Message) -> bytes:
     """Return the frame of a message."""
     body = message.end if isinstance(message, Finished) else message
     values = body._asdict()
-    if type(body) is Run and body.limits is NONE:
-        del values["limits"]  # as nearly always
+    if type(body) is Run:
+        # As nearly always.
+        if body.limits is NONE:
+            del values["limits"]
+        if body.shell is None:
+            del values["shell"]
     elif type(body) is Hello:
         values["means"] = _plain(body.means)
     values["type"] = _NAMES[type(body)]

@@ -16,7 +16,7 @@ NEVER = ("--delay", "1d")
 
 EVERYTHING = {
     "id": "complete",
-    "command": ["printf", "%s", "a b"],
+    "command": 'echo "$0" ü',
     "queue": "default",
     "priority": 5,
     "max_retries": 1,
@@ -35,6 +35,8 @@ EVERYTHING = {
     "cpu_quota": 0,
     "tasks_max": 0,
     "rlimits": {"core": 0, "fsize": -1},
+    "shell": "/bin/bash",
+    "foreground": True,
 }
 
 

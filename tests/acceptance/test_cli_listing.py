@@ -17,6 +17,7 @@ FIELDS = {
     "output_limit", "cwd", "umask", "queue", "exit_code", "signal", "reason",
     "message", "worker", "started_at", "finished_at", "label", "submitter", "runs",
     "cancel_requested", "nice", "memory_max", "cpu_quota", "tasks_max", "rlimits",
+    "shell", "foreground",
 }  # fmt: skip
 """Of a job, wherever one is told."""
 
@@ -201,7 +202,9 @@ def evil(cli: Cli, jobs: dict[str, str]) -> Iterator[str]:
     }
     # In this order: freed of the one that runs, the worker would take the other.
     cli.ok("cancel", jobs["pending"], jobs["processing"])
-    job = cli.ok("enqueue", json.dumps(fields)).strip()
+    said = cli("enqueue", json.dumps(fields))
+    assert acting(said.err) == set()
+    job = said.out.strip()
     cli.home.ended(job)
     yield job
     cli.home.ask("prune", states=["dead"])

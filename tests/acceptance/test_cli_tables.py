@@ -54,7 +54,8 @@ def enqueue_old_jobs(cli: Cli) -> None:
     cli.ended("echo built", "--id", "nightly", "--label", "Nightly build", "-p", "10")
     cli.ended("echo no >&2; exit 3", "--id", "broken", "--max-retries", "1")
     cli.ended("kill -9 $$", "--id", "killed", "--max-retries", "0")
-    cli.ended("true", "--id", "nowhere", "--max-retries", "0", "--cwd", "/no/such")
+    there = {"id": "nowhere", "max_retries": 0, "cwd": "/no/such"}
+    cli.home.ended(cli.home.enqueue("true", **there))
     cli.ok("config", "set", "backoff-base", "1000")
     failing = cli.enqueue(LONG)
     cli.home.until_state(failing, "failed")

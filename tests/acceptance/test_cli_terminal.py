@@ -175,7 +175,7 @@ def test_a_run_that_waits_says_for_what(cli: Cli) -> None:
     cli.enqueue("echo >occupied; read _ <gate")
     cli.home.appears("occupied")
     with cli.terminal("run", "echo here") as terminal:
-        terminal.until("waits for one of 1 workers\r\n")
+        terminal.until("; it is the next\r\n")
         gate.open()
         assert terminal.end() == 0
         assert terminal.lines[-1] == "here"

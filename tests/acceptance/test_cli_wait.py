@@ -28,7 +28,7 @@ def ends(cli: Cli) -> dict[str, str]:
         "dead (exit 7)": cli.enqueue("exit 7", *FINAL),
         "dead (SIGUSR1)": cli.enqueue("kill -USR1 $$", *FINAL),
         "dead (timeout)": cli.enqueue("sleep 60", "--timeout", "0.2", *FINAL),
-        "dead (spawn error)": cli.enqueue("true", "--cwd", "/no/such", *FINAL),
+        "dead (spawn error)": cli.enqueue("true", "--shell", "/no/such", *FINAL),
         "cancelled": cli.enqueue("true", "--delay", "1d"),
     }
     cli.ok("cancel", jobs["cancelled"])
@@ -149,7 +149,7 @@ def test_run_ends_with_the_jobs_own_code(
 
 def test_run_is_like_running_it_here(cli: Cli) -> None:
     """Output on its streams, this directory, this environment, an empty stdin."""
-    said = cli("run", 'pwd; echo "$HERE" >&2; cat', stdin="unread", HERE="1")
+    said = cli("run", 'pwd; echo "$HERE" >&2; cat', HERE="1")
     assert said == Said(0, f"{cli.home.work}\n", "1\n")
     quoted = cli("run", "--", "printf", "%s|", "a b", "$HOME")
     assert quoted == Said(0, "a b|$HOME|", "")
@@ -163,13 +163,6 @@ def test_run_takes_what_describes_a_job(cli: Cli) -> None:
     fields = ("priority", "label", "max_retries", "state", "runs")
     assert [job[field] for field in fields] == [5, "x", 0, "dead", 1]
     assert cli("run", '{"command": "echo json"}') == Said(0, "json\n", "")
-
-
-def test_run_makes_sure_that_a_worker_runs(fresh: Cli) -> None:
-    """One, also in a queue without a daemon; and no more than one."""
-    assert fresh("run", "echo first") == Said(0, "first\n", "")
-    assert fresh("run", "echo again") == Said(0, "again\n", "")
-    assert fresh.json("status", "--json")["workers"] == {"active": 1, "busy": 0}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

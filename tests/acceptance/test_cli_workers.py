@@ -10,7 +10,7 @@ cli = shared(workers=0)
 
 WORKER_FIELDS = {
     "worker", "pid", "state", "job", "run", "started_at", "adopted", "bound",
-    "run_started_at",
+    "run_started_at", "reserved",
 }  # fmt: skip
 
 

@@ -184,9 +184,29 @@ async def test_what_came_from_a_setting_is_as_if_it_was_given(home: Home) -> Non
                 await add(desk, other, if_exists=IfExists.RETURN)
 
 
+@asynchronous
+async def test_the_usual_shell_is_one_that_can_be_said(home: Home) -> None:
+    """A job that has it, said or unsaid, is not one that has another."""
+    async with a_desk(home) as desk:
+        usual = Submission("true", id="shell")
+        await add(desk, usual)
+        await add(desk, usual._replace(shell="/bin/sh"), if_exists=IfExists.RETURN)
+        with pytest.raises(JobConflictError, match="shell"):
+            await add(desk, usual._replace(shell="/bin/zsh"), if_exists=IfExists.RETURN)
+        await desk.broker.set_setting("shell", "/bin/bash")
+        other = Submission("true", id="other")
+        (made,) = await add(desk, other)
+        assert made.job.shell == "/bin/bash"
+        await add(desk, other, if_exists=IfExists.RETURN)
+        with pytest.raises(JobConflictError, match="shell"):
+            await add(desk, other._replace(shell="/bin/sh"), if_exists=IfExists.RETURN)
+        (words,) = await add(desk, Submission(("true",)))
+        assert words.job.shell is None
+
+
 def test_what_is_compared_is_what_a_job_is() -> None:
     """Said a second time: a field that is added is compared, or this test says not."""
-    inherited = {"id", "run_at", "delay", "cwd", "umask", "env"}
+    inherited = {"id", "run_at", "delay", "cwd", "umask", "env", "foreground"}
     assert {*IDENTITY} == {*FIELDS} - inherited
     assert {*IDENTITY} <= {*Job._fields, *Limits._fields}
 

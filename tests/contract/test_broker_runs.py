@@ -203,9 +203,47 @@ async def test_a_mass_retry_goes_in_bounded_steps(
         await dead(desk, count)
         done = await desk.in_state(JobState.COMPLETED)
         before = desk.others.writes
-        assert await desk.broker.retry_all(JobState.DEAD) == count
+        assert await desk.broker.retry_all(JobState.DEAD) == (count, 0)
         assert count / 2 <= desk.others.writes - before <= count / 2 + 1
         assert await states(desk) == [JobState.PENDING] * count + [done.state]
+
+
+@pytest.mark.parametrize(
+    ("foreground", "retried"), [(None, "fgf"), (True, "f"), (False, "g")]
+)
+@asynchronous
+async def test_a_mass_retry_can_leave_out_what_was_in_the_foreground(
+    home: Home, foreground: bool | None, retried: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or take nothing else; in steps, of which one may have nothing to do."""
+    monkeypatch.setattr(units, "CHUNK", 1)
+    async with a_desk(home) as desk:
+        for mark in "fgf":
+            await desk.in_state(JobState.DEAD, foreground=mark == "f")
+        count = 3 if foreground is None else 2 if foreground else 1
+        done = await desk.broker.retry_all(JobState.DEAD, foreground=foreground)
+        assert done == (count, 3 - count)
+        pending = [
+            "f" if job.foreground else "g"
+            for job in await everything(desk.store)
+            if job.state is JobState.PENDING
+        ]
+        assert set(pending) == set(retried)
+        assert len(pending) == count
+
+
+@asynchronous
+async def test_one_certain_job_is_claimed_if_it_is_ready(home: Home) -> None:
+    """Whatever is before it; and no other in its place."""
+    async with a_desk(home) as desk:
+        first, second = [await desk.in_state(JobState.PENDING) for _ in range(2)]
+        writes = desk.others.writes
+        (claimed,) = await desk.broker.claim_job(second.seq, 7)
+        assert (claimed.job.seq, claimed.job.worker) == (second.seq, 7)
+        assert await desk.broker.claim_job(second.seq, 8) == []
+        assert await desk.broker.claim_job(999, 8) == []
+        assert desk.others.writes == writes + 1
+        assert (await desk.broker.job(first.id)).state is JobState.PENDING
 
 
 @asynchronous
@@ -223,7 +261,7 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
 
         await dead(desk, 7)
         desk.others.after_write = die_again
-        assert await desk.broker.retry_all(JobState.DEAD) == 7
+        assert await desk.broker.retry_all(JobState.DEAD) == (7, 0)
         desk.others.after_write = None
         jobs = await everything(desk.store)
         assert [(job.state, job.runs) for job in jobs] == [(JobState.DEAD, 2)] * 7
@@ -244,6 +282,6 @@ async def test_a_mass_retry_leaves_newcomers(
         for _ in range(5):
             await desk.in_state(JobState.CANCELLED)
         desk.others.after_write = cancel_more
-        assert await desk.broker.retry_all(JobState.CANCELLED) == 5
+        assert await desk.broker.retry_all(JobState.CANCELLED) == (5, 0)
         desk.others.after_write = None
         assert (await desk.broker.counts())[JobState.PENDING] == 5

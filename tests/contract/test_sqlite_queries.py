@@ -140,6 +140,9 @@ def test_statistics_read_their_span_only(writer: sqlite3.Connection, name: str) 
     ("name", "index"),
     [
         ("ready_jobs", "jobs_ready"),
+        ("ready_above", "jobs_ready"),
+        ("ready_beside", "jobs_ready"),
+        ("next_ready", "jobs_ready"),
         ("promote_jobs", "jobs_future"),
         ("next_run_at", "jobs_future"),
         ("job_by_name", "jobs_name"),
@@ -169,6 +172,8 @@ ACTIONS: dict[str, Action] = {
     "by id": lambda tx: (tx.job("7"), tx.job("job-7"), tx.job("none")),
     "in state": lambda tx: tx.in_state(JobState.PROCESSING, 5),
     "prunable": lambda tx: tx.prunable([JobState.COMPLETED], NOW + 5, 5),
+    "ahead": lambda tx: tx.ahead(tx.ready(20)[-1], 10),
+    "oldest ready": lambda tx: tx.oldest_ready(),
     "insert": lambda tx: tx.insert(Submission("true", id="x"), DEFAULTS, NOW),
     "delete": lambda tx: tx.delete(tx.page([JobState.COMPLETED], None, 2).jobs),
 }

@@ -54,6 +54,7 @@ def make(home: Home) -> None:
     home.enqueue("true", id="no", run_at="2100-01-01T00:00:00Z")
     home.ask("cancel", id="no")
     limits = {"nice": 5, "rlimits": {"core": -1, "nofile": 512}}
+    home.enqueue("echo >(true)", id="bash", shell="/bin/bash", foreground=True)
     home.enqueue("ulimit -n", id="limited", run_at="2100-01-01T00:00:00Z", **limits)
     # Not for good: whoever opens the fixture runs them again.
     long = "[ -e {0} ] || {{ echo >{0}; sleep 1000; }}"

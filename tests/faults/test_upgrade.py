@@ -127,6 +127,9 @@ def test_the_store_reads_what_an_old_database_holds(version: int, path: Path) ->
     limited = Limits(nice=5, rlimits=(("core", -1), ("nofile", 512)))
     assert limits == ({} if version < 2 else {"limited": limited})
     assert {job.groups for job in jobs} == {None}
+    shells = {job.id: (job.shell, job.foreground) for job in jobs if job.shell}
+    assert shells == ({} if version < 4 else {"bash": ("/bin/bash", True)})
+    assert not any(job.foreground for job in jobs if job.id != "bash")
 
 
 @pytest.fixture

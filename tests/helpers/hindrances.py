@@ -9,6 +9,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-number   the same for the numbers of new workers
   at-link     the same for a worker that was started and is not spoken to yet
   at-name     the same for the name of a user, as from a slow directory service
+  at-write    the same for a write, before it is begun
   at-read     the same for a query, before it is answered
   at-examine  the same for reading the whole database
   at-start    the same for a start, before it looks after what the last daemon left
@@ -63,6 +64,7 @@ def write_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
     """Commit, or refuse to; perhaps say so later, or wrongly."""
     if (HOME / "full").exists():
         return [Outcome(error=StoreFullError("no room")) for _ in batch]
+    wait_at("write")
     _seen.clear()
     outcomes = _write_batch(store, batch)
     if "claim" in _seen and (HOME / "unknown").exists():

@@ -163,6 +163,11 @@ class Home(Asking):
         """Return the time as the database has it: milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
+    def forget_remarks(self) -> None:
+        """Have said again what is not said twice in a minute."""
+        for stamp in self.root.glob("told-*"):
+            stamp.unlink()
+
     # The work of jobs
 
     def gate(self, name: str = "gate") -> Gate:

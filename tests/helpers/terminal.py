@@ -75,6 +75,12 @@ class Terminal:
             assert self._read(), f"it ended without {text!r}: {self.shown!r}"
         return self.shown
 
+    def hang_up(self) -> int:
+        """Close the terminal under it; return its exit status."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDONLY)
+        return self.process.wait(PATIENCE)
+
     def end(self) -> int:
         """Wait until it has ended; return its exit status."""
         while self._read():

@@ -210,7 +210,10 @@ def test_retry_all_and_prune(client: RawClient) -> None:
     for name in ("a", "b"):
         _enqueue(client, id=name)
         client.call("cancel", id=name)
-    assert client.call("retry_all", state="cancelled") == {"retried": 2}
+    assert client.call("retry_all", state="cancelled") == {
+        "retried": 2,
+        "skipped": 0,
+    }
     assert client.refused("retry_all", state="pending").data == {"param": "state"}
     client.call("cancel", id="a")
     assert client.call("prune", older_than=3600) == {"pruned": 0}

@@ -149,7 +149,7 @@ def test_what_comes_after_dashes_is_exact(
 
     @click.command(cls=PassingCommand)
     @click.argument("words", nargs=-1)
-    @joboptions.job_options
+    @joboptions.job_options(timeout="none")
     def probe(words: tuple[str, ...], **_options: Any) -> None:
         read.append(joboptions.read_command(None, words))
 

@@ -51,6 +51,8 @@ def test_a_job_has_the_documented_form() -> None:
         "cpu_quota": 0,
         "tasks_max": 0,
         "rlimits": {},
+        "shell": None,
+        "foreground": False,
     }
     assert isinstance(told["timeout"], int)
 

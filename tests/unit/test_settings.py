@@ -21,6 +21,7 @@ def test_the_defaults_are_those_of_the_manual() -> None:
         backoff_max=3600,
         backoff_jitter=0.1,
         output_limit=1024**3,
+        shell="/bin/sh",
         limits=limits.NONE,
         kill_grace=5,
         retention=30 * 86_400,
@@ -31,13 +32,19 @@ def test_the_defaults_are_those_of_the_manual() -> None:
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
 def test_every_default_is_in_its_own_range(setting: settings.Setting) -> None:
     """``config set`` takes what ``config list`` shows, both ends of a range too."""
-    for value in (setting.default, setting.minimum, setting.maximum):
+    ends = {setting.minimum, setting.maximum} - {None}
+    for value in (setting.default, *ends):
         assert setting.check(value) == value
 
 
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
+NUMBERS = [s for s in SETTINGS.values() if s.kind is not Kind.PATH]
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=lambda s: s.key)
 def test_a_value_out_of_range_is_refused(setting: settings.Setting) -> None:
     """The message names the setting and the range."""
+    assert setting.minimum is not None
+    assert setting.maximum is not None
     for value in (setting.minimum - 1, setting.maximum + 1):
         with pytest.raises(InvalidSettingError, match="must be from") as caught:
             setting.check(value)
@@ -67,6 +74,8 @@ def test_a_value_out_of_range_is_refused(setting: settings.Setting) -> None:
         ("cpu_quota", "12.5", 12.5),
         ("cpu_quota", 0.1, 0.1),
         ("tasks_max", "64", 64),
+        ("shell", "/bin/bash", "/bin/bash"),
+        ("shell", "/" + 4094 * "x", "/" + 4094 * "x"),
     ],
 )
 def test_values_are_read_in_their_written_forms(
@@ -76,7 +85,22 @@ def test_values_are_read_in_their_written_forms(
     assert SETTINGS[key].check(written) == value
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("bash", "is an absolute path"),
+        (7, "is an absolute path"),
+        ("/bin/\0", "holds a NUL character"),
+        ("/" + 4095 * "x", "has 4096 bytes"),
+    ],
+)
+def test_a_path_is_absolute_and_possible(value: Any, words: str) -> None:
+    """What the kernel could not take is refused before any job fails of it."""
+    with pytest.raises(InvalidSettingError, match=f"shell {words}"):
+        SETTINGS["shell"].check(value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.PATH])
 def test_a_whole_quantity_becomes_an_int(kind: Kind) -> None:
     """Counts and sizes are whole numbers, whatever they came as."""
     setting = next(s for s in SETTINGS.values() if s.kind is kind)
@@ -113,7 +137,12 @@ def test_a_checked_value_is_in_range(setting: settings.Setting, value: Any) -> N
         checked = setting.check(value)
     except InvalidSettingError:
         return
-    assert setting.minimum <= checked <= setting.maximum
+    if isinstance(checked, str):
+        assert checked.startswith("/")
+    else:
+        assert setting.minimum is not None
+        assert setting.maximum is not None
+        assert setting.minimum <= checked <= setting.maximum
     assert setting.check(checked) == checked
 
 
@@ -146,6 +175,7 @@ def test_settings_copied_into_jobs_say_so() -> None:
         "backoff_max",
         "backoff_jitter",
         "output_limit",
+        "shell",
         "nice",
         "memory_max",
         "cpu_quota",

@@ -106,6 +106,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("rlimits", {"core": 1024.0}, (("core", 1024),)),
     ("rlimits", {"nofile": 1024, "core": -1}, (("core", -1), ("nofile", 1024))),
     ("rlimits", {"fsize": 2**63 - 1, "cpu": 0}, (("cpu", 0), ("fsize", 2**63 - 1))),
+    ("shell", "/bin/bash", "/bin/bash"),
+    ("shell", "/opt/\udcff", "/opt/\udcff"),
+    ("foreground", True, True),
+    ("foreground", False, False),
 ]
 
 
@@ -230,6 +234,12 @@ BAD: list[tuple[str, Any, str]] = [
     ("rlimits", {"core": True}, "has a core that is not a whole number"),
     ("rlimits", {"core": -2}, "has a core that is out of range; -1 is infinity"),
     ("rlimits", {"core": 2**63}, "has a core that is out of range"),
+    ("shell", "bash", "is an absolute path"),
+    ("shell", ["/bin/sh"], "is an absolute path"),
+    ("shell", "/bin/\0sh", "holds a NUL character"),
+    ("shell", "/" + "x" * 4095, "has 4096 bytes, and the limit is 4095"),
+    ("foreground", 1, "is true or false, not a number"),
+    ("foreground", "yes", "is true or false, not a string"),
 ]
 
 
@@ -299,6 +309,23 @@ def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
     assert (
         str(refusal(**{field: None})) == f"{field} is set by the daemon; leave it out"
     )
+
+
+def test_a_list_of_words_has_no_shell() -> None:
+    """It would not be used; what a batch has in common is for its lines alone."""
+    with pytest.raises(InvalidJobError, match="is executed as it is") as caught:
+        submission.parse(
+            {"command": ["true"], "shell": "/bin/bash"}, submitter=None, now=NOW
+        )
+    assert caught.value.field == "shell"
+    common = submission.check({"shell": "/bin/bash"})
+    shells = [
+        submission.parse(
+            {"command": command}, submitter=None, now=NOW, defaults=common
+        ).shell
+        for command in ("true", ["true"])
+    ]
+    assert shells == ["/bin/bash", None]
 
 
 def test_a_delay_is_counted_from_now() -> None:

@@ -38,6 +38,22 @@ async def status(call: Call) -> Result:
     }
 
 
+async def health(call: Call) -> Result:
+    """Return what a monitor looks at."""
+    context = call.context
+    scheduler = context.scheduler
+    return {
+        "draining": scheduler.draining,
+        "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
+        "workers": {
+            "active": workers.active(scheduler.pool),
+            "busy": workers.busy(scheduler.pool),
+            "wanted": scheduler.staff.wanted,
+        },
+        **await call.service.examiner.examine(context),
+    }
+
+
 async def stop(call: Call, *, now: bool) -> Result:
     """End the daemon."""
     # In the loop's next turn: the reply is on its way by then.
@@ -73,6 +89,18 @@ METHODS = (
         "started_at: time, instance: str, draining: bool, workers: {active: int, "
         "busy: int, wanted: int}, connections: int, rss: int, limits: "
         "{controllers: [str], missing: str | null}}",
+    ),
+    Method(
+        name="health",
+        doc="Tell what a monitor looks at, within some seconds whatever hangs. What "
+        "could not be found out in time is null.",
+        handler=health,
+        role=Role.READ,
+        result="{draining: bool, uptime: seconds, workers: {active: int, busy: int, "
+        "wanted: int}, pending: int | null, processing: int | null, "
+        "failed: int | null, dead: int | null, dead_lately: int | null, "
+        "oldest_ready: seconds | null, store: {problem: str | null}, "
+        "free: bytes | null, wal_size: bytes | null, unstored: int}",
     ),
     Method(
         name="daemon.stop",

@@ -167,9 +167,21 @@ async def page(
             return {"jobs": rows, "next": found.cursor}
 
 
-async def retry_all(call: Call, *, state: JobState) -> Result:
+async def retry_all(call: Call, *, state: JobState, foreground: bool | None) -> Result:
     """Queue all jobs of a state again."""
-    return {"retried": await call.context.broker.retry_all(state)}
+    retried, skipped = await call.context.broker.retry_all(state, foreground=foreground)
+    return {"retried": retried, "skipped": skipped}
+
+
+async def position(call: Call, *, id: str) -> Result:
+    """Return what a job waits behind."""
+    found = await call.context.broker.position(id)
+    return {
+        "state": found.job.state,
+        "ready": found.job.due is True,
+        "ahead": found.ahead,
+        "ahead_more": found.more,
+    }
 
 
 _ID = params.text("id", "the job's id", required=True)
@@ -248,6 +260,15 @@ METHODS = (
         bulky=True,
     ),
     Method(
+        name="position",
+        doc="Tell whether a job is ready to run, and behind how many others.",
+        handler=position,
+        role=Role.READ,
+        params=(_ID,),
+        result="{state: str, ready: bool, ahead: int, ahead_more: bool}",
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
         name="list",
         doc="Return jobs, newest first. A page can be shorter than limit; the listing "
         "is complete when next is null.",
@@ -280,9 +301,14 @@ METHODS = (
         handler=retry_all,
         role=Role.OPERATE,
         changes=(),
-        audit=("state",),
-        params=(params.choice("state", "the state", _RETRIABLE, required=True),),
-        result="{retried: int}",
+        audit=("state", "foreground"),
+        params=(
+            params.choice("state", "the state", _RETRIABLE, required=True),
+            params.either(
+                "foreground", "only jobs that are so, or only others; absent: all"
+            ),
+        ),
+        result="{retried: int, skipped: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
     ),
 )

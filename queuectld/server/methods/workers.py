@@ -12,13 +12,13 @@ from queuectld.workers.handle import Worker
 
 
 def active(workers: Iterable[Worker]) -> int:
-    """Return how many take jobs, or will when they are ready."""
-    return sum(not worker.stopping for worker in workers)
+    """Return how many take jobs, or will when they are ready: any jobs, not one."""
+    return sum(not worker.stopping and worker.only_for is None for worker in workers)
 
 
 def busy(workers: Iterable[Worker]) -> int:
-    """Return how many run a job."""
-    return sum(worker.run is not None for worker in workers)
+    """Return how many run a job, of those that take any."""
+    return sum(worker.run is not None and worker.only_for is None for worker in workers)
 
 
 async def list_workers(call: Call) -> Result:
@@ -44,6 +44,15 @@ async def ensure(call: Call, *, count: int) -> Result:
     """See to it that some workers run."""
     staff = call.context.scheduler.staff
     return {"workers": await staff.ensure(count), "wanted": staff.wanted}
+
+
+async def reserve(call: Call, *, id: str) -> Result:
+    """Add a worker for one job, if there is none at all."""
+    job = await call.context.broker.job(id)
+    staff = call.context.scheduler.staff
+    # The connection may have ended meanwhile, and nobody would stop the worker.
+    waits = job.due is not None and not call.peer.outbox.closed
+    return {"reserved": waits and staff.reserve(call.peer, job.seq)}
 
 
 async def wait(call: Call) -> Result:
@@ -130,6 +139,18 @@ METHODS = (
         ),
         result="{workers: int, wanted: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="workers.reserve",
+        doc="Add a worker for one job that waits, unless there are workers that take "
+        "any. It belongs to this connection, takes that job and no other, and stops "
+        "when the job is over or the connection ends.",
+        handler=reserve,
+        role=Role.OPERATE,
+        audit=("id",),
+        params=(params.text("id", "the job's id", required=True),),
+        result="{reserved: bool}",
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
     ),
     Method(
         name="workers.wait",

@@ -8,10 +8,10 @@ INSERT INTO jobs (
     max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
     state, attempts, runs, losses, lease, worker, cancel_requested, due, created_at,
     updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message,
-    limits, groups
+    limits, groups, shell, foreground
 ) VALUES (
     ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: update_job
@@ -34,6 +34,20 @@ SELECT * FROM jobs WHERE name = ?;
 -- The jobs to be claimed next.
 SELECT * FROM jobs INDEXED BY jobs_ready
 WHERE due = 1 ORDER BY priority DESC, seq LIMIT ?;
+
+-- name: next_ready
+-- The jobs to be claimed next below a priority: since when they could run.
+SELECT priority, created_at, run_at FROM jobs INDEXED BY jobs_ready
+WHERE due = 1 AND priority < ? ORDER BY priority DESC, seq LIMIT ?;
+
+-- name: ready_above
+-- Ready jobs of higher priorities than one.
+SELECT seq FROM jobs INDEXED BY jobs_ready WHERE due = 1 AND priority > ? LIMIT ?;
+
+-- name: ready_beside
+-- Ready jobs of a priority that came before a job.
+SELECT seq FROM jobs INDEXED BY jobs_ready
+WHERE due = 1 AND priority = ? AND seq < ? LIMIT ?;
 
 -- name: promote_jobs
 -- Make jobs ready whose time came, the longest waiting first.
@@ -136,6 +150,10 @@ WHERE minute >= ? AND minute < ? GROUP BY metric, bucket;
 -- name: rollup_minute
 -- The minute of a row of the statistics, counted from a minute on.
 SELECT minute FROM rollup WHERE minute >= ? ORDER BY minute LIMIT 1 OFFSET ?;
+
+-- name: happened
+-- How often something happened from a minute on.
+SELECT coalesce(sum(events), 0) FROM rollup WHERE minute >= ? AND metric = ?;
 
 -- name: oldest_rollup
 -- The oldest minute in the statistics, from a minute on.

@@ -15,6 +15,10 @@ from queuectld.store.sqlite import queries, rows
 
 _LAST = 2**63 - 1
 
+PRIORITIES_SEEN, NEXT_SEEN = 100, 10
+"""How many priorities are looked at for the job that waits longest, and how many jobs
+in each: the first has, unless it is a retry, which comes in front of younger ones."""
+
 
 class SqliteReader:
     """Queries within whatever transaction the connection is in."""
@@ -138,6 +142,29 @@ class SqliteReader:
         """Return a time up to which a rollup adds up about ``rows`` rows."""
         found = self._all(self._sql.rollup_minute, since // 60_000, rows)
         return (int(found[0][0]) // 60 + 1) * 3_600_000 if found else None
+
+    def oldest_ready(self) -> int | None:
+        """Return since when the job has waited that has waited longest for a worker."""
+        oldest, below = None, _LAST
+        for _ in range(PRIORITIES_SEEN):
+            found = self._all(self._sql.next_ready, below, NEXT_SEEN)
+            if not found:
+                break
+            since = min(max(created, due or 0) for _, created, due in found)
+            oldest = since if oldest is None else min(oldest, since)
+            below = found[-1][0]
+        return oldest
+
+    def happened(self, metric: str, since: int) -> int:
+        """Return how often something happened, from the minute of ``since`` on."""
+        ((count,),) = self._all(self._sql.happened, since // 60_000, metric)
+        return int(count)
+
+    def ahead(self, job: Job, limit: int) -> int:
+        """Return how many are to be claimed before a job, up to ``limit``."""
+        above = self._all(self._sql.ready_above, job.priority, limit)
+        beside = self._all(self._sql.ready_beside, job.priority, job.seq, limit)
+        return min(len(above) + len(beside), limit)
 
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""

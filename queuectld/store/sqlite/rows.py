@@ -8,11 +8,14 @@ from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Attempt, AttemptEnd, Job
 from queuectld.core.limits import NONE, Limits
 
-_COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON, _LIMITS, _GROUPS = map(
+(
+    _COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON, _LIMITS, _GROUPS, _SHELL,
+    _FOREGROUND,
+) = map(
     Job._fields.index,
     (
         "command", "cwd", "state", "cancel_requested", "due", "reason", "limits",
-        "groups",
+        "groups", "shell", "foreground",
     ),
 )  # fmt: skip
 _STATES = {state.value: state for state in JobState}
@@ -33,6 +36,8 @@ def job(row: tuple[Any, ...]) -> Job:
     values[_REASON] = row[_REASON] and _REASONS[row[_REASON]]
     values[_LIMITS] = NONE if row[_LIMITS] is None else _limits(row[_LIMITS])
     values[_GROUPS] = row[_GROUPS] and tuple(json.loads(row[_GROUPS]))
+    values[_SHELL] = row[_SHELL] and _text(row[_SHELL])
+    values[_FOREGROUND] = row[_FOREGROUND] != 0
     return Job._make(values)
 
 
@@ -49,6 +54,8 @@ def insert_values(job: Job) -> list[Any]:
     values[_REASON] = job.reason and job.reason._value_
     values[_LIMITS] = None if job.limits is NONE else _limits_text(job.limits)
     values[_GROUPS] = job.groups and json.dumps(job.groups)
+    values[_SHELL] = job.shell and json.dumps(job.shell)
+    values[_FOREGROUND] = int(job.foreground)
     return values
 
 
