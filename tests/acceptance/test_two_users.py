@@ -228,6 +228,7 @@ ROWS = (
     Row("workers.start", OPERATORS, lambda _job: {"bound": True}),
     Row("workers.ensure", OPERATORS),
     Row("workers.reserve", OPERATORS, _id()),
+    Row("workers.scale", OPERATORS, lambda _job: {"count": 2}),
     Row("workers.wait", OPERATORS),
     Row("workers.stop", OPERATORS, lambda _job: {"workers": [10**6]}),
     Row("daemon.status", EVERYBODY),
