@@ -75,6 +75,7 @@ COMMANDS = {
     "backup": LOOKS,
     "systemd install": LOOKS,
     "systemd uninstall": LOOKS,
+    "systemd end-jobs": LOOKS,
     "completion": LOOKS,
     "rpc": ENDS,  # nobody knows what its method does
 }

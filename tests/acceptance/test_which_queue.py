@@ -28,7 +28,7 @@ ARGUMENTS = {
 }
 
 WITHOUT = {"daemon logs", "doctor", "completion", "systemd install"}
-WITHOUT |= {"systemd uninstall"}
+WITHOUT |= {"systemd uninstall", "systemd end-jobs"}
 """Commands that need no daemon: they look at files, or tell that none runs."""
 
 
