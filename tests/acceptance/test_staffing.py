@@ -128,7 +128,9 @@ def test_scales_at_once_end_with_the_number_of_the_last(home: Home) -> None:
         for request in sent:
             client.result(request)
         found = client.call("workers.list")
-        assert found["wanted"] == len(found["workers"])
+        # One that was too many before it was ready may still be on its way out.
+        active = [w for w in found["workers"] if w["state"] != "stopping"]
+        assert found["wanted"] == len(active)
 
 
 def test_a_count_of_workers_is_stopped(home: Home) -> None:
