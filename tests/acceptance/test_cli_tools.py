@@ -39,7 +39,7 @@ def complete(cli: Cli, *words: str) -> list[str]:
     ("words", "offered"),
     [
         (("st",), ["start", "stats", "status"]),
-        (("worker", ""), ["list", "start", "stop"]),
+        (("worker", ""), ["list", "scale", "start", "stop"]),
         (("daemon", "re"), ["restart"]),
         (("enqueue", "--max"), ["--max-retries"]),
         (("list", "--state", "c"), ["cancelled", "completed"]),
@@ -92,7 +92,7 @@ def test_rpc_calls_any_method(cli: Cli) -> None:
     methods = {each["name"] for each in cli.json("rpc", "describe")["methods"]}
     assert {"enqueue", "logs.follow", "workers.ensure"} < methods
     reply = cli.json("rpc", "enqueue", '{"job": {"command": "true"}}')
-    assert set(reply) == {"job", "created", "workers"}
+    assert {"job", "created", "workers"} <= set(reply)
     found = cli.json("rpc", "get", json.dumps({"id": reply["job"]["id"]}))
     assert found["job"]["command"] == "true"
 
