@@ -13,7 +13,15 @@ from queuectl.asession import AsyncSession
 from queuectl.submission import Seconds
 
 if TYPE_CHECKING:
-    from queuectl.models import Changed, DaemonStatus, Job, Setting, Stopped, Worker
+    from queuectl.models import (
+        Changed,
+        DaemonStatus,
+        Job,
+        Scaled,
+        Setting,
+        Stopped,
+        Worker,
+    )
 
 
 class _AsyncGroup:
@@ -102,11 +110,22 @@ class AsyncWorkers(_AsyncGroup):
         timeout: Seconds | None = None,  # noqa: ASYNC109 - kept by the daemon
         now: bool = False,
         numbers: Iterable[int] | None = None,
+        count: int | None = None,
     ) -> Stopped:
         """Stop workers; return when they are gone. See ``Workers.stop``."""
         return await self._session.perform(
-            calls.stop_workers(timeout, numbers, now=now)
+            calls.stop_workers(timeout, numbers, count, now=now)
         )
+
+    async def scale(
+        self,
+        count: int,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 - kept by the daemon
+        now: bool = False,
+    ) -> Scaled:
+        """Have ``count`` workers beside the bound ones. See ``Workers.scale``."""
+        return await self._session.perform(calls.scale_workers(count, timeout, now=now))
 
 
 class AsyncDaemon(_AsyncGroup):

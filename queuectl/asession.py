@@ -186,7 +186,7 @@ class AsyncSession:
     async def _dial(self) -> sockets.socket:
         # A thread, because starting a daemon takes a while, and because asyncio takes
         # a Unix socket whose backlog is full for connected.
-        connect = asyncio.to_thread(
+        connect = asyncio.to_thread(  # noqa: TID251 - the loop is the caller's
             dial.connect, self.place, autostart=self._autostart, timeout=self._timeout
         )
         dialling = asyncio.ensure_future(connect)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Job,
         JobBrief,
         Position,
+        Scaled,
         Setting,
         Stats,
         Status,
@@ -312,13 +313,25 @@ def wait_for_workers() -> Call[None]:
     return Call("workers.wait", {}, _nothing)
 
 
+def scale_workers(count: int, timeout: Seconds | None, *, now: bool) -> Call[Scaled]:
+    return Call(
+        "workers.scale",
+        _given(count=count, timeout=_seconds(timeout), now=now),
+        _as("Scaled"),
+    )
+
+
 def stop_workers(
-    timeout: Seconds | None, numbers: Iterable[int] | None, *, now: bool
+    timeout: Seconds | None,
+    numbers: Iterable[int] | None,
+    count: int | None = None,
+    *,
+    now: bool,
 ) -> Call[Stopped]:
     chosen = None if numbers is None else list(numbers)
     return Call(
         "workers.stop",
-        _given(timeout=_seconds(timeout), now=now, workers=chosen),
+        _given(timeout=_seconds(timeout), now=now, workers=chosen, count=count),
         _as("Stopped"),
     )
 

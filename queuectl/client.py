@@ -79,7 +79,8 @@ class Client(Session):
 
         Raises:
             AlreadyExistsError: the id is taken.
-            ConflictError: with ``if_exists="return"``: and by a different job.
+            ConflictError: with ``if_exists="return"``: and by a different job, or by
+                one that runs as another user.
             InvalidParamsError: ``data["field"]`` has a bad value.
             QueueFullError: ``max_queued`` jobs wait.
         """

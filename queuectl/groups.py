@@ -10,7 +10,15 @@ from queuectl.session import Session
 from queuectl.submission import Seconds
 
 if TYPE_CHECKING:
-    from queuectl.models import Changed, DaemonStatus, Job, Setting, Stopped, Worker
+    from queuectl.models import (
+        Changed,
+        DaemonStatus,
+        Job,
+        Scaled,
+        Setting,
+        Stopped,
+        Worker,
+    )
 
 
 class _Group:
@@ -132,6 +140,7 @@ class Workers(_Group):
         timeout: Seconds | None = None,
         now: bool = False,
         numbers: Iterable[int] | None = None,
+        count: int | None = None,
     ) -> Stopped:
         """Stop workers; return when their processes are gone.
 
@@ -142,8 +151,25 @@ class Workers(_Group):
             timeout: interrupt jobs that take longer than this.
             now: interrupt jobs at once.
             numbers: only these workers; None: all, and none are wanted from now on.
+            count: only so many, none of them bound, the idle first.
         """
-        return self._session.perform(calls.stop_workers(timeout, numbers, now=now))
+        return self._session.perform(
+            calls.stop_workers(timeout, numbers, count, now=now)
+        )
+
+    def scale(
+        self, count: int, *, timeout: Seconds | None = None, now: bool = False
+    ) -> Scaled:
+        """Have ``count`` workers beside the bound ones; start or stop what it takes.
+
+        Return when the new ones are ready, and the processes of the others gone.
+
+        Args:
+            count: how many; 0 is none.
+            timeout: as for ``stop``.
+            now: as for ``stop``.
+        """
+        return self._session.perform(calls.scale_workers(count, timeout, now=now))
 
 
 class Daemon(_Group):

@@ -28,7 +28,7 @@ MAX_REPLY = 256 * 1024 * 1024
 _WAITS_FOR_OTHERS = frozenset(
     {
         "cancel", "cancel_many", "workers.start", "workers.ensure", "workers.wait",
-        "workers.stop", "logs.follow",
+        "workers.stop", "workers.scale", "logs.follow",
     }
 )  # fmt: skip
 """Methods answered when jobs or workers have done something: no timeout fits them."""

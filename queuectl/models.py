@@ -350,6 +350,8 @@ class Worker(Model):
         worker: its number.
         state: starting, idle, busy or stopping.
         job: the id of the job it runs.
+        started_at: when it was started itself.
+        run_started_at: when its run began; None of a daemon that does not say.
         adopted: an earlier daemon started it; it ends after its job.
         bound: it belongs to a connection, and ends with it.
         reserved: it takes one job and no other.
@@ -364,6 +366,12 @@ class Worker(Model):
     adopted: bool = False
     bound: bool = False
     reserved: bool = False
+    run_started_at: datetime | None = field(default=None, metadata=_TIME)
+
+
+_WORKERS = MappingProxyType(
+    {"read": lambda found: tuple(Worker.from_wire(each) for each in found)}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +380,23 @@ class Stopped(Model):
 
     stopped: int
     interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled(Model):
+    """What it took to have a number of workers.
+
+    Attributes:
+        started: the new ones.
+        stopped: how many were too many.
+        interrupted: how many of their jobs were interrupted.
+        wanted: workers wanted beside bound ones.
+    """
+
+    started: tuple[Worker, ...] = field(metadata=_WORKERS)
+    stopped: int
+    interrupted: int
+    wanted: int
 
 
 @dataclass(frozen=True, slots=True)

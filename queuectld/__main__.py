@@ -4,6 +4,7 @@ What a person sees of a failure is a line on stderr, never a traceback; what a
 developer needs goes into the log.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -15,12 +16,16 @@ from typing import Any, NoReturn
 import click
 
 from queuectl_protocol.version import __version__
-from queuectld import config, daemon, detach, logs, stdio, systemd
+from queuectld import config, daemon, detach, logs, service, stdio, systemd
 from queuectld.detach import Outcome
 from queuectld.journal import JournalHandler
+from queuectld.server import unready
 
 FAILED = 1
 BAD_CONFIG = 2
+UNKNOWN_NAME = 5
+"""A role is given to a name that nobody knows here, or not yet: a directory service
+may be late. Unlike after a mistake it makes sense to try again."""
 
 _events = logs.get("main")
 
@@ -81,11 +86,23 @@ def _table_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--check-config",
     is_flag=True,
-    help="print the configuration, and where each value comes from",
+    help="print the configuration, where each value comes from, and the directories "
+    "that would be used",
+)
+@click.option(
+    "--service",
+    "of_service",
+    is_flag=True,
+    help="with --check-config: as the system's service has it, by its unit's variables",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def command(
-    config_file: str | None, *, detached: bool, check_config: bool, **flags: str | None
+    config_file: str | None,
+    *,
+    detached: bool,
+    check_config: bool,
+    of_service: bool,
+    **flags: str | None,
 ) -> None:
     """Run the queuectl daemon, in the foreground, until SIGTERM or Ctrl-C.
 
@@ -94,11 +111,14 @@ def command(
     file. QUEUECTL_HOME puts everything under one directory.
 
     Exit status: 0 stopped as asked, 1 failed, 2 bad usage or configuration, 4 another
-    daemon holds the state directory.
+    daemon holds the state directory, 5 a user or group in [roles] is not known here, or
+    not yet, 6 the database is of a newer queuectld.
     """
+    if of_service and not check_config:
+        raise click.UsageError("--service is for --check-config")
     sources = config.Sources(
         flags={key: value for key, value in flags.items() if value is not None},
-        environ=dict(os.environ),
+        environ=_environment(of_service=of_service),
         config_file=config_file,
         home=_directory(Path.home),
         cwd=_directory(Path.cwd),
@@ -107,12 +127,17 @@ def command(
     try:
         loaded = config.load(sources)
     except config.ConfigError as error:
-        _exit(Outcome(BAD_CONFIG, str(error)))
+        status = UNKNOWN_NAME if error.may_pass else BAD_CONFIG
+        if not check_config:
+            _turn_away()
+        _exit(Outcome(status, str(error)))
     if check_config:
         click.echo("\n".join(_listing(loaded)))
         return
     if not detached:
-        _exit(_serve(loaded, lambda: None))
+        outcome = _serve(loaded, lambda: None)
+        _turn_away()
+        _exit(outcome)
     died = f"the daemon ended before it was ready; see {loaded.log_file}"
     _exit(detach.run(lambda ready: _serve(loaded, ready), died=died))
 
@@ -141,6 +166,56 @@ def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
         yield f"{option.toml(getattr(loaded, key))}  # {loaded.origins[key]}"
     # A table's lines come last: what follows one belongs to it.
     yield from loaded.roles.toml()
+    yield ""
+    yield f"# as uid {os.geteuid()}:"
+    for title, path in _places(loaded):
+        yield f"# {title:<13} {path}"
+
+
+def _places(loaded: config.DaemonConfig) -> Iterator[tuple[str, str]]:
+    """Yield what would be used, and what it is now where that may differ."""
+    yield "state", _seen(loaded.state_dir)
+    yield "database", _seen(loaded.database)
+    yield "output", _seen(loaded.output_dir)
+    yield "runtime", _seen(loaded.runtime_dir)
+    yield "socket", _seen(loaded.socket)
+    file = loaded.config_file
+    yield "configuration", _seen(file) if file else "no file"
+
+
+def _seen(path: Path) -> str:
+    """Return a path, and what of it somebody has to look after."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return f"{path} (is not there yet)"
+    except OSError as error:
+        return f"{path} ({(error.strerror or str(error)).lower()})"
+    return f"{path} (uid {found.st_uid}, mode {found.st_mode & 0o7777:04o})"
+
+
+def _turn_away() -> None:
+    """Have nobody wait at a socket of systemd's for a daemon that does not come.
+
+    A daemon that has served took its sockets, and there are none left here.
+    """
+    with contextlib.suppress(systemd.ActivationError):
+        passed = systemd.take_listeners(os.environ, os.getpid())
+        unready.turn_away(each.socket for each in passed)
+
+
+def _environment(*, of_service: bool) -> dict[str, str]:
+    if not of_service:
+        return dict(os.environ)
+    ours = {option.variable for option in config.OPTIONS.values()} | {
+        "QUEUECTL_HOME",
+        "QUEUECTL_SOCKET",
+    }
+    own = {name: value for name, value in os.environ.items() if name not in ours}
+    try:
+        return own | dict(service.environment())
+    except service.ServiceError as error:
+        _exit(Outcome(FAILED, str(error)))
 
 
 def _directory(find: Callable[[], Path]) -> str:

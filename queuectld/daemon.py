@@ -27,13 +27,14 @@ from queuectld import (
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import ConfigError, DaemonConfig
+from queuectld.crew import Crew
 from queuectld.manager import Manager
 from queuectld.scheduler import Scheduler
 from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
 from queuectld.server.presence import Presence
 from queuectld.statedir import StartError, StateDirectory
-from queuectld.store.api import StoreOpenError
+from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers import syscalls
 from queuectld.workers.pool import Places
@@ -81,13 +82,22 @@ class Daemon:
         self._manager = Manager.take(os.environ, self._clock)
         self._ending: Ending | None = None
         self._asked = asyncio.Event()
+        self._signals = 0  # that ask for a stop
+        self._passed: list[systemd.Listener] = []
+        self._socket = settings.socket
+        self._reloading = Crew("config", 1)
+        self._reload_wanted = False
+        self._reload: asyncio.Task[None] | None = None
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Open everything, serve, close everything."""
         syscalls.become_subreaper()
+        self._take_sockets()
         self._manager.starting("opening the database")
         try:
             self._store = SqliteStore(self._config.database)
+        except StoreTooNewError as error:
+            raise StartError(str(error), statedir.DATABASE_TOO_NEW) from None
         except StoreOpenError as error:
             raise StartError(str(error)) from None
         try:
@@ -111,7 +121,7 @@ class Daemon:
             output=settings.output_dir,
             spool=settings.spool_dir,
             records=settings.workers_dir,
-            socket=settings.socket,
+            socket=self._socket,
             descriptors=rlimits.raise_descriptors(),
             cgroup=subtree.directory,
             means=self._broker.means,
@@ -121,6 +131,15 @@ class Daemon:
         self._listen_to_signals()
         self._manager.starting("looking after what the last daemon left")
         await self._scheduler.open()
+
+    def _take_sockets(self) -> None:
+        """Take what systemd passed; jobs and clients are told of its path, if any."""
+        try:
+            self._passed = systemd.take_listeners(os.environ, os.getpid())
+        except systemd.ActivationError as error:
+            raise StartError(str(error)) from None
+        paths = (passed.path for passed in self._passed)
+        self._socket = next(filter(None, paths), self._config.socket)
 
     def _take_subtree(self) -> delegation.Subtree:
         try:
@@ -144,7 +163,7 @@ class Daemon:
             "daemon_ready",
             version=__version__,
             pid=os.getpid(),
-            socket=self._config.socket,
+            socket=self._socket,
             state_dir=self._config.state_dir,
             cgroup=self._subtree.directory,
             controllers=sorted(self._subtree.controllers),
@@ -171,6 +190,8 @@ class Daemon:
             ),
             examine=self._store.examine,
             config=lambda: self._config,
+            socket=self._socket,
+            looking=Crew("names", 1),
             clock=self._clock,
             instance=secrets.token_hex(8),
             started_at=self._started_at,
@@ -178,9 +199,8 @@ class Daemon:
             restart=lambda: self._ask(Ending.RESTART),
         )
         try:
-            passed = systemd.take_listeners(os.environ, os.getpid())
-            return await Listener.open(context, [p.socket for p in passed])
-        except (systemd.ActivationError, ListenError) as error:
+            return await Listener.open(context, [p.socket for p in self._passed])
+        except ListenError as error:
             raise StartError(str(error)) from None
 
     # -- ending -------------------------------------------------------------------
@@ -221,11 +241,20 @@ class Daemon:
         return self._ending is Ending.RESTART
 
     def _ask(self, ending: Ending) -> None:
-        """Be asked to end; being asked to stop twice means: at once."""
+        """Be asked to end; to be asked for a stop again changes nothing."""
         if ending is Ending.STOP and self._ending is not None:
-            ending = Ending.NOW
+            return
         self._ending = ending
         self._asked.set()
+
+    def _signalled(self) -> None:
+        """Take a signal for a stop; a second one means: at once.
+
+        Not a request, however often it comes: a client may repeat one whose reply it
+        has not seen, and two of them need not know of each other.
+        """
+        self._signals += 1
+        self._ask(Ending.STOP if self._signals == 1 else Ending.NOW)
 
     def _scheduler_ended(self, task: asyncio.Task[None]) -> None:
         """A scheduler that fails must not leave a daemon that only looks alive."""
@@ -238,19 +267,38 @@ class Daemon:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ask, Ending.STOP)
+            loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGUSR1, self._ask, Ending.RESTART)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
         loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
 
     def _child_ended(self) -> None:
         self._scheduler.pool.reap()
         self._manager.changed()
 
-    def _reload(self) -> None:
+    def _begin_reload(self) -> None:
         self._manager.reloading()
+        self._reload_wanted = True
+        if self._reload is None:
+            self._reload = asyncio.get_running_loop().create_task(self._reload_all())
+            self._reload.add_done_callback(self._reload_ended)
+
+    async def _reload_all(self) -> None:
+        """Read the configuration as often as signals come, and once for many."""
+        while self._reload_wanted:
+            self._reload_wanted = False
+            await self._reload_once()
+
+    def _reload_ended(self, task: asyncio.Task[None]) -> None:
+        self._reload = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _events.exception("reload_failed", error)
+        self._manager.reloaded()
+
+    async def _reload_once(self) -> None:
         try:
-            reloaded = config.reload(self._config)
+            # In a thread: names of users and groups may be a directory service's.
+            reloaded = await self._reloading.run(config.reload, self._config)
         except ConfigError as error:
             _events.error("reload_refused", problems=str(error))
         else:
@@ -264,4 +312,3 @@ class Daemon:
                 _events.warning(
                     "option_needs_restart", key=change.key, value=change.new
                 )
-        self._manager.reloaded()

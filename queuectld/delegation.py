@@ -2,8 +2,9 @@
 
 Jobs get cgroups of their own where somebody has handed the daemon a subtree of cgroup
 v2. That is systemd with ``Delegate=yes``, which says so in an extended attribute of the
-directory; or an administrator, who names it. To be able to write somewhere does not
-count: root can everywhere, and a cgroup that others use must not be rearranged.
+directory, or, where it does not, is recognized by its variables and the directory's
+name; or an administrator, who names it. To be able to write somewhere does not count:
+root can everywhere, and a cgroup that others use must not be rearranged.
 
 See cgroups(7), and "Control Group APIs and Delegation" of systemd.
 """
@@ -11,6 +12,7 @@ See cgroups(7), and "Control Group APIs and Delegation" of systemd.
 import errno
 import os
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,9 @@ SUPERVISOR = "supervisor"
 it cannot have processes of its own."""
 
 _ATTRIBUTES = ("user.delegate", "trusted.delegate")  # systemd since 251; for root
+SERVICE = "queuectld.service"
+"""The unit that comes with queuectl, which has ``Delegate=yes``."""
+
 _PASSES = 20
 """Looks for what runs there: it may fork meanwhile, and a process whose first thread
 has ended stays in the list."""
@@ -72,6 +77,8 @@ def take(option: str) -> Subtree:
     for directory in (own, own.parent):
         if _is_delegated(directory):
             return _arranged(directory)
+    if _is_of_users_unit(own, os.environ, os.geteuid()):
+        return _arranged(own)
     return Subtree(
         None,
         frozenset(),
@@ -122,6 +129,27 @@ def _is_delegated(directory: Path) -> bool:
         except OSError:
             continue
     return False
+
+
+def _is_of_users_unit(directory: Path, environ: Mapping[str, str], uid: int) -> bool:
+    """Tell whether a user's systemd made it for the unit that comes with queuectl.
+
+    systemd 252 marks what the system's units are delegated, and not what a user's are.
+    So three things together stand for the mark: the manager of a user started this
+    very process as a service (variables of systemd.exec(5); those that a child inherits
+    name another process); its cgroup has the name of our unit, below the
+    ``user@UID.service`` that is this user's as a whole; and it is the user's.
+    """
+    started = environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+    if not (started and environ.get("INVOCATION_ID") and environ.get("MANAGERPID")):
+        return False
+    above = directory.parts[:-1]
+    if directory.name != SERVICE or f"user@{uid}.service" not in above:
+        return False
+    try:
+        return directory.stat().st_uid == uid
+    except OSError:
+        return False
 
 
 def _checked(directory: Path) -> Path:

@@ -3,7 +3,6 @@
 Armed by writes alone, so that an idle daemon stays idle.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from queuectl_protocol.vocabulary import JobState
@@ -12,6 +11,7 @@ from queuectld.broker import Broker, JobView
 from queuectld.clock import Clock
 from queuectld.core.errors import QueueError
 from queuectld.core.job import Job
+from queuectld.crew import Crew
 from queuectld.units import PRUNED_AT_ONCE
 from queuectld.workers import outputs
 
@@ -28,6 +28,7 @@ class Housekeeping:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
+        self._removing = Crew("pruning", 1)
 
     async def expire(self) -> int:
         """Prune what is older than ``retention``; return how many jobs went."""
@@ -49,7 +50,7 @@ class Housekeeping:
         while found := await self._broker.prunable(states, before):
             # Files first: a crash in between leaves jobs without output, which the
             # next round forgets, and never output that no job knows.
-            await asyncio.to_thread(self._remove_output, found)
+            await self._removing.run(self._remove_output, found)
             gone = await self._broker.delete([view.job for view in found])
             pruned += len(gone)
             if not gone:
@@ -81,7 +82,7 @@ class Housekeeping:
         while left := [job_id for job_id in ids if job_id not in done]:
             found = await self._broker.deletable(left, if_state, submitter)
             views = [view for view in found if isinstance(view, JobView)]
-            await asyncio.to_thread(self._remove_output, views)
+            await self._removing.run(self._remove_output, views)
             gone = await self._broker.delete([view.job for view in views])
             done |= {job.id: job for job in gone}
             for job_id, view in zip(left, found, strict=True):

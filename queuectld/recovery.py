@@ -8,7 +8,6 @@ Attempts that run and of which the store knows nothing are ended first of all: t
 may be an older copy, and what runs may wait in it.
 """
 
-import asyncio
 import os
 import select
 from collections.abc import Collection, Iterable
@@ -21,6 +20,7 @@ from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
+from queuectld.crew import Crew
 from queuectld.store.api import COPIED_AT
 from queuectld.workers import (
     cgroup,
@@ -39,6 +39,10 @@ from queuectld.workers.records import WorkerRecord
 from queuectld.workers.spool import SpooledResult
 
 _events = logs.get("recovery")
+
+_AT_ONCE = 8
+"""Dead workers whose jobs are looked for and ended at the same time: that can take
+``ending.KILL_WITHIN`` each."""
 
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
@@ -82,6 +86,10 @@ class Recovery:
         self._spool = str(places.spool)
         self._records = str(places.records)
         self._cgroup = str(places.cgroup) if places.cgroup else None
+        self._searching = Crew("recovery", _AT_ONCE)
+        # A worker that is to have its next job never waits for what searches.
+        self._filing = Crew("results", 1)
+        self._unrecorded: dict[int, str] = {}  # records that may have to hold a result
 
     async def adopt(self) -> list[Unsettled]:
         """At the start: take in the workers that live; return what the others left."""
@@ -102,8 +110,8 @@ class Recovery:
                 continue
             del running[job.lease]
             self._take_in(record, pidfd_, job)
-        await asyncio.to_thread(self._end_strangers, idle, dead.values(), leases)
-        await asyncio.to_thread(self._sweep, dead.values(), set(running))
+        await self._searching.run(self._end_strangers, idle, dead.values(), leases)
+        await self._searching.run(self._sweep, dead.values(), set(running))
         copied_at = int(await self._broker.meta(COPIED_AT) or 0)
         return [
             _as_copied(self.unsettled(job, dead.get(job.worker)), copied_at)
@@ -117,30 +125,37 @@ class Recovery:
     async def bury(self, worker: Worker) -> None:
         """A worker is gone: settle the run it had, and remove its record."""
         file = records.file_of(self._records, worker.number)
-        record = await asyncio.to_thread(records.read, file)
+        record = await self._filing.run(records.read, file)
         run = worker.run
         lease = None if record is None else record.lease
         if lease is not None and (run is None or run.lease != lease):
             # It may have spooled a result that was committed before it was told so.
             await self.forget(lease)
-        if run is not None and not run.reported:
+        run = worker.run
+        if run is not None and run.reported:
+            # Until that is on record, this may be the last place for it: ``forget``.
+            self._unrecorded[run.lease] = file
+            return
+        if run is not None:
             await self.settle(Unsettled(run, record))
-        await asyncio.to_thread(records.remove, file)
+        await self._filing.run(records.remove, file)
 
     async def settle(self, unsettled: Unsettled) -> None:
         """Record the end of an attempt whose worker is dead."""
         run, record = unsettled.run, unsettled.record
         leader = strangers.leader(run.lease, record)
-        end = await asyncio.to_thread(
+        end = await self._searching.run(
             self._end_of, run, leader, copied_at=unsettled.copied_at
         )
         await self._broker.finish(run.seq, end, asked=run.asked)
-        await asyncio.to_thread(self._clear, run)
+        await self._filing.run(self._clear, run)
         _events.info("attempt_settled", **run.about(), reason=end.reason)
 
     async def forget(self, lease: int) -> None:
         """Remove the result that a worker may have spooled. It is committed."""
-        await asyncio.to_thread(spool.remove, self._spool, lease)
+        await self._filing.run(spool.remove, self._spool, lease)
+        if file := self._unrecorded.pop(lease, None):
+            await self._filing.run(records.remove, file)
 
     def keep(self, run: Run, end: AttemptEnd) -> None:
         """Spool a result that cannot be recorded now, as its worker would."""
@@ -148,6 +163,9 @@ class Recovery:
         try:
             spool.write(self._spool, result)
         except OSError as error:
+            file = records.file_of(self._records, run.worker)
+            if records.keep(file, spool.encode(result)):
+                return
             # A worker that still lives keeps it as well, and waits for room.
             _events.error("result_not_kept", **run.about(), error=str(error))
 
@@ -249,11 +267,8 @@ class Recovery:
         try:
             told = spool.read(self._spool, run.lease)
             if told is None:
-                return None
-            # Leases are unique within a store only, and a database may be replaced
-            # while a worker of the old one goes on.
-            whose = (self._store_id, run.seq, run.run)
-            if (told.store, told.seq, told.run) != whose:
+                return self._behind_record(run)
+            if not self._is_of(told, run):
                 raise spool.SpoolError("it is of another job or run")  # noqa: TRY301
         except spool.SpoolError as error:
             aside = spool.set_aside(self._spool, run.lease)
@@ -262,6 +277,26 @@ class Recovery:
             )
             return None
         return told.end
+
+    def _behind_record(self, run: Run) -> AttemptEnd | None:
+        """Return the result that had no room in the spool, if that is where it is."""
+        data = records.kept(records.file_of(self._records, run.worker))
+        try:
+            told = data and spool.decode(data)
+        except spool.SpoolError:
+            return None  # a worker was killed while it wrote
+        if told and told.end.lease == run.lease and self._is_of(told, run):
+            return told.end
+        return None
+
+    def _is_of(self, told: SpooledResult, run: Run) -> bool:
+        """Whether a result is of that run.
+
+        Leases are unique within a store only, and a database may be replaced while a
+        worker of the old one goes on.
+        """
+        whose = (self._store_id, run.seq, run.run)
+        return (told.store, told.seq, told.run) == whose
 
     def _clear(self, run: Run) -> None:
         """Remove what an attempt leaves that is on record now."""

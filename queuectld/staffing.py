@@ -5,6 +5,7 @@ connection, which do not. Knows nothing of jobs beyond asking the pool to end on
 """
 
 import asyncio
+import errno
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from queuectld.core.errors import (
     TooManyWorkersError,
     WorkersNotReadyError,
 )
+from queuectld.startrequests import StartRequest, StartRequests
 from queuectld.workers.handle import Reservation, Worker
 from queuectld.workers.pool import Pool
 
@@ -31,6 +33,8 @@ READY_WITHIN = 30.0
 RESPAWN_BASE, RESPAWN_MAX, RESPAWN_DOUBLINGS = 0.1, 30.0, 10
 """Seconds to the next try when workers die before they are ready: doubled each time."""
 
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
 _WANTED = "workers_wanted"
 
 
@@ -40,6 +44,19 @@ class Stopped:
 
     stopped: int
     interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What it took to have a number of workers.
+
+    Attributes:
+        started: the new ones, ready.
+        stopped: what came of those that were too many.
+    """
+
+    started: list[Worker]
+    stopped: Stopped
 
 
 class Staff:
@@ -55,8 +72,10 @@ class Staff:
         self._clock = clock
         # The pool's own workers are desired under None, others under their owner.
         self._desired: Counter[object] = Counter()
+        self._requests = StartRequests()
         self._pulse = asyncio.Event()
         self._failed_starts = 0
+        self._problem: OSError | None = None  # of the last start that failed
         self._not_before = 0.0
         self._changing = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -88,15 +107,41 @@ class Staff:
         """
         if self.draining:
             raise DrainingError
-        before = set(self._pool.workers)
         if owner is None:
             await self._change_wanted(lambda wanted: wanted + count)
         else:
             self._check_room(count)
             self._desired[owner] += count
             self.wake()
-        await self._ready(owner)
-        return [w for w in self._pool if w.number not in before and w.owner is owner]
+        # Before anything else can happen: what is started from now on may be its own.
+        return await self._come(self._requests.add(owner, count))
+
+    async def scale(self, count: int, *, interrupt_after: float | None) -> Scaled:
+        """Have ``count`` workers beside the bound ones: start some, or stop some.
+
+        Return when the new ones are ready and the processes of the others gone; these
+        are stopped as by ``stop``, the idle ones first.
+
+        Raises:
+            as ``start``.
+        """
+        if self.draining:
+            raise DrainingError
+        missing = 0
+
+        def to_count(wanted: int) -> int:
+            nonlocal missing
+            missing = max(0, count - wanted)
+            return count
+
+        if count < self.wanted or len(self._active(None)) > count:
+            targets = await self._shrink(to_count)
+        else:
+            await self._change_wanted(to_count)
+            targets = []
+        request = self._requests.add(None, missing)
+        stopped = await self.retire(targets, interrupt_after=interrupt_after)
+        return Scaled(await self._come(request), stopped)
 
     def reserve(self, peer: object, seq: int) -> bool:
         """Add a worker for one job alone, unless others are there to take it.
@@ -128,6 +173,7 @@ class Staff:
         if self._expected() < count:
             bound = self._expected() - self.wanted
             await self._change_wanted(lambda wanted: max(wanted, count - bound))
+        if sum(w.ready for w in self._active()) < count:
             await self._ready(None)
         return sum(worker.only_for is None for worker in self._active())
 
@@ -155,20 +201,24 @@ class Staff:
         *,
         interrupt_after: float | None,
         only: Collection[int] | None = None,
+        count: int | None = None,
     ) -> Stopped:
         """Stop workers, all unless told which; return when their processes are gone.
 
         Running jobs finish first, for at most ``interrupt_after`` seconds if that is
         given; then they are interrupted.
+
+        Args:
+            interrupt_after: seconds; None: never.
+            only: numbers of workers.
+            count: so many that are not bound, the idle ones first.
         """
-        if only is None:
-            await self._change_wanted(lambda _: 0)
-            self._desired.clear()
-            targets = await self.present()
+        if count is not None:
+            targets = await self._shrink(lambda wanted: max(0, wanted - count))
+        elif only is not None:
+            targets = await self._dismiss(only)
         else:
-            targets = [w for w in await self.present() if w.number in only]
-            await self._want_fewer(targets)
-        self._pulse.set()
+            targets = await self._dismiss_all()
         return await self.retire(targets, interrupt_after=interrupt_after)
 
     async def present(self) -> list[Worker]:
@@ -180,9 +230,7 @@ class Staff:
         self, targets: list[Worker], *, interrupt_after: float | None
     ) -> Stopped:
         """Stop these workers; interrupt, after a time, those that still run a job."""
-        for worker in targets:
-            self._pool.stop(worker)
-        self.wake()  # one that does not end has a deadline
+        self._tell_to_stop(targets)
         interrupted = 0
         if not await _gone(targets, interrupt_after):
             grace = self._broker.settings.kill_grace
@@ -214,10 +262,12 @@ class Staff:
     def ready(self) -> None:
         """A worker can take jobs."""
         self._failed_starts = 0
+        self._problem = None
         self._pulse.set()
 
     def gone(self, worker: Worker) -> None:
         """A worker's process has ended; if nobody asked for that, it is replaced."""
+        self._requests.died(worker)
         self._pulse.set()
         if worker.stopping or worker.ready:
             return
@@ -228,12 +278,15 @@ class Staff:
         try:
             worker = await self._pool.start(number, owner)
         except OSError as error:
+            self._problem = error
             self._back_off()
             _events.error("worker_not_started", worker=number, error=str(error))
             return
         if self._desired[owner] < len(self._active(owner)):
             # Its owner went while it was started.
             self._pool.stop(worker)
+        else:
+            self._requests.started(worker)
 
     def _back_off(self) -> None:
         """A start failed: make the next try later, but once for all of one try."""
@@ -264,34 +317,99 @@ class Staff:
     async def _change_wanted(self, change: Callable[[int], int]) -> None:
         """Want another number of workers of the pool's own; it is stored first."""
         async with self._changing:
-            wanted = change(self.wanted)
-            self._check_room(wanted - self.wanted)
-            await self._broker.set_meta(_WANTED, str(wanted))
-            self._desired[None] = wanted
+            await self._want(change)
+
+    async def _want(self, change: Callable[[int], int]) -> None:
+        """Do that; whoever calls holds ``_changing``."""
+        wanted = change(self.wanted)
+        self._check_room(wanted - self.wanted)
+        await self._broker.set_meta(_WANTED, str(wanted))
+        self._desired[None] = wanted
+        self._pulse.set()
         self.wake()
 
-    async def _want_fewer(self, targets: list[Worker]) -> None:
-        """Want as many workers less as these are, so that none is replaced."""
-        going = Counter(w.owner for w in targets if not w.stopping)
-        if own := going.pop(None, 0):
-            await self._change_wanted(lambda wanted: max(0, wanted - own))
-        self._desired.subtract(going)
+    # -- fewer --------------------------------------------------------------------
+    # Who is to go is chosen, told so and no longer wanted in one turn of the loop:
+    # requests in the same instant must not choose the same worker, and count it twice.
+
+    async def _shrink(self, change: Callable[[int], int]) -> list[Worker]:
+        """Want another number; stop and return those who are too many then."""
+        async with self._changing:
+            await self._want(change)
+            async with self._starting:
+                own = sorted(self._active(None), key=_hardly_missed)
+                targets = own[: max(0, len(own) - self.wanted)]
+                self._tell_to_stop(targets)
+        return targets
+
+    async def _dismiss(self, numbers: Collection[int]) -> list[Worker]:
+        """Stop and return the workers with these numbers, and want as many less."""
+        async with self._changing, self._starting:
+            targets = [w for w in self._pool if w.number in numbers]
+            going = Counter(w.owner for w in targets if not w.stopping)
+            if own := going.pop(None, 0):
+                await self._want(lambda wanted: max(0, wanted - own))
+            for owner, count in going.items():
+                if owner in self._desired:  # else it is gone by now
+                    self._desired[owner] -= count
+            self._tell_to_stop(targets)
+        return targets
+
+    async def _dismiss_all(self) -> list[Worker]:
+        """Stop and return all workers, and want none."""
+        async with self._changing:
+            await self._want(lambda _: 0)
+            self._desired.clear()
+            targets = await self.present()
+            self._tell_to_stop(targets)
+        return targets
+
+    def _tell_to_stop(self, targets: Collection[Worker]) -> None:
+        for worker in targets:
+            self._requests.stopped(worker)
+            self._pool.stop(worker)
+        self._pulse.set()
+        self.wake()  # one that does not end has a deadline
 
     def _check_room(self, count: int) -> None:
         if count > 0 and self._desired.total() + count > MAX_WORKERS:
             raise TooManyWorkersError(MAX_WORKERS)
 
-    async def _ready(self, owner: object | None) -> None:
-        """Wait until every worker that ``owner`` wants is ready."""
+    async def _come(self, request: StartRequest) -> list[Worker]:
+        """Wait for the workers of a request; return those that are there."""
+        try:
+            await self._ready(request.owner, lambda: request.fulfilled)
+        finally:
+            self._requests.remove(request)
+        return [w for w in request.started if self._pool.workers.get(w.number) is w]
+
+    async def _ready(
+        self, owner: object | None, fulfilled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait until that is so, or every worker that ``owner`` wants is ready."""
         try:
             async with asyncio.timeout(READY_WITHIN):
-                while sum(w.ready for w in self._active(owner)) < self._desired[owner]:
+                while not (fulfilled() or self._complete(owner)):
                     if self.draining:
                         raise DrainingError
                     self._pulse.clear()
                     await self._pulse.wait()
         except TimeoutError:
-            raise WorkersNotReadyError(READY_WITHIN) from None
+            problem = self._problem
+            if problem is not None and problem.errno in _NO_DESCRIPTORS:
+                raise problem from None
+            why = problem.strerror if problem is not None else None
+            raise WorkersNotReadyError(READY_WITHIN, why) from None
+
+    def _complete(self, owner: object | None) -> bool:
+        return sum(w.ready for w in self._active(owner)) >= self._desired[owner]
+
+
+def _hardly_missed(worker: Worker) -> tuple[bool, bool, bool, int]:
+    """Return what orders workers by what is lost with them, the least first."""
+    begun = worker.run.started_at if worker.run is not None else 0
+    busy = worker.run is not None or worker.reserved
+    return (busy, worker.ready, not worker.adopted, -begun)
 
 
 def _peer(owner: object | None) -> object | None:

@@ -15,6 +15,9 @@ from queuectld.config import DaemonConfig
 ALREADY_RUNNING = 4
 """Exit status when another daemon holds the state directory."""
 
+DATABASE_TOO_NEW = 6
+"""Exit status when a newer program has written the database: to try again is no use."""
+
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "lustre", "ocfs2", "gfs2", "beegfs"}

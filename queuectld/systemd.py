@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 
 FIRST_FD = 3
 """SD_LISTEN_FDS_START."""
@@ -30,6 +31,12 @@ class Listener:
 
     name: str
     socket: socket.socket
+
+    @property
+    def path(self) -> Path | None:
+        """Its file; None for an abstract address."""
+        address = self.socket.getsockname()
+        return Path(address) if isinstance(address, str) and address else None
 
 
 class Notifier:

@@ -270,6 +270,7 @@ def _files(*names: str) -> Mapping[str, str]:
         str(config.socket): "where clients connect, or a link to there",
         "/etc/queuectl/queuectld.toml": "the configuration of the system's service",
         paths.SYSTEM_SOCKET: "where clients of the system's service connect",
+        "/run/queuectld": "the runtime directory of the system's service",
     }
 
 

@@ -23,11 +23,13 @@ class Stored(NamedTuple):
     Attributes:
         ids: of its jobs, in the order of the file.
         workers: how many workers are running.
+        draining: the daemon is ending.
         position: bytes of the file up to its end.
     """
 
     ids: list[str]
     workers: int
+    draining: bool
     position: int
 
 
@@ -111,4 +113,5 @@ class Bulk:
             raise BadLineError(batch.numbers[index], str(error)) from error
         self._sent = None
         self.stored = batch.last
-        yield Stored(result["ids"], result["workers"], batch.position)
+        draining = result.get("draining", False)
+        yield Stored(result["ids"], result["workers"], draining, batch.position)

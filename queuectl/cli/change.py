@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import confirm, each, output, text
+from queuectl.cli import confirm, each, interrupt, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import (
@@ -37,7 +37,8 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel 12
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
-    with connector.connect() as client:
+    goes_on = "what was asked to end still ends"
+    with connector.connect() as client, interrupt.explained(goes_on):
         return each.change(client, "cancel", job_ids, as_json=as_json)
 
 
@@ -182,3 +183,12 @@ def prune_states(
 def counted(number: int, noun: str) -> str:
     """Return ``1 job`` or ``2 jobs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def demand_interruption(busy: int, *, yes: bool) -> None:
+    """Ask before running jobs are interrupted: what they have done so far is lost."""
+    jobs = counted(busy, "job")
+    question = f"{jobs} running: interrupt, to be run again from the beginning?"
+    confirm.demand(
+        lambda: question if busy else None, yes=yes, otherwise="nothing was stopped"
+    )

@@ -124,15 +124,19 @@ def _directory(name: str, path: str) -> Check:
     if not stat.S_ISDIR(found.st_mode):
         return Check(name, "error", f"{path}: not a directory", "move it away")
     if found.st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
-        advice = _to_own(path, found.st_uid)
+        advice = _to_own(path, found)
         return Check(name, "error", detail, advice)
     return Check(name, "ok", detail, None)
 
 
-def _to_own(path: str, owner: int) -> str:
+def _to_own(path: str, found: os.stat_result) -> str:
     """Return what to do about a directory that this user cannot write to."""
     elsewhere = "or set QUEUECTL_HOME to a directory of yours"
-    if owner == os.geteuid():
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return (
+            f"it is on a file system that is mounted read-only: mend that, {elsewhere}"
+        )
+    if found.st_uid == os.geteuid():
         return f"let yourself write to it: chmod u+rwx {quote(path)}; {elsewhere}"
     # Nobody but root can give a file away.
     return (

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from queuectl import paths
-from queuectl.cli import change, output
+from queuectl.cli import change, confirm, interrupt, output
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import Whole
@@ -47,8 +47,9 @@ def start(connector: Connector) -> None:
 
 @daemon.command()
 @click.option("--now", is_flag=True, help="Interrupt running jobs at once.")
+@confirm.yes_option
 @pass_connector
-def stop(connector: Connector, *, now: bool) -> None:
+def stop(connector: Connector, *, now: bool, yes: bool) -> None:
     """Stop the daemon and its workers; return when it is gone.
 
     Running jobs have as long as shutdown_grace in queuectld.toml says; then they are
@@ -57,9 +58,12 @@ def stop(connector: Connector, *, now: bool) -> None:
     with connector.connect(autostart=False) as client:
         found = client.call("daemon.status")
         busy = found["workers"]["busy"]
-        if busy and not now:
+        if now:
+            change.demand_interruption(busy, yes=yes)
+        elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        _end(client, found["pid"], "daemon.stop", {"now": now})
+        with interrupt.explained("the daemon goes on with stopping"):
+            _end(client, found["pid"], "daemon.stop", {"now": now})
     output.line("queuectld has stopped")
 
 

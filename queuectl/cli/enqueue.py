@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, joboptions, output, seldom
+from queuectl.cli import exits, interrupt, joboptions, output, seldom
 from queuectl.cli.command import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.joboptions import JobOptions, job_options
@@ -119,6 +119,8 @@ def enqueue_one(
     stored: dict[str, Any] = reply["job"]
     if not reply["created"]:
         output.note(f"job {stored['id']} exists already: {stored['state']}")
+    elif reply.get("draining"):
+        output.note(output.DRAINING)
     elif not reply["workers"]:
         tell_no_workers(connector)
     return stored
@@ -136,7 +138,8 @@ def store(
 
     Unless ``quiet``, a directory that is not there is remarked: it may be made yet.
     """
-    with connector.connect() as client:
+    unknown = "the job may be enqueued already; queuectl list tells"
+    with connector.connect() as client, interrupt.explained(unknown):
         job = {**wanted.inherited(client.greeting, job, client.place), **job}
         reply: dict[str, Any] = client.call(
             "enqueue", {"job": job, "if_exists": if_exists}
@@ -154,8 +157,11 @@ def tell_no_workers(connector: Connector) -> None:
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     from queuectl.cli import jobview, waiting  # noqa: PLC0415 - for --wait alone
 
-    output.flush()
-    job = waiting.final(connector, job["id"])
+    job_id = job["id"]
+    goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
+    with interrupt.explained(goes_on):
+        output.flush()
+        job = waiting.final(connector, job_id)
     status = exits.of_job(job)
     if as_json:
         output.document(job)

@@ -6,7 +6,7 @@ import stat
 import sys
 
 from queuectl.cli import enqueue, jobinput, joboptions, lines, output, progress
-from queuectl.cli.bulk import Bulk
+from queuectl.cli.bulk import Bulk, Stored
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of
 from queuectl.cli.joboptions import JobOptions
@@ -25,7 +25,7 @@ def enqueue_file(
         bulk = Bulk(client, source, defaults=defaults, if_exists=if_exists)
         signal.signal(signal.SIGINT, lambda *_: _interrupt(bulk))
         try:
-            workers = _print_ids(bulk, source)
+            last = _print_ids(bulk, source)
         except BadLineError as error:
             _explain(path, bulk.stored, error)
             return Status.FAILED
@@ -39,7 +39,9 @@ def enqueue_file(
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)
-    if workers == 0:
+    if last is not None and last.draining:
+        output.note(output.DRAINING)
+    elif last is not None and last.workers == 0:
         enqueue.tell_no_workers(connector)
     return Status.OK
 
@@ -52,16 +54,17 @@ def _open(path: str) -> int:
     return sys.stdin.fileno()
 
 
-def _print_ids(bulk: Bulk, source: Source) -> int | None:
-    count, workers = 0, None
+def _print_ids(bulk: Bulk, source: Source) -> Stored | None:
+    """Print the ids; return what was told of the last batch, if there was one."""
+    count, last = 0, None
     with progress.Progress(_size(source.fd), shown=progress.wanted()) as shown:
         for stored in bulk.run():
             output.lines(stored.ids)
             output.flush()
             count += len(stored.ids)
-            workers = stored.workers
+            last = stored
             shown.update(count, stored.position)
-    return workers
+    return last
 
 
 def _size(fd: int) -> int | None:

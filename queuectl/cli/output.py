@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
 """What is worth saying wherever jobs are and nothing will run them."""
 
+DRAINING = "the daemon is stopping: it begins no jobs until it runs again"
+
 USUAL_WIDTH = 80
 """Columns."""
 

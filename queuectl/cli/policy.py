@@ -62,6 +62,7 @@ COMMANDS = {
     "config set": BEGINS,
     "config unset": BEGINS,
     "worker start": BEGINS,
+    "worker scale": BEGINS,
     "worker stop": ENDS,
     "worker list": LOOKS,
     "daemon start": BEGINS,

@@ -46,6 +46,6 @@ def status(connector: Connector, *, as_json: bool) -> None:
     output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
     output.trouble(counts)
     if counts["draining"]:
-        output.note("the daemon is stopping: it begins no jobs")
+        output.note(output.DRAINING)
     elif counts["pending"] and not workers["active"]:
         output.note(output.NO_WORKERS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, jobview, output
+from queuectl.cli import exits, interrupt, jobview, output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -37,7 +37,8 @@ def wait(
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = Waiting(job_ids, deadline)
-    connector.persist(waiting.run)
+    with interrupt.explained("the jobs go on"):
+        connector.persist(waiting.run)
     jobs = [waiting.jobs[job_id] for job_id in job_ids]
     if as_json:
         output.array(jobs)

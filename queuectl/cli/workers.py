@@ -2,11 +2,12 @@
 
 import signal
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import change, output, times
+from queuectl.cli import change, confirm, interrupt, output, times
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -20,6 +21,7 @@ COLUMNS = (
     Column("WORKER", right=True),
     Column("PID", right=True),
     Column("STATE"),
+    Column("AGE", right=True),
     Column("JOB", flexible=True),
     Column("RUN", right=True),
     Column("FOR", right=True),
@@ -35,6 +37,7 @@ def worker() -> None:
 
     $ queuectl worker start --count 2
     $ queuectl worker list
+    $ queuectl worker scale 4             as many as four: starts or stops some
     $ queuectl worker stop --timeout 1m
     """
 
@@ -76,41 +79,149 @@ def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) 
         return _stay(connector, client, [found["worker"] for found in workers])
 
 
+_interrupting = (
+    click.option(
+        "--timeout", type=DURATION, help="Interrupt what still runs after this."
+    ),
+    click.option("--now", is_flag=True, help="Interrupt running jobs at once."),
+    confirm.yes_option,
+    click.option(
+        "--json", "as_json", is_flag=True, help="What was done as a JSON object."
+    ),
+)
+
+
+def _stops(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of all that stop workers."""
+    for option in reversed(_interrupting):
+        function = option(function)
+    return function
+
+
 @worker.command()
-@click.option("--timeout", type=DURATION, help="Interrupt what still runs after this.")
-@click.option("--now", is_flag=True, help="Interrupt running jobs at once.")
-@click.option("--json", "as_json", is_flag=True, help="The numbers as a JSON object.")
+@click.argument("count", type=Whole(0, MAX_WORKERS), metavar="N")
+@_stops
+@pass_connector
+def scale(
+    connector: Connector,
+    *,
+    count: int,
+    timeout: float | None,
+    now: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Have N workers: start what is missing, or stop what is too many.
+
+    The number is kept, as that of start and stop. Idle workers are stopped first;
+    what the others run ends by itself, unless --timeout or --now interrupts it. Those
+    of --foreground do not count, and stay. Returns when new workers are ready, and
+    the processes of the others gone.
+    """
+    params = {"count": count, **_patience(timeout, now=now)}
+    with connector.connect() as client:
+        if now:
+            too_many = len(client.call("workers.list")["workers"]) - count
+            busy = _busy(client, (), max(0, too_many))
+            change.demand_interruption(busy, yes=yes)
+        result = client.call("workers.scale", params)
+    if as_json:
+        output.document(result)
+        return
+    if started := result["started"]:
+        numbers = ", ".join(str(found["worker"]) for found in started)
+        output.line(f"{change.counted(len(started), 'worker')} started: {numbers}")
+    if result["stopped"]:
+        _tell_stopped(result)
+    elif not started:
+        output.line(f"{change.counted(result['wanted'], 'worker')} wanted already")
+
+
+@worker.command()
+@click.argument("workers", type=Whole(1), nargs=-1, metavar="[WORKER]...")
+@click.option(
+    "-n",
+    "--count",
+    type=Whole(1, MAX_WORKERS),
+    metavar="N",
+    help="Stop so many, the idle first.",
+)
+@_stops
 @pass_connector
 def stop(
-    connector: Connector, *, timeout: float | None, now: bool, as_json: bool
+    connector: Connector,
+    *,
+    workers: tuple[int, ...],
+    count: int | None,
+    timeout: float | None,
+    now: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
-    """Stop all workers; return when every process of theirs is gone.
+    """Stop all workers, or those with these numbers, or --count of them.
 
-    No new jobs are begun and running ones end by themselves, unless --timeout or
-    --now interrupts them: then they are pending again, and the attempt does not
-    count.
+    Returns when every process of theirs is gone. No new jobs are begun and running
+    ones end by themselves, unless --timeout or --now interrupts them: then they are
+    pending again, and the attempt does not count.
     """
-    if now and timeout is not None:
-        raise click.UsageError("give --timeout or --now, not both")
-    params: dict[str, Any] = {"now": now}
-    if timeout is not None:
-        params["timeout"] = timeout
+    if workers and count is not None:
+        raise click.UsageError("give numbers of workers or --count, not both")
+    params = _patience(timeout, now=now)
+    if count is not None:
+        params["count"] = count
+    if workers:
+        params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
-        busy = client.call("status")["workers"]["busy"]
-        if busy and not now:
+        busy = _busy(client, workers, count)
+        if now:
+            change.demand_interruption(busy, yes=yes)
+        elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        result = client.call("workers.stop", params)
+        with interrupt.explained("the workers go on with stopping"):
+            result = client.call("workers.stop", params)
     if as_json:
         output.document(result)
     else:
         _tell_stopped(result)
 
 
+def _patience(timeout: float | None, *, now: bool) -> dict[str, Any]:
+    """Return the parameters that say how long running jobs are waited for."""
+    if now and timeout is not None:
+        raise click.UsageError("give --timeout or --now, not both")
+    return {"now": now} if timeout is None else {"now": now, "timeout": timeout}
+
+
+def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
+    """Return how many running jobs a stop meets.
+
+    Raises:
+        ClickException: there is no such worker.
+    """
+    found: list[Worker] = client.call("workers.list")["workers"]
+    there = {each["worker"] for each in found}
+    for number in workers:
+        if number not in there:
+            raise click.ClickException(
+                f"there is no worker {number}; queuectl worker list tells them"
+            )
+    busy = sum(
+        each["job"] is not None and (not workers or each["worker"] in workers)
+        for each in found
+    )
+    if count is None:
+        return busy
+    return max(0, count - (len(found) - busy))  # the idle go first
+
+
 @worker.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
 @pass_connector
 def list_workers(connector: Connector, *, as_json: bool) -> None:
-    """List the workers and what they run."""
+    """List the workers and what they run.
+
+    AGE is the worker's own; FOR is how long its run has taken.
+    """
     with connector.connect() as client:
         found = client.call("workers.list")
     workers = found["workers"]
@@ -134,11 +245,16 @@ def row(found: Worker, now: float) -> tuple[str, ...]:
         str(found["worker"]),
         str(found["pid"]),
         found["state"],
+        _age(found["started_at"], now),
         found["job"] or "",
         str(found["run"] or ""),
-        times.age(found["started_at"], now) if found["started_at"] else "",
+        _age(found.get("run_started_at"), now),
         ", ".join(note for note, applies in notes.items() if applies),
     )
+
+
+def _age(since: str | None, now: float) -> str:
+    return times.age(since, now) if since else ""
 
 
 def _tell_stopped(result: dict[str, int]) -> None:

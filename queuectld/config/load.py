@@ -119,7 +119,8 @@ class _Loading:
     def _read_roles(self, file: Path, table: document.Entry) -> None:
         self.roles, mistakes = roles.read(table)
         for mistake in mistakes:
-            self._complain(f"{file}:{mistake.line}", mistake.message)
+            origin = f"{file}:{mistake.line}"
+            self._complain(origin, mistake.message, may_pass=mistake.may_pass)
 
     def _check_length(self, socket: _Given) -> None:
         size = len(os.fsencode(socket.value))
@@ -140,8 +141,8 @@ class _Loading:
                 'run_as = "daemon"',
             )
 
-    def _complain(self, origin: str, message: str) -> None:
-        self.problems.append(Problem(origin, message))
+    def _complain(self, origin: str, message: str, *, may_pass: bool = False) -> None:
+        self.problems.append(Problem(origin, message, may_pass))
 
 
 def _defaults(sources: Sources) -> _Layer:

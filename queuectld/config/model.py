@@ -16,10 +16,12 @@ class Problem:
 
     Attributes:
         origin: where it was made: a flag, a variable, or ``file:line``.
+        may_pass: it may be none a little later, though nobody changes anything.
     """
 
     origin: str
     message: str
+    may_pass: bool = False
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.message}"
@@ -31,6 +33,11 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same configuration may be sound a little later."""
+        return all(problem.may_pass for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)

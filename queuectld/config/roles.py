@@ -1,7 +1,8 @@
 """The table ``[roles]`` of the file: which users and groups may do what.
 
-Names are looked up when the file is read, so that a mistake is told then and the
-daemon never waits for a directory service while it serves. Who the daemon's own user
+Names are looked up when the file is read, so that a mistake is told then and no client
+waits for a directory service. Which may take its time: a daemon that serves reads the
+file in a thread. Who the daemon's own user
 and root are, it does not know.
 """
 
@@ -58,10 +59,19 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with one entry, and the line it stands in."""
+    """What is wrong with one entry, and the line it stands in.
+
+    Attributes:
+        may_pass: a name is not known, which a directory service may be late with.
+    """
 
     line: int
     message: str
+    may_pass: bool = False
+
+
+class _UnknownNameError(ValueError):
+    """Nobody has this name; or nobody has it yet."""
 
 
 def read(entry: Entry) -> tuple[Roles, list[Mistake]]:
@@ -100,7 +110,8 @@ class _Reading:
             try:
                 ids, found = self._find(member)
             except ValueError as error:
-                self._complain(f"{KEY}.{role}: {error}")
+                may_pass = isinstance(error, _UnknownNameError)
+                self._complain(f"{KEY}.{role}: {error}", may_pass=may_pass)
                 continue
             ids[found] = _highest([role, ids.get(found, role)]) or role
 
@@ -117,8 +128,8 @@ class _Reading:
             return self.groups, _look_up(_gid, member[1:], "group", "gid")
         return self.users, _look_up(_uid, member, "user", "uid")
 
-    def _complain(self, message: str) -> None:
-        self.mistakes.append(Mistake(self.line, message))
+    def _complain(self, message: str, *, may_pass: bool = False) -> None:
+        self.mistakes.append(Mistake(self.line, message, may_pass))
 
 
 def _highest(roles: Iterable[Role]) -> Role | None:
@@ -144,7 +155,7 @@ def _look_up(find: Callable[[str], int], name: str, kind: str, prefix: str) -> i
     try:
         return find(name)
     except (KeyError, ValueError):  # ValueError: a NUL, or what is no text here
-        raise ValueError(
+        raise _UnknownNameError(
             f"there is no {kind} {name!r} on this machine; a number is written "
             f"{prefix}:1000"
         ) from None

@@ -184,8 +184,9 @@ class DrainingError(QueueError):
 class WorkersNotReadyError(QueueError):
     """Workers were started and do not come up."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, problem: str | None = None) -> None:
+        told = f": the last was not started, {problem}" if problem else ""
         super().__init__(
-            f"the workers were not ready within {seconds:.0f} s; "
-            "the daemon's log says why: queuectl daemon logs"
+            f"the workers were not ready within {seconds:.0f} s{told}; they are wanted "
+            "and tried again. The daemon's log says more: queuectl daemon logs"
         )

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
+from queuectld.crew import Crew
 from queuectld.server.context import Context
 from queuectld.server.health import Examiner
 from queuectld.server.inotify import Watcher
 from queuectld.server.intake import Intake
 from queuectld.server.method import Method
 from queuectld.server.outbox import Outbox
+
+_READERS = 4
+"""Output files that are read at the same time. To find a file's last lines can take a
+read of 8 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Service:
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
         examiner: looks at the store for monitors.
+        reading: the threads that read output files.
     """
 
     context: Context
@@ -36,6 +42,7 @@ class Service:
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     examiner: Examiner = field(default_factory=Examiner)
+    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

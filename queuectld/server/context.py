@@ -8,6 +8,7 @@ from typing import Any
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
+from queuectld.crew import Crew
 from queuectld.scheduler import Scheduler
 
 
@@ -21,9 +22,13 @@ class Context:
             returns its size.
         examine: reads the whole store; returns what is wrong with it.
         config: returns the configuration in force: a reload replaces it.
+        socket: the path that clients find this daemon at; systemd may have chosen
+            another than the configured one.
+        looking: asks for names of users, which a directory service may keep.
         instance: random, new at each start: the same word means the same process.
         started_at: milliseconds since 1970.
-        stop: begins the end as SIGTERM does; with True, as a second signal does.
+        stop: begins the end as SIGTERM does, and asked again does no more; with True,
+            as a second signal does.
         restart: ends this process and leaves the workers to the next one.
     """
 
@@ -33,6 +38,8 @@ class Context:
     backup: Callable[[Path, bool], Awaitable[int]]
     examine: Callable[[], Awaitable[list[str]]]
     config: Callable[[], DaemonConfig]
+    socket: Path
+    looking: Crew
     clock: Clock
     instance: str
     started_at: int

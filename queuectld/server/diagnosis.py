@@ -18,6 +18,7 @@ from queuectl_protocol.units import format_size
 from queuectl_protocol.vocabulary import JobState
 from queuectld import statedir
 from queuectld.config import DaemonConfig
+from queuectld.crew import Crew
 from queuectld.server.context import Context
 from queuectld.staffing import MAX_WORKERS
 from queuectld.store.api import StoreError
@@ -31,6 +32,9 @@ WAL_LARGE = 256 * 1024**2
 FD_OTHERS = 64
 """Descriptors for the store, the log, the loop and output that is being read."""
 
+
+NAMED_WITHIN = 2.0
+"""Seconds for a directory service to tell a name; the number says as much."""
 
 DEEP_WITHIN = 60
 """Seconds for reading the whole database; meanwhile its log only grows."""
@@ -70,6 +74,7 @@ async def checks(context: Context) -> list[Check]:
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
     pool = context.scheduler.pool
     active = sum(not w.stopping and w.only_for is None for w in pool)
+    user = await _user_name(context.looking, os.geteuid())
     return [
         sqlite(facts["version"]),
         file_system(config.state_dir),
@@ -77,7 +82,7 @@ async def checks(context: Context) -> list[Check]:
         wal(facts["wal_size"]),
         reach(config.state_dir),
         permissions(config),
-        trust(config),
+        trust(config, context.socket, user),
         descriptors(config),
         workers(active, waiting),
     ]
@@ -235,9 +240,18 @@ def _open_to_others(config: DaemonConfig) -> Iterator[str]:
             yield f"{path} ({mode & 0o777:04o})"
 
 
-def trust(config: DaemonConfig) -> Check:
-    """Tell who may run code here, and as whom, which is what enqueueing comes to."""
-    detail = _trust_in_each(config) if config.as_submitter else _trust_in_all(config)
+def trust(config: DaemonConfig, socket: Path, user: str) -> Check:
+    """Tell who may run code here, and as whom, which is what enqueueing comes to.
+
+    Args:
+        config: its roles.
+        socket: the file that clients connect to.
+        user: the name of whom the daemon runs as.
+    """
+    if config.as_submitter:
+        detail = _trust_in_each(config)
+    else:
+        detail = _trust_in_all(config, user)
     if os.geteuid() == 0 and not config.as_submitter:
         return Check(
             "trust",
@@ -246,13 +260,17 @@ def trust(config: DaemonConfig) -> Check:
             "run the daemon as a user of its own, or each job as its submitter: "
             "docs/howto/run-as-submitter.md",
         )
-    if config.socket.stat().st_mode & 0o006:
-        return Check("trust", Level.WARNING, detail, f"chmod o= {config.socket}")
+    try:
+        mode = socket.stat().st_mode
+    except FileNotFoundError:
+        mode = 0  # whoever removed it, nobody can connect to it
+    if mode & 0o006:
+        return Check("trust", Level.WARNING, detail, f"chmod o= {socket}")
     return Check("trust", Level.OK, detail)
 
 
-def _trust_in_all(config: DaemonConfig) -> str:
-    user, roles = _user_name(os.geteuid()), config.roles
+def _trust_in_all(config: DaemonConfig, user: str) -> str:
+    roles = config.roles
     own = user if user == "root" else f"{user} and root"
     if not roles.members:
         return f"jobs run as {user}; nobody is served but {own}"
@@ -273,10 +291,12 @@ def _trust_in_each(config: DaemonConfig) -> str:
     )
 
 
-def _user_name(uid: int) -> str:
+async def _user_name(looking: Crew, uid: int) -> str:
+    """Return a user's name, if it is to be had soon: a directory may keep it."""
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
+        async with asyncio.timeout(NAMED_WITHIN):
+            return (await looking.run(pwd.getpwuid, uid)).pw_name
+    except (KeyError, TimeoutError):
         return f"uid {uid}"
 
 

@@ -15,6 +15,7 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
+from queuectld.crew import Crew
 from queuectld.server import reading
 from queuectld.server.call import Stream
 from queuectld.server.inotify import Change, Watcher
@@ -98,6 +99,7 @@ class Follower:
         *,
         broker: Broker,
         files: Watcher,
+        readers: Crew,
         output_dir: str,
         which: Sequence[outputs.Stream],
     ) -> None:
@@ -107,6 +109,7 @@ class Follower:
         self._changed = changed
         self._broker = broker
         self._files = files
+        self._readers = readers
         self._output_dir = output_dir
         self._which = which
 
@@ -142,7 +145,7 @@ class Follower:
     async def _follow_attempt(self, attempt: Attempt, tail: int | None) -> None:
         await self._stream.ready()
         self._stream.send({"type": "attempt", "run": attempt.run})
-        starts = await asyncio.to_thread(self._starts, attempt, tail)
+        starts = await self._readers.run(self._starts, attempt, tail)
         over, end = attempt.end is not None, attempt.end
         with self._opened(attempt, starts) as files:
             while not self._stream.ended:

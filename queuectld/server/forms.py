@@ -188,7 +188,9 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
             Key(
                 "max_rss",
                 "bytes | null",
-                "largest resident set of one of its processes",
+                "largest resident set of its main process, or of one that it waited "
+                "for; null where that is not known: it did not start, or held no more "
+                "than a worker does (about 13 MB), in whose memory it begins",
             ),
             Key(
                 "user_ms",
@@ -216,7 +218,8 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
             Key("state", "str", "starting, idle, busy or stopping"),
             Key("job", "str | null", "id of the job it runs"),
             Key("run", "int | null", "which run of it"),
-            Key("started_at", "time", "when it was started"),
+            Key("started_at", "time", "when it was started, by whichever daemon"),
+            Key("run_started_at", "time | null", "when its run began"),
             Key(
                 "adopted",
                 "bool",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
+from queuectld.crew import Crew
 from queuectld.server.context import Context
 from queuectld.store.api import StoreError
 from queuectld.units import Vitals
@@ -32,11 +33,13 @@ class Examiner:
 
     def __init__(self) -> None:
         self._looks: dict[str, asyncio.Task[Facts]] = {}
+        # Its own: what hangs in there is nobody else's.
+        self._crew = Crew("health", 1)
 
     async def examine(self, context: Context) -> Facts:
         """Return what could be found out ``WITHIN`` its time."""
         store = self._look("store", lambda: _store(context))
-        places = self._look("places", lambda: _places(context))
+        places = self._look("places", lambda: self._places(context))
         await asyncio.wait([store, places], timeout=WITHIN)
         silent = f"it has not answered for {WITHIN:g} s"
         unanswered: Facts = {**_jobs(None), "store": {"problem": silent}}
@@ -55,6 +58,12 @@ class Examiner:
         if task is None or task.done():
             task = self._looks[kind] = asyncio.create_task(begin())
         return task
+
+    async def _places(self, context: Context) -> Facts:
+        config = context.config()
+        return await self._crew.run(
+            _measure, config.state_dir, config.spool_dir, context
+        )
 
 
 async def _store(context: Context) -> Facts:
@@ -77,13 +86,6 @@ def _jobs(vitals: Vitals | None) -> Facts:
         "dead_lately": vitals.dead_lately,
         "oldest_ready": None if oldest is None else oldest / 1000,
     }
-
-
-async def _places(context: Context) -> Facts:
-    config = context.config()
-    return await asyncio.to_thread(
-        _measure, config.state_dir, config.spool_dir, context
-    )
 
 
 def _measure(state: Path, spool: Path, context: Context) -> Facts:

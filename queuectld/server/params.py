@@ -154,6 +154,7 @@ def whole(
     minimum: int = 0,
     maximum: int = _MAX_INT,
     default: int | None = None,
+    required: bool = False,
 ) -> Param:
     """Declare a whole number in a range, both ends in it."""
 
@@ -161,7 +162,7 @@ def whole(
         return _whole(value, minimum, maximum)
 
     bounds = f"{minimum}.." if maximum == _MAX_INT else f"{minimum}..{maximum}"
-    return Param(name, f"int {bounds}", doc, check, default=default)
+    return Param(name, f"int {bounds}", doc, check, required, default)
 
 
 def _whole(value: Any, minimum: int, maximum: int) -> int:

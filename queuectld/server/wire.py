@@ -155,6 +155,7 @@ def worker(worker: Worker) -> Wire:
         "job": run and run.job_id,
         "run": run and run.run,
         "started_at": time(worker.started_at),
+        "run_started_at": run and time(run.started_at),
         "adopted": worker.adopted,
         "bound": worker.owner is not None,
         "reserved": worker.only_for is not None,

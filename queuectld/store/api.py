@@ -40,6 +40,10 @@ class StoreOpenError(StoreError):
     """The store cannot be opened; the message says what to do. Nothing was touched."""
 
 
+class StoreTooNewError(StoreOpenError):
+    """A newer program has written it; this one will never be able to open it."""
+
+
 class BackupError(StoreError):
     """The copy cannot be made there. Nothing is left of it.
 

@@ -20,7 +20,7 @@ class Exit(NamedTuple):
 
     Attributes:
         max_rss: bytes. Not under the worker's own: a spawned child begins in the
-            worker's memory, and the kernel counts that.
+            worker's memory, and the kernel counts that; see ``procfs.OwnMemory``.
     """
 
     status: int

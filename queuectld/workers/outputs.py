@@ -17,6 +17,9 @@ from typing import NamedTuple
 SHARD = 1000
 """Jobs that share a directory: a directory of a million files is slow to list."""
 
+TRIES = 10
+"""To create a file: its directory may go, as an empty one, just after it was made."""
+
 _CLOSED = os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_APPEND | _CLOSED
 _CREATE = _APPEND | os.O_CREAT | os.O_EXCL
@@ -161,14 +164,15 @@ def _size(name: str) -> int | None:
 def _create(name: str, spare: str | None) -> int:
     if spare is not None and (passed_on := _pass_on(spare, name)) is not None:
         return passed_on
-    try:
-        return os.open(name, _CREATE, _MODE)
-    except FileNotFoundError:
-        _make_directory(os.path.dirname(name))
-    except FileExistsError:
-        # Leases are never used twice, so this is from a future that a restored
-        # backup took back; no attempt in the store refers to it.
-        os.unlink(name)
+    for _ in range(TRIES):
+        try:
+            return os.open(name, _CREATE, _MODE)
+        except FileNotFoundError:
+            _make_directory(os.path.dirname(name))
+        except FileExistsError:
+            # Leases are never used twice, so this is from a future that a restored
+            # backup took back; no attempt in the store refers to it.
+            os.unlink(name)
     return os.open(name, _CREATE, _MODE)
 
 

@@ -123,6 +123,7 @@ class Pool:
                 descriptors=places.descriptors,
                 cgroup=str(places.cgroup) if places.cgroup else None,
                 means=places.means,
+                started_at=worker.started_at,
             )
         )
         self._keep(worker)
@@ -131,9 +132,11 @@ class Pool:
 
     def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> Worker:
         """Take in a worker that another daemon started and that is still alive."""
-        worker = Worker(
-            record.worker, record.pid, pidfd, None, None, self._clock.wall()
-        )
+        started_at = record.started_at
+        if started_at is None:  # a daemon started it that did not say
+            elapsed = procfs.seconds_since(record.ticks)
+            started_at = self._clock.wall() - round(elapsed * 1000)
+        worker = Worker(record.worker, record.pid, pidfd, None, None, started_at)
         worker.ready = True
         worker.run = run
         self._keep(worker)

@@ -207,6 +207,40 @@ class MemoryWatch:
         return self._seen > before
 
 
+_SLACK = 1 << 20
+"""Bytes by which the kernel's two counts may differ: it sums up each processor's."""
+
+
+class OwnMemory:
+    """Tells the memory of a child from that of this process, in which it began.
+
+    Between the spawn and the exec a child has this process's memory, and the kernel
+    counts the most that this ever was as the child's (setmax_mm_hiwater_rss in
+    exec_mmap): ``ru_maxrss`` is never less, and no reset of either process's own
+    counter (/proc/PID/clear_refs) changes that.
+    """
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def own(self, max_rss: int) -> int | None:
+        """Return a child's largest resident set; None if it may be this process's."""
+        if max_rss > self._most:
+            # It costs a read only where there may be something to tell.
+            self._most = max(self._most, _peak())
+        return max_rss if max_rss > self._most + _SLACK else None
+
+
+def _peak() -> int:
+    """Return the largest resident set that this process has had, in bytes."""
+    try:
+        status = _read_all("/proc/self/status")
+    except OSError:
+        return sys.maxsize
+    _, _, rest = status.partition(b"\nVmHWM:")
+    return int(rest.split(maxsplit=1)[0]) * 1024 if rest else sys.maxsize
+
+
 def out_of_memory_kills() -> int:
     """Return how many processes the kernel killed for lack of memory since boot."""
     try:

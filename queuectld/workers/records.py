@@ -4,9 +4,13 @@ A small JSON file of fixed size in the runtime directory, rewritten in place by 
 pwrite, so that it costs one system call a job and cannot fail for lack of space once
 it is there. It need not survive the machine: its first line of defence is the boot id.
 
+Behind it the file has room for one result, taken when the file is made: there it goes
+if the spool has none left. Who does not know of that reads the record alone.
+
 Only the format is shared with other versions of queuectld; hence ``VERSION``.
 """
 
+import contextlib
 import json
 import os
 from typing import Any, NamedTuple
@@ -15,6 +19,10 @@ VERSION = 1
 
 SIZE = 512
 """Bytes of the file: the longest record is under 350."""
+
+ROOM = 8192
+"""Bytes of the file with the room for a result: the longest is under 7,000, for a
+sentence of 1,000 characters that JSON writes in six each."""
 
 _STABLE_READS = 5
 
@@ -30,6 +38,8 @@ class WorkerRecord(NamedTuple):
         lease, seq, run: what it runs, or last ran if nobody has taken its result.
         job_pid, job_ticks: identity of the job's main process, the leader of its
             session; None while there is none.
+        started_at: when its daemon started it, in milliseconds since 1970; None: its
+            daemon did not say.
     """
 
     store: str
@@ -42,6 +52,7 @@ class WorkerRecord(NamedTuple):
     run: int | None = None
     job_pid: int | None = None
     job_ticks: int | None = None
+    started_at: int | None = None
 
 
 _NUMBERS = frozenset({"worker", "pid", "ticks"})
@@ -69,6 +80,16 @@ class RecordFile:
             OSError: it could not be written.
         """
         os.pwrite(self._fd, encode(record), 0)
+
+    def reserve(self) -> None:
+        """Take the room for a result while there is some; without it all goes on."""
+        # Blanks: whoever reads the file as JSON finds the record alone.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, b" " * (ROOM - SIZE - 1) + b"\n", SIZE)
+
+    def keep(self, result: bytes) -> bool:
+        """Keep a result behind the record, in the room for it; return if it is."""
+        return _keep(self._fd, result)
 
     def remove(self) -> None:
         """Delete the file: this worker left nothing that anybody must look at."""
@@ -126,12 +147,53 @@ def read(path: str) -> WorkerRecord | None:
         os.close(fd)
 
 
+def keep(path: str, result: bytes) -> bool:
+    """Keep the result of a worker that is dead, as it would have; return if it is."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _keep(fd, result)
+    finally:
+        os.close(fd)
+
+
+def kept(path: str) -> bytes | None:
+    """Return the result behind a record; None if there is none.
+
+    It may be that of an earlier run: its lease says so.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        result, end, _ = os.pread(fd, ROOM - SIZE, SIZE).partition(b"\n")
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return result + end if end and not result.isspace() else None
+
+
 def remove(path: str) -> None:
     """Delete a record file; one that is gone already is no error."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _keep(fd: int, result: bytes) -> bool:
+    try:
+        if len(result) > ROOM - SIZE or os.fstat(fd).st_size < ROOM:
+            return False
+        os.pwrite(fd, result, SIZE)
+        os.fdatasync(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _read_stable(fd: int) -> WorkerRecord | None:

@@ -37,6 +37,7 @@ class Hello(NamedTuple):
         descriptors: soft limit of open files for the jobs; None: as it is.
         cgroup: directory below which each job gets a cgroup of its own; None: none.
         means: the limits that can be enforced.
+        started_at: when the worker was started, in milliseconds since 1970.
     """
 
     worker: int
@@ -49,6 +50,7 @@ class Hello(NamedTuple):
     version: int = VERSION
     cgroup: str | None = None
     means: Means = NO_MEANS
+    started_at: int | None = None
 
 
 class Run(NamedTuple):

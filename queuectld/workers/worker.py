@@ -61,6 +61,7 @@ class Worker:
         self._signals = signal_file
         self._clock = clock
         self._memory = procfs.MemoryWatch()
+        self._own_memory = procfs.OwnMemory()
         self._reset = signals.changed()
         self._poll = select.poll()
         # Ready files come in this order: what happened before what is wanted.
@@ -80,9 +81,11 @@ class Worker:
             boot_id=procfs.boot_id(),
             pid=os.getpid(),
             ticks=procfs.start_ticks(os.getpid()) or 0,
+            started_at=hello.started_at,
         )
         self._record = RecordFile(hello.record)
         self._record.write(self._identity)
+        self._record.reserve()
 
     def run(self, messages: Sequence[wire.Message]) -> int:
         """Serve until there is nothing left to do; return the exit status.
@@ -295,7 +298,10 @@ class Worker:
         self._running = None
         # What it left below this worker would be taken for the next job's.
         self._leaving = self._leaving or running.abandoned
-        self._report(running.order, running.result(self._memory))
+        end = running.result(self._memory)
+        if end.max_rss is not None:
+            end = end._replace(max_rss=self._own_memory.own(end.max_rss))
+        self._report(running.order, end)
 
     def _report(self, order: wire.Run, end: AttemptEnd) -> None:
         if end.reason is Reason.INTERRUPTED and self._blamed:
@@ -316,21 +322,29 @@ class Worker:
         return 0 if self._keep(*self._result) else 1
 
     def _keep(self, order: wire.Run, end: AttemptEnd) -> bool:
-        """Spool a result; without room for it, wait for some, or for a signal."""
+        """Spool a result, or put it behind the record, or wait for room.
+
+        Nobody is waited for without end by a worker without a daemon: it stays only
+        if there is no room in either place, and then until the next signal.
+        """
         owner = self._hello
         result = spool.SpooledResult(
             owner.store, owner.worker, order.seq, order.run, end
         )
         said = False
+        asked = self._terminations
         while True:
             try:
                 spool.write(owner.spool_dir, result)
             except OSError as error:
+                # With the directory gone, so is whoever could ask for a result.
+                gone = isinstance(error, FileNotFoundError)
+                if not gone and self._record.keep(spool.encode(result)):
+                    return True
                 if not said:
                     complaint.write(f"cannot keep the result of {order.id}: {error}")
                 said = True
-                # With the directory gone, so is whoever could ask for a result.
-                if isinstance(error, FileNotFoundError) or self._terminations > 1:
+                if gone or self._terminations > asked:
                     return False
             else:
                 return True

@@ -62,6 +62,7 @@ NEEDS = {
     "workers.reserve": "operate",
     "workers.wait": "operate",
     "workers.stop": "operate",
+    "workers.scale": "operate",
     "daemon.status": "read",
     "health": "read",
     "daemon.stop": "admin",

@@ -86,7 +86,7 @@ def test_no_job_is_lost_and_none_completes_twice(home: Home, seed: int) -> None:
         blow = dice.choice(BLOWS) if strike >= len(BLOWS) else BLOWS[strike]
         print(f"strike {strike}: {blow.__doc__}")
         blow(home, dice)
-        home.ctl("status")
+        home.ctl("daemon", "start")
     progress(home, JOBS)
 
     assert not home.overlapped(), (home.work / "overlaps").read_text()

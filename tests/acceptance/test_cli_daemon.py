@@ -158,6 +158,8 @@ def test_stop_waits_for_running_jobs_unless_told_not_to(fresh: Cli) -> None:
     assert fresh("status").err == "the daemon is stopping: it begins no jobs\n"
     stopping.send_signal(signal.SIGINT)
     assert stopping.wait(PATIENCE) == -signal.SIGINT
+    told = (fresh.home.root / "queuectl.stderr").read_text()
+    assert told.endswith("interrupted: the daemon goes on with stopping\n")
     assert fresh("daemon", "stop", "--now") == Said(0, "queuectld has stopped\n", "")
     fresh.ok("--autostart", "daemon", "start")
     fresh.ok("worker", "stop", "--now")

@@ -206,7 +206,11 @@ def test_json_prints_the_job(cli: Cli) -> None:
         (("exit 7",), 7, "dead (exit 7)"),
         (("kill -TERM $$",), 143, "dead (SIGTERM)"),
         (("--timeout", "0.2", "sleep 60"), 124, "dead (timeout)"),
-        (("--", "/no/such", "program"), 127, "dead (spawn error)"),
+        (
+            ("--", "/no/such", "program"),
+            127,
+            "dead (spawn error: /no/such: no such file)",
+        ),
     ],
 )
 def test_wait_ends_with_the_jobs_exit_code(
@@ -298,10 +302,14 @@ def test_a_mistake_in_the_command_line_is_a_usage_error(
 
 def test_an_environment_the_kernel_does_not_take_is_a_failed_attempt(cli: Cli) -> None:
     """Its end is a spawn error that says why, and the worker is fine."""
-    job = {"command": "true", "env": {"BIG": "x" * 150_000}, "max_retries": 0}
+    words = ["true", *["x" * 100_000] * 5]
+    env = {f"BIG{n}": "x" * 120_000 for n in range(16)}
+    job = {"command": words, "env": env, "max_retries": 0}
     number = cli.ok("enqueue", "--file", "-", stdin=json.dumps(job)).strip()
     said = cli("wait", number)
-    assert said == Said(127, f"{number}: dead (spawn error)\n", "")
+    assert (said.code, said.err) == (127, "")
+    assert said.out.startswith(f"{number}: dead (spawn error: ")
+    assert said.out.endswith("larger than the kernel takes)\n")
     shown = cli.ok("show", number)
     assert "larger than the kernel takes" in shown
     assert cli("logs", number) == Said(0, "", "")

@@ -52,6 +52,7 @@ ARGUMENTS = {
 UNDER_TEST_ELSEWHERE = {
     "daemon restart": "it would end the daemon of all",
     "daemon stop": "it would end the daemon of all",
+    "worker scale": "it would end the worker of all",
     "worker start": "each call would leave one more",
     "worker stop": "it would end the worker of all",
 }

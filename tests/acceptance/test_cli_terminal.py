@@ -180,3 +180,23 @@ def test_a_run_that_waits_says_for_what(cli: Cli) -> None:
         assert terminal.end() == 0
         assert terminal.lines[-1] == "here"
     assert cli("run", "echo here") == Said(0, "here\n", "")
+
+
+def test_an_interruption_of_jobs_is_asked_about(fresh: Cli) -> None:
+    """By whoever stops workers or the daemon at once; a program is not asked."""
+    fresh.ok("worker", "start")
+    gate = fresh.home.gate()
+    job = fresh.enqueue("echo >runs; read _ <gate")
+    fresh.home.appears("runs")
+    question = "1 job running: interrupt, to be run again from the beginning? [y/N]: "
+    for command in (("worker", "stop", "--now"), ("daemon", "stop", "--now")):
+        with fresh.terminal(*command) as terminal:
+            terminal.until(question)
+            terminal.type("n\r")
+            assert terminal.end() == 1
+            assert terminal.lines[-1] == "queuectl: nothing was stopped"
+    gate.open()
+    assert fresh.home.ended(job)["runs"] == 1
+    with fresh.terminal("worker", "stop", "--now") as terminal:
+        assert terminal.end() == 0
+        assert terminal.lines == ["1 worker stopped"]

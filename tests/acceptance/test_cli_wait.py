@@ -243,3 +243,21 @@ def test_a_single_word_after_dashes_is_a_program(cli: Cli) -> None:
     assert said.code == 127
     assert said.err.endswith("without -- this is a shell line\n")
     assert cli.ok("run", "echo hello") == "hello\n"
+
+
+def test_ctrl_c_tells_what_becomes_of_the_job(cli: Cli) -> None:
+    """It goes on, and how to end it is said; a cancelled one ends all the same."""
+    gate = cli.home.gate("later")
+    with cli.terminal("enqueue", "--wait", "read _ <later") as terminal:
+        job = terminal.until("\r\n").strip()
+        cli.home.until_state(job, "processing")
+        terminal.type("\x03")
+        assert terminal.end() == -signal.SIGINT
+        goes_on = f"interrupted: job {job} goes on; to end it: queuectl cancel {job}"
+        assert terminal.lines[-1].endswith(goes_on)
+    with cli.terminal("wait", job) as terminal:
+        cli.home.until_state(job, "processing")
+        terminal.type("\x03")
+        assert terminal.end() == -signal.SIGINT
+    gate.open()
+    assert cli.home.ended(job)["state"] == "completed"

@@ -4,12 +4,14 @@ import pytest
 
 from helpers.cli import Cli, Said, shared
 from helpers.home import seconds
+from queuectl.cli.workers import row
 
 cli = shared(workers=0)
 
 WORKER_FIELDS = {
     "worker", "pid", "state", "job", "run", "started_at", "adopted", "bound",
     "reserved",
+    "run_started_at",
 }  # fmt: skip
 
 
@@ -53,16 +55,34 @@ def test_a_worker_is_listed_with_what_it_runs(cli: Cli) -> None:
     assert (found["state"], found["job"], found["run"]) == ("busy", job, 1)
     assert (found["bound"], found["adopted"]) == (True, False)
     assert seconds(found["started_at"], cli.home.job(job)["started_at"]) >= 0
+    assert found["run_started_at"] == cli.home.job(job)["started_at"]
     header, row = cli.ok("worker", "list").splitlines()
-    titles = ["WORKER", "PID", "STATE", "JOB", "RUN", "FOR", "NOTES"]
+    titles = ["WORKER", "PID", "STATE", "AGE", "JOB", "RUN", "FOR", "NOTES"]
     assert header.split() == titles
     number, pid = str(found["worker"]), str(found["pid"])
-    assert row.split()[:5] == [number, pid, "busy", job, "1"]
+    assert row.split()[:3] == [number, pid, "busy"]
+    assert row.split()[4:6] == [job, "1"]
     assert row.endswith("foreground")
     gate.open()
     cli.home.ended(job)
     client.terminate()
     assert client.communicate()[0] == "1 worker stopped\n"
+
+
+def test_the_age_of_a_worker_is_not_that_of_its_run() -> None:
+    """Each stands in a column of its own; an idle worker has no run."""
+    busy = {
+        "worker": 7, "pid": 4711, "state": "busy", "job": "12", "run": 2,
+        "started_at": "1970-01-01T00:00:10.000Z",
+        "run_started_at": "1970-01-01T01:59:50.000Z",
+        "adopted": False, "bound": False,
+    }  # fmt: skip
+    now = 7210.0
+    assert row(busy, now) == ("7", "4711", "busy", "2h", "12", "2", "20s", "")
+    idle = {**busy, "state": "idle", "job": None, "run": None, "run_started_at": None}
+    assert row(idle, now) == ("7", "4711", "idle", "2h", "", "", "", "")
+    del idle["run_started_at"]  # a daemon that does not say
+    assert row(idle, now)[6] == ""
 
 
 def test_stop_tells_what_it_waits_for(cli: Cli) -> None:

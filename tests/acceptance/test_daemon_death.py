@@ -49,6 +49,7 @@ def test_the_next_daemon_takes_over_a_running_jobs_result(
     before, worker = home.daemon, home.worker_of(job)
 
     end(home)
+    home.ctl("daemon", "start")
     assert home.ctl("status").splitlines()[1].split() == ["Processing:", "1"]
     assert home.daemon != before
     adopted = home.worker_of(job)
@@ -79,7 +80,7 @@ def test_a_job_that_ended_while_no_daemon_ran_is_recorded_once(
     waiting.until(home.gone, "all workers have ended by themselves")
     assert len(list((home.root / "spool").glob("*.json"))) == 2
 
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.job(good)["state"] == "completed"
     assert home.output(good) == "before\nafter\n"
     found = home.job(bad)
@@ -109,7 +110,7 @@ def test_when_daemon_and_workers_are_killed_the_old_attempt_ends_before_the_next
     # The job, the two that left its session, and maybe its own child by now.
     assert len(home.processes()) >= 3
 
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.ended(job)["state"] == "completed"
     assert not home.overlapped()
     assert home.reasons(job) == ["lost", "exit"]
@@ -124,7 +125,7 @@ def test_idle_workers_end_with_their_daemon(home: Home) -> None:
     waiting.until(home.gone, "the workers have ended")
     assert list((home.root / "workers").iterdir()) == []
 
-    home.ctl("status")
+    home.ctl("daemon", "start")
     waiting.until(
         lambda: [w["state"] for w in home.workers()] == ["idle"] * 3, "three others"
     )
@@ -142,7 +143,7 @@ def test_records_of_idle_workers_that_were_killed_are_removed(home: Home) -> Non
     # One more that had just begun: there is no way to kill it in that moment.
     (records / "0.json").touch()
 
-    home.ctl("status")
+    home.ctl("daemon", "start")
     waiting.until(
         lambda: [w["state"] for w in home.workers()] == ["idle"] * 3, "three others"
     )
@@ -165,7 +166,7 @@ def test_the_wanted_number_of_workers_survives(
     job = home.enqueue(TALK)
     home.appears("running")
     end(home)
-    home.ctl("status")
+    home.ctl("daemon", "start")
     waiting.until(
         lambda: sorted(w["state"] for w in home.workers()) == ["busy", "idle", "idle"],
         "two are started beside the adopted one",
@@ -185,7 +186,7 @@ def test_a_job_of_an_adopted_worker_can_be_cancelled(home: Home) -> None:
     job = home.enqueue(HOLD_ONCE)
     home.appears("running")
     home.kill(home.daemon)
-    home.ctl("status")
+    home.ctl("daemon", "start")
 
     home.ctl("cancel", job)
     assert all("sleep" not in seen.command for seen in home.processes())
@@ -203,7 +204,7 @@ def test_a_cancel_that_was_only_committed_is_carried_out(home: Home) -> None:
     # There is no way to kill it in just that moment, so make the moment.
     home.edit("UPDATE jobs SET cancel_requested = 1")
 
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.ended(job)["state"] == "cancelled"
     assert home.reasons(job) == ["cancelled"]
     assert all("sleep" not in seen.command for seen in home.processes())
@@ -216,7 +217,7 @@ def test_worker_stop_waits_for_adopted_workers(home: Home) -> None:
     job = home.enqueue(TALK)
     home.appears("running")
     home.kill(home.daemon)
-    home.ctl("status")
+    home.ctl("daemon", "start")
 
     stopping = home.begin("worker", "stop")
     waiting.until(
@@ -239,7 +240,7 @@ def test_worker_stop_interrupts_jobs_of_adopted_workers(
     job = home.enqueue(HOLD_ONCE)
     home.appears("running")
     home.kill(home.daemon)
-    home.ctl("status")
+    home.ctl("daemon", "start")
 
     said = home.ctl("worker", "stop", option)
     assert "1 job interrupted, and pending again" in said
@@ -259,7 +260,7 @@ def test_an_adopted_workers_job_is_still_held_to_its_timeout(home: Home) -> None
         home.appears(name)
     home.send(home.worker_of(stuck)["pid"], signal.SIGSTOP)
     home.kill(home.daemon)
-    home.ctl("status")
+    home.ctl("daemon", "start")
 
     assert home.ended(own)["reason"] == "timeout"
     assert home.ended(stuck)["reason"] == "timeout"
@@ -272,7 +273,7 @@ def test_a_killed_adopted_worker_is_noticed_at_once(home: Home) -> None:
     job = home.enqueue(HOLD_ONCE)
     home.appears("running")
     home.kill(home.daemon)
-    home.ctl("status")
+    home.ctl("daemon", "start")
     home.kill(home.worker_of(job)["pid"])
     assert home.ended(job)["state"] == "completed"
     assert home.reasons(job) == ["lost", "exit"]
@@ -287,7 +288,7 @@ def test_a_job_outlives_several_daemons(home: Home) -> None:
     home.appears("running")
     for _ in range(3):
         home.kill(home.daemon)
-        home.ctl("status")
+        home.ctl("daemon", "start")
     gate.open()
     assert home.ended(job)["state"] == "completed"
     assert home.reasons(job) == ["exit"]
@@ -305,6 +306,7 @@ def test_waiting_and_following_go_on_across_a_crash(home: Home) -> None:
     assert follow.stdout.readline() == "before\n"
     waiting.until(lambda: home.ask("daemon.status")["connections"] == 3, "both are on")
     home.kill(home.daemon)
+    home.ctl("daemon", "start")  # which is not theirs to do
     gate.open()
     assert follow.communicate()[0] == "after\n"
     assert wait.wait(20) == 0

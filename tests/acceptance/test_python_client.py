@@ -152,7 +152,7 @@ def test_attempts_are_told(q: Any) -> None:
     assert (first.run, first.exit_code, second.run, second.exit_code) == (1, 1, 2, 0)
     assert first.reason is Reason.EXIT
     assert first.finished_at >= first.started_at
-    assert first.max_rss > 0
+    assert first.stdout_bytes == 0
 
 
 def test_jobs_are_listed_page_by_page(q: Any) -> None:
@@ -187,6 +187,58 @@ def test_a_running_job_is_cancelled(q: Any, cli: Cli) -> None:
         cancelled = q.cancel(job.id, wait=wait)
         assert cancelled.is_final or not wait
         assert q.wait(job.id).state == "cancelled"
+
+
+def test_a_job_is_started_before_its_time_and_deleted_after_it(q: Any) -> None:
+    """What does not wait, or is not over, is refused."""
+    job = q.enqueue("true", **NEVER)
+    with pytest.raises(errors.InvalidStateError, match="cancel it first"):
+        q.delete(job.id)
+    assert q.start(job.id).run_at <= datetime.now(UTC) + SECOND
+    assert q.wait(job.id).state == "completed"
+    with pytest.raises(errors.InvalidStateError, match="queuectl retry"):
+        q.start(job.id)
+    assert q.delete(job.id).state is JobState.COMPLETED
+    with pytest.raises(errors.NotFoundError):
+        q.get(job.id)
+
+
+def test_many_jobs_are_changed_together(q: Any) -> None:
+    """Each is told by itself, in order; more than a request takes are several."""
+    ids = q.enqueue_many([{"command": "exec sleep 600", **NEVER}] * 1500)
+    asked = [*ids, "nope"]
+    for change, state in (
+        (q.cancel_many, "cancelled"),
+        (q.retry_many, "pending"),
+        (q.cancel_many, "cancelled"),
+        (q.delete_many, "cancelled"),
+    ):
+        *done, missed = change(job_id for job_id in asked)
+        assert [each.id for each in done] == ids
+        assert {each.job.state for each in done} == {state}
+        assert isinstance(missed.error, errors.NotFoundError)
+        assert (missed.job, missed.error.data) == (None, {"id": "nope"})
+    assert q.cancel_many([]) == ()
+    with pytest.raises(TypeError, match="not one id"):
+        q.cancel_many(ids[0])
+
+
+def test_many_jobs_are_changed_if_they_are_in_a_state(q: Any) -> None:
+    """Those that are in another are refused; of the dead, by their group."""
+    late, other = (q.enqueue("true", **NEVER) for _ in range(2))
+    q.cancel(other.id)
+    first, second = q.start_many([late.id, other.id], if_state="pending")
+    assert first.error is None
+    assert isinstance(second.error, errors.InvalidStateError)
+    q.wait(late.id)
+    dead = q.enqueue("exit 1", **FINAL)
+    q.wait(dead.id)
+    for change, state in ((q.dlq.retry_many, "pending"), (q.dlq.delete_many, "dead")):
+        done, refused = change([dead.id, late.id])
+        assert (done.error, done.job.state) == (None, state)
+        assert isinstance(refused.error, errors.InvalidStateError)
+        if state == "pending":
+            q.wait(dead.id)
 
 
 def test_waiting_has_an_end(q: Any) -> None:

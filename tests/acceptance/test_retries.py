@@ -94,7 +94,7 @@ def test_a_job_for_later_runs_then_and_holds_up_nobody(home: Home) -> None:
     home.ctl("daemon", "stop")
     due = home.edit("SELECT run_at FROM jobs WHERE seq = ?", int(asleep))
     waiting.until(lambda: home.now() > due, "its time has come")
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.ended(asleep)["state"] == "completed"
 
 

@@ -119,7 +119,7 @@ def test_how_it_ended_is_recorded(working: Home) -> None:
     end = working.ended(killed)
     assert (end["reason"], end["signal"]) == ("signal", signal.SIGQUIT)
     (attempt,) = working.attempts(killed)
-    assert attempt["max_rss"] > 0
+    assert attempt["max_rss"] is None, "a shell needs less than its worker"
     assert attempt["user_ms"] >= 0
 
 

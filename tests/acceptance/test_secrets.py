@@ -30,8 +30,8 @@ ENDS = {
     "is no program": {"command": ["/no/such/program"], "max_retries": 0},
     "has no directory": {"command": "true", "cwd": "/no/such", "max_retries": 0},
     "has too much": {
-        "command": "true",
-        "env": {**ENV, "LONG": CANARY * 140_000},
+        "command": ["true", *["x" * 100_000] * 5],
+        "env": {**ENV, **{f"LONG{n}": CANARY * 9000 for n in range(15)}},
         "max_retries": 0,
     },
 }

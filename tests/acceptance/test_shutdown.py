@@ -93,7 +93,7 @@ def test_signal_with_work_in_flight(home: Home, way: Way, work: Work) -> None:
     elif way is not Way.HUP:
         home.assert_nothing_left()
 
-    home.ctl("status")  # the next daemon, which has two workers again
+    home.ctl("daemon", "start")  # the next daemon, which has two workers again
     if job:
         settle(home, job, outcome)
 
@@ -138,7 +138,13 @@ def test_a_draining_daemon_answers_and_claims_nothing(home: Home) -> None:
     home.send(daemon.pid, signal.SIGTERM)
     waiting.until(lambda: home.ask("status")["draining"], "it is draining")
 
-    meanwhile = home.ctl("enqueue", "echo 4 >>done")
+    taken = home.run("enqueue", "echo 4 >>done")
+    meanwhile = taken.stdout.strip()
+    told = "the daemon is stopping: it begins no jobs until it runs again\n"
+    assert taken.stderr == told
+    many = home.run("enqueue", "--file", "-", text='{"command": "true"}\n')
+    assert (many.returncode, many.stderr) == (0, told)
+    home.ctl("cancel", many.stdout.strip())
     gate.open()
     waiting.until(lambda: home.ask("status")["completed"] == 1, "one has ended")
     assert home.ctl("list", "--state", "pending").count("echo") == 2
@@ -150,6 +156,7 @@ def test_a_draining_daemon_answers_and_claims_nothing(home: Home) -> None:
     home.assert_nothing_left()
     assert sorted((home.work / "done").read_text().split()) == ["1", "2"]
 
+    home.ctl("daemon", "start")
     home.ctl("wait", before, meanwhile)
     assert sorted((home.work / "done").read_text().split()[2:]) == ["3", "4"]
 
@@ -168,7 +175,7 @@ def test_workers_are_not_started_by_a_draining_daemon(home: Home) -> None:
     assert "ending" in refused.stderr
     gate.open()
     assert daemon.wait(PATIENCE) == 0
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.ask("workers.list")["wanted"] == 1
 
 
@@ -185,7 +192,7 @@ def test_a_drain_can_become_a_restart(home: Home) -> None:
     assert daemon.wait(PATIENCE) == 0
     gate.open()
     waiting.until(home.gone, "the worker has ended")
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert home.job(job)["state"] == "completed"
     assert home.reasons(job) == ["exit"]
 
@@ -209,5 +216,6 @@ def test_daemon_stop_waits_and_now_does_not(home: Home) -> None:
     home.appears("again")
     home.ctl("daemon", "stop", "--now")
     home.assert_nothing_left()
+    home.ctl("daemon", "start")
     assert home.ctl("wait", second)
     assert home.reasons(second) == ["interrupted", "exit"]

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -40,6 +42,7 @@ SYSTEM = (
     *(f"etc/systemd/system/{example}" for example in EXAMPLES),
     "etc/systemd/system/queuectld.service",
     "etc/systemd/system/queuectld.socket",
+    "etc/systemd/system/queuectld-jobs.service",
 )
 
 SERVICE = "etc/systemd/system/queuectld.service"
@@ -136,9 +139,17 @@ def _python() -> str:
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Installation:
+def place() -> Iterator[Path]:
+    """A directory that every account can enter, unlike pytest's."""
+    with TemporaryDirectory(prefix="queuectl-install-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
+def there(place: Path) -> Installation:
     """An installation for the whole machine."""
-    return Installation(tmp_path / "opt", _python())
+    return Installation(place / "opt", _python())
 
 
 def verified(directory: Path, manager: str) -> subprocess.CompletedProcess[str]:
@@ -146,8 +157,8 @@ def verified(directory: Path, manager: str) -> subprocess.CompletedProcess[str]:
 
     A user's systemd says where sockets are, and too long a path is no address.
     """
-    units = sorted(directory.glob("queuectld.s*[et]"))
-    assert len(units) == 2
+    units = sorted(each for each in directory.glob("queuectl*") if each.is_file())
+    assert len(units) >= 3
     return subprocess.run(
         ["systemd-analyze", "verify", "--recursive-errors=yes", f"--{manager}", *units],
         env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": "/tmp"},
@@ -202,7 +213,8 @@ def test_what_it_wrote_is_marked_but_for_the_configuration(
         assert first.startswith('# Written by "queuectl systemd install" (')
         if name != SERVICE:
             template = name.removeprefix("etc/").removeprefix("systemd/system/")
-            assert rest == (CHECKOUT / "systemd" / template).read_text()
+            there_of_it = rest.replace(f"{there.bin}/", "")
+            assert there_of_it == (CHECKOUT / "systemd" / template).read_text()
 
 
 @needs_systemctl
@@ -237,9 +249,9 @@ def test_systemd_finds_nothing_wrong(there: Installation, manager: str) -> None:
 
 @needs_analyze
 @pytest.mark.systemd
-def test_a_path_may_have_characters_that_mean_something(tmp_path: Path) -> None:
+def test_a_path_may_have_characters_that_mean_something(place: Path) -> None:
     """Systemd finds the program all the same: it looks for it when it verifies."""
-    there = Installation(tmp_path / "a b 50%d $HOME", _python())
+    there = Installation(place / "a b 50%d $HOME", _python())
     there.ok("install", "--system")
     directory = there.image / "etc/systemd/system"
     assert verified(directory, "system").stderr == ""
@@ -252,11 +264,9 @@ def test_a_path_may_have_characters_that_mean_something(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("character", ['"', "'", "\\", "\t", "\udcff"])
-def test_a_path_that_no_unit_can_name_is_refused(
-    tmp_path: Path, character: str
-) -> None:
+def test_a_path_that_no_unit_can_name_is_refused(place: Path, character: str) -> None:
     """Systemd would refuse the unit, and say less about it."""
-    there = Installation(tmp_path / f"a{character}b", _python())
+    there = Installation(place / f"a{character}b", _python())
     said = there.refused("install", "--system")
     assert said.startswith("no unit file can name ")
     assert there.files() == {}
@@ -267,7 +277,7 @@ def test_a_users_units_are_where_its_systemd_looks(there: Installation) -> None:
     there.ok("install", "--user")
     where = str(there.home / ".config/systemd/user").removeprefix("/")
     files = there.files()
-    names = (EXAMPLE, "queuectld.service", "queuectld.socket")
+    names = (EXAMPLE, *(Path(unit).name for unit in SYSTEM[-3:]))
     assert set(files) == {f"{where}/{name}" for name in names}
     unit = files[f"{where}/queuectld.service"]
     assert program(unit) == str(there.bin / "queuectld")
@@ -388,7 +398,7 @@ def test_a_changed_file_is_refused(there: Installation) -> None:
 
 def test_a_copy_made_by_hand_is_taken_over(there: Installation) -> None:
     """It says the same, so nothing is lost by marking it."""
-    name = SYSTEM[-1]
+    name = SYSTEM[-2]
     (there.image / name).parent.mkdir(parents=True)
     shutil.copy(CHECKOUT / "systemd/queuectld.socket", there.image / name)
     there.ok("install", "--system")
@@ -573,3 +583,66 @@ def test_an_image_has_to_be_there(there: Installation) -> None:
     done = there.run("install", "--system", "--root", str(there.home / "nope"))
     assert done.returncode == 2
     assert "does not exist" in done.stderr
+
+
+# -- copies of the database ------------------------------------------------------------
+
+COPIES = ("queuectl-backup.service", "queuectl-backup.timer")
+
+
+@needs_analyze
+@pytest.mark.systemd
+@pytest.mark.parametrize("manager", ["system", "user"])
+def test_a_timer_for_copies_comes_with_the_units_if_asked_for(
+    there: Installation, manager: str
+) -> None:
+    """It runs this queuectl; how it is enabled is told; a later install keeps it."""
+    said = there.ok("install", f"--{manager}", "--backup")
+    (unit,) = there.image.rglob(COPIES[0])
+    assert program(unit.read_text()) == str(there.bin / "queuectl")
+    assert verified(unit.parent, manager).stderr == ""
+    if manager == "system":
+        assert said.endswith(f" enable {COPIES[1]}\n")
+    unit.write_text(unit.read_text().replace("--keep 7", "--keep 8"))
+    assert "was changed" in there.refused("install", f"--{manager}")
+    there.ok("install", f"--{manager}", "--force")
+    there.ok("uninstall", f"--{manager}")
+    assert not list(there.image.rglob("queuectl*.service"))
+    assert not list(there.image.rglob("queuectl*.timer"))
+
+
+def test_without_being_asked_for_there_is_no_timer(there: Installation) -> None:
+    """Copies take room, and where they go is somebody's decision."""
+    there.ok("install", "--system")
+    assert not list(there.image.rglob("*.timer"))
+
+
+# -- what the account can reach --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hidden", "verb", "mode"),
+    [
+        ("bin", "enter", 0o700),
+        ("bin/queuectld", "run", 0o744),
+        ("lib/queuectl/__init__.py", "read", 0o600),
+        ("lib/click", "enter", 0o700),
+    ],
+)
+def test_what_the_account_cannot_reach_is_told_with_what_mends_it(
+    there: Installation, hidden: str, verb: str, mode: int
+) -> None:
+    """As after an installation with umask 077; nothing is written before."""
+    path = there.bin.parent / hidden
+    usual = path.stat().st_mode
+    path.chmod(mode)
+    said = there.refused("install", "--system")
+    assert (
+        f"runs as the user queuectl, who may not {verb} {path} (mode {mode:04o})"
+        in (said)
+    )
+    assert said.endswith(f"mend it, then install again: chmod a+rX {path}")
+    assert there.files() == {}
+    there.ok("install", "--user")
+    path.chmod(usual)
+    there.ok("install", "--system")

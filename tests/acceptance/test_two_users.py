@@ -162,6 +162,10 @@ def _id(**more: Any) -> Params:
     return lambda job: {"id": job.id, **more}
 
 
+def _ids(**more: Any) -> Params:
+    return lambda job: {"ids": [job.id], **more}
+
+
 def _again(job: Job) -> dict[str, Any]:
     return {"job": job.asked, "if_exists": "return"}
 
@@ -172,7 +176,8 @@ def _again_among_others(job: Job) -> dict[str, Any]:
 
 EVERYBODY = (YES, YES, YES, YES)
 SUBMITTERS = (YES, YES, ROLE, YES)
-OWNERS = (YES, OWN, ROLE, YES)
+OWNERS = (YES, OWN, OWN, YES)
+OWNERS_OF_MANY = (YES, OWN, ROLE, YES)
 OPERATORS = (ROLE, ROLE, ROLE, YES)
 NOBODY = (ROLE, ROLE, ROLE, ROLE)  # an admin may, and is none of these
 TAKEN = ("already_exists", "already_exists", ROLE, "already_exists")
@@ -180,6 +185,7 @@ ONES_OWN = (YES, "conflict", ROLE, "conflict")
 
 ROWS = (
     Row("ping", EVERYBODY),
+    Row("greet", EVERYBODY, lambda _job: {"bin": True}),
     Row("describe", EVERYBODY),
     Row("enqueue", TAKEN, lambda job: {"job": job.asked}),
     Row("enqueue", SUBMITTERS, _again, where_submitters=ONES_OWN),
@@ -191,7 +197,14 @@ ROWS = (
     Row("list", EVERYBODY),
     Row("cancel", OWNERS, _id(), waiting),
     Row("cancel", OWNERS, _id(wait=False, if_state="pending"), waiting),
+    Row("cancel_many", OWNERS_OF_MANY, _ids(), waiting),
+    Row("cancel_many", OWNERS_OF_MANY, _ids(wait=False, if_state="pending"), waiting),
     Row("retry", OWNERS, _id()),
+    Row("retry_many", OWNERS_OF_MANY, _ids()),
+    Row("start", OWNERS, _id(), waiting),
+    Row("start_many", OWNERS_OF_MANY, _ids(), waiting),
+    Row("delete", OWNERS, _id()),
+    Row("delete_many", OWNERS_OF_MANY, _ids()),
     Row("retry_all", OPERATORS, lambda _job: {"state": "cancelled"}),
     Row("wait", EVERYBODY, _id()),
     Row("logs.read", OWNERS, _id(stream="stdout")),
@@ -263,6 +276,12 @@ def test_what_one_user_may_of_anothers(world: World, row: Row, who: str) -> None
 def _answered(end: Reply | Failure, method: str, job: Job) -> str:
     """Return which of the table's answers this is."""
     if isinstance(end, Reply):
+        for each in end.result.get("results", ()):
+            if each["error"] is not None:
+                assert each["job"] is None
+                assert each["error"]["code"] == "forbidden"
+                assert each["error"]["data"] == {"id": job.id, "role": "operate"}
+                return OWN
         return YES
     if end.code != "forbidden":
         return str(end.code)

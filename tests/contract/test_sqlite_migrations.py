@@ -1,5 +1,6 @@
 """How the SQLite store brings a file to the schema of this program."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 
 from helpers.databases import ask, files, open_and_close
 from queuectl_protocol.paths import DATABASE_SCHEMA
-from queuectld.store.api import StoreOpenError
-from queuectld.store.sqlite import connection
+from queuectld.store.api import StoreOpenError, StoreTooNewError
+from queuectld.store.sqlite import aside, connection, premigration
 from queuectld.store.sqlite.connection import schema_version
 
 
@@ -87,3 +88,83 @@ def test_a_migration_that_fails_leaves_the_older_schema(
     assert ask(path, "SELECT count(*) FROM jobs") == [(2,)]
     with pytest.raises(StoreOpenError, match="Install the newer queuectld"):
         open_and_close(path)
+
+
+# -- the copy that is kept -------------------------------------------------------------
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("queuectl-schema-*"))
+
+
+def migrated(path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Open the database with a program that is newer by one step."""
+    step = f"CREATE TABLE step{len(connection._migrations())} (x TEXT) STRICT;"
+    steps = [*connection._migrations(), step]
+    monkeypatch.setattr(connection, "_migrations", lambda: steps)
+    monkeypatch.setattr(premigration, "__version__", version)
+    open_and_close(path)
+
+
+def test_a_copy_of_the_older_database_is_kept_and_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whole, by a name that says what it is; for the owner's eyes alone."""
+    open_and_close(path, jobs=2)
+    assert copies(path) == []
+    version = schema_version()
+    migrated(path, monkeypatch, "7.0")
+    (copy,) = copies(path)
+    assert copy.name == f"queuectl-schema-{version}-before-7.0.db"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert ask(copy, "PRAGMA user_version") == [(version,)]
+    assert ask(copy, "SELECT count(*) FROM jobs") == [(2,)]
+    assert "database_copied" in caplog.text
+
+
+def test_few_copies_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many upgrades the last ones."""
+    open_and_close(path, jobs=1)
+    first = schema_version()
+    for number in range(premigration.KEPT + 2):
+        migrated(path, monkeypatch, f"7.{number}")
+    schemas = [int(copy.name.split("-")[2]) for copy in copies(path)]
+    assert schemas == [first + 2, first + 3, first + 4]
+
+
+def test_without_room_for_the_copy_nothing_is_migrated(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says how much is needed; the older program still opens it."""
+    open_and_close(path, jobs=2)
+    before = files(path)
+    with monkeypatch.context() as patched:
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+        def fail(*_: object, **__: object) -> int:
+            raise full
+
+        patched.setattr(aside, "copy", fail)
+        with pytest.raises(StoreOpenError, match="no room for it: about 1 MiB"):
+            migrated(path, patched, "7.0")
+    assert files(path) == before
+    open_and_close(path)
+
+
+def test_an_older_program_says_what_leads_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version that has written it, and the copy that this one can read."""
+    open_and_close(path, jobs=2)
+    with monkeypatch.context() as patched:
+        migrated(path, patched, "7.0")
+    (copy,) = copies(path)
+    with pytest.raises(StoreTooNewError) as caught:
+        open_and_close(path)
+    assert "Install queuectld 7.0 or a later one; or restore " in str(caught.value)
+    assert str(copy) in str(caught.value)
+    path.unlink()
+    copy.rename(path)
+    open_and_close(path)
+    assert ask(path, "SELECT count(*) FROM jobs") == [(2,)]

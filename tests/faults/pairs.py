@@ -136,9 +136,12 @@ class Round:
 def running(round_: Round) -> None:
     """Let the job run, and stay at its gate."""
     enqueue(round_, GATED, max_retries=0)
-    waiting.until(lambda: round_.state() == JobState.PROCESSING, "it runs")
-    workers = round_.control.call("workers.list")["workers"]
-    (round_.worker,) = [w["worker"] for w in workers if w["job"] == round_.job]
+
+    def runs_it() -> list[int]:
+        workers = round_.control.call("workers.list")["workers"]
+        return [each["worker"] for each in workers if each["job"] == round_.job]
+
+    (round_.worker,) = waiting.until(runs_it, "it runs")
 
 
 def ready(round_: Round) -> None:

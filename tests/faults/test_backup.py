@@ -1,6 +1,7 @@
 """Copies of the database: made while jobs run, refused where they would do harm."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import threading
@@ -213,3 +214,27 @@ def test_a_file_that_came_meanwhile_is_not_replaced(
     asyncio.run(run())
     assert target.read_text() == "precious"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_of_copies_in_a_directory_the_newest_are_kept(home: Home) -> None:
+    """Named by the time; what is named otherwise is nobody's to remove."""
+    folder = home.work / "copies"
+    folder.mkdir()
+    for name in ("queuectl-20200101T000000.000Z.db", "mine.db"):
+        (folder / name).touch()
+    first = json.loads(home.ctl("backup", "--keep", "2", "--json", "copies"))
+    assert first["removed"] == []
+    second = home.ctl("backup", "--keep", "2", "copies")
+    assert second.splitlines()[1:] == [
+        f"{folder}/queuectl-20200101T000000.000Z.db: removed"
+    ]
+    made = second.partition(": ")[0]
+    names = {path.name for path in folder.iterdir()}
+    assert names == {Path(first["path"]).name, Path(made).name, "mine.db"}
+
+
+def test_a_directory_is_no_name_for_a_copy(home: Home) -> None:
+    """Without ``--keep`` it is told what to type."""
+    done = home.run("backup", ".")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is a directory; name a file in it, or keep several: --keep" in done.stderr

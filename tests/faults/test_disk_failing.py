@@ -121,7 +121,7 @@ def test_a_read_only_file_system_is_a_clear_error(disk: SmallDisk) -> None:
             f"queuectld: cannot use the state directory {disk.path}: "
             f"Read-only file system: {disk.path}/lock"
         )
-        started = home.run("status")
+        started = home.run("enqueue", "true")
         assert started.returncode == 3
         assert "Read-only file system" in started.stderr
         disk.remount("rw")

@@ -5,17 +5,21 @@ when there is room again, so does all else, by itself.
 """
 
 import os
+import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from faults import places, traced
+from faults import places, released, traced
 from faults.places import SmallDisk
-from helpers import waiting
+from helpers import databases, waiting
 from helpers.home import Home
-from helpers.rawclient import RawClient
+from helpers.rawclient import PATIENCE, RawClient
 from queuectl_protocol.messages import Failure, Reply
+from queuectld.store.api import StoreOpenError
 
 needs_mount = pytest.mark.skipif(
     os.geteuid() != 0 or not places.can_mount(), reason="needs to mount a tmpfs: root"
@@ -176,8 +180,8 @@ def room(disk: SmallDisk) -> int:
 
 
 @needs_mount
-def test_a_spool_without_room_waits_for_some(home: Home, disk: SmallDisk) -> None:
-    """The worker of a daemon that died keeps its result until it can be written."""
+def test_a_result_that_finds_no_room_is_not_lost(home: Home, disk: SmallDisk) -> None:
+    """The worker of a daemon that died ends, and the next daemon has its result."""
     gate = home.gate()
     home.ask("workers.start")
     job = home.enqueue("read _ <gate; echo ran >>runs")
@@ -187,10 +191,45 @@ def test_a_spool_without_room_waits_for_some(home: Home, disk: SmallDisk) -> Non
     disk.fill()
     gate.open()
     home.appears("runs")
-    waiting.until(lambda: "cannot keep the result" in home.log(), "the worker says so")
+    waiting.until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends")
     assert list((home.root / "spool").glob("*.json")) == []
     disk.empty()
-    waiting.until(lambda: not Path(f"/proc/{worker}").exists(), "the worker ends")
+    home.serve()
+    assert home.ended(job)["state"] == "completed"
+    assert home.reasons(job) == ["exit"]
+    assert (home.work / "runs").read_text() == "ran\n"
+
+
+@needs_mount
+@pytest.mark.parametrize("worker_lives", [True, False])
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGUSR1", "daemon.stop", "now"])
+def test_a_full_disk_keeps_no_process_alive(
+    home: Home, disk: SmallDisk, end: str, *, worker_lives: bool
+) -> None:
+    """Daemon and worker end, with a result that is stored nowhere yet, and keep it."""
+    home.stop()
+    daemon = home.serve("--shutdown-grace", "0.1s")
+    home.configure(kill_grace="0")
+    gate = home.gate()
+    home.ask("workers.start")
+    job = home.enqueue("read _ <gate; echo ran >>runs")
+    home.until_state(job, "processing")
+    disk.fill()
+    with home.connect() as client:
+        until_refused(client)
+    gate.open()
+    waiting.until(lambda: "result_not_stored" in home.log(), "the daemon says so")
+    if not worker_lives:
+        home.kill(home.worker_of(job)["pid"])
+        waiting.until(lambda: home.workers() == [], "the daemon has seen it die")
+    if end.startswith("SIG"):
+        home.send(daemon.pid, signal.Signals[end])
+    else:
+        home.ask("daemon.stop", now=end == "now")
+    assert daemon.wait(PATIENCE) == 0
+    waiting.until(home.gone, "the worker has ended too")
+
+    disk.empty()
     home.serve()
     assert home.ended(job)["state"] == "completed"
     assert home.reasons(job) == ["exit"]
@@ -240,10 +279,36 @@ def test_a_daemon_cannot_start_on_a_full_disk_and_says_so(disk: SmallDisk) -> No
         job = home.enqueue("true")
         home.stop()
         disk.fill()
-        for done in (home.run(program="queuectld"), home.run("status")):
+        for done in (home.run(program="queuectld"), home.run("daemon", "start")):
             assert done.returncode in {1, 3}
             assert "Traceback" not in done.stderr
             assert "there is no room left on its disk; free some space" in done.stderr
         disk.empty()
-        assert home.ctl("status")
+        home.ctl("daemon", "start")
         assert home.job(job)["state"] == "pending"
+
+
+# -- an upgrade ------------------------------------------------------------------------
+
+
+@needs_mount
+def test_an_upgrade_without_room_for_its_copy_changes_nothing(disk: SmallDisk) -> None:
+    """It is told how much it takes; with room the copy is made, and all is there."""
+    path = disk.path / "queuectl.db"
+    released.restore(1, path)
+    jobs = databases.ask(path, "SELECT count(*) FROM jobs")
+    ballast = [("x" * 1000,)] * 800
+    with closing(sqlite3.connect(path)) as older, older:
+        older.executemany("INSERT INTO meta VALUES (hex(randomblob(9)), ?)", ballast)
+    before = path.read_bytes()
+    disk.fill(leave=300_000)
+    with pytest.raises(StoreOpenError, match=r"no room for it: about 1 MiB\. It was"):
+        databases.open_and_close(path)
+    assert path.read_bytes() == before
+    assert not list(disk.path.glob("queuectl-schema-*"))
+    assert not list(disk.path.glob(".queuectl-*"))
+    disk.grow("32m")
+    databases.open_and_close(path)
+    (copy,) = disk.path.glob("queuectl-schema-1-before-*.db")
+    for each in (path, copy):
+        assert databases.ask(each, "SELECT count(*) FROM jobs") == jobs

@@ -216,7 +216,7 @@ def test_whatever_is_asked_is_answered(
             assert end.code in {*METHODS[name].errors, *COMMON} - {"internal"}, end
         if name in DEADLY:
             assert isinstance(end, Failure)
-        if name in {"workers.start", "workers.ensure"}:
+        if name in {"workers.start", "workers.ensure", "workers.scale"}:
             client.call("workers.stop", now=True)
             client.call("workers.ensure")
         client.call("ping")

@@ -63,7 +63,7 @@ def test_a_late_result_in_the_spool_is_refused(home: Home) -> None:
     lost, _ = home.attempts(job)
     home.kill(home.daemon)
     plant(home, record, lease=lost["lease"])
-    home.ctl("status")
+    home.ctl("daemon", "start")
     assert list((home.root / "spool").iterdir()) == []
     go_on(home, job)
 
@@ -77,7 +77,7 @@ def test_a_result_of_another_run_under_this_lease_is_refused(
     assert record.lease is not None
     home.kill(home.daemon, record.pid)
     plant(home, record._replace(**other), lease=record.lease)
-    home.ctl("status")
+    home.ctl("daemon", "start")
     waiting.until(lambda: len(runs(home)) == 3, "it runs once more")
     home._gates[0].open()
     assert home.ended(job)["state"] == "completed"

@@ -291,13 +291,13 @@ def test_a_held_lock_is_found() -> None:
     """A daemon that only seems to have ended holds it."""
     with a_home() as home:
         ran(home)
-        home.ctl("status")
+        home.ctl("daemon", "start")
         assert "the lock is held" in list(leftovers(home))
 
 
 def ran(home: Home) -> None:
     """Let a daemon come and go."""
-    home.ctl("status")
+    home.ctl("daemon", "start")
     home.stop()
 
 

@@ -47,7 +47,7 @@ def runs(home: Home) -> list[str]:
 
 def restart(home: Home) -> None:
     """Let a command start the next daemon."""
-    home.ctl("status")
+    home.ctl("daemon", "start")
 
 
 def busy(home: Home) -> tuple[str, int]:

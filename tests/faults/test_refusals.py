@@ -95,7 +95,7 @@ def test_a_database_that_cannot_be_used_is_left_as_it_is(
     assert says in direct.stderr
     assert str(file) in direct.stderr
     assert "Traceback" not in direct.stderr
-    for command in (("status",), ("enqueue", "true"), ("daemon", "start")):
+    for command in (("enqueue", "true"), ("daemon", "start")):
         done = home.run(*command)
         assert done.returncode == 3
         assert done.stderr.startswith("queuectl: ")

@@ -107,6 +107,8 @@ def test_a_crash_long_after_a_restore_is_told_as_one(home: Home) -> None:
     worker = home.worker_of(job)["pid"]
     home.kill(home.daemon, worker)
     home.serve()
+    # Not before: what is left of the first run waits at the gate as well.
+    waiting.until(lambda: home.job(job)["runs"] == 2, "it runs again")
     gate.open()
     home.ended(job)
     first = home.attempts(job)[0]

@@ -24,6 +24,15 @@ def serve(
         flags: of queuectld.
         constants: of its modules, to be other than they are.
     """
+    daemon = begin(home, *flags, constants=constants)
+    home.await_answer(daemon)
+    return daemon
+
+
+def begin(
+    home: Home, *flags: str, constants: Mapping[str, float] | None = None
+) -> "subprocess.Popen[str]":
+    """Start such a daemon, and do not wait for it."""
     with (home.root / "queuectld.stderr").open("a") as errors:
         daemon = subprocess.Popen(
             [sys.executable, "-P", PROGRAM, *flags],
@@ -34,7 +43,6 @@ def serve(
             text=True,
         )
     home.adopt(daemon)
-    home.await_answer(daemon)
     return daemon
 
 

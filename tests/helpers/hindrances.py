@@ -9,7 +9,9 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-number   the same for the numbers of new workers
   at-link     the same for a worker that was started and is not spoken to yet
   at-write    the same for a write, before it is begun
+  at-name     the same for the name of a user, as from a slow directory service
   at-read     the same for a query, before it is answered
+  at-examine  the same for reading the whole database
   at-start    the same for a start, before it looks after what the last daemon left
 
 The variable HINDERED is a JSON object of constants: ``{"scheduler.DRAIN_SPARE": 1}``.
@@ -21,13 +23,15 @@ import importlib
 import json
 import math
 import os
+import pwd
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from queuectld.__main__ import main
 from queuectld.recovery import Recovery, Unsettled
 from queuectld.store.api import StoreError, StoreFullError
-from queuectld.store.sqlite import writer
+from queuectld.store.sqlite import aside, writer
 from queuectld.store.sqlite.batch import Batch, Outcome
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import SqliteTransaction
@@ -39,6 +43,8 @@ HOME = Path(os.environ["QUEUECTL_HOME"])
 
 _write_batch = SqliteStore._write_batch
 _read_batch = SqliteStore._read_batch
+_examine = aside.examine
+_getpwnam, _getpwuid = pwd.getpwnam, pwd.getpwuid
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
 _adopt = Recovery.adopt
@@ -74,6 +80,24 @@ def read_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
     outcomes = _read_batch(store, batch)
     wait_at("read")
     return outcomes
+
+
+def examine(connection: sqlite3.Connection) -> list[str]:
+    """Read the whole database, some time."""
+    wait_at("examine")
+    return _examine(connection)
+
+
+def getpwnam(name: str) -> pwd.struct_passwd:
+    """Look up a user, some time."""
+    wait_at("name")
+    return _getpwnam(name)
+
+
+def getpwuid(uid: int) -> pwd.struct_passwd:
+    """Look up a user, some time."""
+    wait_at("name")
+    return _getpwuid(uid)
 
 
 def next_lease(tx: SqliteTransaction, *arguments: Any) -> int:
@@ -120,6 +144,9 @@ def hinder() -> None:
         (SqliteStore, "_read_batch"): read_batch,
         (SqliteTransaction, "next_lease"): next_lease,
         (SqliteTransaction, "next_worker"): next_worker,
+        (aside, "examine"): examine,
+        (pwd, "getpwnam"): getpwnam,
+        (pwd, "getpwuid"): getpwuid,
         (pool, "launch"): start,
         (Recovery, "adopt"): adopt,
         (Link, "open"): classmethod(open_link),

@@ -77,7 +77,9 @@ class Served:
 
 
 @contextmanager
-def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
+def serving(
+    methods: Mapping[str, Method], broker: Any = None, **limits: Any
+) -> Iterator[Served]:
     """Serve these methods under these limits of the configuration."""
     with TemporaryDirectory(prefix="queuectl-") as folder:
         home = Path(folder)
@@ -87,12 +89,14 @@ def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
         served = Served(config.socket)
         staff = SimpleNamespace(release=lambda _owner: served.released.happen())
         context = Context(
-            broker=cast("Any", None),
+            broker=broker,
             scheduler=cast("Any", SimpleNamespace(staff=staff)),
             store_facts=dict,
             backup=cast("Any", None),
             examine=cast("Any", None),
             config=lambda: config,
+            socket=config.socket,
+            looking=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,

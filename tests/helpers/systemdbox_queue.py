@@ -22,6 +22,8 @@ DEPENDENCIES = ("click", "msgpack", "psutil")
 
 SERVICE = "queuectld.service"
 SOCKET = "queuectld.socket"
+JOBS = "queuectld-jobs.service"
+BACKUP = ("queuectl-backup.service", "queuectl-backup.timer")
 LISTENS = "/run/queuectl/queuectl.sock"
 CONFIG = "/etc/queuectl/queuectld.toml"
 GATES = "/srv/gates"
@@ -41,7 +43,7 @@ systemctl kill --signal=SIGKILL {SERVICE} 2>/dev/null
 systemctl log-level info
 systemctl disable --quiet {SOCKET} {SERVICE}
 systemctl stop {SOCKET} {SERVICE}
-rm -rf {_DROP_INS} {GATES} /var/lib/queuectl /run/queuectl
+rm -rf {_DROP_INS} {GATES} /var/lib/queuectl /run/queuectl /run/queuectld
 cp --archive {_PRISTINE} {CONFIG}
 systemctl daemon-reload
 systemctl reset-failed
@@ -98,17 +100,34 @@ def a_machine() -> Iterator[Box]:
 
 
 @contextmanager
+def a_computer_with_programs(*versions: str) -> Iterator[Box]:
+    """Boot a box in which some versions of the program lie, and nothing is set up.
+
+    Each is in ``/opt/queuectl/VERSION``, as the guide has pip put it there.
+    """
+    with _a_box_with_python() as (boxing, base):
+        for version in versions:
+            _install_program(boxing.layer, base, f"{_VENV}/{version}")
+        yield boxing.boot()
+
+
+@contextmanager
 def an_installation() -> Iterator[Boxing]:
     """Make a box with queuectl in it, to be booted; ``admit`` is for its first boot."""
+    with _a_box_with_python() as (boxing, base):
+        install_command(boxing.layer, base)
+        _install_units(boxing.layer)
+        yield boxing
+
+
+@contextmanager
+def _a_box_with_python() -> Iterator[tuple[Boxing, str]]:
     base = sys.base_prefix
     # A Python of one's own may be where a service's user cannot look, or on a mount of
     # its own, which the copy of / does not have.
     borrowed = base != "/usr"
     with a_box(*([(base, _PYTHON)] if borrowed else [])) as boxing:
-        _install_program(boxing.layer, _PYTHON if borrowed else base)
-        _install_units(boxing.layer)
-        boxing.layer.write(_HANGING_PROGRAM, HANGING)
-        yield boxing
+        yield boxing, _PYTHON if borrowed else base
 
 
 def admit(box: Box) -> None:
@@ -118,27 +137,44 @@ def admit(box: Box) -> None:
     box.ok("useradd", "--create-home", STRANGER)
 
 
-def _install_program(layer: Layer, base: str) -> None:
+def install_command(layer: Layer, base: str) -> None:
+    """Install one version, in the path of everybody, and the one that hangs."""
+    _install_program(layer, base, _VENV)
+    for package in ("queuectl", "queuectld"):
+        layer.link(f"/usr/local/bin/{package}", f"{_VENV}/bin/{package}")
+    layer.write(_HANGING_PROGRAM, HANGING)
+
+
+def _install_program(layer: Layer, base: str, venv: str) -> None:
     """Install what is in this checkout, as pip would, into a venv that all can use."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    layer.write(f"{_VENV}/pyvenv.cfg", f"home = {base}/bin\n")
-    layer.link(f"{_VENV}/bin/python", f"{base}/bin/{name}")
-    site = f"{_VENV}/lib/{name}/site-packages"
+    layer.write(f"{venv}/pyvenv.cfg", f"home = {base}/bin\n")
+    layer.link(f"{venv}/bin/python", f"{base}/bin/{name}")
+    site = f"{venv}/lib/{name}/site-packages"
     for package in PACKAGES:
         layer.copy(CHECKOUT / package, f"{site}/{Path(package).name}")
     for dependency in DEPENDENCIES:
         for top, source in _installed(dependency):
             layer.copy(source, f"{site}/{top}")
     for package in ("queuectl", "queuectld"):
-        program = f"{_VENV}/bin/{package}"
-        text = _SCRIPT.format(python=f"{_VENV}/bin/python", package=package)
+        program = f"{venv}/bin/{package}"
+        text = _SCRIPT.format(python=f"{venv}/bin/python", package=package)
         layer.write(program, text, 0o755)
-        layer.link(f"/usr/local/bin/{package}", program)
+    # As the wheel has them: for ``queuectl systemd install``.
+    layer.copy(UNITS, f"{site}/queuectl/systemd")
     if base == _PYTHON and sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        # It knows its library by the path outside: the loader looks here next, where
-        # the machine's own Python may have one by the same name.
-        library = sysconfig.get_config_var("INSTSONAME")
-        folder = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "")
+        _link_library(layer)
+
+
+def _link_library(layer: Layer) -> None:
+    """Put Python's library where the loader looks.
+
+    It knows the library by the path outside: the loader looks here next, where the
+    machine's own Python may have one by the same name.
+    """
+    library = sysconfig.get_config_var("INSTSONAME")
+    folder = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "")
+    if not (layer.root / str(folder / library).lstrip("/")).is_symlink():
         layer.link(f"{folder}/{library}", f"{_PYTHON}/lib/{library}")
 
 
@@ -150,13 +186,14 @@ def _installed(distribution: str) -> Iterator[tuple[str, Path]]:
 
 
 def _install_units(layer: Layer) -> None:
-    for unit in (SERVICE, SOCKET):
+    for unit in (JOBS, SERVICE, SOCKET, *BACKUP):
         layer.copy(UNITS / unit, f"/etc/systemd/system/{unit}")
         layer.copy(UNITS / "user" / unit, f"/etc/skel/.config/systemd/user/{unit}")
     layer.copy(UNITS / "sysusers.d/queuectl.conf", "/etc/sysusers.d/queuectl.conf")
     options = (UNITS / "queuectld.toml").read_text()
     layer.write(CONFIG, f'{options}\n[roles]\noperate = ["@queuectl"]\n')
-    layer.link("/etc/skel/.local/bin/queuectld", f"{_VENV}/bin/queuectld")
+    for program in ("queuectl", "queuectld"):
+        layer.link(f"/etc/skel/.local/bin/{program}", f"{_VENV}/bin/{program}")
 
 
 @dataclass(frozen=True, slots=True)

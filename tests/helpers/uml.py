@@ -270,13 +270,7 @@ def _install(layer: Layer) -> list[tuple[str, str]]:
     """
     borrowed = sys.base_prefix != "/usr"
     base = systemdbox_queue._PYTHON if borrowed else "/usr"
-    systemdbox_queue._install_program(layer, base)
-    layer.write(systemdbox_queue._HANGING_PROGRAM, systemdbox_queue.HANGING)
-    (site,) = (layer.root / "opt/queuectl/lib").glob("*/site-packages")
-    # As the wheel has them: for ``queuectl systemd install``.
-    layer.copy(
-        systemdbox_queue.UNITS, f"/{site.relative_to(layer.root)}/queuectl/systemd"
-    )
+    systemdbox_queue.install_command(layer, base)
     lent = [(str(CHECKOUT), str(CHECKOUT))]
     return [*lent, (sys.base_prefix, base)] if borrowed else lent
 

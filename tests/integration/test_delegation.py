@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,22 @@ def group(tmp_path: Path) -> Iterator[Path]:
         yield made
 
 
-def taken_in(group: Path) -> Any:
-    """Return what a process in that cgroup takes, why not, and where it is then."""
+def taken_in(group: Path, *, started: bool = False, **variables: str) -> Any:
+    """Return what a process in that cgroup takes, why not, and where it is then.
+
+    Args:
+        group: where it begins.
+        started: it has the variable that names it as what a manager has started.
+        variables: others.
+    """
+    pid = "export SYSTEMD_EXEC_PID=$$; " if started else ""
     argv = [sys.executable, "-c", TAKE, str(group)]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        ["sh", "-c", f'{pid}exec "$@"', "sh", *argv],
+        env=os.environ | {"SYSTEMD_EXEC_PID": "1"} | variables,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return json.loads(done.stdout)
 
 
@@ -73,6 +86,50 @@ def test_from_one_below(group: Path) -> None:
     directory, _, own = taken_in(group / "main")
     assert directory == str(group)
     assert own.endswith("/main"), "it is not in the way there"
+
+
+@contextmanager
+def a_users_service(group: Path, name: str = delegation.SERVICE) -> Iterator[Path]:
+    """Make what a user's systemd makes for a service of that name, unmarked."""
+    above = group / f"user@{os.geteuid()}.service"
+    made = above / "app.slice" / name
+    made.mkdir(parents=True)
+    try:
+        yield made
+    finally:
+        for each in (*made.glob("*/"), made, made.parent, above):
+            each.rmdir()
+
+
+STARTED = {"INVOCATION_ID": "0" * 32, "MANAGERPID": "1"}
+"""What a manager of a user says to a service, besides the pid."""
+
+
+def test_a_users_service_is_known_by_its_name(group: Path) -> None:
+    """A user's systemd 252 does not mark what it delegates."""
+    with a_users_service(group) as own:
+        directory, _, now = taken_in(own, started=True, **STARTED)
+        assert directory == str(own)
+        assert now.endswith(f"/{own.name}/supervisor")
+
+
+@pytest.mark.parametrize(
+    ("name", "started", "variables"),
+    [
+        ("another.service", True, STARTED),
+        (delegation.SERVICE, False, STARTED),
+        (delegation.SERVICE, True, {}),
+    ],
+    ids=["another unit", "started by what runs there", "no manager of a user"],
+)
+def test_what_only_resembles_it_is_left_alone(
+    group: Path, name: str, started: bool, variables: dict[str, str]
+) -> None:
+    """Name and variables together are the proof, and the pid that they are about."""
+    with a_users_service(group, name) as own:
+        directory, missing, _ = taken_in(own, started=started, **variables)
+        assert directory is None
+        assert "Delegate=yes" in missing
 
 
 def test_what_is_not_delegated_is_left_alone(group: Path) -> None:

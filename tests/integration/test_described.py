@@ -117,6 +117,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "workers.list": [{}],
     "workers.start": [{"bound": True}],
     "workers.ensure": [{"count": 1}],
+    "workers.scale": [{"count": 1}],
     "workers.wait": [{}],
     "workers.stop": [{"workers": []}],
     "daemon.status": [{}],

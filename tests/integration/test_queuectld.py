@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from helpers.databases import ask, open_and_close
 from queuectl_protocol.version import __version__
 
 QUEUECTLD = [sys.executable, "-m", "queuectld"]
@@ -75,6 +77,71 @@ def test_check_config_shows_values_with_their_origins(
     assert "max_page = 7  # --max-page" in lines
     assert 'log_level = "info"  # default' in lines
     assert [path.name for path in tmp_path.iterdir()] == ["queuectld.toml"]
+
+
+def test_check_config_shows_the_directories_that_would_be_used(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """With owner and mode, where they are there; all in comments of the file."""
+    (tmp_path / "output").mkdir(mode=0o750)
+    done = run(environ, "--check-config", "--runtime-dir", "run")
+    lines = done.stdout.splitlines()
+    owner = os.geteuid()
+    assert f"# as uid {owner}:" in lines
+    assert f"# output        {tmp_path}/output (uid {owner}, mode 0750)" in lines
+    missing = Path.cwd() / "run"
+    assert f"# runtime       {missing} (is not there yet)" in lines
+    told = tomllib.loads(done.stdout)
+    assert f"# socket        {told['socket']} (is not there yet)" in lines
+    assert "# configuration no file" in lines
+    assert told["state_dir"] == str(tmp_path)
+
+
+def test_check_config_of_a_service_asks_systemd_for_its_variables(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Those of whoever asks do not count; without the unit it is told how to get it."""
+    fake = tmp_path / "systemctl"
+    fake.write_text(
+        "#!/bin/sh\necho LoadState=loaded\n"
+        "echo 'Environment=QUEUECTLD_STATE_DIR=/var/x \"QUEUECTLD_SOCKET=/run/a b\"'\n"
+    )
+    fake.chmod(0o755)
+    environ |= {"PATH": f"{tmp_path}:{environ['PATH']}", "QUEUECTLD_MAX_PAGE": "7"}
+    done = run(environ, "--check-config", "--service")
+    assert done.returncode == 0, done.stderr
+    told = tomllib.loads(done.stdout)
+    assert (told["state_dir"], told["socket"]) == ("/var/x", "/run/a b")
+    assert told["max_page"] != 7
+    fake.write_text("#!/bin/sh\necho LoadState=not-found\n")
+    done = run(environ, "--check-config", "--service")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "install it: queuectl systemd install" in done.stderr
+    assert run(environ, "--service").returncode == 2
+
+
+def test_a_name_that_is_not_known_has_a_status_of_its_own(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It may be known a little later; beside a mistake it is a mistake."""
+    file = tmp_path / "queuectld.toml"
+    file.write_text('[roles]\nread = ["@no-such-group", "no-such-user"]\n')
+    done = run(environ)
+    assert done.returncode == 5
+    assert "there is no group 'no-such-group' on this machine" in done.stderr
+    file.write_text('max_pages = 1\n[roles]\nread = ["@no-such-group"]\n')
+    assert run(environ).returncode == 2
+
+
+def test_a_database_of_a_newer_program_has_a_status_of_its_own(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """To try again is no use: somebody has to install that program, or restore."""
+    open_and_close(tmp_path / "queuectl.db")
+    ask(tmp_path / "queuectl.db", "PRAGMA user_version = 99")
+    done = run(environ)
+    assert done.returncode == 6
+    assert "Install the newer queuectld or a later one, or restore" in done.stderr
 
 
 @pytest.mark.parametrize("mode", [[], ["--detach"], ["--check-config"]])

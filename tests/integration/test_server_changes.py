@@ -129,7 +129,10 @@ def test_a_cancel_that_waits_holds_up_no_other_reply(
     job = stubborn(client, daemon, LONG)
     cancelling = client.send("cancel", id=job)
     assert client.call("get", id=other)["job"]["state"] == "pending"
-    assert client.call("get", id=job)["job"]["cancel_requested"] is True
+    until(
+        lambda: client.call("get", id=job)["job"]["cancel_requested"],
+        "the cancel is on disk",
+    )
     gate.open()
     cancelled = client.result(cancelling)["job"]
     assert (cancelled["state"], LONG in cancelled["command"]) == ("cancelled", True)

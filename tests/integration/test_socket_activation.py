@@ -14,6 +14,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from helpers.rawclient import RawClient
+
 LAUNCHER = shutil.which("systemd-socket-activate")
 
 pytestmark = [
@@ -94,3 +96,48 @@ def test_a_connection_made_before_the_daemon_runs_is_served(
     assert (tmp_path / "a.sock").is_socket()
     # Clients find it from the state directory, also to have it started again.
     assert (tmp_path / "home" / "queuectl.sock").readlink() == tmp_path / "a.sock"
+
+
+def test_the_daemon_is_where_it_really_listens(
+    launched: subprocess.Popen[str],
+    notices: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    """Its status, its doctor and its jobs know the path of the socket it was passed."""
+    path = tmp_path / "a.sock"
+    with RawClient(path) as client:
+        assert client.call("daemon.status")["socket"] == str(path)
+        levels = {c["name"]: c["level"] for c in client.call("doctor")["checks"]}
+        assert levels["trust"] in {"ok", "warning"}
+        client.call("workers.start")
+        job = client.call("enqueue", job={"command": "echo $QUEUECTL_SOCKET"})["job"]
+        assert client.call("wait", id=job["id"])["job"]["state"] == "completed"
+        told = client.call("logs.read", id=job["id"], stream="stdout")
+        assert told["data"].decode() == f"{path}\n"
+        notices("READY=1")
+        launched.send_signal(signal.SIGHUP)
+        notices("READY=1")
+        path.unlink()
+        assert client.call("doctor")["checks"]
+        client.call("daemon.stop")
+    assert launched.wait(20) == 0
+    assert launched.stderr is not None
+    assert "option_needs_restart" not in launched.stderr.read()
+
+
+def test_a_daemon_that_cannot_start_tells_those_who_wait(
+    launched: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """The socket stays systemd's, so that they would wait for the next one for ever."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "queuectld.toml").write_text("max_pages = 1\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(30)
+        client.connect(str(tmp_path / "a.sock"))
+        refused = greeting(client)
+        assert client.recv(1) == b""
+    assert refused["error"]["code"] == "shutting_down"
+    assert refused["error"]["retryable"] is True
+    assert "the daemon cannot start; its log says why" in refused["error"]["message"]
+    assert launched.wait(30) == 2

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "systemd"
-NAMES = ("queuectld.service", "queuectld.socket")
+NAMES = (
+    "queuectld.service",
+    "queuectld.socket",
+    "queuectld-jobs.service",
+    "queuectl-backup.service",
+    "queuectl-backup.timer",
+)
 MANAGERS = {"system": UNITS, "user": UNITS / "user"}
 README = (UNITS / "README.md").read_text()
 
@@ -90,7 +96,7 @@ def test_the_exposure_that_systemd_sees_does_not_grow(
     )
     if not version.stdout.startswith(JUDGE):
         pytest.skip(f"the figures are of {JUDGE.strip()}")
-    service, _ = install("system", tmp_path, example)
+    service, *_ = install("system", tmp_path, example)
     asked = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     judged = subprocess.run(
         [*asked, f"--threshold={threshold}", service],

@@ -167,8 +167,32 @@ def test_worker_that_nobody_greets(tmp_path: Path) -> None:
 
 
 def test_spool_without_room(worker: WorkerHarness) -> None:
+    """The worker ends at once: the result is behind its record, for the next daemon."""
+    order = waiting_job(worker)
+    (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
+    worker.vanish()
+    go_on(worker)
+    assert worker.exit_status() == 0
+    assert worker.spooled(order.lease) is None
+    data = records.kept(str(worker.record_path))
+    assert data is not None
+    kept = spool.decode(data)
+    assert (kept.store, kept.seq, kept.run) == (worker.store, order.seq, order.run)
+    assert (kept.end.lease, kept.end.reason) == (order.lease, Reason.EXIT)
+    found = records.read(str(worker.record_path))
+    assert found is not None
+    assert found.lease == order.lease
+
+
+def no_room_behind_the_record(worker: WorkerHarness) -> None:
+    """Make it a worker that found none when it started."""
+    os.truncate(worker.record_path, records.SIZE)
+
+
+def test_no_room_anywhere(worker: WorkerHarness) -> None:
     """The worker tries again until the result is kept."""
     order = waiting_job(worker)
+    no_room_behind_the_record(worker)
     obstacle = worker.spool_dir / f"{order.lease}.json.tmp"
     obstacle.mkdir()
     worker.vanish()
@@ -180,13 +204,14 @@ def test_spool_without_room(worker: WorkerHarness) -> None:
 
 
 def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
-    """A second SIGTERM ends the wait: the result is lost, and the status says so."""
+    """SIGTERM ends the wait: the result is lost, and the status says so."""
     order = waiting_job(worker)
+    no_room_behind_the_record(worker)
     (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
     worker.vanish()
     go_on(worker)
     waiting.until(lambda: not worker.processes(), "the job's end")
-    worker.signal(signal.SIGQUIT)
+    worker.signal(signal.SIGTERM)
     assert worker.exit_status() == 1
     assert worker.record_path.exists()
 
@@ -404,4 +429,7 @@ def test_a_record_left_by_a_dead_worker(tmp_path: Path) -> None:
         record = worker.record()
         assert record is not None
         assert record.pid == worker.pid
-        assert worker.record_path.stat().st_size == records.SIZE
+        waiting.until(
+            lambda: worker.record_path.stat().st_size == records.ROOM, "it has room"
+        )
+        assert records.kept(str(worker.record_path)) is None

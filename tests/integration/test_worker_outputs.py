@@ -34,6 +34,24 @@ def test_names(tmp_path: Path) -> None:
     assert present(tmp_path) == ["2/2500.3.77.err", "2/2500.3.77.out"]
 
 
+def test_a_directory_may_go_just_after_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of the last job there, which is deleted: the run begins all the same."""
+    make, made = outputs._make_directory, []
+
+    def make_and_lose(name: str) -> None:
+        make(name)
+        made.append(name)
+        if len(made) < 3:
+            Path(name).rmdir()
+
+    monkeypatch.setattr(outputs, "_make_directory", make_and_lose)
+    written(tmp_path, "x")
+    assert len(made) == 3
+    assert present(tmp_path) == ["2/2500.3.77.err", "2/2500.3.77.out"]
+
+
 def test_sizes(tmp_path: Path) -> None:
     """A run that never began has no sizes; one that wrote nothing has two zeros."""
     assert outputs.sizes(str(tmp_path), SEQ, RUN, LEASE) is None

@@ -293,10 +293,22 @@ def test_resource_usage(worker: WorkerHarness) -> None:
     assert end.user_ms is not None
     assert end.user_ms > 0
     assert end.system_ms is not None
-    assert end.max_rss is not None
-    assert 1 << 20 < end.max_rss < 1 << 30
     assert end.started_at is not None
     assert end.finished_at - end.started_at >= end.user_ms // 2
+
+
+def test_memory_is_the_jobs_own(worker: WorkerHarness) -> None:
+    """Not that of the worker, in which it began; a child's counts if it was waited for.
+
+    What is no more than that is not told, however much was used before.
+    """
+    take = f"{sys.executable} -c 'bytearray(%d << 20)'"
+    assert worker.run("true").max_rss is None
+    for command in (f"exec {take % 100}", f"{take % 60}; :"):
+        found = worker.run(command).max_rss
+        assert found is not None
+        assert 60 << 20 < found < 400 << 20
+    assert worker.run("true").max_rss is None
 
 
 def test_output_files_are_private(worker: WorkerHarness) -> None:

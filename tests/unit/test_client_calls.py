@@ -94,6 +94,16 @@ JOB: dict[str, Any] = {
             "workers.stop",
             {"now": False, "workers": [1]},
         ),
+        (
+            calls.stop_workers(2, None, 3, now=False),
+            "workers.stop",
+            {"timeout": 2.0, "now": False, "count": 3},
+        ),
+        (
+            calls.scale_workers(0, None, now=True),
+            "workers.scale",
+            {"count": 0, "now": True},
+        ),
         (calls.stop_daemon(now=True), "daemon.stop", {"now": True}),
     ],
 )

@@ -80,7 +80,8 @@ def test_describe_tells_every_method_and_travels() -> None:
     assert told["errors"] == list(ErrorCode)
     assert messages.unpack(messages.pack(told)) == json.loads(json.dumps(told))
     listing = next(m for m in told["methods"] if m["name"] == "list")
-    assert listing["params"][1] | {"doc": ""} == {
+    limit = next(param for param in listing["params"] if param["name"] == "limit")
+    assert limit | {"doc": ""} == {
         "name": "limit",
         "type": "int 1..",
         "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},

@@ -9,6 +9,7 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import a_job
 from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
+from queuectld.crew import Crew
 from queuectld.server.call import Stream
 from queuectld.server.following import Follower
 from queuectld.server.inotify import Watcher
@@ -39,6 +40,7 @@ async def test_the_output_of_another_job_is_never_sent() -> None:
         changed,
         broker=cast("Any", Renamed()),
         files=Watcher(),
+        readers=Crew("reading", 1),
         output_dir="/nowhere",
         which=tuple(Which),
     )

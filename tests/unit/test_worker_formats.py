@@ -31,7 +31,7 @@ def test_record_there_and_back(record: WorkerRecord) -> None:
 
 def test_record_has_a_fixed_size() -> None:
     """Even the longest record fits, so rewriting never needs more space."""
-    longest = WorkerRecord(UUID, BIG, UUID, *[BIG] * 7)
+    longest = WorkerRecord(UUID, BIG, UUID, *[BIG] * 8)
     assert len(records.encode(longest)) == len(records.encode(IDLE)) == records.SIZE
 
 
@@ -52,6 +52,14 @@ def test_record_has_a_fixed_size() -> None:
 def test_record_that_is_none(data: bytes) -> None:
     """A record that is torn, foreign or newer is no record."""
     assert records.decode(data) is None
+
+
+def test_the_longest_result_fits_behind_a_record() -> None:
+    """Whatever its sentence is about."""
+    end = AttemptEnd(BIG, BIG, BIG, Reason.OUTPUT_LIMIT, BIG, BIG, "\u4e00" * 1000)
+    full = end._replace(**dict.fromkeys(AttemptEnd._fields[7:], BIG))
+    longest = SpooledResult(f"{UUID}.{UUID}", BIG, BIG, BIG, full)
+    assert len(spool.encode(longest)) <= records.ROOM - records.SIZE
 
 
 def test_result_there_and_back() -> None:

@@ -10,7 +10,7 @@ import click
 
 from queuectl.cli import output, text
 from queuectl.cli.command import Group
-from queuectl.cli.systemd import plan, units
+from queuectl.cli.systemd import leftovers, plan, units
 from queuectl.cli.systemd.plan import Step
 from queuectl.cli.systemd.target import ROOT, Target
 from queuectl.cli.systemd.units import Manager
@@ -60,9 +60,18 @@ def systemd() -> None:
 
 
 @systemd.command()
+@click.option(
+    "--backup", is_flag=True, help="With a timer that copies the database each night."
+)
 @_options("Replace files that are not as queuectl wrote them.")
 def install(
-    *, manager: str | None, dry_run: bool, force: bool, root: Path, as_json: bool
+    *,
+    manager: str | None,
+    backup: bool,
+    dry_run: bool,
+    force: bool,
+    root: Path,
+    as_json: bool,
 ) -> None:
     """Write the units of the service, and what else it needs.
 
@@ -76,11 +85,11 @@ def install(
     """
     target = _target(manager, root)
     program = units.program(target.manager)
-    steps = plan.installation(target, program, force=force)
+    steps = plan.installation(target, program, force=force, backup=backup)
     if not dry_run:
         output.keep()
         plan.write(target, steps)
-    following = [] if dry_run else target.to_start()
+    following = [] if dry_run else target.to_start(backup=backup)
     if as_json:
         _document(target, steps, following, dry_run=dry_run)
     elif dry_run:
@@ -119,6 +128,18 @@ def uninstall(
     elif dry_run:
         output.line("This would be done:")
     _tell(steps, following, account=_has_account(target))
+
+
+@systemd.command("end-jobs", hidden=True)
+@click.option("--user", "user", is_flag=True, help="Of your own systemd's service.")
+def end_jobs(*, user: bool) -> None:
+    """End the jobs that a failed service left, which is being stopped.
+
+    The unit queuectld-jobs.service runs it.
+    """
+    ended = leftovers.end(Manager.USER if user else Manager.SYSTEM)
+    if ended:
+        output.line(f"{ended} processes were left without a daemon, and were ended")
 
 
 def _target(manager: str | None, root: Path) -> Target:

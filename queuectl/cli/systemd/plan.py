@@ -42,14 +42,23 @@ class Step:
         return shown
 
 
-def installation(target: Target, program: Path, *, force: bool) -> list[Step]:
+def installation(
+    target: Target, program: Path, *, force: bool, backup: bool
+) -> list[Step]:
     """Return what install does.
+
+    Args:
+        target: where to.
+        program: the ``queuectld`` that the units run.
+        force: replace what is not as it was written.
+        backup: with the units that make copies, which stay once they are there.
 
     Raises:
         click.ClickException: a file that is there is not ours to replace.
     """
     steps, refused = [], []
-    for place in units.places(target.manager):
+    backup = backup or _has_backup(target)
+    for place in units.places(target.manager, backup=backup):
         path = target.actual(place.path)
         with _reported(target, path):
             existing = files.examine(path)
@@ -63,6 +72,11 @@ def installation(target: Target, program: Path, *, force: bool) -> list[Step]:
         "--force replaces it",
     )
     return steps
+
+
+def _has_backup(target: Target) -> bool:
+    folder = target.actual(units.directory(target.manager) / units.BACKUP[0]).parent
+    return any((folder / name).exists() for name in units.BACKUP)
 
 
 def _step(place: Place, path: Path, existing: Existing, body: str) -> tuple[Step, bool]:
@@ -85,7 +99,7 @@ def removal(target: Target, *, force: bool) -> list[Step]:
         click.ClickException: a file of ours was changed.
     """
     steps, refused = [], []
-    for place in units.places(target.manager):
+    for place in units.places(target.manager, backup=True):
         path = target.actual(place.path)
         with _reported(target, path):
             origin = files.examine(path).origin

@@ -59,7 +59,8 @@ class Target:
         """Tell whether a unit of ours runs. Nothing runs in an image."""
         if self.root != ROOT or not shutil.which("systemctl"):
             return False
-        command = self.systemctl("is-active", "--quiet", *UNITS).split()
+        known = (*UNITS, units.JOBS, units.BACKUP[1])
+        command = self.systemctl("is-active", "--quiet", *known).split()
         with suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(  # noqa: S603 - our own words
                 command,
@@ -76,8 +77,13 @@ class Target:
         directory = self.actual(units.directory(self.manager))
         # A link in an image means a file of the image, so it looks broken from here,
         # and a pattern would only find it if it did not.
-        links = (wants / name for wants in directory.glob("*.wants") for name in UNITS)
+        names = (*UNITS, units.BACKUP[1])
+        links = (wants / name for wants in directory.glob("*.wants") for name in names)
         return any(link.is_symlink() for link in links)
+
+    def _has_timer(self) -> bool:
+        directory = units.directory(self.manager)
+        return self.actual(directory / units.BACKUP[1]).exists()
 
     def check_at_rest(self) -> None:
         """Refuse to take a unit away that runs, or will at the next boot.
@@ -92,11 +98,24 @@ class Target:
         else:
             return
         now = ["--now"] if self.root == ROOT else []
-        command = self.systemctl(*self.where, "disable", *now, *UNITS)
+        timer = [units.BACKUP[1]] if self._has_timer() else []
+        command = self.systemctl(*self.where, "disable", *now, *timer, *UNITS)
         raise click.ClickException(f"{SERVICE} {state}; first: {command}")
 
-    def to_start(self) -> list[str]:
-        """Return the commands that make a service of units that were written."""
+    def to_start(self, *, backup: bool) -> list[str]:
+        """Return the commands that make a service of units that were written.
+
+        Args:
+            backup: copies were asked for.
+        """
+        commands = self._to_start()
+        if backup:
+            now = ["--now"] if self.root == ROOT else []
+            enable = self.systemctl(*self.where, "enable", *now, units.BACKUP[1])
+            commands.append(enable)
+        return commands
+
+    def _to_start(self) -> list[str]:
         system = self.manager is Manager.SYSTEM
         if self.root != ROOT:
             enable = self.systemctl(*self.where, "enable", SOCKET, SERVICE)

@@ -15,12 +15,18 @@ from pathlib import Path
 
 import click
 
-import queuectl
+from queuectl.cli.systemd import reach
 from queuectl_protocol.paths import Paths, resolve
 
 PROGRAM = "queuectld"
 
 SERVICE, SOCKET = UNITS = ("queuectld.service", "queuectld.socket")
+
+JOBS = "queuectld-jobs.service"
+"""Ends what the service leaves when it has failed, once somebody stops it."""
+
+BACKUP = ("queuectl-backup.service", "queuectl-backup.timer")
+"""Copies of the database, for whoever wants them."""
 
 EXAMPLE = "queuectld.service.d/local.conf.example"
 """Systemd reads what ends in ``.conf``, so this is for people until it is copied."""
@@ -36,10 +42,6 @@ EXAMPLES = (
 CONFIGURATION = Path("/etc/queuectl/queuectld.toml")
 
 STATE = Path("/var/lib/queuectl")
-
-HOMES = ("/root", "/home", "/run/user")
-"""What ``ProtectHome=`` hides. See systemd.exec(5)."""
-
 
 UNSPEAKABLE = r"""["'\\]"""
 """What the name of a program cannot contain in a unit, however it is quoted."""
@@ -75,16 +77,22 @@ class Place:
     configuration: bool = False
 
 
-def places(manager: Manager) -> list[Place]:
-    """Return where everything goes, in the order in which it is written."""
+def places(manager: Manager, *, backup: bool) -> list[Place]:
+    """Return where everything goes, in the order in which it is written.
+
+    Args:
+        manager: whose units.
+        backup: with those that make copies.
+    """
     units = directory(manager)
+    names = (*UNITS, JOBS, *(BACKUP if backup else ()))
     if manager is Manager.USER:
         example = Place(units / EXAMPLE, EXAMPLE)
-        return [example, *(Place(units / name, f"user/{name}") for name in UNITS)]
+        return [example, *(Place(units / name, f"user/{name}") for name in names)]
     return [
         Place(CONFIGURATION, CONFIGURATION.name, configuration=True),
         Place(Path("/etc/sysusers.d/queuectl.conf"), "sysusers.d/queuectl.conf"),
-        *(Place(units / name, name) for name in (*EXAMPLES, *UNITS)),
+        *(Place(units / name, name) for name in (*EXAMPLES, *names)),
     ]
 
 
@@ -149,7 +157,7 @@ def program(manager: Manager) -> Path:
             "queuectl in another directory"
         )
     if manager is Manager.SYSTEM:
-        _check_within_reach(found)
+        reach.check(found)
     return found
 
 
@@ -169,24 +177,6 @@ def _candidates() -> Iterator[Path]:
 
 def _runs(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
-
-
-def _check_within_reach(found: Path) -> None:
-    """Refuse what would be status 203/EXEC: a program, or its Python, in a home."""
-    needed = (found, Path(sys.executable), Path(queuectl.__file__))
-    for path in (each for one in needed for each in (one, one.resolve())):
-        if any(path.is_relative_to(home) for home in _homes()):
-            raise click.ClickException(
-                f"the system's service cannot run {path}: it has a user of its own and "
-                "sees nobody's home; install queuectl elsewhere, in /opt for example, "
-                "with a Python that is in no home either, or use --user"
-            )
-
-
-def _homes() -> Iterator[Path]:
-    for home in map(Path, HOMES):
-        yield home
-        yield home.resolve()  # on some systems /home is a link to /var/home
 
 
 def _quoted(path: str) -> str:

@@ -19,7 +19,7 @@ from queuectld.core.errors import (
     QueueError,
 )
 from queuectld.core.job import Job, with_texts, without_texts
-from queuectld.server import params, wire
+from queuectld.server import audit, params, wire
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
 from queuectld.server.method import Method, Result
@@ -152,8 +152,9 @@ def _each(
     denied = [each for each in outcomes if isinstance(each, JobNotYoursError)]
     if denied:
         who = {"uid": call.peer.uid, "pid": call.peer.pid, "role": call.peer.role}
-        why = str(denied[0])
-        _log.warning("request_denied", method=method, **who, why=why, count=len(denied))
+        why = f"{len(denied)} jobs: {denied[0]}"
+        for told in audit.records(("ids",), {"ids": [each.job_id for each in denied]}):
+            _log.warning("request_denied", method=method, **who, **told, why=why)
     results = [_result(*each) for each in zip(ids, outcomes, strict=True)]
     return {"results": results}
 

@@ -22,7 +22,7 @@ async def status(call: Call) -> Result:
         "pid": os.getpid(),
         "version": __version__,
         "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
-        "socket": str(config.socket),
+        "socket": str(context.socket),
         "state_dir": str(config.state_dir),
         "started_at": wire.time(context.started_at),
         "instance": context.instance,
@@ -105,7 +105,7 @@ METHODS = (
     Method(
         name="daemon.stop",
         doc="Reply, then end the daemon as SIGTERM does: running jobs have "
-        "shutdown_grace to finish.",
+        "shutdown_grace to finish. Asked again, it does no more.",
         handler=stop,
         role=Role.ADMIN,
         audit=("now",),

@@ -43,6 +43,7 @@ async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Re
         "job": wire.job(done.job),
         "created": done.created,
         "workers": workers.active(context.scheduler.pool),
+        "draining": context.scheduler.draining,
     }
 
 
@@ -67,6 +68,7 @@ async def enqueue_many(
         "ids": [each.job.id for each in done],
         "created": sum(each.created for each in done),
         "workers": workers.active(context.scheduler.pool),
+        "draining": context.scheduler.draining,
     }
 
 
@@ -136,9 +138,9 @@ async def page(
     call: Call,
     *,
     state: JobState | None,
-    states: Collection[JobState] | None,
     limit: int,
     before: int | None,
+    states: Collection[JobState] | None,
 ) -> Result:
     """Return a page of jobs that fits into a frame."""
     if state is not None:
@@ -217,7 +219,7 @@ METHODS = (
             params.fields("job", "the job's fields (job_fields)", required=True),
             _IF_EXISTS,
         ),
-        result="{job: JOB, created: bool, workers: int}",
+        result="{job: JOB, created: bool, workers: int, draining: bool}",
         errors=_REFUSALS,
     ),
     Method(
@@ -236,7 +238,7 @@ METHODS = (
             params.fields("defaults", "fields for all jobs that do not have their own"),
             _IF_EXISTS,
         ),
-        result="{ids: [str], created: int, workers: int}",
+        result="{ids: [str], created: int, workers: int, draining: bool}",
         errors=_REFUSALS,
     ),
     Method(
@@ -274,12 +276,6 @@ METHODS = (
         role=Role.READ,
         params=(
             _STATE,
-            params.choices(
-                "states",
-                "only jobs in one of these states; not with state",
-                tuple(JobState),
-                default=None,
-            ),
             params.whole(
                 "limit",
                 f"jobs in the page; at most max_page, {MAX_PAGE} unless configured "
@@ -288,6 +284,12 @@ METHODS = (
                 default=100,
             ),
             params.whole("before", "next of the page before; absent: the newest jobs"),
+            params.choices(
+                "states",
+                "only jobs in one of these states; not with state",
+                tuple(JobState),
+                default=None,
+            ),
         ),
         result="{jobs: [JOB], next: int | null}",
         errors=(ErrorCode.STORAGE_ERROR,),

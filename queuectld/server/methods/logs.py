@@ -1,6 +1,5 @@
 """Methods that give out what jobs wrote."""
 
-import asyncio
 from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
@@ -40,7 +39,7 @@ async def read(
             attempt.lease,
             stream,
         )
-        piece = await asyncio.to_thread(
+        piece = await call.service.reading.run(
             reading.read, path, offset=offset, tail=tail, limit=limit
         )
         written = 0 if attempt.end is None else attempt.end.written(stream)
@@ -90,6 +89,7 @@ async def follow(
                 changed,
                 broker=broker,
                 files=call.service.files,
+                readers=call.service.reading,
                 output_dir=str(call.context.config().output_dir),
                 which=streams,
             )
@@ -184,7 +184,6 @@ METHODS = (
         result="{job: JOB}",
         errors=(
             ErrorCode.NOT_FOUND,
-            ErrorCode.TOO_MANY_REQUESTS,
             ErrorCode.STORAGE_ERROR,
         ),
         waits=True,

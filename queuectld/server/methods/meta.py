@@ -18,6 +18,7 @@ COMMON = (
     ErrorCode.UNKNOWN_METHOD,
     ErrorCode.INVALID_PARAMS,
     ErrorCode.FRAME_TOO_LARGE,
+    ErrorCode.TOO_MANY_REQUESTS,
     ErrorCode.FORBIDDEN,
     ErrorCode.SHUTTING_DOWN,
     ErrorCode.INTERNAL,

@@ -60,7 +60,6 @@ METHODS = (
         result="{job: JOB, timed_out: bool}",
         errors=(
             ErrorCode.NOT_FOUND,
-            ErrorCode.TOO_MANY_REQUESTS,
             ErrorCode.STORAGE_ERROR,
         ),
         waits=True,

@@ -67,12 +67,35 @@ async def stop(
     timeout: float | None,
     now: bool,
     workers: Sequence[int] | None,
+    count: int | None,
 ) -> Result:
     """Stop workers."""
+    if workers is not None and count is not None:
+        raise params.InvalidParamsError(
+            "count", "count says how many and workers says which: give one of them"
+        )
     done = await call.context.scheduler.staff.stop(
-        interrupt_after=0 if now else timeout, only=workers
+        interrupt_after=0 if now else timeout, only=workers, count=count
     )
     return {"stopped": done.stopped, "interrupted": done.interrupted}
+
+
+async def scale(call: Call, *, count: int, timeout: float | None, now: bool) -> Result:
+    """Have a number of workers."""
+    staff = call.context.scheduler.staff
+    done = await staff.scale(count, interrupt_after=0 if now else timeout)
+    return {
+        "started": [wire.worker(each) for each in done.started],
+        "stopped": done.stopped.stopped,
+        "interrupted": done.stopped.interrupted,
+        "wanted": staff.wanted,
+    }
+
+
+_TIMEOUT = params.seconds(
+    "timeout", "then interrupt what still runs; absent: wait for it"
+)
+_NOW = params.flag("now", "interrupt at once")
 
 
 METHODS = (
@@ -85,8 +108,8 @@ METHODS = (
     ),
     Method(
         name="workers.start",
-        doc="Add workers; reply when they are ready. The wanted number outlives the "
-        f"daemon. There are at most {MAX_WORKERS}.",
+        doc="Add workers; reply with them when they are ready. The wanted number "
+        f"outlives the daemon. There are at most {MAX_WORKERS}.",
         handler=start,
         role=Role.OPERATE,
         audit=("count", "bound"),
@@ -134,7 +157,6 @@ METHODS = (
         doc="Reply when no worker is bound to this connection: all were stopped.",
         handler=wait,
         role=Role.OPERATE,
-        errors=(ErrorCode.TOO_MANY_REQUESTS,),
         waits=True,
     ),
     Method(
@@ -144,17 +166,37 @@ METHODS = (
         "does not count.",
         handler=stop,
         role=Role.OPERATE,
-        audit=("timeout", "now", "workers"),
+        audit=("timeout", "now", "workers", "count"),
         params=(
-            params.seconds(
-                "timeout", "then interrupt what still runs; absent: wait for it"
-            ),
-            params.flag("now", "interrupt at once"),
+            _TIMEOUT,
+            _NOW,
             params.wholes(
                 "workers", "numbers of workers; absent: all, and none is wanted"
             ),
+            params.whole(
+                "count",
+                "how many, in place of which: not bound ones, the idle first",
+                minimum=1,
+                maximum=MAX_WORKERS,
+            ),
         ),
         result="{stopped: int, interrupted: int}",
+        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+    ),
+    Method(
+        name="workers.scale",
+        doc="Have so many workers beside the bound ones: start what is missing, or "
+        "stop what is too many as workers.stop does. Reply when the new ones are ready "
+        "and the others gone.",
+        handler=scale,
+        role=Role.OPERATE,
+        audit=("count", "timeout", "now"),
+        params=(
+            params.whole("count", "how many", maximum=MAX_WORKERS, required=True),
+            _TIMEOUT,
+            _NOW,
+        ),
+        result="{started: [WORKER], stopped: int, interrupted: int, wanted: int}",
         errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
     ),
 )

@@ -1,11 +1,11 @@
 """Long looks at the database, beside the work: copying it, and examining it.
 
-Each has a connection of its own that only reads, and a thread of its own, so that
-nobody waits for it; both end when whoever asked has gone. While it lasts the log cannot
+Each has a connection of its own that only reads, and copies and examinations a few
+threads of their own each, so that nobody else waits for them; a look ends when whoever
+asked has gone. While it lasts the log cannot
 be emptied, only appended to.
 """
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from queuectld.crew import Crew
 from queuectld.store.api import (
     COPIED_AT,
     BackupError,
@@ -32,6 +33,9 @@ T = TypeVar("T")
 MOST_PROBLEMS = 20
 """Sentences on damage: the first few say enough."""
 
+_AT_ONCE = 2
+"""Copies, and examinations, at the same time: each reads the disk as fast as it can."""
+
 _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,6 +46,8 @@ class Aside:
         self._path = path
         self._looks: set[_Look] = set()
         self._closed = False
+        self._copying = Crew("backup", _AT_ONCE)
+        self._examining = Crew("examine", _AT_ONCE)
 
     async def backup(
         self, target: Path, *, replace: bool, wall: Callable[[], int] | None
@@ -49,7 +55,8 @@ class Aside:
         """Write a copy; see ``Store.backup``."""
         try:
             return await self._take(
-                lambda look: copy(look, target, replace=replace, wall=wall)
+                self._copying,
+                lambda look: copy(look, target, replace=replace, wall=wall),
             )
         except StoreFullError:
             raise StoreFullError(
@@ -59,7 +66,7 @@ class Aside:
 
     async def examine(self) -> list[str]:
         """Return what is wrong with the database; see ``Store.examine``."""
-        return await self._take(examine)
+        return await self._take(self._examining, examine)
 
     def close(self) -> None:
         """End all looks; who waits for one gets a StoreError."""
@@ -67,13 +74,13 @@ class Aside:
         for look in self._looks:
             look.end()
 
-    async def _take(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _take(self, crew: Crew, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
             raise StoreError("the store is closed")
         look = _Look(self._path)
         self._looks.add(look)
         try:
-            return await asyncio.to_thread(look.run, work)
+            return await crew.run(look.run, work)
         except sqlite3.Error as error:
             raise database.translate(error) from error
         finally:

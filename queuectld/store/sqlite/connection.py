@@ -6,10 +6,16 @@ not readable, or newer than this program is left as it is, with an error that sa
 
 import os
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from queuectld.store.api import StoreError, StoreFullError, StoreOpenError
+from queuectld.store.api import (
+    StoreError,
+    StoreFullError,
+    StoreOpenError,
+    StoreTooNewError,
+)
 
 APPLICATION_ID = 0x71756374
 """'quct', in the database's header: tells our files from other SQLite files."""
@@ -33,8 +39,18 @@ LOG_KEPT = 16 * 1024 * 1024
 """Bytes that the log keeps when it begins anew."""
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+Preparation = Callable[[sqlite3.Connection, Path, int], None]
+"""What is done before the first step of a migration: it gets the version there is."""
+
+
+def open_writer(
+    path: Path, before_migration: Preparation | None = None
+) -> sqlite3.Connection:
     """Open, or create, and migrate; return the one connection that writes.
+
+    Args:
+        path: the database's file.
+        before_migration: not called for a database that is new, or of this version.
 
     Raises:
         StoreOpenError: the file cannot be used; it was not changed.
@@ -45,6 +61,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
         try:
             _identify(connection, path)
             _configure(connection)
+            version = _version(connection)
+            if before_migration and 0 < version < schema_version():
+                before_migration(connection, path, version)
             migrate(connection)
         except BaseException:
             connection.close()
@@ -84,13 +103,18 @@ def schema_version() -> int:
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to this program's version, a transaction for each step."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     for number, script in enumerate(_migrations()[version:], version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{script}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"
         )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreOpenError:
@@ -166,7 +190,7 @@ def _unborn(path: Path) -> bool:
 
 def _identify(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application == 0 and version == 0 and tables == 0:
         return
@@ -176,9 +200,9 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
             "Move it away, or choose another state directory"
         )
     if version > schema_version():
-        raise StoreOpenError(
+        raise StoreTooNewError(
             f"{path} has schema version {version}, and this queuectld knows up to "
-            f"{schema_version()}; it was left as it is. Install the newer queuectld"
+            f"{schema_version()}; it was left as it is"
         )
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from queuectld.store.api import Reader, StoreError, Transaction
+from queuectld.store.api import Reader, StoreError, StoreTooNewError, Transaction
 from queuectld.store.sqlite import connection as database
+from queuectld.store.sqlite import premigration
 from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch, try_batch
 from queuectld.store.sqlite.files import Files
@@ -44,7 +45,7 @@ class SqliteStore:
             StoreOpenError: it cannot be used; it was left as it is.
         """
         self.path = path
-        self._writing = database.open_writer(path)
+        self._writing = _open(path)
         try:
             self._transaction = SqliteTransaction(self._writing)
             self._reading = database.open_reader(path)
@@ -56,7 +57,6 @@ class SqliteStore:
         self._files = Files(path)
         self._patient = True
         self._trouble: str | None = None
-        self._changes = 0
         self._writer = Writer(
             self._write_batch,
             self._try_batch,
@@ -85,11 +85,8 @@ class SqliteStore:
             done = await self._writer.submit(work, weight)
         except StoreError as error:
             self._trouble = str(error)
-            self._changes = self._writing.total_changes
             raise
-        # A unit that found nothing to write succeeds on a full disk as well.
-        if self._trouble and self._writing.total_changes != self._changes:
-            self._trouble = None
+        self._trouble = None
         return done
 
     async def read(self, query: Callable[[Reader], T]) -> T:
@@ -204,6 +201,14 @@ class SqliteStore:
         except sqlite3.Error as error:
             return Outcome(error=database.translate(error))
         return Outcome()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return database.open_writer(path, premigration.keep_copy)
+    except StoreTooNewError as error:
+        advice = premigration.way_back(path, database.schema_version())
+        raise StoreTooNewError(f"{error}. {advice}") from None
 
 
 def _LOOK(_tx: object) -> None:  # noqa: N802

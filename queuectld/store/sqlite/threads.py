@@ -47,9 +47,9 @@ class StoreThread:
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
+        self._ended = asyncio.Event()
         self.pending = 0
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     def submit(self, task: Task) -> None:
         """Hand in a task.
@@ -66,7 +66,7 @@ class StoreThread:
         """Do what is queued, then end."""
         self._stopped = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._ended.wait()
 
     def _serve(self) -> None:
         ending = False
@@ -84,6 +84,7 @@ class StoreThread:
             if tasks:
                 outcomes = self._outcomes([task.work for task in tasks])
                 self._loop.call_soon_threadsafe(self._answer, tasks, outcomes)
+        self._loop.call_soon_threadsafe(self._ended.set)
 
     def _outcomes(self, batch: Batch) -> list[Outcome]:
         try:
