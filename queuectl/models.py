@@ -365,8 +365,8 @@ class Worker(Model):
     started_at: datetime | None = field(default=None, metadata=_TIME)
     adopted: bool = False
     bound: bool = False
-    run_started_at: datetime | None = field(default=None, metadata=_TIME)
     reserved: bool = False
+    run_started_at: datetime | None = field(default=None, metadata=_TIME)
 
 
 _WORKERS = MappingProxyType(

@@ -33,12 +33,13 @@ class Examiner:
 
     def __init__(self) -> None:
         self._looks: dict[str, asyncio.Task[Facts]] = {}
-        self._places = Crew("health", 1)
+        # Its own: what hangs in there is nobody else's.
+        self._crew = Crew("health", 1)
 
     async def examine(self, context: Context) -> Facts:
         """Return what could be found out ``WITHIN`` its time."""
         store = self._look("store", lambda: _store(context))
-        places = self._look("places", lambda: self._measured(context))
+        places = self._look("places", lambda: self._places(context))
         await asyncio.wait([store, places], timeout=WITHIN)
         silent = f"it has not answered for {WITHIN:g} s"
         unanswered: Facts = {**_jobs(None), "store": {"problem": silent}}
@@ -58,9 +59,9 @@ class Examiner:
             task = self._looks[kind] = asyncio.create_task(begin())
         return task
 
-    async def _measured(self, context: Context) -> Facts:
+    async def _places(self, context: Context) -> Facts:
         config = context.config()
-        return await self._places.run(
+        return await self._crew.run(
             _measure, config.state_dir, config.spool_dir, context
         )
 
