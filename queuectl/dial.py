@@ -34,6 +34,9 @@ _USER_UNIT = "systemd/user/queuectld.socket"
 _PAUSE = 0.02
 """Seconds between two looks at such a daemon."""
 
+_LONGEST = 2.0**31
+"""Seconds, 68 years: a time-out that is longer is as good as this one."""
+
 _TIMEVAL = struct.Struct("@ll")
 """What SO_SNDTIMEO takes. See socket(7)."""
 
@@ -88,7 +91,8 @@ def _connect(place: Place, timeout: float | None) -> socket.socket:
 
 
 def _timeval(seconds: float) -> bytes:
-    microseconds = max(1, round(seconds * 1_000_000))  # zero would mean: for ever
+    # Zero would mean: for ever; and the kernel takes no more than a long holds.
+    microseconds = max(1, round(min(seconds, _LONGEST) * 1_000_000))
     return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
 
 

@@ -14,6 +14,10 @@ CHUNK = 256 * 1024
 """Bytes asked of the socket at once: more than a Unix socket holds by default."""
 
 
+_LONGEST = 2**31 - 1
+"""Milliseconds that poll(2) can wait."""
+
+
 def deadline(seconds: float | None) -> float | None:
     """Return the point of the monotonic clock that is so many seconds away."""
     return None if seconds is None else time.monotonic() + seconds
@@ -108,6 +112,6 @@ class Wire:
 
 
 def _milliseconds(until: float | None) -> int | None:
-    if until is None:
-        return None
-    return max(0, math.ceil((until - time.monotonic()) * 1000))
+    """Return what poll(2) takes: an int, which holds 24 days; None: for ever."""
+    left = math.inf if until is None else (until - time.monotonic()) * 1000
+    return None if left > _LONGEST else max(0, math.ceil(left))

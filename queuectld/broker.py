@@ -333,12 +333,14 @@ class Broker:
         left out. ``end_of`` waits for those that are cancelled and still run.
         """
         now = self._clock.wall()
-        outcomes = await self._write(
+        outcomes = await self._commit(
             lambda tx: units.change_each(
                 tx, event, ids, if_state=if_state, submitter=submitter, now=now
             ),
             weight=len(ids),
         )
+        if any(isinstance(outcome, Job) for outcome in outcomes):
+            self.on_write()
         for job in outcomes:
             if isinstance(job, Job):
                 self._announce(job)
@@ -605,16 +607,20 @@ class Broker:
         return self._environments[key]
 
     async def _write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
+        result = await self._commit(work, weight=weight)
+        self.on_write()
+        return result
+
+    async def _commit(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
+        """Run a unit of work that may find nothing to change."""
         try:
-            result = await self._store.write(work, weight=weight)
+            return await self._store.write(work, weight=weight)
         except OutcomeUnknownError:
             # Perhaps somebody waits for just what was committed: let all look.
             for seq in self._watchers:
                 self._wake_watchers(seq)
             self.on_doubt()
             raise
-        self.on_write()
-        return result
 
     def _announce(self, job: Job) -> None:
         if job.due is not None:

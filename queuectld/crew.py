@@ -18,19 +18,31 @@ T = TypeVar("T")
 _Task = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
+class NoThreadError(Exception):
+    """The system gives the daemon no thread for this; try again later."""
+
+
 class Crew:
     """Does what it is given, in the order it came, ``most`` things at a time.
 
     Its threads are started as they are needed, and are daemons: one that hangs in the
     kernel or in a library does not keep the process from ending.
+
+    Args:
+        name: what its threads are called.
+        most: threads, and so things done at the same time.
+        ready: start one of them at once, for a time in which there is no room for any.
     """
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, most: int, *, ready: bool = False) -> None:
         self._name = name
         self._most = most
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._threads = 0
         self._unfinished = 0
+        if ready:
+            with contextlib.suppress(NoThreadError):
+                self._grow()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it in one of the threads; return what it returns.
@@ -39,7 +51,7 @@ class Crew:
         has begun goes on to its end.
 
         Raises:
-            RuntimeError: there is no thread to be had.
+            NoThreadError: there is none to be had.
             Whatever ``work`` raises.
         """
         loop = asyncio.get_running_loop()
@@ -58,7 +70,7 @@ class Crew:
             threading.Thread(target=self._serve, name=name, daemon=True).start()
         except RuntimeError:
             if not self._threads:
-                raise
+                raise NoThreadError from None
         else:
             self._threads += 1
 

@@ -85,7 +85,7 @@ class Daemon:
         self._signals = 0  # that ask for a stop
         self._passed: list[systemd.Listener] = []
         self._socket = settings.socket
-        self._reloading = Crew("config", 1)
+        self._reloading = Crew("config", 1, ready=True)
         self._reload_wanted = False
         self._reload: asyncio.Task[None] | None = None
 
@@ -191,7 +191,7 @@ class Daemon:
             examine=self._store.examine,
             config=lambda: self._config,
             socket=self._socket,
-            looking=Crew("names", 1),
+            looking=Crew("names", 1, ready=True),
             clock=self._clock,
             instance=secrets.token_hex(8),
             started_at=self._started_at,

@@ -28,7 +28,7 @@ class Housekeeping:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
-        self._removing = Crew("pruning", 1)
+        self._removing = Crew("pruning", 1, ready=True)
 
     async def expire(self) -> int:
         """Prune what is older than ``retention``; return how many jobs went."""

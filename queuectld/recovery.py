@@ -86,9 +86,9 @@ class Recovery:
         self._spool = str(places.spool)
         self._records = str(places.records)
         self._cgroup = str(places.cgroup) if places.cgroup else None
-        self._searching = Crew("recovery", _AT_ONCE)
+        self._searching = Crew("recovery", _AT_ONCE, ready=True)
         # A worker that is to have its next job never waits for what searches.
-        self._filing = Crew("results", 1)
+        self._filing = Crew("results", 1, ready=True)
         self._unrecorded: dict[int, str] = {}  # records that may have to hold a result
 
     async def adopt(self) -> list[Unsettled]:

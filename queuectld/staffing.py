@@ -5,7 +5,6 @@ connection, which do not. Knows nothing of jobs beyond asking the pool to end on
 """
 
 import asyncio
-import errno
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from queuectld import logs
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.errors import (
+    NO_DESCRIPTORS,
     DrainingError,
     TooManyWorkersError,
     WorkersNotReadyError,
@@ -32,8 +32,6 @@ READY_WITHIN = 30.0
 
 RESPAWN_BASE, RESPAWN_MAX, RESPAWN_DOUBLINGS = 0.1, 30.0, 10
 """Seconds to the next try when workers die before they are ready: doubled each time."""
-
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 _WANTED = "workers_wanted"
 
@@ -396,7 +394,7 @@ class Staff:
                     await self._pulse.wait()
         except TimeoutError:
             problem = self._problem
-            if problem is not None and problem.errno in _NO_DESCRIPTORS:
+            if problem is not None and problem.errno in NO_DESCRIPTORS:
                 raise problem from None
             why = problem.strerror if problem is not None else None
             raise WorkersNotReadyError(READY_WITHIN, why) from None

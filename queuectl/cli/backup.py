@@ -9,6 +9,7 @@ import click
 from queuectl.cli import output
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.params import Whole
 from queuectl.errors import AlreadyExistsError
 from queuectl_protocol.units import format_size
 
@@ -21,7 +22,7 @@ NAMED = re.compile(r"queuectl-\d{8}T\d{6}\.\d{3}Z\.db")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option(
     "--keep",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="N",
     help="FILE is a directory: name the copy by the time, keep the newest N.",
 )

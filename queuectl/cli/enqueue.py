@@ -104,11 +104,13 @@ def enqueue(
         raise click.UsageError("--lines goes with --file")
     job = wanted.added_to(joboptions.read_command(line, words))
     job = enqueue_one(connector, job, wanted, if_exists)
-    if as_json and not await_it:
+    if await_it:
+        return _await(connector, job, as_json=as_json)
+    if as_json:
         output.document(job)
-    if not as_json:
+    else:
         output.line(job["id"])
-    return _await(connector, job, as_json=as_json) if await_it else exits.Status.OK
+    return exits.Status.OK
 
 
 def enqueue_one(
@@ -160,6 +162,8 @@ def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     job_id = job["id"]
     goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
     with interrupt.explained(goes_on):
+        if not as_json:
+            output.line(job_id)
         output.flush()
         job = waiting.final(connector, job_id)
     status = exits.of_job(job)

@@ -12,9 +12,13 @@ QueueError
 └── QueueFullError
 """
 
+import errno
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
+
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the system says when the process, or the machine, has no descriptor left."""
 
 
 class QueueError(Exception):

@@ -41,7 +41,7 @@ class Service:
     connections: set[Any] = field(default_factory=set)
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS))
+    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))
     examiner: Examiner = field(default_factory=Examiner)
 
 

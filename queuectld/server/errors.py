@@ -4,7 +4,6 @@ What is not in the table is a mistake of ours: it is logged whole, and the clien
 learns nothing of our insides.
 """
 
-import errno
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,11 +12,10 @@ from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.core import unixtext
+from queuectld.crew import NoThreadError
 from queuectld.server.params import InvalidParamsError, nearest, shown
 from queuectld.server.reading import UnreadableOutputError
 from queuectld.store import api as store
-
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 MAX_MESSAGE = 1000
 """Characters: a message may quote the client, and the client can send megabytes."""
@@ -105,6 +103,7 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
         UnreadableOutputError: ErrorCode.STORAGE_ERROR,
         FrameTooLargeError: ErrorCode.FRAME_TOO_LARGE,
         TooManyRequestsError: ErrorCode.TOO_MANY_REQUESTS,
+        NoThreadError: ErrorCode.TOO_MANY_REQUESTS,
         core.DrainingError: ErrorCode.SHUTTING_DOWN,
         ShuttingDownError: ErrorCode.SHUTTING_DOWN,
     }
@@ -130,7 +129,7 @@ def refusal(error: BaseException) -> Refusal:
             message = unixtext.shown(str(error) or (type(error).__doc__ or "").strip())
             data = getattr(error, "data", None)
             return Refusal(code, message[:MAX_MESSAGE], data and _short(data))
-    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+    if isinstance(error, OSError) and error.errno in core.NO_DESCRIPTORS:
         return Refusal(
             ErrorCode.TOO_MANY_REQUESTS,
             "the daemon has no file descriptor left to do that with; try again later, "

@@ -34,7 +34,7 @@ class Examiner:
     def __init__(self) -> None:
         self._looks: dict[str, asyncio.Task[Facts]] = {}
         # Its own: what hangs in there is nobody else's.
-        self._crew = Crew("health", 1)
+        self._crew = Crew("health", 1, ready=True)
 
     async def examine(self, context: Context) -> Facts:
         """Return what could be found out ``WITHIN`` its time."""

@@ -4,17 +4,16 @@ A file that is not there reads as an empty one: empty ones are removed or passed
 another run. Whether there was more is on record, and is for who asked to compare.
 """
 
-import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from queuectld.core.errors import NO_DESCRIPTORS
 
 TAIL_MAX = 8 * 1024 * 1024
 """Bytes, at the end of a file, in which its last lines are looked for."""
 
 _BLOCK = 64 * 1024
-
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class UnreadableOutputError(Exception):
@@ -55,7 +54,7 @@ def open_output(path: str) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno in _NO_DESCRIPTORS:
+        if error.errno in NO_DESCRIPTORS:
             raise
         raise UnreadableOutputError(
             f"the output file {Path(path).name} cannot be read: {error.strerror}"

@@ -234,7 +234,7 @@ def test_the_dead_are_retried_with_their_whole_budget(empty: Cli) -> None:
     for job in dead:
         cli.home.ended(job)
     assert [cli.home.job(job)["runs"] for job in dead] == [3, 2, 2]
-    assert cli.json("dlq", "retry", "--all", "--json") == {"retried": 3}
+    assert cli.json("dlq", "retry", "--all", "--json") == {"retried": 3, "skipped": 0}
     for job in dead:
         cli.home.ended(job)
     (retried,) = cli.json("dlq", "retry", "--json", dead[0])

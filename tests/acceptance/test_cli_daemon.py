@@ -155,7 +155,8 @@ def test_stop_waits_for_running_jobs_unless_told_not_to(fresh: Cli) -> None:
     fresh.home.appears("begun")
     stopping = fresh.home.begin("daemon", "stop")
     waiting.until(lambda: fresh.home.ask("status")["draining"], "it drains")
-    assert fresh("status").err == "the daemon is stopping: it begins no jobs\n"
+    told = "the daemon is stopping: it begins no jobs until it runs again\n"
+    assert fresh("status").err == told
     stopping.send_signal(signal.SIGINT)
     assert stopping.wait(PATIENCE) == -signal.SIGINT
     told = (fresh.home.root / "queuectl.stderr").read_text()

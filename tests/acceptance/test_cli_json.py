@@ -20,12 +20,15 @@ COMMANDS = {
     "wait": ("done",),
     "cancel": ("waits",),
     "retry": ("done",),
+    "start": ("later",),
+    "delete": ("gone",),
     "dlq list": (),
     "dlq show": ("dead",),
     "dlq retry": ("dead",),
     "dlq purge": (),
     "prune": (),
     "status": (),
+    "health": (),
     "stats": (),
     "config get": ("timeout",),
     "config list": (),
@@ -34,6 +37,7 @@ COMMANDS = {
     "config unset": ("timeout",),
     "worker list": (),
     "worker start": (),
+    "worker scale": ("2",),
     "worker stop": (),
     "daemon status": (),
     "doctor": (),
@@ -60,7 +64,9 @@ def with_json(command: click.Command, path: str = "") -> Iterator[str]:
 def jobs(cli: Cli) -> None:
     """Make jobs to be asked about."""
     cli.enqueue("true", "--id", "waits", "--delay", "1d")
+    cli.enqueue("true", "--id", "later", "--delay", "1d")
     cli.ended("true", "--id", "done")
+    cli.ended("true", "--id", "gone")
     cli.ended("exit 1", "--id", "dead", *FINAL)
 
 

@@ -141,7 +141,7 @@ def test_limits_in_json_and_of_a_file(cli: Cli) -> None:
         (("--memory-max", "big"), "'big' is no size; write 1048576, 64k"),
         (("--cpu-quota", "half"), "'half' is no percentage; write 20% or 150%"),
         (("--tasks-max", "-1"), "-1 is not in the range x>=0"),
-        (("--nice", "low"), "'low' is not a valid integer"),
+        (("--nice", "low"), "'low' is no whole number"),
         (("--rlimit", "files=5"), "there is no resource limit 'files'; there are: as,"),
         (("--rlimit", "nofile"), "nofile has no value; write nofile=1024"),
     ],

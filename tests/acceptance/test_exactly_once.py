@@ -39,6 +39,7 @@ def test_every_job_of_many_runs_exactly_once(home: Home) -> None:
         "draining": False,
         "ready": 0,
         "delayed": 0,
+        "trouble": None,
     }
     stats = home.ask("stats")
     assert (stats["completed"], stats["run"]["count"]) == (JOBS, JOBS)

@@ -176,7 +176,7 @@ def test_a_result_that_waits_for_a_daemon_has_no_environment(talkative: Home) ->
     until(talkative.gone, "its worker has left")
     assert_untold(told(talkative))
     assert_private(talkative.root)
-    talkative.ctl("status")
+    talkative.ctl("daemon", "start")
     assert talkative.ended(job)["state"] == "completed"
 
 

@@ -37,6 +37,8 @@ EVERY_FIELD = {
     "cpu_quota": 0,
     "tasks_max": 0,
     "rlimits": {"core": 0},
+    "shell": "/bin/sh",
+    "foreground": False,
 }
 
 
@@ -91,7 +93,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         {"id": "killed"},
         {"id": "unspawned"},
     ],
-    "list": [{}, {"limit": 1}, {"state": "dead"}],
+    "list": [{}, {"limit": 1}, {"state": "dead"}, {"states": ["dead", "failed"]}],
     "cancel": [{"id": "later", "wait": False}],
     "retry": [{"id": "later"}],
     "retry_all": [{"state": "dead"}],
@@ -101,6 +103,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "retry_many": [{"ids": ["killed", "none-such"]}],
     "start_many": [{"ids": ["delayed-too", "none-such"]}],
     "delete_many": [{"ids": ["unspawned", "every", "none-such"]}],
+    "position": [{"id": "long"}, {"id": "delayed"}],
     "wait": [{"id": "long", "timeout": 0}],
     "logs.read": [
         {"id": "every", "stream": "stderr"},
@@ -109,6 +112,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "logs.follow": [{"id": "every", "run": 1}],
     "prune": [{"older_than": 1e9}],
     "status": [{}],
+    "health": [{}],
     "stats": [{}, {"since": 0}],
     "config.list": [{}],
     "config.get": [{"key": "timeout"}],
@@ -118,6 +122,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "workers.start": [{"bound": True}],
     "workers.ensure": [{"count": 1}],
     "workers.scale": [{"count": 1}],
+    "workers.reserve": [{"id": "long"}],
     "workers.wait": [{}],
     "workers.stop": [{"workers": []}],
     "daemon.status": [{}],

@@ -107,7 +107,8 @@ def test_cancel_and_retry_are_told(talkative: Daemon) -> None:
         ("job_cancelled", "processing"),
         ("attempt_finished", "cancelled"),
     ]
-    assert talkative.call("retry_all", state="cancelled") == {"retried": 2}
+    retried = talkative.call("retry_all", state="cancelled")
+    assert retried == {"retried": 2, "skipped": 0}
     talkative.call("cancel", id=runs)
     assert [record["event"] for record in life(talkative, runs)][4] == "job_retried"
     talkative.call("wait", id=waits)

@@ -69,16 +69,13 @@ def test_large_replies_that_nobody_reads_do_not_pile_up(
 
 
 def test_a_large_job_is_cancelled_though_nobody_reads_of_it(daemon: Daemon) -> None:
-    """When its turn comes; the latest, when the client has gone."""
+    """Only the replies wait for a reader, and each is made when its turn comes."""
     batch = daemon.call("enqueue_many", jobs=[{}] * 8, defaults={"command": LARGE})
     with daemon.connect() as client:
         for job in batch["ids"]:
             client.wire.send_request("cancel", {"id": job})
         client.socket.sendall(client.wire.data_to_send())
-        until(lambda: daemon.call("status")["cancelled"], "the first is carried out")
-        daemon.call("status")
-        assert daemon.call("status")["pending"] >= 6
-    until(lambda: daemon.call("status")["cancelled"] == 8, "all are cancelled")
+        until(lambda: daemon.call("status")["cancelled"] == 8, "all are cancelled")
 
 
 def test_a_job_that_is_accepted_can_be_listed(daemon: Daemon) -> None:

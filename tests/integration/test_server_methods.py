@@ -393,6 +393,7 @@ def test_doctor_looks_at_everything(client: RawClient) -> None:
         "file system",
         "space",
         "wal",
+        "reach",
         "permissions",
         "trust",
         "descriptors",

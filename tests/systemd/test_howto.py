@@ -29,7 +29,7 @@ printf '[roles]\\noperate = ["@queuectl"]\\n' >>/etc/queuectl/queuectld.toml
 usermod --append --groups queuectl {MEMBER}
 systemctl daemon-reload
 systemctl start queuectld.socket queuectld.service
-queuectl --system worker start
+queuectl --system worker start --count 2
 """
 """What the other guides take for done: what the one to systemd says."""
 
