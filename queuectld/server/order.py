@@ -14,8 +14,8 @@ from queuectld.server.method import Method
 class Order:
     """The writes of one connection that are not answered yet.
 
-    ``_writes`` has those that the next write to all jobs has to wait for: the last one of
-    that kind, and what came after it.
+    ``_writes`` has those that the next write to all jobs has to wait for: the last one
+    of that kind, and what came after it.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,11 @@ async def handler(*_: Any, **__: Any) -> dict[str, Any]:
 
 
 TO_ONE = Method(
-    name="one", doc="", handler=handler, params=(params.text("id", ""),), changes=("id",)
+    name="one",
+    doc="",
+    handler=handler,
+    params=(params.text("id", ""),),
+    changes=("id",),
 )
 TO_ALL = Method(name="all", doc="", handler=handler, changes=())
 READS = Method(name="reads", doc="", handler=handler)
