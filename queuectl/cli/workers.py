@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import click
@@ -121,7 +121,8 @@ def scale(
     params = {"count": count, **_patience(timeout, now=now)}
     with connector.connect() as client:
         if now:
-            too_many = len(client.call("workers.list")["workers"]) - count
+            found = client.call("workers.list")["workers"]
+            too_many = sum(not each["bound"] for each in found) - count
             busy = _busy(client, (), max(0, too_many))
             change.demand_interruption(busy, yes=yes)
         result = client.call("workers.scale", params)
@@ -205,13 +206,17 @@ def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
             raise click.ClickException(
                 f"there is no worker {number}; queuectl worker list tells them"
             )
-    busy = sum(
-        each["job"] is not None and (not workers or each["worker"] in workers)
-        for each in found
-    )
     if count is None:
-        return busy
-    return max(0, count - (len(found) - busy))  # the idle go first
+        return _running(
+            each for each in found if not workers or each["worker"] in workers
+        )
+    free = [each for each in found if not each["bound"]]  # the others stay
+    busy = _running(free)
+    return min(busy, max(0, count - (len(free) - busy)))  # the idle go first
+
+
+def _running(found: Iterable[Worker]) -> int:
+    return sum(each["job"] is not None for each in found)
 
 
 @worker.command("list")

@@ -98,6 +98,24 @@ def test_stop_tells_what_it_waits_for(cli: Cli) -> None:
     cli.ok("cancel", job)
 
 
+def test_a_stop_of_some_waits_for_what_they_run(cli: Cli) -> None:
+    """The idle go first; those of --foreground stay, whatever they run."""
+    assert cli("worker", "stop", "-n", "3") == Said(0, "0 workers stopped\n", "")
+    with cli.home.connect() as foreground:
+        foreground.call("workers.start", bound=True)
+        cli.ok("worker", "start")
+        gates = [cli.home.gate(name) for name in ("first", "second")]
+        jobs = [cli.enqueue(f"read _ <{name}") for name in ("first", "second")]
+        for job in jobs:
+            cli.home.until_state(job, "processing")
+        stop = cli.home.begin("worker", "stop", "-n", "5")
+        assert stop.stderr is not None
+        assert stop.stderr.readline() == "waiting for 1 running job\n"
+        for gate in gates:
+            gate.open()
+        assert stop.communicate() == ("1 worker stopped\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
