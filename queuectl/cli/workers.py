@@ -123,7 +123,7 @@ def scale(
         if now:
             found = client.call("workers.list")["workers"]
             too_many = sum(not each["bound"] for each in found) - count
-            busy = _busy(client, (), max(0, too_many))
+            busy = met_by_a_stop(client, (), max(0, too_many))
             change.demand_interruption(busy, yes=yes)
         result = client.call("workers.scale", params)
     if as_json:
@@ -173,7 +173,7 @@ def stop(
     if workers:
         params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
-        busy = _busy(client, workers, count)
+        busy = met_by_a_stop(client, workers, count)
         if now:
             change.demand_interruption(busy, yes=yes)
         elif busy:
@@ -193,7 +193,7 @@ def _patience(timeout: float | None, *, now: bool) -> dict[str, Any]:
     return {"now": now} if timeout is None else {"now": now, "timeout": timeout}
 
 
-def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
+def met_by_a_stop(client: Session, workers: tuple[int, ...], count: int | None) -> int:
     """Return how many running jobs a stop meets.
 
     Raises:

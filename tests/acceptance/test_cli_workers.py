@@ -1,10 +1,13 @@
 """``worker``: what its commands say. What they do is in test_worker_stop.py."""
 
+from typing import Any
+
 import pytest
 
 from helpers.cli import Cli, Said, shared
+from helpers.fakeclient import FakeClient
 from helpers.home import seconds
-from queuectl.cli.workers import row
+from queuectl.cli.workers import met_by_a_stop, row
 
 cli = shared(workers=0)
 
@@ -109,11 +112,26 @@ def test_a_stop_of_some_waits_for_what_they_run(cli: Cli) -> None:
         for job in jobs:
             cli.home.until_state(job, "processing")
         stop = cli.home.begin("worker", "stop", "-n", "5")
-        assert stop.stderr is not None
-        assert stop.stderr.readline() == "waiting for 1 running job\n"
         for gate in gates:
             gate.open()
-        assert stop.communicate() == ("1 worker stopped\n", "")
+        assert stop.communicate()[0] == "1 worker stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count", "busy"),
+    [((), None, 2), ((2,), None, 0), ((1, 3), None, 2), ((), 1, 0), ((), 9, 1)],
+)
+def test_what_a_stop_waits_for_or_interrupts(
+    numbers: tuple[int, ...], count: int | None, busy: int
+) -> None:
+    """Of a number of workers the idle go first, and those of a connection stay."""
+    found = [
+        {"worker": 1, "job": "7", "bound": False},
+        {"worker": 2, "job": None, "bound": False},
+        {"worker": 3, "job": "8", "bound": True},
+    ]
+    client: Any = FakeClient(workers_list=lambda _params: {"workers": found})
+    assert met_by_a_stop(client, numbers, count) == busy
 
 
 @pytest.mark.parametrize(
