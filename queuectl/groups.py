@@ -122,8 +122,8 @@ class Workers(_Group):
     def reserve(self, job_id: str) -> bool:
         """Have a worker for one job alone, if there are none that take any.
 
-        It belongs to this connection, and ends with the job or with that. Return
-        whether one was added.
+        It belongs to this connection, and stops with that, or when the job is not ready
+        to be run any more. Return whether one was added.
         """
         return self._session.perform(calls.reserve_worker(job_id))
 

@@ -46,9 +46,11 @@ class Gauge:
     Attributes:
         kind: how it is written: count, duration or size.
         warning, critical: from which value on it is so bad; None: never.
-        read: returns the figure; None: there is nothing to be worried about.
+        read: returns the figure; None: there is nothing to be worried about, unless
+            it is ``measured``.
         phrase: what is said of it, with ``{}`` in the figure's place.
         sinks: it is bad when it is less than its limits, not when it reaches them.
+        measured: there is one always, so that none means that the disk did not answer.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Gauge:
     read: Callable[[Health], float | None]
     phrase: str
     sinks: bool = False
+    measured: bool = False
 
     def text(self, value: float) -> str:
         """Return a figure with its unit."""
@@ -98,7 +101,7 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
     {
         "free": Gauge(
             "size", GIB, 64 * MIB, "room on the disk of the queue",
-            lambda health: health.free, "{} free", sinks=True,
+            lambda health: health.free, "{} free", sinks=True, measured=True,
         ),
         "unmanned": Gauge(
             "duration", 0, 300, "how long a job has waited while there are no workers",
@@ -122,7 +125,7 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         ),
         "wal": Gauge(
             "size", 256 * MIB, GIB, "the store's write-ahead log",
-            lambda health: health.wal_size, "a log of {}",
+            lambda health: health.wal_size, "a log of {}", measured=True,
         ),
     }
 )  # fmt: skip
@@ -167,6 +170,9 @@ def _draining(health: Health) -> Finding:
 def _gauged(health: Health, limits: Mapping[str, Limits]) -> Iterator[Finding]:
     for name, gauge in GAUGES.items():
         value = gauge.read(health)
+        if value is None and gauge.measured and health.store.problem is None:
+            yield Finding(name, Level.WARNING, f"{gauge.doc}: not measured in time")
+            continue
         if value is None or (health.draining and name in _OF_WORKERS):
             yield Finding(name, Level.OK, "")
             continue

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from queuectl import errors
 from queuectl.errors import QueuectlError
 from queuectl_protocol.connection import ClientConnection
-from queuectl_protocol.errors import ProtocolError
+from queuectl_protocol.errors import ErrorCode, ProtocolError
 from queuectl_protocol.frames import HEADER
 from queuectl_protocol.limits import MAX_FRAME
 from queuectl_protocol.messages import Failure, Greeting, Reply, StreamEvent
@@ -194,7 +194,7 @@ class Mailbox:
                 self._greet(message.body)
             case Failure(id=None):
                 # Said of the connection as a whole, just before it is closed.
-                self._end = _farewell(message)
+                self._end = _farewell(message, greeted=self.greeting is not None)
             case StreamEvent() if message.sub in self._events:
                 self._events[message.sub].append(message.body)
                 return message.sub
@@ -215,7 +215,10 @@ class Mailbox:
             )
 
 
-def _farewell(failure: Failure) -> _End:
+def _farewell(failure: Failure, *, greeted: bool) -> _End:
+    if not greeted and failure.code == ErrorCode.SHUTTING_DOWN:
+        # Said in place of a greeting by one that cannot start, at systemd's socket.
+        return lambda _context: errors.DaemonNotRunningError(failure.message)
     return lambda _context: errors.from_failure(failure)
 
 

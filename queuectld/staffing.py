@@ -171,7 +171,7 @@ class Staff:
         if self._expected() < count:
             bound = self._expected() - self.wanted
             await self._change_wanted(lambda wanted: max(wanted, count - bound))
-        if sum(w.ready for w in self._active()) < count:
+        if sum(w.ready and w.only_for is None for w in self._active()) < count:
             await self._ready(None)
         return sum(worker.only_for is None for worker in self._active())
 

@@ -72,7 +72,19 @@ def _many(
     """Change several, all asked before the first is waited for."""
     batches = [{"ids": batch, **params} for batch in many.batches(ids)]
     requests = [client.send(f"{verb}_many", batch) for batch in batches]
-    results = [each for r in requests for each in client.receive(r)["results"]]
+    return [
+        outcome
+        for request, batch in zip(requests, batches, strict=True)
+        for outcome in _outcomes(client, request, batch["ids"])
+    ]
+
+
+def _outcomes(client: Session, request: int, ids: Sequence[str]) -> list[Outcome]:
+    """Return what became of a batch; what was done of those before it is told too."""
+    try:
+        results = client.receive(request)["results"]
+    except RequestError as error:
+        return [f"{job_id}: {error}" for job_id in ids]
     return [each["job"] or each["error"]["message"] for each in results]
 
 

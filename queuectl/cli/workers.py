@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import click
@@ -121,8 +121,9 @@ def scale(
     params = {"count": count, **_patience(timeout, now=now)}
     with connector.connect() as client:
         if now:
-            too_many = len(client.call("workers.list")["workers"]) - count
-            busy = _busy(client, (), max(0, too_many))
+            found = client.call("workers.list")["workers"]
+            too_many = sum(not each["bound"] for each in found) - count
+            busy = met_by_a_stop(client, (), max(0, too_many))
             change.demand_interruption(busy, yes=yes)
         result = client.call("workers.scale", params)
     if as_json:
@@ -172,7 +173,7 @@ def stop(
     if workers:
         params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
-        busy = _busy(client, workers, count)
+        busy = met_by_a_stop(client, workers, count)
         if now:
             change.demand_interruption(busy, yes=yes)
         elif busy:
@@ -192,7 +193,7 @@ def _patience(timeout: float | None, *, now: bool) -> dict[str, Any]:
     return {"now": now} if timeout is None else {"now": now, "timeout": timeout}
 
 
-def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
+def met_by_a_stop(client: Session, workers: tuple[int, ...], count: int | None) -> int:
     """Return how many running jobs a stop meets.
 
     Raises:
@@ -205,13 +206,17 @@ def _busy(client: Session, workers: tuple[int, ...], count: int | None) -> int:
             raise click.ClickException(
                 f"there is no worker {number}; queuectl worker list tells them"
             )
-    busy = sum(
-        each["job"] is not None and (not workers or each["worker"] in workers)
-        for each in found
-    )
     if count is None:
-        return busy
-    return max(0, count - (len(found) - busy))  # the idle go first
+        return _running(
+            each for each in found if not workers or each["worker"] in workers
+        )
+    free = [each for each in found if not each["bound"]]  # the others stay
+    busy = _running(free)
+    return min(busy, max(0, count - (len(free) - busy)))  # the idle go first
+
+
+def _running(found: Iterable[Worker]) -> int:
+    return sum(each["job"] is not None for each in found)
 
 
 @worker.command("list")

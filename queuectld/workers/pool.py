@@ -308,7 +308,17 @@ class Pool:
             return  # it ended, and its pidfd may be another's by now
         # It may have ended by itself just now; the loop will say so.
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(worker.pidfd, number)
+            try:
+                signal.pidfd_send_signal(worker.pidfd, number)
+            except PermissionError:
+                # A daemon of root's started it, and this one is not root's any more.
+                _events.error(
+                    "worker_not_signalled",
+                    worker=worker.number,
+                    pid=worker.pid,
+                    job_id=worker.run and worker.run.job_id,
+                    why="it runs as another user; as root, end it yourself",
+                )
 
     def _received(self, worker: Worker, message: wire.ToDaemon) -> None:
         match message:

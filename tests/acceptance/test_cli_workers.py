@@ -1,10 +1,13 @@
 """``worker``: what its commands say. What they do is in test_worker_stop.py."""
 
+from typing import Any
+
 import pytest
 
 from helpers.cli import Cli, Said, shared
+from helpers.fakeclient import FakeClient
 from helpers.home import seconds
-from queuectl.cli.workers import row
+from queuectl.cli.workers import met_by_a_stop, row
 
 cli = shared(workers=0)
 
@@ -96,6 +99,39 @@ def test_stop_tells_what_it_waits_for(cli: Cli) -> None:
     )
     assert cli.home.job(job)["state"] == "pending"
     cli.ok("cancel", job)
+
+
+def test_a_stop_of_some_waits_for_what_they_run(cli: Cli) -> None:
+    """The idle go first; those of --foreground stay, whatever they run."""
+    assert cli("worker", "stop", "-n", "3") == Said(0, "0 workers stopped\n", "")
+    with cli.home.connect() as foreground:
+        foreground.call("workers.start", bound=True)
+        cli.ok("worker", "start")
+        gates = [cli.home.gate(name) for name in ("first", "second")]
+        jobs = [cli.enqueue(f"read _ <{name}") for name in ("first", "second")]
+        for job in jobs:
+            cli.home.until_state(job, "processing")
+        stop = cli.home.begin("worker", "stop", "-n", "5")
+        for gate in gates:
+            gate.open()
+        assert stop.communicate()[0] == "1 worker stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count", "busy"),
+    [((), None, 2), ((2,), None, 0), ((1, 3), None, 2), ((), 1, 0), ((), 9, 1)],
+)
+def test_what_a_stop_waits_for_or_interrupts(
+    numbers: tuple[int, ...], count: int | None, busy: int
+) -> None:
+    """Of a number of workers the idle go first, and those of a connection stay."""
+    found = [
+        {"worker": 1, "job": "7", "bound": False},
+        {"worker": 2, "job": None, "bound": False},
+        {"worker": 3, "job": "8", "bound": True},
+    ]
+    client: Any = FakeClient(workers_list=lambda _params: {"workers": found})
+    assert met_by_a_stop(client, numbers, count) == busy
 
 
 @pytest.mark.parametrize(

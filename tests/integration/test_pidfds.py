@@ -1,7 +1,9 @@
 """Signals reach the process they are for, or none."""
 
 import asyncio
+import errno
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -71,6 +73,29 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
             assert lives(other)
         finally:
             os.close(handle)
+
+
+@asynchronous
+async def test_a_worker_of_another_users_is_left_to_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A daemon that was root's started it: that is told, and ends nothing else."""
+
+    def refuse(_pidfd: int, _number: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
+    here = tmp_path
+    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    with a_process() as theirs:
+        run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
+        handle = os.pidfd_open(theirs.pid)
+        worker = pool.adopt(record_of(theirs.pid), handle, run)
+        monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+        pool.end_run(worker, Reason.CANCELLED, 0.0)
+        pool.kill(worker)
+        assert lives(theirs)
+        theirs.kill()
 
 
 def test_a_pid_that_is_a_threads_now_is_nobodys() -> None:

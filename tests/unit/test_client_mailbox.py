@@ -108,6 +108,15 @@ def test_a_reason_given_before_the_end_is_what_is_raised(pair: Pair) -> None:
         pair.mailbox.take(request)
 
 
+def test_a_daemon_that_cannot_start_is_not_running(pair: Pair) -> None:
+    """Its farewell comes in place of a greeting; after one, it is about to end."""
+    request = pair.request()
+    pair.server.send_failure(None, ErrorCode.SHUTTING_DOWN, "it cannot start")
+    pair.deliver()
+    with pytest.raises(errors.DaemonNotRunningError, match="it cannot start"):
+        pair.mailbox.take(request)
+
+
 def test_an_ended_connection_takes_no_request(pair: Pair) -> None:
     """It is said that this one was not sent."""
     pair.mailbox.receive_eof()

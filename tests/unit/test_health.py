@@ -47,6 +47,10 @@ def test_a_queue_that_works_is_well() -> None:
         ({"free": GIB - 1}, {"free": Level.WARNING}),
         ({"free": GIB}, {}),
         ({"free": 0}, {"free": Level.CRITICAL}),
+        (
+            {"free": None, "wal_size": None},
+            {"free": Level.WARNING, "wal": Level.WARNING},
+        ),
         ({"workers": NOBODY}, {"unmanned": Level.WARNING}),
         ({"workers": NOBODY, "oldest_ready": None}, {}),
         ({"workers": NOBODY, "oldest_ready": 300}, {"unmanned": Level.CRITICAL}),

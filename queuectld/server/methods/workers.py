@@ -51,7 +51,7 @@ async def reserve(call: Call, *, id: str) -> Result:
     job = await call.context.broker.job(id)
     staff = call.context.scheduler.staff
     # The connection may have ended meanwhile, and nobody would stop the worker.
-    waits = job.due is not None and not call.peer.outbox.gone
+    waits = job.due is True and not call.peer.outbox.gone
     return {"reserved": waits and staff.reserve(call.peer, job.seq)}
 
 
@@ -142,9 +142,9 @@ METHODS = (
     ),
     Method(
         name="workers.reserve",
-        doc="Add a worker for one job that waits, unless there are workers that take "
+        doc="Add a worker for one job that is ready, unless some are there that take "
         "any. It belongs to this connection, takes that job and no other, and stops "
-        "when the job is over or the connection ends.",
+        "when the job is not ready any more or the connection ends.",
         handler=reserve,
         role=Role.OPERATE,
         audit=("id",),
