@@ -69,11 +69,13 @@ class Connector:
         Raises:
             DaemonNotRunningError: nobody answers.
         """
-        from queuectl.cli.asking import Asking  # noqa: PLC0415 - --help connects to none
+        from queuectl.session import Session  # noqa: PLC0415 - --help connects to none
 
-        self.name_queue()
+        if policy.current().changes:
+            self.name_queue()
+            output.keep()
         started = autostart and self.may_start()
-        return Asking(self.socket, autostart=started, queue=self.queue)
+        return Session(self.socket, autostart=started, queue=self.queue)
 
     def may_start(self) -> bool:
         """Tell whether the command that runs may start the daemon of this queue."""
@@ -84,7 +86,7 @@ class Connector:
 
     def name_queue(self) -> None:
         """Say which of two queues is about to be changed, if nobody chose one."""
-        if self._named or not policy.current().changes:
+        if self._named:
             return
         self._named = True
         place = self.place

@@ -26,7 +26,8 @@ class Rule(NamedTuple):
     """What a command may do.
 
     Attributes:
-        changes: it changes something, so it names the queue where there are two.
+        changes: it changes or makes something: it names the queue where there are two,
+            and what it says of that must not get lost.
     """
 
     start: Start
@@ -34,7 +35,7 @@ class Rule(NamedTuple):
 
 
 LOOKS = Rule(Start.NEVER, changes=False)
-ENDS = Rule(Start.NEVER, changes=True)
+ACTS = Rule(Start.NEVER, changes=True)
 ALTERS = Rule(Start.EXISTING, changes=True)
 BEGINS = Rule(Start.ALWAYS, changes=True)
 
@@ -63,21 +64,21 @@ COMMANDS = {
     "config unset": BEGINS,
     "worker start": BEGINS,
     "worker scale": BEGINS,
-    "worker stop": ENDS,
+    "worker stop": ACTS,
     "worker list": LOOKS,
     "daemon start": BEGINS,
-    "daemon stop": ENDS,
-    "daemon restart": ENDS,
+    "daemon stop": ACTS,
+    "daemon restart": ACTS,
     "daemon status": LOOKS,
     "daemon logs": LOOKS,
     "doctor": LOOKS,
     "health": LOOKS,
-    "backup": LOOKS,
+    "backup": ACTS,
     "systemd install": LOOKS,
     "systemd uninstall": LOOKS,
     "systemd end-jobs": LOOKS,
     "completion": LOOKS,
-    "rpc": ENDS,  # nobody knows what its method does
+    "rpc": ACTS,  # nobody knows what its method does
 }
 """The words of a command, as they are typed after ``queuectl`` and its options."""
 

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, paths
-from queuectl.cli import asking, connector, output, policy
+from queuectl import errors, paths, session
+from queuectl.cli import connector, output, policy
 from queuectl.cli.connector import Connector
 from queuectl.cli.root import root
 from queuectl.cli.waiting import Waiting
@@ -30,7 +30,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(asking, "Asking", client)
+    monkeypatch.setattr(session, "Session", client)
     monkeypatch.setattr(connector, "PAUSE", 0)
     monkeypatch.setattr(policy, "current", lambda: policy.BEGINS)
     return answers
@@ -146,7 +146,7 @@ def test_waiting_goes_on_with_the_jobs_left() -> None:
     [
         (policy.BEGINS, True, True),
         (policy.ALTERS, True, True),
-        (policy.ENDS, True, True),
+        (policy.ACTS, True, True),
         (policy.LOOKS, True, False),
         (policy.BEGINS, False, False),
     ],
