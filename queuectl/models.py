@@ -483,16 +483,19 @@ class Output(Model):
 
 @dataclass(frozen=True, slots=True)
 class OutputGone(Model):
-    """An event of ``follow``: of this stream of the run, the daemon has nothing left.
+    """An event of ``follow``: of this stream of the run, the daemon has not all.
 
     Attributes:
         stream: stdout or stderr.
         size: the bytes that the run wrote there.
+        left: those that are still there; None: there is no file, or, from an older
+            daemon, an empty one.
     """
 
     run: int
     stream: str
     size: int
+    left: int | None = None
 
 
 FollowEvent = AttemptStarted | Output | OutputGone

@@ -56,7 +56,7 @@ Outcome = Job | QueueError
 """What became of one of several jobs."""
 
 
-class Ending:
+class EndToCome:
     """The end of a cancelled attempt that is to come.
 
     Attributes:
@@ -97,7 +97,7 @@ class Broker:
         # By lease: what is running, as it was claimed.
         self._claimed: dict[int, Job] = {}
         # By lease: cancelled attempts that go on; the job, as their end leaves it.
-        self._endings: dict[int, Ending] = {}
+        self._ends_to_come: dict[int, EndToCome] = {}
         # Leases of ends of which nobody knows yet whether they are on record.
         self._unsure: set[int] = set()
         self.store_id = ""
@@ -353,7 +353,7 @@ class Broker:
                 if event is Event.CANCEL and job.lease is not None:
                     # Answers come in the order of the commits, and nothing is waited
                     # for in between: this lease's end has not been announced yet.
-                    self._endings.setdefault(job.lease, Ending(job.id))
+                    self._ends_to_come.setdefault(job.lease, EndToCome(job.id))
         return outcomes
 
     def end_of(self, job: Job) -> asyncio.Future[Outcome]:
@@ -363,11 +363,11 @@ class Broker:
         as a retry. To be called with what ``change`` has returned, before anything
         else is waited for.
         """
-        ending = None if job.lease is None else self._endings.get(job.lease)
-        if ending is None:
-            ending = Ending(job.id)
-            ending.over(job)
-        return asyncio.shield(ending.outcome)
+        to_come = None if job.lease is None else self._ends_to_come.get(job.lease)
+        if to_come is None:
+            to_come = EndToCome(job.id)
+            to_come.over(job)
+        return asyncio.shield(to_come.outcome)
 
     async def retry_all(
         self, state: JobState, *, foreground: bool | None = None
@@ -579,9 +579,9 @@ class Broker:
         """Tell that an attempt is over, and what the job is by now."""
         if job is not None:
             self._announce(job)
-        ending = self._endings.pop(lease, None)
-        if ending is not None:
-            ending.over(job)
+        to_come = self._ends_to_come.pop(lease, None)
+        if to_come is not None:
+            to_come.over(job)
 
     def _started(self, assignment: Assignment) -> None:
         self._claimed[assignment.lease] = assignment.job

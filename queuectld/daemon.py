@@ -157,6 +157,7 @@ class Daemon:
             lost=lambda: self._ask(Ending.NOW),
         )
         watching = asyncio.create_task(presence.run())
+        watching.add_done_callback(_presence_ended)
         scheduling = asyncio.create_task(self._scheduler.run())
         scheduling.add_done_callback(self._scheduler_ended)
         _events.info(
@@ -312,3 +313,9 @@ class Daemon:
                 _events.warning(
                     "option_needs_restart", key=change.key, value=change.new
                 )
+
+
+def _presence_ended(task: asyncio.Task[None]) -> None:
+    """Without it the daemon goes on, but stays unreachable once it has become so."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _events.exception("presence_failed", error)

@@ -51,12 +51,15 @@ class StateDirectory:
         """Tell whether its path still leads to the lock that is held.
 
         If not it was deleted or moved: whoever looks there finds no daemon, and
-        another one may start.
+        another one may start. Where nothing can be seen, as for a mode that forbids it,
+        it may be there still: it is held until one can tell.
         """
         try:
             found = (self.path / LOCK_NAME).stat()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            return True
         return os.path.samestat(found, os.fstat(self.lock))
 
 

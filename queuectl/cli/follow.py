@@ -42,15 +42,14 @@ class Follower:
         self._connected = connected
         self._begun = begun
         self._seen: dict[tuple[int, str], int] = {}
-        self._gone: dict[tuple[int, str], int] = {}
+        self._gone: dict[tuple[int, str], dict[str, Any]] = {}
 
     @property
     def missing(self) -> list[str]:
         """Return a sentence for each stream that the daemon has lost since its run."""
         return [
-            f"the {stream} of attempt {run} of job {self._job_id} is gone: it had "
-            f"{size} bytes"
-            for (run, stream), size in self._gone.items()
+            f"the {stream} of attempt {run} of job {self._job_id} {_loss(event)}"
+            for (run, stream), event in self._gone.items()
         ]
 
     def follow(self, connector: Connector) -> dict[str, Any]:
@@ -82,7 +81,7 @@ class Follower:
                 elif event["type"] == "data":
                     self._take(event["run"], event["stream"], event)
                 elif event["type"] == "gone":
-                    self._gone[event["run"], event["stream"]] = event["size"]
+                    self._gone[event["run"], event["stream"]] = event
         assert events.result is not None
         job: dict[str, Any] = events.result["job"]
         return job
@@ -93,3 +92,10 @@ class Follower:
         if new := data[max(0, seen - start) :]:
             self._write(stream, new)
         self._seen[run, stream] = max(seen, start + len(data))
+
+
+def _loss(event: dict[str, Any]) -> str:
+    size, left = event["size"], event.get("left")
+    what = f"is gone from byte {left} on" if left else "is gone"
+    told = "" if left is None else f", and its file has {left} now"
+    return f"{what}: it had {size} bytes{told}"

@@ -170,7 +170,8 @@ def note(content: str) -> None:
     A note that cannot be written stops nothing, and neither does data that cannot be:
     what is under way is brought to its end, and then that is found out again.
     """
-    with suppress(StdoutError):
+    # A signal handler's may come in the middle of a flush, which goes on after it.
+    with suppress(StdoutError, RuntimeError):
         flush()
     content = hint(content)
     with suppress(OSError):

@@ -279,7 +279,9 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
                 minimum=1,
                 maximum=100_000,
                 applies=Applies.RELOAD,
-                doc="clients connected at the same time",
+                doc="clients connected at the same time; a tenth is kept for the "
+                "daemon's own user, root and the roles operate and admin, and any "
+                "other user has at most half of the rest",
             ),
             Option(
                 key="max_inflight",

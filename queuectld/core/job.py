@@ -165,9 +165,9 @@ class AttemptEnd(NamedTuple):
     stderr_bytes: int | None = None
     memory_peak: int | None = None
 
-    def written(self, stream: str) -> int:
-        """Return the bytes on ``stdout`` or ``stderr``, as far as that is known."""
-        return (self.stdout_bytes if stream == "stdout" else self.stderr_bytes) or 0
+    def written(self, stream: str) -> int | None:
+        """Return the bytes on ``stdout`` or ``stderr``; None: that is not known."""
+        return self.stdout_bytes if stream == "stdout" else self.stderr_bytes
 
 
 class Attempt(NamedTuple):

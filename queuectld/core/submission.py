@@ -278,6 +278,8 @@ def _umask(value: Any) -> int:
 def _env(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError(f"is a map of strings, not {_kind(value)}")
+    if _is_plain(value):
+        return value.copy()
     variables: dict[str, str] = {}
     size = 0
     for given_name, given in value.items():
@@ -291,6 +293,25 @@ def _env(value: Any) -> dict[str, str]:
     if size > MAX_ENV:
         raise ValueError(f"has {size} bytes, and the limit is {MAX_ENV}")
     return variables
+
+
+def _is_plain(value: dict[Any, Any]) -> bool:
+    """Tell whether it is seen at one look that this is an environment, as of most jobs.
+
+    Of others each variable has to be looked at, if only to tell which is wrong.
+    """
+    try:
+        names, contents = "\0".join(value), "\0".join(value.values())
+        size = _size(names) + len("=") + _size(contents) + len("\0")
+    except (TypeError, UnicodeEncodeError):
+        return False
+    between = max(len(value) - 1, 0)
+    return (
+        size <= MAX_COMMAND  # all together: so each is
+        and names.count("\0") == contents.count("\0") == between
+        and "=" not in names
+        and "" not in value
+    )
 
 
 def _variable(name: str, content: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from queuectl_protocol.vocabulary import Role
 from queuectld.crew import Crew
+from queuectld.server.connections import Connections
 from queuectld.server.context import Context
 from queuectld.server.health import Examiner
 from queuectld.server.inotify import Watcher
@@ -27,7 +28,7 @@ class Service:
     Attributes:
         methods: the table, by name.
         files: tells when output files grow.
-        connections: one object for each, for as long as it or a request of it lives.
+        connections: who is there.
         intake: what they all hold together.
         checking: held while a batch is checked, so that the loop has one at a time to
             do a turn of, and everybody else theirs.
@@ -38,7 +39,7 @@ class Service:
     context: Context
     methods: Mapping[str, Method]
     files: Watcher = field(default_factory=Watcher)
-    connections: set[Any] = field(default_factory=set)
+    connections: Connections = field(default_factory=Connections)
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))

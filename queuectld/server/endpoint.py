@@ -49,10 +49,13 @@ class Endpoint:
         return self.identity is None or found == self.identity
 
     def remove(self) -> None:
-        """Remove the file, unless another daemon's stands in its place by now."""
+        """Remove the file, unless another daemon's stands in its place by now.
+
+        One that cannot be removed is the next daemon's to replace.
+        """
         if self.path is None:
             return
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):
             if _identity(self.path) == self.identity:
                 self.path.unlink()
 

@@ -14,7 +14,7 @@ from queuectld.core import errors as core
 from queuectld.core import unixtext
 from queuectld.crew import NoThreadError
 from queuectld.server.params import InvalidParamsError, nearest, shown
-from queuectld.server.reading import UnreadableOutputError
+from queuectld.server.reading import Loss, UnreadableOutputError
 from queuectld.store import api as store
 
 MAX_MESSAGE = 1000
@@ -43,16 +43,23 @@ class AttemptNotFoundError(Exception):
 
 
 class OutputGoneError(Exception):
-    """An attempt wrote something, and its file is not there any more.
+    """An attempt wrote something that its file does not hold, or has no file any more.
 
     Attributes:
         data: the job's id, the attempt and the stream.
     """
 
-    def __init__(self, job_id: str, run: int, stream: str, written: int) -> None:
+    def __init__(self, job_id: str, run: int, stream: str, loss: Loss) -> None:
+        what = f"is gone from byte {loss.left} on" if loss.left else "is gone"
+        why = (
+            "its file is not there; backups hold no output"
+            if loss.left is None
+            else f"its file has {loss.left} now: it was cut, or a crash of the machine "
+            "took the rest"
+        )
         super().__init__(
-            f"the {stream} of attempt {run} of job {job_id} is gone: it had {written} "
-            "bytes, and its file is not there; backups hold no output"
+            f"the {stream} of attempt {run} of job {job_id} {what}: it had "
+            f"{loss.written} bytes, and {why}"
         )
         self.data = {"id": job_id, "run": run, "stream": stream}
 

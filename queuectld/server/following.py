@@ -35,6 +35,7 @@ class GrowingFile:
     def __init__(self, path: str, offset: int) -> None:
         self.offset = offset
         self._path = path
+        self._end: int | None = None
         self._fd = reading.open_output(path)
         self._watches: dict[str, int] = {}
 
@@ -52,11 +53,18 @@ class GrowingFile:
             files.disarm(watch, wake)
         self._watches.clear()
 
+    def end_at(self, size: int | None) -> None:
+        """Read no further, whoever writes on. None: than what is there now."""
+        if size is None and self._fd is not None:
+            size = os.fstat(self._fd).st_size
+        self._end = size
+
     def read(self) -> bytes:
         """Return the next chunk; empty at what is the end for now."""
-        if self._fd is None:
+        wanted = CHUNK if self._end is None else min(CHUNK, self._end - self.offset)
+        if self._fd is None or wanted <= 0:
             return b""
-        data = reading.read_from(self._fd, self._path, self.offset, CHUNK)
+        data = reading.read_from(self._fd, self._path, self.offset, wanted)
         self.offset += len(data)
         return data
 
@@ -154,32 +162,37 @@ class Follower:
                 if self._changed.is_set():
                     self._changed.clear()
                     over, end = await self._end_of(attempt.run)
-                for file in files.values():
+                for which, file in files.items():
                     file.arm(self._files, self._stream.wake)
-                await self._send_new(attempt.run, files)
+                    if over:
+                        file.end_at(end and end.written(which))
+                await self._send_new(attempt.run, files, over=over)
                 if over:
                     await self._tell_gone(attempt, end)
                     return
                 await self._something()
 
     async def _tell_gone(self, attempt: Attempt, end: AttemptEnd | None) -> None:
-        """Say of which streams nothing is there though something was written."""
+        """Say of which streams there is less than was written."""
         for which in self._which:
-            size = 0 if end is None else end.written(which)
-            if reading.is_gone(self._path(attempt, which), size):
+            written = end and end.written(which)
+            if lost := reading.loss(self._path(attempt, which), written):
                 await self._stream.ready()
                 gone = {"type": "gone", "run": attempt.run, "stream": which}
-                self._stream.send({**gone, "size": size})
+                self._stream.send({**gone, "size": lost.written, "left": lost.left})
 
     async def _send_new(
-        self, run: int, files: dict[outputs.Stream, GrowingFile]
+        self, run: int, files: dict[outputs.Stream, GrowingFile], *, over: bool
     ) -> None:
-        """Send what is there, in turns, so that no stream waits for the other."""
+        """Send what is there, in turns, so that no stream waits for the other.
+
+        Not on and on when the job has changed: a run that has ended ends its files.
+        """
         unread = dict(files)
         while unread:
             for which, file in list(unread.items()):
                 await self._stream.ready()
-                if self._stream.ended:
+                if self._stream.ended or (self._changed.is_set() and not over):
                     return
                 offset, data = file.offset, file.read()
                 if not data:
@@ -197,11 +210,14 @@ class Follower:
 
     def _starts(self, attempt: Attempt, tail: int | None) -> dict[str, int]:
         """Return where to begin in each file; reads them, so not for the loop."""
-        paths = (self._path(attempt, which) for which in self._which)
-        return {
-            path: 0 if tail is None else reading.tail_start(path, tail)
-            for path in paths
-        }
+        starts = {}
+        for which in self._which:
+            path = self._path(attempt, which)
+            written = attempt.end and attempt.end.written(which)
+            starts[path] = (
+                0 if tail is None else reading.tail_start(path, tail, written)
+            )
+        return starts
 
     @contextmanager
     def _opened(

@@ -12,7 +12,11 @@ from queuectld.server.method import Method
 
 
 class Order:
-    """The writes of one connection that are not answered yet."""
+    """The writes of one connection that are not answered yet.
+
+    ``_writes`` has those that the next write to all jobs has to wait for: the last one
+    of that kind, and what came after it.
+    """
 
     def __init__(self) -> None:
         self._last: dict[str, asyncio.Task[None]] = {}
@@ -37,15 +41,17 @@ class Order:
         """Note a request, if it is a write, until its task is done."""
         if method.changes is None:
             return
+        if not method.changes:
+            # It waits for all of them: who waits for it need not do so again.
+            self._writes.clear()
+            self._to_all = task
         self._writes[task] = None
         ids = set(_ids(method, arguments))
         self._last.update(dict.fromkeys(ids, task))
-        if not method.changes:
-            self._to_all = task
         task.add_done_callback(lambda done: self._remove(done, ids))
 
     def _remove(self, task: asyncio.Task[None], ids: set[str]) -> None:
-        del self._writes[task]
+        self._writes.pop(task, None)
         for job_id in ids:
             if self._last.get(job_id) is task:
                 del self._last[job_id]

@@ -36,11 +36,6 @@ class Outbox:
         self.paused = False
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is at its end: what belongs to it ends with it."""
-        return self._transport.is_closing()
-
     def write_bin(self, *, wanted: bool) -> None:
         """Write strings that are not UTF-8 as bin, or as str, from now on."""
         self._connection.bin = wanted

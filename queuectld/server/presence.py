@@ -2,10 +2,13 @@
 
 What a client, a worker or the next daemon looks for can vanish: a logout removes the
 runtime directory, a cleaner an old socket, a person the whole state directory. inotify
-tells; nothing is looked at while nothing happens.
+tells; nothing is looked at while nothing happens and all is well. What is in the way
+of a look or of what is to be put back may go without a word, as a mode that forbids it:
+then it is tried again.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +27,9 @@ _log = logs.get("presence")
 SETTLE = 0.5
 """Seconds after a change: who removes a whole directory is not to find new things in
 it before the lock is gone as well."""
+
+TRY_AGAIN = 5.0
+"""Seconds from a look that met an error to the next one, if no change comes first."""
 
 
 class Presence:
@@ -63,13 +69,13 @@ class Presence:
         try:
             while True:
                 wake.clear()
-                self._arm(wake)  # and look after that: what was before is not told
+                armed = self._arm(wake)  # and look after that: what was is not told
                 if not self._state.is_held():
                     _log.error("state_dir_gone", state_dir=self._config.state_dir)
                     self._lost()
                     return
-                await self._restore()
-                await wake.wait()
+                restored = await self._restore()
+                await _changed(wake, None if armed and restored else TRY_AGAIN)
                 await asyncio.sleep(SETTLE)
         finally:
             self._watcher.close()
@@ -81,17 +87,19 @@ class Presence:
 
     # -- what is put back ---------------------------------------------------------
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> bool:
+        """Put back what is missing; return whether all is there."""
         try:
             self._restore_directories()
             await self._restore_socket()
         except (ListenError, OSError) as error:
-            # It is tried again at the next change: say it once.
+            # It is tried again and again: say it once.
             if str(error) != self._told:
                 self._told = str(error)
                 _log.error("not_reachable", error=self._told)
-        else:
-            self._told = ""
+            return False
+        self._told = ""
+        return True
 
     def _restore_directories(self) -> None:
         made = statedir.make_inner(self._config)
@@ -119,21 +127,39 @@ class Presence:
 
     # -- what is watched ----------------------------------------------------------
 
-    def _arm(self, wake: asyncio.Event) -> None:
+    def _arm(self, wake: asyncio.Event) -> bool:
+        """Have ``wake`` set at the next change; return whether any will be told."""
+        armed = True
         for path, change in self._watched().items():
-            # Without a watch to be had, what vanishes stays so until the next start.
-            with suppress(OSError):
+            try:
                 self._watcher.arm(str(path), change, wake)
+            except OSError:
+                # It vanished just now, may not be read, or no watches are left.
+                armed = False
+        return armed
 
     def _watched(self) -> dict[Path, Change]:
         """Return what to watch: where something is, or else where it may come back."""
         parents = {self._config.state_dir, self._config.runtime_dir}
         parents |= {address.parent for address in self._listener.addresses}
-        watched = {self._config.workers_dir: Change.GONE}
-        for path in parents:
-            if path.is_dir():
-                watched[path] = Change.GONE | Change.REMOVED
+        watched = {
+            path: Change.GONE | Change.REMOVED for path in parents if _is_there(path)
+        }
         for path in parents - watched.keys():
-            place = next(each for each in path.parents if each.is_dir())
+            place = next(each for each in path.parents if _is_there(each))
             watched[place] = watched.get(place, Change.CREATED) | Change.CREATED
+        if _is_there(self._config.workers_dir):
+            watched[self._config.workers_dir] = Change.GONE
         return watched
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a directory can be seen; that it cannot be is no error here."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises, on some Pythons)
+
+
+async def _changed(wake: asyncio.Event, within: float | None) -> None:
+    """Wait for a change; no longer than that many seconds, if any are given."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            await wake.wait()

@@ -2,6 +2,9 @@
 
 A file that is not there reads as an empty one: empty ones are removed or passed on to
 another run. Whether there was more is on record, and is for who asked to compare.
+
+Nor is all that is in a file its run's: who opened it while the run lasted can write on
+for ever. So what is on record is where the reading ends.
 """
 
 import os
@@ -26,7 +29,7 @@ class Piece:
 
     Attributes:
         offset: where it begins.
-        size: the whole file's, when it was read.
+        size: the whole stream's, when it was read.
     """
 
     data: bytes
@@ -61,7 +64,14 @@ def open_output(path: str) -> int | None:
         ) from None
 
 
-def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:
+def read(
+    path: str,
+    *,
+    offset: int,
+    tail: int | None,
+    limit: int,
+    written: int | None = None,
+) -> Piece:
     """Return up to ``limit`` bytes from ``offset`` on, or from the last lines on.
 
     Args:
@@ -69,16 +79,18 @@ def read(path: str, *, offset: int, tail: int | None, limit: int) -> Piece:
         offset: bytes from the beginning.
         tail: lines; when given, ``offset`` does not matter.
         limit: bytes.
+        written: bytes that are the run's; None: all that are there.
     """
     nothing = Piece(b"", 0 if tail is not None else offset, 0)
     fd = open_output(path)
     if fd is None:
         return nothing
     try:
-        size = os.fstat(fd).st_size
+        size = _end(fd, written)
         if tail is not None:
-            offset = tail_offset(fd, tail)
+            offset = tail_offset(fd, tail, size)
         # The kernel refuses offsets near the end of its numbers.
+        limit = min(limit, size - offset)
         data = read_from(fd, path, offset, limit) if offset < size else b""
         return Piece(data, offset, size) if data or is_at(fd, path) else nothing
     finally:
@@ -105,37 +117,60 @@ def is_at(fd: int, path: str) -> bool:
     return os.path.samestat(there, os.fstat(fd))
 
 
-def is_gone(path: str, written: int) -> bool:
-    """Whether a run that has ended wrote something, of which nothing is there.
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is left of a stream that had more.
 
-    Output is not synced: a power cut may leave a file without its content, too.
+    Attributes:
+        written: bytes that it had.
+        left: bytes in the file; None: there is none.
+    """
+
+    written: int
+    left: int | None
+
+
+def loss(path: str, written: int | None) -> Loss | None:
+    """Tell whether a run that has ended wrote more than is there.
+
+    Output is not synced: a power cut may leave a file without its content. And whose
+    the run was can have kept it open, and cut it.
+
+    Args:
+        path: the file.
+        written: bytes on record; None: there is no telling.
     """
     if not written:
-        return False
+        return None
     try:
-        return os.lstat(path).st_size == 0
+        left = os.lstat(path).st_size
     except FileNotFoundError:
-        return True
+        return Loss(written, None)
+    return Loss(written, left) if left < written else None
 
 
-def tail_start(path: str, lines: int) -> int:
+def tail_start(path: str, lines: int, written: int | None = None) -> int:
     """Return where a file's last ``lines`` lines begin; see ``tail_offset``."""
     fd = open_output(path)
     if fd is None:
         return 0
     try:
-        return tail_offset(fd, lines)
+        return tail_offset(fd, lines, _end(fd, written))
     finally:
         os.close(fd)
 
 
-def tail_offset(fd: int, lines: int) -> int:
-    """Return where the last ``lines`` lines begin.
+def _end(fd: int, written: int | None) -> int:
+    size = os.fstat(fd).st_size
+    return size if written is None else min(size, written)
+
+
+def tail_offset(fd: int, lines: int, end: int) -> int:
+    """Return where the last ``lines`` lines before ``end`` begin.
 
     A last line without its newline counts. Lines that begin more than TAIL_MAX bytes
     before the end are left out, or cut.
     """
-    end = os.fstat(fd).st_size
     start = max(0, end - TAIL_MAX)
     if not lines:
         return end

@@ -16,6 +16,7 @@ from typing import Any
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
+from queuectl_protocol.vocabulary import Role
 from queuectld import logs
 from queuectld.server import access, audit, intake, limits, params
 from queuectld.server.call import Call, Peer, Service
@@ -81,15 +82,14 @@ class Session(asyncio.Protocol):
         if role is None:
             self._turn_away()
             return
-        limit = config.max_connections
-        if len(self._service.connections) >= limit:
-            self._close(
-                ErrorCode.TOO_MANY_CONNECTIONS,
-                f"{limit} clients are connected and max_connections allows no more; "
-                "try again later",
-            )
+        connections = self._service.connections
+        operates = self._peer.may(Role.OPERATE)
+        if objection := connections.objection(
+            client.uid, operates=operates, limit=config.max_connections
+        ):
+            self._close(ErrorCode.TOO_MANY_CONNECTIONS, objection)
             return
-        self._service.connections.add(self)
+        connections.add(self, client.uid)
         self._outbox.greet(greeting(self._service.context, self._peer))
 
     def data_received(self, data: bytes) -> None:

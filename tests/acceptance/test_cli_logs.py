@@ -76,6 +76,20 @@ def test_output_that_is_gone_is_a_failure(cli: Cli) -> None:
     assert (listed.code, gone in listed.err) == (0, True)
 
 
+def test_output_that_is_cut_is_a_failure(cli: Cli) -> None:
+    """What is left is written, and how much there was is said."""
+    job = cli.ended("echo out")
+    (file,) = (cli.home.root / "output").glob(f"*/{job}.1.*.out")
+    os.truncate(file, 2)
+    for arguments in ((), ("--follow",)):
+        said = cli("logs", job, *arguments)
+        assert (said.code, said.out) == (1, "ou")
+        assert (
+            f"the stdout of attempt 1 of job {job} is gone from byte 2 on: it had 4 "
+            "bytes, and its file has 2 now"
+        ) in said.err
+
+
 def test_more_than_one_reply_can_hold(cli: Cli) -> None:
     """Output comes in pieces of a mebibyte; nobody sees the seams."""
     job = cli.ended("seq 400000; seq 100000 >&2")

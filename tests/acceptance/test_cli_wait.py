@@ -256,7 +256,9 @@ def test_ctrl_c_tells_what_becomes_of_the_job(cli: Cli) -> None:
         goes_on = f"interrupted: job {job} goes on; to end it: queuectl cancel {job}"
         assert terminal.lines[-1].endswith(goes_on)
     with cli.terminal("wait", job) as terminal:
-        cli.home.until_state(job, "processing")
+        waiting.until(
+            lambda: cli.home.ask("daemon.status")["connections"] == 2, "it waits"
+        )
         terminal.type("\x03")
         assert terminal.end() == -signal.SIGINT
     gate.open()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import waiting
+from helpers import hindered, waiting
 from helpers.home import Home
 
 
@@ -65,6 +65,16 @@ def test_a_daemon_without_its_state_ends(home: Home, tmp_path: Path, how: str) -
         home.work.mkdir(parents=True)
         return  # and the log with it
     assert " state_dir_gone " in home.log()
+
+
+def test_the_end_of_the_watch_itself_is_told(home: Home) -> None:
+    """A daemon that would not see the next thing vanish says so, and serves on."""
+    hindered.serve(home, constants={"server.presence.SETTLE": None})  # no number
+    passing = home.root / "passing"
+    passing.touch()
+    passing.unlink()
+    waiting.until(lambda: " presence_failed " in home.log(), "it is logged")
+    assert home.ctl("status")
 
 
 def test_workers_are_taken_over_though_their_records_vanished(home: Home) -> None:

@@ -279,6 +279,33 @@ def test_nobody_reads_on_in_the_output_of_the_next_user(machine: Machine) -> Non
         os.close(fd)
 
 
+def test_a_kept_descriptor_adds_nothing_to_an_ended_job(machine: Machine) -> None:
+    """It can be written to for ever, and cut: neither passes for the job's output."""
+    home = machine.home(ALICE)
+    pid, gate = home / "kept-pid", home / "kept-gate"
+    os.mkfifo(gate)
+    os.chown(gate, ALICE.uid, ALICE.gid)
+    job_id = machine.enqueue(ALICE, f"echo $$ >{pid}; read _ <{gate}; echo ok")
+    until(lambda: pid.exists() and pid.read_text().strip(), "the job runs")
+    with acting_as(ALICE):
+        kept = os.open(f"/proc/{pid.read_text().strip()}/fd/1", os.O_RDWR | os.O_APPEND)
+    try:
+        gate.open("wb").close()
+        assert machine.ended(job_id)["state"] == "completed"
+        os.write(kept, b"x" * 100_000)
+        assert machine.output(job_id) == "ok\n"
+        followed = machine.typed(ALICE, "logs", "--follow", job_id)
+        assert (followed.returncode, followed.stdout) == (0, "ok\n")
+        listed = machine.typed(ALICE, "list", "--output", "--limit", "1")
+        assert "xxx" not in listed.stdout
+        os.ftruncate(kept, 0)
+        read = machine.typed(ALICE, "logs", job_id)
+        assert (read.returncode, read.stdout) == (1, "")
+        assert "it had 3 bytes, and its file has 0 now" in read.stderr
+    finally:
+        os.close(kept)
+
+
 # -- its end --------------------------------------------------------------------------
 
 

@@ -113,8 +113,8 @@ def fill(connection: sqlite3.Connection, count: int) -> SqliteTransaction:
 
 def plan(connection: sqlite3.Connection, name: str) -> list[str]:
     sql = STATEMENTS[name]
-    numbered = set(re.findall(r"\?\d", sql))
-    values = [None] * (len(numbered) or sql.count("?"))
+    named = dict.fromkeys(re.findall(r":(\w+)", sql))
+    values = named or [None] * sql.count("?")
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
 
 

@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).with_name("hindrances.py")
 
 
 def serve(
-    home: Home, *flags: str, constants: Mapping[str, float] | None = None
+    home: Home, *flags: str, constants: Mapping[str, float | None] | None = None
 ) -> "subprocess.Popen[str]":
     """Start a daemon that can be hindered; return it when it answers.
 
@@ -30,7 +30,7 @@ def serve(
 
 
 def begin(
-    home: Home, *flags: str, constants: Mapping[str, float] | None = None
+    home: Home, *flags: str, constants: Mapping[str, float | None] | None = None
 ) -> "subprocess.Popen[str]":
     """Start such a daemon, and do not wait for it."""
     with (home.root / "queuectld.stderr").open("a") as errors:

@@ -151,6 +151,21 @@ def test_a_file_is_read_from_its_creation_on(tmp_path: Path) -> None:
     _tell(story)
 
 
+@pytest.mark.parametrize(("end", "seen"), [(2, b"ab"), (None, b"abcd")])
+def test_a_file_can_end_before_its_writers_do(
+    tmp_path: Path, end: int | None, seen: bytes
+) -> None:
+    """At a size on record, or else at the one that it had by then."""
+    path = tmp_path / "7.1.1.out"
+    path.write_bytes(b"abcd")
+    file = GrowingFile(str(path), 0)
+    file.end_at(end)
+    with path.open("ab") as kept:
+        kept.write(b"later")
+    assert file.read() + file.read() == seen
+    file.close()
+
+
 def test_a_file_that_was_passed_on_is_read_no_further(tmp_path: Path) -> None:
     """An empty one becomes another run's while it is open here, and fills."""
     path, other = tmp_path / "7.1.1.out", tmp_path / "8.1.2.out"

@@ -70,6 +70,12 @@ def _finished(client: RawClient, command: str, **fields: Any) -> str:
     return job_id
 
 
+def _file(daemon: Daemon, job_id: str) -> Path:
+    """Return where the stdout of a job's first run is."""
+    (file,) = (daemon.home / "output").glob(f"*/{job_id}.1.*.out")
+    return file
+
+
 def _output(events: list[StreamEvent], stream: str = "stdout") -> bytes:
     """Return what the events bring of a stream; their offsets must join."""
     output: dict[int, bytes] = {}
@@ -99,24 +105,78 @@ def test_a_finished_job_is_followed_to_its_end(client: RawClient) -> None:
     assert _job(end)["state"] == "completed"
 
 
-@pytest.mark.parametrize("lose", [Path.unlink, partial(os.truncate, length=0)])
+@pytest.mark.parametrize(
+    ("lose", "left", "told"),
+    [
+        (Path.unlink, None, "its file is not there; backups hold no output"),
+        (
+            partial(os.truncate, length=0),
+            0,
+            "its file has 0 now: it was cut, or a crash of the machine took the rest",
+        ),
+    ],
+)
 def test_output_that_is_gone_is_not_taken_for_none(
-    daemon: Daemon, client: RawClient, lose: Callable[[Path], object]
+    daemon: Daemon,
+    client: RawClient,
+    lose: Callable[[Path], object],
+    left: int | None,
+    told: str,
 ) -> None:
     """Reading it fails, following tells it; a stream that is there is told as ever."""
     job_id = _finished(client, "echo out; echo err >&2")
-    (file,) = (daemon.home / "output").glob(f"*/{job_id}.1.*.out")
-    lose(file)
+    lose(_file(daemon, job_id))
     failure = client.refused("logs.read", id=job_id, stream="stdout")
     assert failure.code == ErrorCode.NOT_FOUND
     assert failure.data == {"id": job_id, "run": 1, "stream": "stdout"}
-    assert "is gone: it had 4 bytes" in failure.message
+    assert failure.message == (
+        f"the stdout of attempt 1 of job {job_id} is gone: it had 4 bytes, and {told}"
+    )
     assert client.call("logs.read", id=job_id, stream="stderr")["data"] == b"err\n"
     events, end = client.follow(client.send("logs.follow", id=job_id))
     assert _output(events, "stderr") == b"err\n"
-    gone = {"type": "gone", "run": 1, "stream": "stdout", "size": 4}
+    gone = {"type": "gone", "run": 1, "stream": "stdout", "size": 4, "left": left}
     assert [event.body for event in events][-1] == gone
     assert _job(end)["state"] == "completed"
+
+
+def test_output_that_is_cut_is_not_taken_for_whole(
+    daemon: Daemon, client: RawClient
+) -> None:
+    """What is left is told, and then that there was more."""
+    job_id = _finished(client, "echo out")
+    os.truncate(_file(daemon, job_id), 2)
+    piece = client.call("logs.read", id=job_id, stream="stdout")
+    assert (piece["data"], piece["next"], piece["size"]) == (b"ou", 2, 4)
+    failure = client.refused("logs.read", id=job_id, stream="stdout", offset=2)
+    assert failure.code == ErrorCode.NOT_FOUND
+    assert failure.message == (
+        f"the stdout of attempt 1 of job {job_id} is gone from byte 2 on: it had 4 "
+        "bytes, and its file has 2 now: it was cut, or a crash of the machine took "
+        "the rest"
+    )
+    events, _ = client.follow(client.send("logs.follow", id=job_id))
+    assert _output(events) == b"ou"
+    gone = {"type": "gone", "run": 1, "stream": "stdout", "size": 4, "left": 2}
+    assert events[-1].body == gone
+
+
+def test_what_is_written_after_the_end_is_not_the_jobs(
+    daemon: Daemon, client: RawClient
+) -> None:
+    """Whoever kept the file open writes what no reader and no follower sees."""
+    job_id = _finished(client, "echo one; echo two")
+    with _file(daemon, job_id).open("ab") as kept:
+        kept.write(b"x\n" * 100_000)
+    whole = client.call("logs.read", id=job_id, stream="stdout")
+    assert (whole["data"], whole["size"]) == (b"one\ntwo\n", 8)
+    last = client.call("logs.read", id=job_id, stream="stdout", tail=1)
+    assert (last["data"], last["offset"]) == (b"two\n", 4)
+    beyond = client.call("logs.read", id=job_id, stream="stdout", offset=8)
+    assert (beyond["data"], beyond["size"]) == (b"", 8)
+    for options, seen in (({}, b"one\ntwo\n"), ({"tail": 1}, b"two\n")):
+        events, _ = client.follow(client.send("logs.follow", id=job_id, **options))
+        assert [event.body.get("data") for event in events] == [None, seen]
 
 
 def test_no_output_is_not_taken_for_gone(client: RawClient) -> None:

@@ -102,3 +102,29 @@ def test_a_lease_holds_up_nobody(path: Path) -> None:
         os.close(fd)
         signal.signal(signal.SIGIO, before)
     assert reading.read(str(path), offset=0, tail=None, limit=9).data == b"text"
+
+
+def test_reading_ends_where_the_record_does(tmp_path: Path) -> None:
+    """What came later is in no piece and no last line; unrecorded, all counts."""
+    path = tmp_path / "out"
+    path.write_bytes(b"a\nb\nlater\n")
+    piece = reading.read(str(path), offset=2, tail=None, limit=9, written=4)
+    assert piece == Piece(b"b\n", 2, 4)
+    piece = reading.read(str(path), offset=0, tail=1, limit=9, written=4)
+    assert piece == Piece(b"b\n", 2, 4)
+    assert reading.tail_start(str(path), 1, written=4) == 2
+    assert reading.tail_start(str(path), 1) == 4
+    piece = reading.read(str(path), offset=4, tail=None, limit=9, written=None)
+    assert piece == Piece(b"later\n", 4, 10)
+
+
+@pytest.mark.parametrize(
+    ("written", "lost"), [(None, False), (0, False), (3, False), (4, False), (5, True)]
+)
+def test_a_loss_is_less_than_the_record(
+    tmp_path: Path, written: int | None, *, lost: bool
+) -> None:
+    """More is none, and of what is not on record there is no telling."""
+    path = tmp_path / "out"
+    path.write_bytes(b"four")
+    assert reading.loss(str(path), written) == (reading.Loss(5, 4) if lost else None)

@@ -16,6 +16,7 @@ from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
 from queuectld.server import params
 from queuectld.server.call import Call
+from queuectld.server.connections import Connections
 from queuectld.server.method import Method, Result
 from queuectld.server.methods.logs import unfollow
 from queuectld.server.params import request_id
@@ -462,7 +463,7 @@ def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
         _until_it_stops(handlers.produced, served)
         served.close()
         served.released.wait()
-        assert _connections(served) == set()
+        assert not list(_connections(served))
 
 
 def _push(client: RawClient, method: str, **arguments: Any) -> int:
@@ -491,6 +492,6 @@ def _until_it_stops(moment: Moment, served: Served) -> int:
     return seen
 
 
-def _connections(served: Served) -> set[Any]:
+def _connections(served: Served) -> Connections:
     assert served.listener is not None
     return served.listener._service.connections

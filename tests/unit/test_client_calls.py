@@ -243,6 +243,8 @@ def test_events_that_are_not_known_are_skipped() -> None:
                   "data": b"x"}) == models.Output(1, "stdout", 0, b"x")  # fmt: skip
     gone = {"type": "gone", "run": 1, "stream": "stderr", "size": 9}
     assert event(gone) == models.OutputGone(1, "stderr", 9)
+    cut = {**gone, "left": 4}
+    assert event(cut) == models.OutputGone(1, "stderr", 9, left=4)
     assert event({"type": "weather"}) is None
 
 

@@ -268,6 +268,47 @@ def test_a_secret_is_never_quoted() -> None:
     )
 
 
+_PIECES = st.sampled_from(["A", "B", "=", "\0", "\udcff", "\ud800", "\N{SNOWMAN}"])
+_TEXTS = st.lists(_PIECES, max_size=3).map("".join) | st.just("x" * (MAX_COMMAND - 5))
+
+
+@given(st.dictionaries(_TEXTS, _TEXTS | st.just(1), max_size=3))
+def test_what_an_environment_may_be_does_not_depend_on_its_form(
+    variables: dict[str, Any],
+) -> None:
+    """Beside a variable that came as bin, the others are taken or refused as ever."""
+
+    def outcome(env: dict[Any, Any]) -> dict[str, str] | str:
+        try:
+            return parse(env=env).env or {}
+        except InvalidJobError as error:
+            return str(error)
+
+    beside = outcome({**variables, b"OTHER": b""})
+    if isinstance(beside, dict):
+        del beside["OTHER"]
+    assert outcome(variables) == beside
+
+
+def test_an_environment_is_looked_at_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One by one only where something is uncommon: each job has one, of many."""
+    seen: list[str] = []
+    look = submission._variable
+
+    def noted(name: str, content: str) -> int:
+        seen.append(name)
+        return look(name, content)
+
+    monkeypatch.setattr(submission, "_variable", noted)
+    many = {f"VARIABLE_{n}": f"caf\udce9 {n}" for n in range(60)}
+    assert parse(env=many).env == many
+    assert seen == []
+    assert parse(env=many | {b"OTHER": ""}).env == many | {"OTHER": ""}
+    assert seen == [*many, "OTHER"]
+
+
 def test_a_job_needs_a_command() -> None:
     """Without a command there is nothing to run."""
     with pytest.raises(InvalidJobError, match="a job needs the field command"):

@@ -31,6 +31,7 @@ async def read(
     look = await _look(call, id, run)
     attempt = look.attempt
     piece = reading.Piece(b"", offset, 0)
+    written = None
     if attempt is not None:
         path = outputs.path(
             str(call.context.config().output_dir),
@@ -39,18 +40,19 @@ async def read(
             attempt.lease,
             stream,
         )
+        written = attempt.end and attempt.end.written(stream)
         piece = await call.service.reading.run(
-            reading.read, path, offset=offset, tail=tail, limit=limit
+            reading.read, path, offset=offset, tail=tail, limit=limit, written=written
         )
-        written = 0 if attempt.end is None else attempt.end.written(stream)
-        if not piece.size and reading.is_gone(path, written):
-            raise OutputGoneError(look.job.id, attempt.run, stream, written)
+        if not piece.data and (lost := reading.loss(path, written)):
+            raise OutputGoneError(look.job.id, attempt.run, stream, lost)
     return {
         "run": attempt and attempt.run,
         "data": piece.data,
         "offset": piece.offset,
         "next": piece.next,
-        "size": piece.size,
+        # Of one that has lost something too: who reads on to there is told so.
+        "size": piece.size if written is None else written,
         "state": look.job.state,
     }
 
@@ -116,8 +118,9 @@ METHODS = (
     Method(
         name="logs.read",
         doc="Return a piece of what one attempt wrote to one stream. An attempt that "
-        "wrote nothing has an empty one; one whose file is gone is not_found; run is "
-        "null when the job never ran.",
+        "wrote nothing has an empty one; where what it wrote is gone is not_found; run "
+        "is null when the job never ran. What came into its file after the attempt's "
+        "end is not its output.",
         handler=read,
         role=Role.SUBMIT,
         others=Role.OPERATE,
@@ -153,14 +156,17 @@ METHODS = (
         "the next; reply when the job is completed, dead or cancelled, when the run "
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
         "{type: data, run, stream, offset, data: bin}, {type: gone, run, stream, "
-        "size}.",
+        "size, left}.",
         handler=follow,
         role=Role.SUBMIT,
         others=Role.OPERATE,
         events=(
             "{type: attempt, run: int}",
             "{type: data, run: int, stream: stdout | stderr, offset: int, data: bin}",
-            "{type: gone, run: int, stream: stdout | stderr, size: bytes}",
+            (
+                "{type: gone, run: int, stream: stdout | stderr, size: bytes, "
+                "left: bytes | null}"
+            ),
         ),
         params=(
             _ID,

@@ -51,7 +51,7 @@ async def reserve(call: Call, *, id: str) -> Result:
     job = await call.context.broker.job(id)
     staff = call.context.scheduler.staff
     # The connection may have ended meanwhile, and nobody would stop the worker.
-    waits = job.due is True and not call.peer.outbox.closed
+    waits = job.due is True and not call.peer.outbox.gone
     return {"reserved": waits and staff.reserve(call.peer, job.seq)}
 
 

@@ -92,7 +92,7 @@ DELETE FROM attempts WHERE job = ?;
 -- name: delete_unused_environment
 -- Forget an environment that no job runs with.
 DELETE FROM environments
-WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE env_key = ?1);
+WHERE key = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE env_key = environments.key);
 
 -- name: insert_environment
 -- Keep an environment, once.
@@ -162,14 +162,14 @@ SELECT min(minute) FROM rollup WHERE minute >= ?;
 -- name: merge_rollup
 -- Add the minutes of an hour to its first one.
 INSERT INTO rollup (minute, queue, metric, bucket, events, total_ms)
-SELECT ?1, queue, metric, bucket, sum(events), sum(total_ms) FROM rollup
-WHERE minute > ?1 AND minute < ?1 + 60 GROUP BY queue, metric, bucket
+SELECT :hour, queue, metric, bucket, sum(events), sum(total_ms) FROM rollup
+WHERE minute > :hour AND minute < :hour + 60 GROUP BY queue, metric, bucket
 ON CONFLICT DO UPDATE SET
     events = events + excluded.events, total_ms = total_ms + excluded.total_ms;
 
 -- name: delete_merged_rollup
 -- Drop the minutes of an hour that were added to its first one.
-DELETE FROM rollup WHERE minute > ?1 AND minute < ?1 + 60;
+DELETE FROM rollup WHERE minute > :hour AND minute < :hour + 60;
 
 -- name: delete_old_rollup
 -- Drop statistics from before a minute.

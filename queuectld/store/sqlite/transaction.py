@@ -207,8 +207,8 @@ class SqliteTransaction(SqliteReader):
                 self.set_meta(_THINNED, str(done))
                 return False
             hour = oldest - oldest % 60
-            execute(self._sql.merge_rollup, (hour,))
-            execute(self._sql.delete_merged_rollup, (hour,))
+            execute(self._sql.merge_rollup, {"hour": hour})
+            execute(self._sql.delete_merged_rollup, {"hour": hour})
             done = hour + 60
         self.set_meta(_THINNED, str(done))
         return True
