@@ -27,6 +27,7 @@ def prepare(state_dir: str) -> None:
         AutostartError: it cannot be made, or would be in another user's directory.
     """
     try:
+        state_dir = os.path.abspath(state_dir)  # noqa: PTH100 - paths are strings here
         _check_owner(state_dir)
         _make(state_dir)
     except OSError as error:
@@ -42,9 +43,9 @@ def _check_owner(state_dir: str) -> None:
     Raises:
         AutostartError: it is somebody else's.
     """
-    path = os.path.abspath(state_dir)  # noqa: PTH100 - the paths are strings here
+    path = state_dir
     while not os.path.lexists(path):
-        path = os.path.dirname(path)  # noqa: PTH120 - as above
+        path = os.path.dirname(path)  # noqa: PTH120 - the paths are strings here
     owner = os.stat(path).st_uid  # noqa: PTH116 - as above
     if owner not in {0, os.geteuid()}:
         raise AutostartError(

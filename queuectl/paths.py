@@ -27,7 +27,7 @@ from queuectl_protocol.paths import (
 )
 
 # As strings: pathlib takes 3 ms to import, a tenth of a command.
-# ruff: noqa: PTH110, PTH111, PTH114, PTH115, PTH118
+# ruff: noqa: PTH110, PTH111, PTH114, PTH115, PTH117, PTH118
 
 UNIT_DIRS = (
     "/etc/systemd/system",
@@ -92,7 +92,8 @@ def find(
         queue: instead of a socket, ``user`` or ``system``.
 
     Raises:
-        SocketPathError: the kernel cannot address a socket with so long a path.
+        SocketPathError: the kernel cannot address a socket with so long a path, or HOME
+            is a relative one.
         ValueError: both were given, or there is no such queue.
     """
     if queue not in {None, Queue.USER, Queue.SYSTEM} or (socket and queue):
@@ -103,6 +104,7 @@ def find(
     if queue == Queue.SYSTEM:
         return _system(state, chosen=True)
     if queue == Queue.USER:
+        _check_home(environ)
         return _own(state, chosen=True, options=("--user",))
     return _usual(state, environ)
 
@@ -112,6 +114,7 @@ def _usual(state: str, environ: Mapping[str, str]) -> Place:
         return _named(named, state, ())
     if environ.get("QUEUECTL_HOME"):
         return _own(state, chosen=True)
+    _check_home(environ)
     if not exists(state) and system_is_there():
         return _system(state, chosen=False)
     return _own(state, chosen=False)
@@ -145,6 +148,23 @@ def may_start(place: Place) -> bool:
     if place.queue is not Queue.USER:
         return False
     return place.chosen or os.geteuid() != 0 or not system_is_there()
+
+
+def _check_home(environ: Mapping[str, str]) -> None:
+    """Refuse a home that depends on where a command runs, if the queue would be there.
+
+    Raises:
+        SocketPathError: there is no telling where the queue is.
+    """
+    home = os.environ.get("HOME", "")
+    elsewhere = environ.get("QUEUECTL_HOME") or os.path.isabs(
+        environ.get("XDG_STATE_HOME", "")
+    )
+    if home and not os.path.isabs(home) and not elsewhere:
+        raise SocketPathError(
+            f"your home is {home!r}, which leads nowhere for certain; set HOME to an "
+            "absolute path, or QUEUECTL_HOME"
+        )
 
 
 def _home() -> str:

@@ -251,7 +251,12 @@ class Broker:
         )
 
     async def stats(self, since: int | None) -> statistics.Stats:
-        """Return the statistics from a time (milliseconds) on; None: from the first."""
+        """Return the statistics from a time (milliseconds) on; None: from the first.
+
+        They begin with the whole minute of that time, and say so.
+        """
+        if since is not None:
+            since -= since % statistics.MINUTE_MS
         total = statistics.Total()
         begin: int | None = since or 0
         async with self._summing:

@@ -40,6 +40,13 @@ def backup(
     $ queuectl backup ~/queuectl-$(date +%F).db
     $ queuectl backup --keep 7 ~/backups
     """
+    if not file:
+        raise click.UsageError("FILE is empty")
+    if file == "-":
+        raise click.UsageError(
+            "the daemon writes the copy, so there is no copy to stdout; name a file "
+            "(one that is called -: ./-)"
+        )
     path = os.path.abspath(file)  # noqa: PTH100 - the paths are strings here
     if keep is None and os.path.isdir(path):  # noqa: PTH112
         raise click.ClickException(

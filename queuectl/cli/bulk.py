@@ -86,11 +86,14 @@ class Bulk:
         pause = PAUSE if self._source.partial else None
         if self._sent is not None or self._readable(pause):
             self._source.read()
-        elif batch := self._source.take(partial=True):
+        elif not self.stopping and (batch := self._source.take(partial=True)):
             self._send(batch)
 
     def _readable(self, timeout: float | None) -> bool:
         self.waiting = self._sent is None
+        # In this order ``stop`` comes before the look, or finds it waiting.
+        if self.stopping:
+            timeout = 0
         ready, _, _ = select.select([self._source.fd], [], [], timeout)
         self.waiting = False
         return bool(ready)

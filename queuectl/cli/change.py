@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from queuectl.cli import confirm, each, interrupt, output, text
+from queuectl.cli import confirm, each, interrupt, jobview, output, text
 from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.params import (
@@ -20,6 +20,9 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 
 PRUNED = (JobState.COMPLETED, JobState.CANCELLED)
 """What ``prune`` takes unless told otherwise."""
+
+WAITING = frozenset({JobState.PENDING, JobState.FAILED})
+"""The states of a job that is to be started."""
 
 PRUNABLE = click.Choice(sorted(state.value for state in FINAL_STATES))
 
@@ -72,7 +75,14 @@ def start(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     $ queuectl start 12
     """
     with connector.connect() as client:
-        return each.change(client, "start", job_ids, as_json=as_json)
+        return each.change(client, "start", job_ids, as_json=as_json, sentence=_due)
+
+
+def _due(job: dict[str, Any]) -> str:
+    """Return that a job is to run now; how its last run ended reads as a failure."""
+    if job["state"] not in WAITING:
+        return jobview.sentence(job)
+    return text.escape(f"{job['id']}: {job['state']}, due now")
 
 
 @click.command(cls=Command)

@@ -36,6 +36,9 @@ OTHER_NAMES = {
 NEAR = 0.6
 """How like a command a word must be to be taken for it; ``difflib``'s measure."""
 
+NEARER = 0.7
+"""The same for commands that begin with another letter."""
+
 VERY_NEAR = 0.8
 """The same for commands that delete: two letters changed places, or one is missing."""
 
@@ -81,10 +84,20 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; an option that is not ours may stand in the wrong place."""
+        words = list(args)  # click takes them away as it goes
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            self._check_negative(ctx, words)
             raise click.UsageError(self._advice(ctx, error), ctx) from None
+
+    def _check_negative(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse a negative number for its range: it was not meant for an option."""
+        numbers = [word for word in args if word[:1] == "-" and word[1:].isdigit()]
+        for param in self.params if numbers else ():
+            ranged = isinstance(param.type, click.IntRange)
+            if ranged and isinstance(param, click.Argument):
+                param.type.convert(numbers[0], param, ctx)
 
     def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
         root = ctx.find_root()
@@ -164,7 +177,8 @@ class Group(click.Group):
         from difflib import get_close_matches  # noqa: PLC0415 - for mistakes only
 
         for near in get_close_matches(name, self.list_commands(ctx), cutoff=NEAR):
-            least = VERY_NEAR if near in DELETING else NEAR
+            alike = NEAR if near[0] == name[0] else NEARER
+            least = VERY_NEAR if near in DELETING else alike
             if get_close_matches(name, [near], cutoff=least):
                 return near
         return None

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from queuectl.cli import output, text
+from queuectl.cli import joboptions, output, text
 from queuectl.cli.command import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.table import Column
@@ -105,8 +105,11 @@ def set_setting(connector: Connector, *, key: str, value: str, as_json: bool) ->
     $ queuectl config set shell /bin/bash
     """
     with _usage(), connector.connect() as client:
+        uid = client.greeting["uid"]
         setting = client.call("config.set", {"key": key, "value": value})
     _tell(setting, as_json=as_json)
+    if key == "shell":
+        joboptions.remark_shell(setting["value"], uid, "jobs fail")
 
 
 @config.command()

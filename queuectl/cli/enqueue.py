@@ -1,5 +1,6 @@
 """``enqueue``: one job, or a file of them."""
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -138,16 +139,18 @@ def store(
 ) -> dict[str, Any]:
     """Enqueue a job with what it inherits; return the daemon's reply.
 
-    Unless ``quiet``, a directory that is not there is remarked: it may be made yet.
+    Unless ``quiet``, a directory or shell that is not there is remarked: it may be yet.
     """
     unknown = "the job may be enqueued already; queuectl list tells"
     with connector.connect() as client, interrupt.explained(unknown):
         job = {**wanted.inherited(client.greeting, job, client.place), **job}
+        uid = client.greeting["uid"]
         reply: dict[str, Any] = client.call(
             "enqueue", {"job": job, "if_exists": if_exists}
         )
     if reply["created"] and not quiet:
         joboptions.remark_directory(job)
+        joboptions.remark_shell(job.get("shell"), uid)
     return reply
 
 
@@ -164,7 +167,8 @@ def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     with interrupt.explained(goes_on):
         if not as_json:
             output.line(job_id)
-        output.flush()
+        with suppress(output.StdoutError):  # it is kept, and found out at the end
+            output.flush()
         job = waiting.final(connector, job_id)
     status = exits.of_job(job)
     if as_json:

@@ -20,6 +20,7 @@ def enqueue_file(
     """Enqueue a job for each line; print the ids; return the status."""
     source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
     with connector.connect() as client:
+        uid = client.greeting["uid"]
         inherited = wanted.inherited(client.greeting, wanted.fields, client.place)
         defaults = {**inherited, **wanted.fields}
         bulk = Bulk(client, source, defaults=defaults, if_exists=if_exists)
@@ -36,12 +37,15 @@ def enqueue_file(
             output.note(_so_far(bulk.stored))
             raise OSError(error.errno, error.strerror, _name(path)) from None
     joboptions.remark_directory(wanted.fields)
+    joboptions.remark_shell(wanted.fields.get("shell"), uid)
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)
-    if last is not None and last.draining:
+    if last is None:
+        output.note(f"no jobs in {_name(path)}")
+    elif last.draining:
         output.note(output.DRAINING)
-    elif last is not None and last.workers == 0:
+    elif last.workers == 0:
         enqueue.tell_no_workers(connector)
     return Status.OK
 

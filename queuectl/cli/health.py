@@ -127,11 +127,14 @@ def health(
     Ends with 0: well; 1: a warning, a gauge is at its limit, or the daemon is
     stopping; 2: critical, a gauge is at its other limit, the store fails, or the
     daemon does not answer; 3: it cannot be asked, as none is running, it is not for
-    this user, or an option is wrong. The gauges are in docs/howto/monitoring.md.
+    this user, an option is wrong, or stdout is full. The gauges are in
+    docs/howto/monitoring.md.
 
     $ queuectl health
     $ queuectl health -w free=5G -c free=1G -w dead=off --perfdata
     """
+    if not timeout:
+        raise Mistake("--timeout is more than 0", click.get_current_context())
     limits = _limits(dict(warnings), dict(criticals))
     try:
         findings, facts = _ask(connector, limits, timeout)
@@ -140,10 +143,14 @@ def health(
         findings, facts = [Finding("daemon", Level.CRITICAL, silent)], None
     except QueuectlError as error:
         findings, facts = [Finding("daemon", Level.UNKNOWN, str(error))], None
-    if as_json:
-        output.document(_document(findings, facts))
-    else:
-        _tell(findings, facts, limits, perfdata=perfdata)
+    try:
+        if as_json:
+            output.document(_document(findings, facts))
+        else:
+            _tell(findings, facts, limits, perfdata=perfdata)
+        output.flush()
+    except output.StdoutError:  # which is found out again, and said, at the end
+        return Level.UNKNOWN
     return judging.worst(findings)
 
 

@@ -221,6 +221,24 @@ def remark_directory(job: Mapping[str, Any]) -> None:
         output.note(f"there is no directory {cwd} yet; without it the job fails")
 
 
+def remark_shell(shell: object, uid: int, what: str = "the job fails") -> None:
+    """Say that a shell is not there, if one can tell.
+
+    Args:
+        shell: its path.
+        uid: of the daemon; another user's may see what is not to be seen from here.
+        what: happens without it.
+    """
+    if not isinstance(shell, str) or uid != os.geteuid():
+        return
+    try:
+        os.stat(shell)  # noqa: PTH116 - pathlib is slow
+    except (FileNotFoundError, NotADirectoryError):
+        output.note(f"there is no shell {shell} yet; without it {what}")
+    except (OSError, ValueError):
+        return  # it may be open to whoever the job runs as
+
+
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """Return the job that ``-c LINE`` or the arguments mean.
 
@@ -244,4 +262,6 @@ def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     try:
         return jobinput.command(words)
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(
+            f"{error}; a shell line that begins with {{ is given with -c"
+        ) from None

@@ -102,6 +102,11 @@ def outcome(fields: Fields) -> str:
             return str(reason).replace("_", " ")
 
 
+def brief_failure(job: Fields) -> str:
+    """Return ``failure`` for a list: without the PATH, which ``show`` tells."""
+    return failure(job).partition("; the job's PATH is ")[0]
+
+
 def failure(job: Fields) -> str:
     """Return how a job's last run ended; of one that never began, also why."""
     why = job["message"] if job["reason"] == "spawn_error" else None
@@ -137,11 +142,11 @@ def detail(job: Fields, now: float) -> str:
             return _until(job["run_at"], now, "in")
         case "failed":
             again = _until(job["run_at"], now, "again in") or "again now"
-            return f"{failure(job)}, {again}"
+            return f"{brief_failure(job)}, {again}"
         case "completed":
             return f"took {times.between(job['started_at'], job['finished_at'])}"
         case "dead":
-            return failure(job)
+            return brief_failure(job)
         case _:
             return ""
 

@@ -1,7 +1,8 @@
 """What a foreground job waits behind, said to whoever wonders why nothing happens."""
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,15 +54,28 @@ class Patience:
             return
         try:
             with self._connector.connect(autostart=False) as client:
-                said = explanation(client, self._job_id)
+                own = own_job(client.place.socket)
+                said = explanation(client, self._job_id, own)
         except QueuectlError:
             return  # whoever follows the job hears of it
         if said and not self._over.is_set():
             output.note(said)
 
 
-def explanation(client: Session, job_id: str) -> str | None:
-    """Return what a job waits for; None when it does not wait, or not for long."""
+def own_job(socket: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the job of this queue that this program runs in, if it runs in one."""
+    job = environ.get("QUEUECTL_JOB_ID")
+    return job if job and environ.get("QUEUECTL_SOCKET") == socket else None
+
+
+def explanation(client: Session, job_id: str, own: str | None = None) -> str | None:
+    """Return what a job waits for; None when it does not wait, or not for long.
+
+    Args:
+        client: the daemon.
+        job_id: the job.
+        own: the job that waits for it, and has a worker as long as it does.
+    """
     place = client.call("position", {"id": job_id})
     if not place["ready"]:
         return None
@@ -75,7 +89,11 @@ def explanation(client: Session, job_id: str) -> str | None:
         return f"job {job_id} waits for a worker that is starting"
     workers = "the worker" if len(there) == 1 else f"one of {len(there)} workers"
     running = [worker["job"] for worker in there if worker["job"] is not None]
-    return f"job {job_id} waits for {workers}{_busy(running)}{_before(place)}"
+    return f"job {job_id} waits for {workers}{_busy(running)}{_before(place)}" + (
+        f"; job {own} is this job itself: with no other worker it never begins"
+        if own in running
+        else ""
+    )
 
 
 def _works(worker: dict[str, Any]) -> bool:

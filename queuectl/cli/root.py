@@ -249,7 +249,7 @@ def _unsaid(error: OSError, status: int) -> int:
     if error.errno == EPIPE:
         die_of(signal.SIGPIPE)
     output.note(f"queuectl: cannot write: {error.strerror}")
-    return Status.FAILED
+    return status or Status.FAILED
 
 
 def _run(arguments: Sequence[str] | None) -> int:

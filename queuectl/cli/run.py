@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from errno import EPIPE
 from functools import partial
 from typing import Any
 
@@ -54,7 +55,8 @@ def run(
     to stderr. Its stdin is empty. Ctrl-C cancels it.
 
     It waits its turn like any job. Only where no workers are, one is started for it,
-    which runs nothing else and ends with it.
+    which runs nothing else and ends with it. In a job it needs a worker beside that of
+    the job: with none it never begins.
 
     $ queuectl run 'make test'
     $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there
@@ -140,8 +142,13 @@ class Canceller:
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         # Say a closed pipe: nobody looks at the job any more.
-        if error is not None and not isinstance(error, QueuectlError):
-            self._cancel()
+        if error is None or isinstance(error, QueuectlError):
+            return
+        self._cancel()
+        if isinstance(error, output.StdoutError) and error.error.errno != EPIPE:
+            output.note(
+                f"job {self._job_id} is cancelled: its output cannot be written"
+            )
 
     def found(self, job_id: str) -> None:
         """Take the id of the job, which may have to be cancelled at once."""

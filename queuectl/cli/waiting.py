@@ -10,6 +10,7 @@ from queuectl.cli.command import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.params import DURATION, UNFINISHED_ID
+from queuectl.cli.patience import Patience, own_job
 from queuectl.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES
 
@@ -30,15 +31,19 @@ def wait(
 
     Ends with the job's own exit code: 0 when it completed, 128+n when it died of
     signal n, 130 when it was cancelled, 124 when --timeout (or the job's own timeout)
-    ran out. With several jobs: with the first failure in the order given.
+    ran out. With several jobs: with the first failure in the order given. With 4 when
+    all completed and stdout does not take it: stderr has it then.
 
     $ queuectl wait 12 13 14
     $ queuectl wait 12 --timeout 10m || echo "it failed, or takes too long"
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = Waiting(job_ids, deadline)
-    with interrupt.explained("the jobs go on"):
+    patience = of_a_job(connector, job_ids[0])
+    with interrupt.explained("the jobs go on"), patience:
         connector.persist(waiting.run)
+    # From here on what it waited for is known, and its status is told by all means.
+    output.keep()
     jobs = [waiting.jobs[job_id] for job_id in job_ids]
     if as_json:
         output.array(jobs)
@@ -87,8 +92,14 @@ class Waiting:
 def final(connector: Connector, job_id: str) -> dict[str, Any]:
     """Wait for one job; return it in its final state."""
     waiting = Waiting((job_id,), None)
-    connector.persist(waiting.run)
+    with of_a_job(connector, job_id):
+        connector.persist(waiting.run)
     return waiting.jobs[job_id]
+
+
+def of_a_job(connector: Connector, job_id: str) -> Patience:
+    """Return what says, in a job, that this job waits behind itself."""
+    return Patience(connector, job_id, quiet=own_job(connector.place.socket) is None)
 
 
 def status(job: dict[str, Any]) -> int:

@@ -33,6 +33,9 @@ _NO_SHELL = (
 MAX_DELAY = 126_701_150_399
 """Seconds: half the way to 9999-12-31T23:59:59Z, the last that RFC 3339 writes."""
 
+BLANK = " \t\n"
+"""What separates words of a shell: a line of nothing else is no command."""
+
 _UMASK = re.compile("[0-7]{1,4}")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]*")
 
@@ -184,7 +187,10 @@ def _utf8(value: str) -> str:
 
 def _command(value: Any) -> Command:
     if isinstance(value, str | bytes):
-        return _unix(value, most=MAX_COMMAND)
+        line = _unix(value, most=MAX_COMMAND)
+        if not line.strip(BLANK):
+            raise ValueError("is empty")
+        return line
     if not isinstance(value, list):
         raise ValueError(
             f"is a string (a shell command line) or a list of words, not {_kind(value)}"

@@ -99,15 +99,20 @@ class RecordFile:
 def put(path: str, record: WorkerRecord) -> None:
     """Write the record of another process, whose own file has vanished.
 
+    It is there whole or not at all: a daemon that finds half of one takes the worker
+    for a stranger, and ends its job.
+
     Raises:
         OSError: it could not be written.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(path, flags, 0o600)
+    draft = f"{path}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(draft, flags, 0o600)
     try:
         os.pwrite(fd, encode(record), 0)
     finally:
         os.close(fd)
+    os.rename(draft, path)
 
 
 def encode(record: WorkerRecord) -> bytes:

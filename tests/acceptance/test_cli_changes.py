@@ -111,7 +111,7 @@ def test_start_lets_a_job_run_that_waits_for_its_time(cli: Cli) -> None:
     said = cli("start", late, done, "nope", fails)
     assert said == Said(
         1,
-        f"{late}: pending\n{fails}: failed (exit 1)\n",
+        f"{late}: pending, due now\n{fails}: failed, due now\n",
         f"queuectl: job {done} is completed; to run it again: queuectl retry {done}\n"
         "queuectl: no job has the id 'nope'\n",
     )

@@ -66,8 +66,10 @@ def test_lines_are_shell_lines(cli: Cli) -> None:
 
 
 def test_an_empty_file_is_no_job(cli: Cli) -> None:
-    """Nothing is printed, and nothing is wrong."""
-    assert cli("enqueue", "--file", "-", stdin="\n \n") == Said(0, "", "")
+    """No id is printed, it is remarked, and nothing is wrong."""
+    assert cli("enqueue", "--file", "-", stdin="\n \n") == Said(
+        0, "", "no jobs in stdin\n"
+    )
 
 
 def test_no_more_than_a_batch_is_lost_with_a_bad_line(cli: Cli) -> None:

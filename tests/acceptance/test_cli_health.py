@@ -184,6 +184,7 @@ def test_a_daemon_that_stops_is_a_warning(fresh: Cli) -> None:
         "QUEUECTL WARNING - the daemon is stopping: no job begins",
     )
     gate.open()
+    waiting.until(fresh.home.gone, "it has stopped")
 
 
 def test_the_page_has_the_limits_of_the_table() -> None:

@@ -313,7 +313,10 @@ def test_a_shell_can_be_chosen(fresh: Cli) -> None:
     assert fresh.ok("run", "--shell", "/bin/sh", "echo $0") == "/bin/sh\n"
     fresh.ok("config", "unset", "shell")
     assert fresh("run", "--shell", "/no/such", "true") == Said(
-        127, "", "queuectl: /no/such: no such file\n"
+        127,
+        "",
+        "there is no shell /no/such yet; without it the job fails\n"
+        "queuectl: /no/such: no such file\n",
     )
     for command in ("run", "enqueue"):
         message = fresh.misuse(command, "--shell", "/bin/bash", "--", "echo", "x")

@@ -28,7 +28,9 @@ def ends(cli: Cli) -> dict[str, str]:
         "dead (exit 7)": cli.enqueue("exit 7", *FINAL),
         "dead (SIGUSR1)": cli.enqueue("kill -USR1 $$", *FINAL),
         "dead (timeout)": cli.enqueue("sleep 60", "--timeout", "0.2", *FINAL),
-        "dead (spawn error)": cli.enqueue("true", "--shell", "/no/such", *FINAL),
+        "dead (spawn error)": cli(
+            "enqueue", "true", "--shell", "/no/such", *FINAL
+        ).out.strip(),
         "cancelled": cli.enqueue("true", "--delay", "1d"),
     }
     cli.ok("cancel", jobs["cancelled"])

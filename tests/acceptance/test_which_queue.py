@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,9 +239,9 @@ def test_a_home_of_somebody_else_is_not_written_to(person: Home) -> None:
     assert list(person.root.iterdir()) == [person.work]
 
 
-def test_a_home_that_cannot_be_written_to_is_told(person: Home, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_to_is_told(person: Home) -> None:
     """With what to set instead."""
-    file = tmp_path / "file"
+    file = person.work / "file"
     file.touch()
     done = person.run("enqueue", "true", HOME=str(file))
     assert done.returncode == 3

@@ -174,3 +174,18 @@ async def test_statistics_outlive_pruning_and_thinning(home: Home) -> None:
             pass
         after = await desk.broker.stats(None)
         assert (after.completed, after.run, after.wait) == (3, before.run, before.wait)
+
+
+@asynchronous
+async def test_what_is_told_begins_with_a_whole_minute(home: Home) -> None:
+    """From its start on everything counts, and no younger moment is told."""
+    async with a_desk(home) as desk:
+        desk.clock.advance(7200)
+        await desk.in_state(JobState.COMPLETED)
+        now = desk.clock.wall()
+        stats = await desk.broker.stats(now)
+        assert stats.completed == 1
+        assert stats.since == now - now % MINUTE
+        desk.clock.advance(60)
+        assert (await desk.broker.stats(desk.clock.wall())).completed == 0
+        assert (await desk.broker.stats(0)).since == NOW

@@ -273,7 +273,7 @@ def test_a_client_does_not_wait_for_a_service_that_cannot_start(
     service.box.systemctl("start", SOCKET)
     for _ in range(8):
         done = service.queuectl("status")
-        assert done == (1, "", done.err)
+        assert done == (3, "", done.err)
         assert "the daemon cannot start; its log says why" in done.err
     assert service.box.show(SOCKET, "ActiveState") == "active"
     service.box.ok("sed", "-i", "/max_pages/d", CONFIG)

@@ -85,3 +85,21 @@ def test_a_stop_ends_after_what_is_under_way() -> None:
     rest = list(batches)
     assert len(client.sent) == 1 + len(rest)
     assert bulk.stored == 1000 * len(client.sent)
+
+
+def test_a_stop_that_comes_just_before_the_wait_is_not_slept_through() -> None:
+    """Nobody writes any more, and there is nothing to be woken by."""
+    reader, writer = os.pipe()
+    client = FakeClient(enqueue_many=_store)
+    source = Source(reader, lines.shell_line)
+    bulk = Bulk(client, source, defaults={}, if_exists="error")  # type: ignore[arg-type]
+    os.write(writer, b"1\n")
+    try:
+        batches = bulk.run()
+        next(batches)
+        bulk.stop()  # after the last look at it in the loop
+        assert list(bulk._wait()) == []
+        assert len(client.sent) == 1
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -48,7 +48,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("command", NOT_UTF8, NOT_UTF8),
     ("command", b"cat \xff", "cat \udcff"),
     ("command", [b"ls", "-l", b"/srv/caf\xe9"], ("ls", "-l", NOT_UTF8)),
-    ("command", " ", " "),
+    ("command", "\xa0", "\xa0"),  # a word to a shell
+    ("command", [" "], (" ",)),
     ("id", "job1", "job1"),
     ("id", "1a", "1a"),
     ("id", "_", "_"),
@@ -127,6 +128,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("command", {}, "not a map"),
     ("command", True, "not a boolean"),
     ("command", "", "is empty"),
+    ("command", " \t\n", "is empty"),
     ("command", "a\0b", "holds a NUL"),
     ("command", "x" * (MAX_COMMAND + 1), "131072 bytes, and the limit is 131071"),
     ("command", "\N{SNOWMAN}" * 43_691, "131073 bytes"),
