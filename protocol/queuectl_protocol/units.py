@@ -8,6 +8,8 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
+from queuectl_protocol.texts import quoted
+
 # Without re.ASCII, \d takes every script's digits and IGNORECASE takes a long s for s.
 # The patterns are compiled when they are first used, and kept by re: most commands use
 # none of them, and to compile them takes half a millisecond.
@@ -16,7 +18,7 @@ _DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZE = r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)"
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_RFC3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
+_RFC3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,20})?(Z|[+-]\d\d:\d\d)"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -38,7 +40,7 @@ def parse_duration(text: str) -> float:
         total += float(match[1]) * _SECONDS[(match[2] or "s").lower()]
         position = match.end()
     if not text or position != len(text) or math.isinf(total):
-        raise ValueError(f"{text!r} is no duration; write 90, 90s, 5m, 2h or 1d")
+        raise ValueError(f"{quoted(text)} is no duration; write 90, 90s, 5m, 2h or 1d")
     return total
 
 
@@ -64,7 +66,7 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(_SIZE, text.strip(), _FLAGS)
     size = float(match[1]) * 1024 ** _EXPONENT[match[2].lower()] if match else math.inf
     if math.isinf(size):
-        raise ValueError(f"{text!r} is no size; write 1048576, 64k, 10M or 1GiB")
+        raise ValueError(f"{quoted(text)} is no size; write 1048576, 64k, 10M or 1GiB")
     return int(size)
 
 
@@ -96,9 +98,15 @@ def parse_time(text: str) -> int:
             ``format_time`` could not write (outside the years 1 to 9999 in UTC).
     """
     if not re.fullmatch(_RFC3339, text, _FLAGS):
-        raise ValueError(f"{text!r} is no RFC 3339 time such as 2026-12-01T10:00:00Z")
+        raise ValueError(
+            f"{quoted(text)} is no RFC 3339 time such as 2026-12-01T10:00:00Z"
+        )
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text!r} is no time: {error}") from None
+    except (ValueError, OverflowError):
+        # Python's own words are of its modules, and differ between its versions.
+        raise ValueError(
+            f"{quoted(text)} is no time: a field is out of range, or the moment is "
+            "outside the years 1 to 9999 in UTC"
+        ) from None
     return (moment - _EPOCH) // _MILLISECOND

@@ -16,3 +16,16 @@ def whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("is a whole number")
     return value
+
+
+def written(text: str) -> str:
+    """Return a text that ``int`` and ``float`` may read.
+
+    They take the digits of every script, and underscores between them.
+
+    Raises:
+        ValueError: it has such. Its text completes "<name> ...".
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError("is a number in ASCII digits")
+    return text

@@ -17,7 +17,7 @@ from queuectl_protocol.units import (
     parse_duration,
     parse_size,
 )
-from queuectld.core import limits, numbers
+from queuectld.core import limits, numbers, unixtext
 from queuectld.core.errors import InvalidSettingError
 from queuectld.core.job import SHELL
 from queuectld.core.limits import Limits
@@ -78,16 +78,14 @@ class Setting:
             raise InvalidSettingError(
                 self.key, f"{self.key} is a {self.kind}: {error}"
             ) from None
-        if not self.minimum <= number <= self.maximum:
-            raise InvalidSettingError(
-                self.key,
-                f"{self.key} must be from {self._text(self.minimum)} "
-                f"to {self._text(self.maximum)}",
+        if not self.minimum <= number <= self.maximum or 0 < number < self.least:
+            least, none = (
+                (self.least, ", or 0 for none") if self.least else (self.minimum, "")
             )
-        if 0 < number < self.least:
             raise InvalidSettingError(
                 self.key,
-                f"{self.key} must be {self._text(self.least)} or more, or 0 for none",
+                f"{self.key} must be from {self._text(least)} "
+                f"to {self._text(self.maximum)}{none}",
             )
         return number
 
@@ -108,23 +106,23 @@ class Setting:
 
     def _number(self, value: Any) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"{value!r} is none")
+            raise ValueError(f"{_quoted(value)} is none")
         if isinstance(value, str):
             return self._parse(value)
         if self.kind in {Kind.COUNT, Kind.SIZE}:
             try:
                 return numbers.whole(value)
             except ValueError:
-                raise ValueError(f"{value!r} is none") from None
+                raise ValueError(f"{_quoted(value)} is none") from None
         return float(value)
 
     def _parse(self, text: str) -> int | float:
         try:
             match self.kind:
                 case Kind.COUNT:
-                    return int(text)
+                    return int(numbers.written(text))
                 case Kind.NUMBER:
-                    return float(text.removesuffix(self.unit))
+                    return float(numbers.written(text).removesuffix(self.unit))
                 case Kind.SIZE:
                     return parse_size(text)
                 case _:
@@ -132,7 +130,11 @@ class Setting:
         except ValueError as error:
             if self.kind in {Kind.SIZE, Kind.DURATION}:
                 raise
-            raise ValueError(f"{text!r} is none") from error
+            raise ValueError(f"{_quoted(text)} is none") from error
+
+
+def _quoted(value: Any) -> str:
+    return unixtext.quoted(value) if isinstance(value, str) else repr(value)
 
 
 def absolute_path(value: Any) -> str:
@@ -264,6 +266,8 @@ def find(key: str) -> Setting:
     try:
         return SETTINGS[key.replace("-", "_")]
     except KeyError:
-        raise InvalidSettingError(
-            key, f"there is no setting {key!r}; the settings are: {', '.join(SETTINGS)}"
-        ) from None
+        known = ", ".join(SETTINGS)
+        message = (
+            f"there is no setting {unixtext.quoted(key)}; the settings are: {known}"
+        )
+        raise InvalidSettingError(key, message) from None

@@ -110,9 +110,9 @@ def parse(
 def weight(submission: Submission) -> int:
     """Return about how many bytes a job takes in the store, its environment apart."""
     command = submission.command
-    size = len(command) if isinstance(command, str) else sum(map(len, command))
+    words = (command,) if isinstance(command, str) else command
     texts = (submission.cwd, submission.label, submission.shell)
-    return size + sum(len(text) for text in texts if text)
+    return sum(map(_size, words)) + sum(_size(text) for text in texts if text)
 
 
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _unknown(name: object) -> str:
         return "a field's name is a string"
     if name in _DAEMON_SETS:
         return f"{name} is set by the daemon; leave it out"
-    return f"there is no field {name!r}; a job has: {', '.join(FIELDS)}"
+    return f"there is no field {unixtext.quoted(name)}; a job has: {', '.join(FIELDS)}"
 
 
 def _unix(value: Any, *, most: int, empty: bool = False) -> str:
@@ -168,6 +168,8 @@ def _text(value: Any, *, most: int, empty: bool = False) -> str:
 
 
 def _size(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return len(text.encode("utf-8", "surrogateescape"))
 
 
@@ -347,7 +349,9 @@ def _rlimit(name: object) -> str:
     if not isinstance(name, str):
         raise ValueError("has names that are strings")
     if name not in RLIMITS:
-        raise ValueError(f"has no {name!r:.66}; there are: {', '.join(RLIMITS)}")
+        raise ValueError(
+            f"has no {unixtext.quoted(name[:64])}; there are: {', '.join(RLIMITS)}"
+        )
     return name
 
 
@@ -357,7 +361,10 @@ def _bound(name: str, value: Any) -> int:
     except ValueError:
         raise ValueError(f"has a {name} that is not a whole number") from None
     if not INFINITY <= bound <= MAX_RLIMIT:
-        raise ValueError(f"has a {name} that is out of range; {INFINITY} is infinity")
+        raise ValueError(
+            f"has {bound} for {name}, and it must be from 0 to {MAX_RLIMIT}, or "
+            f"{INFINITY} for infinity"
+        )
     return bound
 
 

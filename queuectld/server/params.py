@@ -128,7 +128,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 def shown(text: str) -> str:
     """Return a stranger's word in quotes, and no more of it than a message bears."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return unixtext.quoted(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def flag(name: str, doc: str, *, default: bool = False) -> Param:
@@ -168,8 +168,7 @@ def whole(
 def _whole(value: Any, minimum: int, maximum: int) -> int:
     whole = numbers.whole(value)
     if not minimum <= whole <= maximum:
-        most = "on" if maximum == _MAX_INT else f"to {maximum}"
-        raise ValueError(f"is {value}, and must be from {minimum} {most}")
+        raise ValueError(f"is {value}, and must be from {minimum} to {maximum}")
     return whole
 
 
@@ -339,7 +338,12 @@ def setting_value(name: str, doc: str) -> Param:
 
     def check(value: Any) -> float | str:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError("is a number, or its written form such as 90s or 1GiB")
+            raise ValueError(
+                "is a number, its written form such as 90s or 1GiB, or a path"
+            )
+        if isinstance(value, str) and unixtext.shown(value) != value:
+            # Settings are told as text. A job's own shell may be any bytes.
+            raise ValueError("is not valid UTF-8")
         return value
 
     return Param(name, "number | str", doc, check, required=True)

@@ -60,6 +60,7 @@ class Session(asyncio.Protocol):
         self._noted = 0
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
         self._order = Order()
+        self._held_back: set[asyncio.Task[None]] = set()
         self._behind: list[asyncio.Task[None]] = []
         self._behind_size = 0
         self._short = 0
@@ -124,7 +125,9 @@ class Session(asyncio.Protocol):
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()
-        for task in self._peer.waiting:
+        # Those held back go with what they wait for: they have not begun, and would now
+        # be let go by an end that is none.
+        for task in (*self._peer.waiting, *self._held_back):
             task.cancel()
         # The others are carried out: they need not wait for a reader any more.
         self._outbox.resume()
@@ -261,6 +264,9 @@ class Session(asyncio.Protocol):
         self._behind_size += behind
         task = asyncio.create_task(self._answer(message.id, method, arguments, first))
         self._order.add(task, method, arguments)
+        if first:
+            self._held_back.add(task)
+            task.add_done_callback(self._held_back.discard)
         ended = partial(self._answered, message.id, method, (size, weight, behind))
         task.add_done_callback(ended)
         self._tasks[message.id] = task, method
@@ -305,6 +311,9 @@ class Session(asyncio.Protocol):
         """Carry a request out when those that come ``first`` are answered."""
         if first:
             await asyncio.wait(first)
+            task = asyncio.current_task()
+            assert task is not None
+            self._held_back.discard(task)
         try:
             if method.bulky:
                 async with self._outbox.room(), self._service.intake.replies:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
+from queuectld.core import unixtext
 from queuectld.core.job import AttemptEnd
 from queuectld.core.limits import INFINITY
 from queuectld.workers.cgroup import Usage
@@ -85,7 +86,7 @@ def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
 def _told(message: str) -> str:
     """Return a message that can be stored a thousand times, as text."""
     # It quotes a path, which may hold any bytes, and have 128 KiB.
-    text = message.encode(errors="surrogateescape").decode(errors="replace")
+    text = unixtext.shown(message)
     if len(text) <= MAX_MESSAGE:
         return text
     half = MAX_MESSAGE // 2

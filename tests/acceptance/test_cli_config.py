@@ -160,9 +160,9 @@ def test_settings_survive_a_restart(cli: Cli) -> None:
         (("set", "output-limit", "big"), "output_limit is a size: 'big' is no size"),
         (("set", "output-limit", "2000T"), "output_limit must be from 0 B to 1024.0 T"),
         (("set", "nice", "-21"), "nice must be from -20 to 19"),
-        (("set", "memory-max", "512"), "memory_max must be 1.0 MiB or more, or 0"),
+        (("set", "memory-max", "512"), "memory_max must be from 1.0 MiB to 1024.0"),
         (("set", "cpu-quota", "lots"), "cpu_quota is a number: 'lots' is none"),
-        (("set", "cpu-quota", "0.01%"), "cpu_quota must be 0.1% or more, or 0 for"),
+        (("set", "cpu-quota", "0.01%"), "cpu_quota must be from 0.1% to 102,400%"),
         (("set", "socket", "/x"), "there is no setting 'socket'"),
     ],
 )

@@ -51,8 +51,14 @@ def jobs(cli: Cli) -> int:
             ("--tasks-max", "64"),
             f"tasks_max cannot be enforced: {NO_CGROUP}; {FOR_TASKS}",
         ),
-        (("--memory-max", "64"), "memory_max must be 1.0 MiB or more, or 0 for none"),
-        (("--cpu-quota", "-1"), "cpu_quota must be from 0% to 102,400%"),
+        (
+            ("--memory-max", "64"),
+            "memory_max must be from 1.0 MiB to 1024.0 TiB, or 0 for none",
+        ),
+        (
+            ("--cpu-quota", "-1"),
+            "cpu_quota must be from 0.1% to 102,400%, or 0 for none",
+        ),
         (("--nice", "20"), "nice must be from -20 to 19"),
     ],
 )

@@ -189,6 +189,60 @@ def test_writes_to_different_jobs_are_at_work_side_by_side() -> None:
         assert [client.result(each) for each in sent] == [{}] * 104
 
 
+def test_what_is_held_back_is_not_carried_out_when_its_client_goes() -> None:
+    """What had begun is, and nothing of what waited for it."""
+    gates = Gates()
+    with serving(gates.table()) as served:
+        with served.connect() as client:
+            client.send("change", id="begun")
+            gates.begun.wait()
+            client.send("change", id="begun")
+            client.send("change_all")
+            client.send("change", id="new")
+            assert client.call("ping") == {}  # all were read
+        with served.connect() as other:
+            served.released.wait()
+            served.run(gates.gates[0].set)
+            assert served.listener is not None
+            connections = served.listener._service.connections
+            until(lambda: len(connections) == 1, "all of the first is over")
+            assert other.call("ping") == {}
+        assert gates.seen == ["begun"]
+
+
+def test_what_waits_for_a_cancel_goes_with_it(daemon: Daemon) -> None:
+    """The end of the connection ends the cancel's waiting, and begins nothing."""
+    with daemon.connect() as other:
+        other.call("workers.start")
+        command = "trap '' TERM; echo there; while :; do sleep 1; done"
+        fields = {"command": command, "id": "stubborn", "priority": 9}
+        other.call("enqueue", job=fields)
+        until(
+            lambda: (
+                other.call("logs.read", id="stubborn", stream="stdout")["data"]
+                == b"there\n"
+            ),
+            "it does not mind SIGTERM",
+        )
+        with daemon.connect() as client:
+            for method, given in (
+                ("cancel", {"id": "stubborn"}),
+                ("config.set", {"key": "max_retries", "value": 9}),
+                ("enqueue", {"job": {"command": "true", "id": "late"}}),
+            ):
+                client.wire.send_request(method, given)
+            client.socket.sendall(client.wire.data_to_send())
+            client.call("ping")  # all were read
+        until(
+            lambda: other.call("daemon.status")["connections"] == 1,
+            "the other connection is over",
+        )
+        settings = other.call("config.list")["settings"]
+        assert [s["value"] for s in settings if s["key"] == "max_retries"] == [3]
+        assert isinstance(other.end(other.send("get", id="late")), Failure)
+        other.call("workers.stop", now=True)
+
+
 def test_a_large_write_waits_for_its_turn_as_it_came() -> None:
     """It takes no room from other clients, however long it waits for its own."""
     gates = Gates()

@@ -148,3 +148,30 @@ def test_bad_values_do_not(param: Param, value: Any) -> None:
     """The text of the error completes the parameter's name."""
     with pytest.raises(ValueError, match=r"^(is|has) "):
         param.check(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"/bin/bash", "is a number, its written form such as 90s or 1GiB, or a path"),
+        ("/bin/\udcff", "is not valid UTF-8"),
+    ],
+)
+def test_a_setting_is_a_number_or_text(value: Any, words: str) -> None:
+    """As the type of the parameter says, and of the setting when it is told."""
+    with pytest.raises(params.InvalidParamsError, match=f"^value {words}$"):
+        params.checked([params.setting_value("value", "to what")], {"value": value})
+
+
+def test_a_number_over_the_maximum_is_told_the_maximum() -> None:
+    """And not that anything from the minimum on will do."""
+    with pytest.raises(
+        params.InvalidParamsError, match=r"must be from 1 to 9223372036854775807$"
+    ):
+        params.checked([params.whole("n", "", minimum=1)], {"n": 2**63})
+
+
+def test_an_unknown_name_is_shown_as_its_bytes() -> None:
+    """Those that are not UTF-8, as everywhere in messages."""
+    with pytest.raises(params.InvalidParamsError, match=r"no parameter 'caf\\xe9'"):
+        params.checked([], {"caf\udce9": 1})

@@ -100,6 +100,22 @@ def test_a_path_is_absolute_and_possible(value: Any, words: str) -> None:
         SETTINGS["shell"].check(value)
 
 
+@pytest.mark.parametrize("value", [-1, 0.05, 10**9])
+def test_a_quantity_that_may_be_none_says_so(value: float) -> None:
+    """Whichever end it is beyond."""
+    words = "cpu_quota must be from 0.1% to 102,400%, or 0 for none"
+    with pytest.raises(InvalidSettingError, match=words):
+        SETTINGS["cpu_quota"].check(value)
+
+
+@pytest.mark.parametrize("key", ["max_retries", "backoff_base"])
+@pytest.mark.parametrize("value", ["\N{ARABIC-INDIC DIGIT THREE}", "1_0"])
+def test_a_number_is_written_in_ascii_digits(key: str, value: str) -> None:
+    """Neither the digits of other scripts nor underscores make a number."""
+    with pytest.raises(InvalidSettingError, match=f"{key} is a .*number: .* is none"):
+        SETTINGS[key].check(value)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.PATH])
 def test_a_whole_quantity_becomes_an_int(kind: Kind) -> None:
     """Counts and sizes are whole numbers, whatever they came as."""
@@ -195,7 +211,7 @@ def test_a_limit_that_nothing_could_live_with_is_a_mistake(
     key: str, value: Any, least: str
 ) -> None:
     """Bytes taken for megabytes, say; 0 is another thing."""
-    with pytest.raises(InvalidSettingError, match=f"must be {least} or more, or 0"):
+    with pytest.raises(InvalidSettingError, match=f"from {least} to .*, or 0 for none"):
         SETTINGS[key].check(value)
 
 

@@ -212,3 +212,29 @@ def test_every_time_that_is_read_can_be_written(text: str) -> None:
     """No accepted time is one that the daemon could not show later."""
     with suppress(ValueError):
         assert parse_time(format_time(parse_time(text))) == parse_time(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01T00:00:00+24:00",
+        "2026-01-01T00:00:60Z",
+        "2026-13-01T00:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
+def test_what_is_wrong_with_a_time_is_said_in_our_own_words(text: str) -> None:
+    """The libraries' are of their own modules, and change with them."""
+    with pytest.raises(ValueError, match="is no time: ") as caught:
+        parse_time(text)
+    assert str(caught.value) == (
+        f"'{text}' is no time: a field is out of range, or the moment is outside the "
+        "years 1 to 9999 in UTC"
+    )
+
+
+def test_a_time_may_have_twenty_digits_behind_the_point() -> None:
+    """More than a millisecond are dropped."""
+    assert parse_time(f"1970-01-01T00:00:00.{'1239' * 5}Z") == 123
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse_time(f"1970-01-01T00:00:00.{'1' * 21}Z")

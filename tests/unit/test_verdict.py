@@ -109,7 +109,7 @@ def test_a_signal_without_a_name() -> None:
 def test_messages_are_text() -> None:
     """A path that is not UTF-8 does not make the message something else."""
     end = verdict.not_spawned(ORDER, "/tmp/\udcff: gone", 7)
-    assert end.message == "/tmp/\ufffd: gone"
+    assert end.message == "/tmp/\\xff: gone"
     assert (end.reason, end.started_at, end.finished_at) == (Reason.SPAWN_ERROR, 7, 7)
 
 

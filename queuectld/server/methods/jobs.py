@@ -92,8 +92,9 @@ async def _submissions(
         if room < 0:
             raise InvalidParamsError(
                 "jobs",
-                f"jobs have more than {MAX_BATCH_TEXT} bytes of commands and "
-                "directories, defaults written out for each; send less",
+                f"jobs have more than {MAX_BATCH_TEXT} bytes of commands, "
+                "directories, shells and labels, defaults written out for "
+                "each; send less",
             )
         if index % TURN == TURN - 1:
             await asyncio.sleep(0)
