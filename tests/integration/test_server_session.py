@@ -311,18 +311,18 @@ def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
         serving(handlers.table(), max_inflight=1) as served,
         served.connect() as client,
     ):
-        held = client.send("hold")
-        handlers.started.wait()
+        held = client.wire.send_request("hold", {})
+        sent = client.wire.data_to_send()  # all in one piece: it is read as one
         for again in (held, held + 1):
-            client.socket.sendall(messages.encode(messages.Request(again, "ping")))
-        with served.connect() as other:
-            assert other.call("ping") == {}
-            closing = threading.Thread(target=served.close)
-            closing.start()
-            ends = [client.next() for _ in range(2)]
-            served.run(lambda: handlers._gate(0).set())
-            assert client.result(held) == {"gate": 0}
-            closing.join()
+            sent += messages.encode(messages.Request(again, "ping"))
+        client.socket.sendall(sent)
+        handlers.started.wait()
+        closing = threading.Thread(target=served.close)
+        closing.start()
+        ends = [client.next() for _ in range(2)]
+        served.run(lambda: handlers._gate(0).set())
+        assert client.result(held) == {"gate": 0}
+        closing.join()
         assert [(end.id, end.code) for end in ends if isinstance(end, Failure)] == [
             (None, ErrorCode.SHUTTING_DOWN),
             (held + 1, ErrorCode.SHUTTING_DOWN),
