@@ -2,6 +2,7 @@
 
 import os
 import select
+import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,13 +206,19 @@ def test_no_room_anywhere(worker: WorkerHarness) -> None:
 
 def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
     """SIGTERM ends the wait: the result is lost, and the status says so."""
+
+    def has_ended() -> bool:
+        # The first may come while the job's end is not known yet, and is for the job.
+        worker.signal(signal.SIGTERM)
+        return bool(select.select([worker.pidfd], [], [], 0.02)[0])
+
     order = waiting_job(worker)
     no_room_behind_the_record(worker)
     (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
     worker.vanish()
     go_on(worker)
     waiting.until(lambda: not worker.processes(), "the job's end")
-    worker.signal(signal.SIGTERM)
+    waiting.until(has_ended, "the worker's end")
     assert worker.exit_status() == 1
     assert worker.record_path.exists()
 
