@@ -2,7 +2,6 @@
 
 import os
 import select
-import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
