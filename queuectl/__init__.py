@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from queuectl import errors as errors
-    from queuectl.aclient import AsyncClient as AsyncClient
-    from queuectl.client import Client as Client
+    from queuectl.aio.client import AsyncClient as AsyncClient
     from queuectl.errors import QueuectlError as QueuectlError
     from queuectl.models import Attempt as Attempt
     from queuectl.models import Job as Job
     from queuectl.submission import NewJob as NewJob
+    from queuectl.sync.client import Client as Client
     from queuectl_protocol.version import __version__ as __version__
 
 __all__ = [
@@ -35,9 +35,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncClient": "queuectl.aclient",
+    "AsyncClient": "queuectl.aio.client",
     "Attempt": "queuectl.models",
-    "Client": "queuectl.client",
+    "Client": "queuectl.sync.client",
     "Job": "queuectl.models",
     "NewJob": "queuectl.submission",
     "QueuectlError": "queuectl.errors",

@@ -19,6 +19,9 @@ from queuectl_protocol.frames import HEADER
 from queuectl_protocol.limits import MAX_FRAME
 from queuectl_protocol.messages import Failure, Greeting, Reply, StreamEvent
 
+CHUNK = 256 * 1024
+"""Bytes asked of the socket at once: more than a Unix socket holds by default."""
+
 API = 1
 """The version of the protocol that this client speaks."""
 

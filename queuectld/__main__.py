@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 import click
 
 from queuectl_protocol.version import __version__
-from queuectld import config, daemon, detach, logs, service, stdio, systemd
-from queuectld.detach import Outcome
-from queuectld.journal import JournalHandler
+from queuectld import config, daemon
+from queuectld.host import detach, logs, sd_notify, service_unit, stdio
+from queuectld.host.detach import Outcome
+from queuectld.host.journal import JournalHandler
 from queuectld.server import unready
 
 FAILED = 1
@@ -199,8 +200,8 @@ def _turn_away() -> None:
 
     A daemon that has served took its sockets, and there are none left here.
     """
-    with contextlib.suppress(systemd.ActivationError):
-        passed = systemd.take_listeners(os.environ, os.getpid())
+    with contextlib.suppress(sd_notify.ActivationError):
+        passed = sd_notify.take_listeners(os.environ, os.getpid())
         unready.turn_away(each.socket for each in passed)
 
 
@@ -213,8 +214,8 @@ def _environment(*, of_service: bool) -> dict[str, str]:
     }
     own = {name: value for name, value in os.environ.items() if name not in ours}
     try:
-        return own | dict(service.environment())
-    except service.ServiceError as error:
+        return own | dict(service_unit.environment())
+    except service_unit.ServiceError as error:
         _exit(Outcome(FAILED, str(error)))
 
 
@@ -227,7 +228,7 @@ def _directory(find: Callable[[], Path]) -> str:
 
 
 def _in_journal() -> bool:
-    return systemd.is_journal(2, os.environ)
+    return sd_notify.is_journal(2, os.environ)
 
 
 def _exit(outcome: Outcome) -> NoReturn:

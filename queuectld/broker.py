@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld import jobevents, units
 from queuectld.clock import Clock
 from queuectld.core import lifecycle, limits, settings, statistics, submission
 from queuectld.core.errors import InvalidSettingError, JobNotFoundError, QueueError
@@ -20,6 +19,16 @@ from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Setting, Settings, Value
+from queuectld.host import job_log
+from queuectld.operations import units
+from queuectld.operations.units import (
+    Enqueued,
+    Finished,
+    IfExists,
+    JobView,
+    Look,
+    Tally,
+)
 from queuectld.store.api import (
     Measure,
     OutcomeUnknownError,
@@ -29,7 +38,6 @@ from queuectld.store.api import (
     StoreError,
     Transaction,
 )
-from queuectld.units import Enqueued, Finished, IfExists, JobView, Look, Tally
 
 T = TypeVar("T")
 
@@ -146,7 +154,7 @@ class Broker:
         for enqueued in done:
             self._announce(enqueued.job)
             if enqueued.created:
-                jobevents.enqueued(enqueued.job)
+                job_log.enqueued(enqueued.job)
         return done
 
     async def job(self, job_id: str, submitter: int | None = None) -> Job:
@@ -349,7 +357,7 @@ class Broker:
         for job in outcomes:
             if isinstance(job, Job):
                 self._announce(job)
-                jobevents.changed(event, job)
+                job_log.changed(event, job)
                 if event is Event.CANCEL and job.lease is not None:
                     # Answers come in the order of the commits, and nothing is waited
                     # for in between: this lease's end has not been announced yet.
@@ -397,7 +405,7 @@ class Broker:
             )
             for job in done.jobs:
                 self._announce(job)
-                jobevents.changed(Event.RETRY, job)
+                job_log.changed(Event.RETRY, job)
             retried += len(done.jobs)
             skipped += done.skipped
             last = newest if done.last is None else done.last
@@ -570,7 +578,7 @@ class Broker:
         self._unsure.discard(end.lease)
         self._ended(end.lease, standing)
         if finished.job:
-            jobevents.finished(finished.job, end)
+            job_log.finished(finished.job, end)
         if finished.next:
             self._started(finished.next)
         return finished
@@ -586,7 +594,7 @@ class Broker:
     def _started(self, assignment: Assignment) -> None:
         self._claimed[assignment.lease] = assignment.job
         self._announce(assignment.job)
-        jobevents.started(assignment.job)
+        job_log.started(assignment.job)
 
     def _claim(
         self, tx: Transaction, workers: Sequence[int], now: int

@@ -14,30 +14,23 @@ from collections.abc import Callable
 from enum import Enum
 
 from queuectl_protocol import __version__
-from queuectld import (
-    attempts,
-    config,
-    delegation,
-    logs,
-    rlimits,
-    scheduler,
-    statedir,
-    systemd,
-)
+from queuectld import config
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import ConfigError, DaemonConfig
-from queuectld.crew import Crew
-from queuectld.manager import Manager
-from queuectld.scheduler import Scheduler
+from queuectld.control import attempts, scheduler
+from queuectld.control.scheduler import Scheduler
+from queuectld.control.service_manager import ServiceManager
+from queuectld.host import cgroup_delegation, logs, sd_notify, statedir
+from queuectld.host.crew import Crew
+from queuectld.host.statedir import StartError, StateDirectory
+from queuectld.linux import rlimits, syscalls
 from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
 from queuectld.server.presence import Presence
-from queuectld.statedir import StartError, StateDirectory
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
-from queuectld.workers import syscalls
-from queuectld.workers.pool import Places
+from queuectld.workers.daemon_side.pool import Places
 
 __all__ = ["StartError", "run"]
 
@@ -79,11 +72,11 @@ class Daemon:
         self._state = state
         self._clock = SystemClock()
         self._started_at = self._clock.wall()
-        self._manager = Manager.take(os.environ, self._clock)
+        self._service_manager = ServiceManager.take(os.environ, self._clock)
         self._ending: Ending | None = None
         self._asked = asyncio.Event()
         self._signals = 0  # that ask for a stop
-        self._passed: list[systemd.Listener] = []
+        self._passed: list[sd_notify.Listener] = []
         self._socket = settings.socket
         self._reloading = Crew("config", 1, ready=True)
         self._reload_wanted = False
@@ -93,7 +86,7 @@ class Daemon:
         """Open everything, serve, close everything."""
         syscalls.become_subreaper()
         self._take_sockets()
-        self._manager.starting("opening the database")
+        self._service_manager.starting("opening the database")
         try:
             self._store = SqliteStore(self._config.database)
         except StoreTooNewError as error:
@@ -104,7 +97,7 @@ class Daemon:
             await self._open()
             await self._serve(ready)
         finally:
-            await self._manager.close()
+            await self._service_manager.close()
             await self._store.close()
         _events.info("daemon_stopped", how=self._ending and self._ending.value)
         return 0
@@ -115,7 +108,7 @@ class Daemon:
         await self._broker.open()
         as_submitter = settings.as_submitter
         subtree = self._subtree = self._take_subtree()
-        self._broker.means = delegation.means(subtree, as_submitter=as_submitter)
+        self._broker.means = cgroup_delegation.means(subtree, as_submitter=as_submitter)
         places = Places(
             store_id=f"{self._broker.store_id}.{self._state.identity}",
             output=settings.output_dir,
@@ -129,22 +122,22 @@ class Daemon:
         )
         self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
         self._listen_to_signals()
-        self._manager.starting("looking after what the last daemon left")
+        self._service_manager.starting("looking after what the last daemon left")
         await self._scheduler.open()
 
     def _take_sockets(self) -> None:
         """Take what systemd passed; jobs and clients are told of its path, if any."""
         try:
-            self._passed = systemd.take_listeners(os.environ, os.getpid())
-        except systemd.ActivationError as error:
+            self._passed = sd_notify.take_listeners(os.environ, os.getpid())
+        except sd_notify.ActivationError as error:
             raise StartError(str(error)) from None
         paths = (passed.path for passed in self._passed)
         self._socket = next(filter(None, paths), self._config.socket)
 
-    def _take_subtree(self) -> delegation.Subtree:
+    def _take_subtree(self) -> cgroup_delegation.Subtree:
         try:
-            return delegation.take(self._config.cgroup)
-        except delegation.DelegationError as error:
+            return cgroup_delegation.take(self._config.cgroup)
+        except cgroup_delegation.DelegationError as error:
             raise StartError(str(error)) from None
 
     async def _serve(self, ready: Callable[[], None]) -> None:
@@ -169,7 +162,9 @@ class Daemon:
             cgroup=self._subtree.directory,
             controllers=sorted(self._subtree.controllers),
         )
-        await self._manager.ready(self._store, self._broker, self._scheduler.pool)
+        await self._service_manager.ready(
+            self._store, self._broker, self._scheduler.pool
+        )
         ready()
         await self._end()
         watching.cancel()
@@ -210,11 +205,11 @@ class Daemon:
         """Wait to be asked, then let jobs end as the way of asking says."""
         await self._asked.wait()
         if self._restarts():
-            self._manager.restarting(self._closes_within())
+            self._service_manager.restarting(self._closes_within())
             return
         grace = self._config.shutdown_grace
         _events.info("daemon_draining", grace=grace)
-        self._manager.draining(
+        self._service_manager.draining(
             grace
             + self._broker.settings.kill_grace
             + scheduler.DRAIN_SPARE
@@ -231,7 +226,7 @@ class Daemon:
         if draining.done():
             draining.result()
         else:
-            self._manager.restarting(self._closes_within())
+            self._service_manager.restarting(self._closes_within())
         draining.cancel()
 
     def _closes_within(self) -> float:
@@ -275,10 +270,10 @@ class Daemon:
 
     def _child_ended(self) -> None:
         self._scheduler.pool.reap()
-        self._manager.changed()
+        self._service_manager.changed()
 
     def _begin_reload(self) -> None:
-        self._manager.reloading()
+        self._service_manager.reloading()
         self._reload_wanted = True
         if self._reload is None:
             self._reload = asyncio.get_running_loop().create_task(self._reload_all())
@@ -294,7 +289,7 @@ class Daemon:
         self._reload = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("reload_failed", error)
-        self._manager.reloaded()
+        self._service_manager.reloaded()
 
     async def _reload_once(self) -> None:
         try:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from queuectl import paths
-from queuectl.cli import output, policy
+from queuectl.cli import policy
+from queuectl.cli.view import output
 from queuectl.errors import (
     ConnectionLostError,
     DaemonNotRunningError,
@@ -19,7 +20,7 @@ from queuectl.errors import (
 from queuectl.paths import Place, Queue
 
 if TYPE_CHECKING:
-    from queuectl.session import Session
+    from queuectl.sync.session import Session
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Connector:
         Raises:
             DaemonNotRunningError: nobody answers.
         """
-        from queuectl.session import Session  # noqa: PLC0415 - --help connects to none
+        from queuectl.sync.session import Session  # noqa: PLC0415 - --help connects to none
 
         if policy.current().changes:
             self.name_queue()

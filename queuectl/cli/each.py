@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from queuectl import many
-from queuectl.cli import exits, jobview, output, text
+from queuectl.cli import exits
+from queuectl.cli.view import jobview, output, text
 from queuectl.errors import NotFoundError, RequestError
-from queuectl.session import Session
+from queuectl.sync.session import Session
 
 Job = dict[str, Any]
 Outcome = Job | str

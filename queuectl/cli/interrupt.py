@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from queuectl.cli import output
 from queuectl.cli.exits import die_of
+from queuectl.cli.view import output
 
 
 @contextmanager

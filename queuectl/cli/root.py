@@ -11,11 +11,11 @@ from typing import NoReturn
 import click
 
 from queuectl import stdio
-from queuectl.cli import output, text
 from queuectl.cli.command import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
-from queuectl.cli.params import path_completion
+from queuectl.cli.input.params import path_completion
+from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
 
@@ -25,86 +25,92 @@ COMPLETE = "_QUEUECTL_COMPLETE"
 SECTIONS = {
     "Jobs": {
         "enqueue": (
-            "queuectl.cli.enqueue:enqueue",
+            "queuectl.cli.commands.enqueue:enqueue",
             "Put a job into the queue and print its id.",
         ),
         "run": (
-            "queuectl.cli.run:run",
+            "queuectl.cli.commands.run:run",
             "Run a command as a job, and end with its exit code.",
         ),
-        "list": ("queuectl.cli.jobs:list_jobs", "List jobs, newest first."),
-        "show": ("queuectl.cli.jobs:show", "Show a job with all its attempts."),
-        "logs": ("queuectl.cli.logs:logs", "Write a job's output."),
-        "wait": ("queuectl.cli.waiting:wait", "Wait until jobs have ended."),
-        "cancel": ("queuectl.cli.change:cancel", "Cancel jobs that wait or run."),
+        "list": ("queuectl.cli.commands.jobs:list_jobs", "List jobs, newest first."),
+        "show": (
+            "queuectl.cli.commands.jobs:show",
+            "Show a job with all its attempts.",
+        ),
+        "logs": ("queuectl.cli.commands.logs:logs", "Write a job's output."),
+        "wait": ("queuectl.cli.commands.wait:wait", "Wait until jobs have ended."),
+        "cancel": (
+            "queuectl.cli.commands.change:cancel",
+            "Cancel jobs that wait or run.",
+        ),
         "retry": (
-            "queuectl.cli.change:retry",
+            "queuectl.cli.commands.change:retry",
             "Run jobs again that have ended, or fail and wait.",
         ),
         "start": (
-            "queuectl.cli.change:start",
+            "queuectl.cli.commands.change:start",
             "Let jobs run now that wait for their time.",
         ),
         "dlq": (
-            "queuectl.cli.dlq:dlq",
+            "queuectl.cli.commands.dlq:dlq",
             "The dead letter queue: jobs that failed for good.",
         ),
         "delete": (
-            "queuectl.cli.change:delete",
+            "queuectl.cli.commands.change:delete",
             "Delete certain jobs that have ended, with their output.",
         ),
         "prune": (
-            "queuectl.cli.change:prune",
+            "queuectl.cli.commands.change:prune",
             "Delete jobs that have ended, with their output.",
         ),
     },
     "Queue": {
         "status": (
-            "queuectl.cli.status:status",
+            "queuectl.cli.commands.status:status",
             "Count jobs and workers, and tell which queue it is.",
         ),
         "stats": (
-            "queuectl.cli.stats:stats",
+            "queuectl.cli.commands.stats:stats",
             "Tell how jobs have done: counts, success rate, run and wait times.",
         ),
         "config": (
-            "queuectl.cli.config:config",
+            "queuectl.cli.commands.config:config",
             "Settings of jobs: retries, timeout, backoff, retention.",
         ),
     },
     "Workers and daemon": {
         "worker": (
-            "queuectl.cli.workers:worker",
+            "queuectl.cli.commands.worker:worker",
             "Workers: each runs one job at a time.",
         ),
         "daemon": (
-            "queuectl.cli.daemon:daemon",
+            "queuectl.cli.commands.daemon:daemon",
             "The daemon that keeps the queue and its workers.",
         ),
         "doctor": (
-            "queuectl.cli.doctor:doctor",
+            "queuectl.cli.commands.doctor:doctor",
             "Examine this installation, and the daemon if it runs.",
         ),
         "health": (
-            "queuectl.cli.health:health",
+            "queuectl.cli.commands.health:health",
             "Tell in one line whether the queue is well, for a monitor.",
         ),
         "backup": (
-            "queuectl.cli.backup:backup",
+            "queuectl.cli.commands.backup:backup",
             "Copy the database to FILE, while work goes on.",
         ),
         "systemd": (
-            "queuectl.cli.systemd.commands:systemd",
+            "queuectl.cli.commands.systemd.commands:systemd",
             "Run the daemon as a service of systemd.",
         ),
     },
     "Tools": {
         "completion": (
-            "queuectl.cli.completion:completion",
+            "queuectl.cli.commands.completion:completion",
             "Print a completion script: commands, options, states, job ids, settings.",
         ),
         "rpc": (
-            "queuectl.cli.rpc:rpc",
+            "queuectl.cli.commands.rpc:rpc",
             "Call a method of the protocol and print what comes back as JSON.",
         ),
     },
@@ -227,7 +233,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
     except Exception as error:  # noqa: BLE001 - the last one who can tell a person
-        from queuectl.cli import crash  # noqa: PLC0415 - hardly ever used
+        from queuectl.cli.view import crash  # noqa: PLC0415 - hardly ever used
 
         output.note(crash.report(error))
         status = Status.FAILED
@@ -254,7 +260,7 @@ def _unsaid(error: OSError, status: int) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if COMPLETE in os.environ:
-        from queuectl.cli import completing  # noqa: PLC0415 - only shells ask
+        from queuectl.cli.input import completing  # noqa: PLC0415 - only shells ask
 
         if completing.wanted():
             completing.answer(root)

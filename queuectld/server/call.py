@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
-from queuectld.crew import Crew
+from queuectld.host.crew import Crew
+from queuectld.linux.inotify import Watcher
 from queuectld.server.connections import Connections
 from queuectld.server.context import Context
 from queuectld.server.health import Examiner
-from queuectld.server.inotify import Watcher
 from queuectld.server.intake import Intake
 from queuectld.server.method import Method
 from queuectld.server.outbox import Outbox

@@ -8,8 +8,8 @@ from typing import Any
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
-from queuectld.crew import Crew
-from queuectld.scheduler import Scheduler
+from queuectld.control.scheduler import Scheduler
+from queuectld.host.crew import Crew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,11 @@ from pathlib import Path
 from queuectl_protocol.paths import SOCKET_NAME
 from queuectl_protocol.units import format_size
 from queuectl_protocol.vocabulary import JobState
-from queuectld import statedir
 from queuectld.config import DaemonConfig
-from queuectld.crew import Crew
+from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.host import statedir
+from queuectld.host.crew import Crew
 from queuectld.server.context import Context
-from queuectld.staffing import MAX_WORKERS
 from queuectld.store.api import StoreError
 
 SPACE_LOW, SPACE_OUT = 1024**3, 64 * 1024**2

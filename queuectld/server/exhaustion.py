@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from queuectld import logs
+from queuectld.host import logs
 
 TOLD_EVERY = 60.0
 """Seconds between two records of it."""

@@ -15,11 +15,11 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
-from queuectld.crew import Crew
+from queuectld.host.crew import Crew
+from queuectld.linux.inotify import Change, Watcher
 from queuectld.server import reading
 from queuectld.server.call import Stream
-from queuectld.server.inotify import Change, Watcher
-from queuectld.workers import outputs
+from queuectld.workers.shared import outputs
 
 CHUNK = 64 * 1024
 """Bytes of output in one event."""

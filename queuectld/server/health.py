@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.crew import Crew
+from queuectld.host.crew import Crew
+from queuectld.operations.units import Vitals
 from queuectld.server.context import Context
 from queuectld.store.api import StoreError
-from queuectld.units import Vitals
 
 WITHIN = 2.0
 """Seconds for the store, and for the file system, to answer."""

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 from queuectl_protocol import limits
 from queuectl_protocol.messages import MAX_REQUEST_ID
-from queuectld import units
 from queuectld.config import DaemonConfig
+from queuectld.control.supervisor import MAX_WORKERS
 from queuectld.core.settings import Settings
+from queuectld.operations import units
 from queuectld.server import reading
-from queuectld.staffing import MAX_WORKERS
 
 CONTAINERS_OF_A_JOB = 10
 """Lists and maps that a message may hold for each job of the largest batch. A job has

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from queuectld import logs
+from queuectld.host import logs
 from queuectld.server.call import Service
 from queuectld.server.context import Context
 from queuectld.server.dispatch import METHODS

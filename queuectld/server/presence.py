@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from queuectl_protocol.paths import SOCKET_NAME
-from queuectld import logs, statedir
 from queuectld.config import DaemonConfig
+from queuectld.host import logs, statedir
+from queuectld.host.statedir import StateDirectory
+from queuectld.linux.inotify import Change, Watcher
 from queuectld.server import signpost
-from queuectld.server.inotify import Change, Watcher
 from queuectld.server.listener import Listener, ListenError
-from queuectld.statedir import StateDirectory
 
 _log = logs.get("presence")
 

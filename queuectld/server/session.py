@@ -17,7 +17,7 @@ from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectl_protocol.vocabulary import Role
-from queuectld import logs
+from queuectld.host import logs
 from queuectld.server import access, audit, intake, limits, params
 from queuectld.server.call import Call, Peer, Service
 from queuectld.server.denial import denial
@@ -121,7 +121,7 @@ class Session(asyncio.Protocol):
         """The client is gone: end what only it has a use for, let the rest be done."""
         self._lost = True
         self._drop()
-        self._service.context.scheduler.staff.release(self._peer)
+        self._service.context.scheduler.supervisor.release(self._peer)
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()

@@ -12,7 +12,7 @@ import pytest
 from helpers import hindered, markdown, waiting
 from helpers.cli import Cli
 from queuectl import Client
-from queuectl.cli import patience
+from queuectl.cli.view import patience
 from queuectl.health import GAUGES, Level
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "monitoring.md"

@@ -24,9 +24,9 @@ SPARED = {
     "logging",
     "pathlib",
     "queuectl.calls",
-    "queuectl.client",
+    "queuectl.sync.client",
     "queuectl.models",
-    "queuectl.stream",
+    "queuectl.sync.stream",
     "queuectl.submission",
     "queuectl_protocol.units",
     "subprocess",
@@ -34,7 +34,12 @@ SPARED = {
 }
 """Modules that no short command has a use for."""
 
-FOR_THE_DAEMON = {"msgpack", "queuectl.session", "queuectl_protocol.messages", "socket"}
+FOR_THE_DAEMON = {
+    "msgpack",
+    "queuectl.sync.session",
+    "queuectl_protocol.messages",
+    "socket",
+}
 """Those that it takes to ask the daemon something."""
 
 COMMANDS = {"enqueue", "jobs", "status", "times", "waiting"}

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.cli import Cli, shared
 from helpers.home import BIN
-from queuectl.cli import params
+from queuectl.cli.input import params
 from queuectl.cli.root import root
 from queuectld.config import OPTIONS
 

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli import Cli, Said, shared
 from helpers.fakeclient import FakeClient
 from helpers.home import seconds
-from queuectl.cli.workers import met_by_a_stop, row
+from queuectl.cli.commands.worker import met_by_a_stop, row
 
 cli = shared(workers=0)
 

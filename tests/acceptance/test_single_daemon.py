@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.home import BIN, Home
-from queuectld import logs
+from queuectld.host import logs
 
 MODES = pytest.mark.parametrize("mode", [[], ["--detach"]], ids=["stay", "detach"])
 

@@ -8,9 +8,9 @@ from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld import broker as module
-from queuectld import units
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
+from queuectld.operations import units
 
 
 @asynchronous

@@ -7,9 +7,9 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld import units
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
+from queuectld.operations import units
 
 NOTHING = Spread(0, None, None, None, None)
 MINUTE = 60_000

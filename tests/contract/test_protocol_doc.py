@@ -17,10 +17,10 @@ from queuectld.config.options import OPTIONS
 from queuectld.core import settings, submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Attempt
-from queuectld.server import forms, limits, shapes, wire
+from queuectld.server import encoding, forms, limits, shapes
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
-from queuectld.workers.handle import Worker
+from queuectld.workers.daemon_side.handle import WorkerHandle
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
 CHAPTERS = {
@@ -157,17 +157,17 @@ def test_the_fields_that_are_not_compared_are_named() -> None:
     ]
 
 
-A_WORKER = Worker(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
+A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
 
 
 @pytest.mark.parametrize(
     ("form", "told"),
     [
-        ("JOB", wire.job(a_job())),
-        ("BRIEF", wire.brief(a_job())),
+        ("JOB", encoding.job(a_job())),
+        ("BRIEF", encoding.brief(a_job())),
         ("RESULT", {"id": "7", "job": None, "error": None}),
-        ("ATTEMPT", wire.attempt(Attempt(1, 1, None, None, None))),
-        ("WORKER", wire.worker(A_WORKER)),
+        ("ATTEMPT", encoding.attempt(Attempt(1, 1, None, None, None))),
+        ("WORKER", encoding.worker(A_WORKER)),
     ],
     ids=["job", "brief", "result", "attempt", "worker"],
 )
@@ -180,7 +180,9 @@ def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> Non
         assert told[key] is not None or kind.endswith("| null")
 
 
-@pytest.mark.parametrize("key", sorted(wire.job(a_job()).keys() - submission.FIELDS))
+@pytest.mark.parametrize(
+    "key", sorted(encoding.job(a_job()).keys() - submission.FIELDS)
+)
 def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) -> None:
     """Who enqueues a job as it was read is told which keys to leave out."""
     with pytest.raises(InvalidJobError, match=f"{key} is set by the daemon"):

@@ -9,7 +9,7 @@ import pytest
 from helpers.databases import ask, files, open_and_close
 from queuectl_protocol.paths import DATABASE_SCHEMA
 from queuectld.store.api import StoreOpenError, StoreTooNewError
-from queuectld.store.sqlite import aside, connection, premigration
+from queuectld.store.sqlite import connection, maintenance, premigration
 from queuectld.store.sqlite.connection import schema_version
 
 
@@ -145,7 +145,7 @@ def test_without_room_for_the_copy_nothing_is_migrated(
         def fail(*_: object, **__: object) -> int:
             raise full
 
-        patched.setattr(aside, "copy", fail)
+        patched.setattr(maintenance, "copy", fail)
         with pytest.raises(StoreOpenError, match="no room for it: about 1 MiB"):
             migrated(path, patched, "7.0")
     assert files(path) == before

@@ -22,7 +22,7 @@ from queuectld.core.job import Attempt, Job
 from queuectld.core.settings import Value
 from queuectld.store.api import Reader, StoreError
 from queuectld.store.sqlite.store import SqliteStore
-from queuectld.workers import spool
+from queuectld.workers.shared import spool
 
 Map = dict[str, Any]
 

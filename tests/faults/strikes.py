@@ -19,8 +19,8 @@ from faults.keeper import Keeper
 from helpers.home import Home
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import records, spool
-from queuectld.workers.records import WorkerRecord
+from queuectld.workers.shared import records, spool
+from queuectld.workers.shared.records import WorkerRecord
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import pytest
 from helpers.home import Home, a_home
 from helpers.stores import add
 from queuectl import Client
-from queuectl.aclient import AsyncClient
+from queuectl.aio.client import AsyncClient
 from queuectl.errors import AlreadyExistsError, InvalidParamsError
 from queuectld.store.api import BackupError, BackupExistsError, StoreError
 from queuectld.store.sqlite.store import SqliteStore

@@ -20,8 +20,8 @@ from helpers.asynchronous import asynchronous
 from helpers.home import Home, a_home
 from helpers.supervised import Supervised, supervised
 from queuectl_protocol.vocabulary import JobState
+from queuectld.control.scheduler import LONGEST_WAIT
 from queuectld.core.job import Job
-from queuectld.scheduler import LONGEST_WAIT
 
 HOUR = 3600
 

@@ -13,7 +13,7 @@ from helpers import waiting
 from helpers.home import ALONE, Home, a_home
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import records, wire
+from queuectld.workers.shared import messages, records
 
 PIDFD_GETFD = 438
 """Number of the system call, the same on every machine; see pidfd_getfd(2)."""
@@ -93,8 +93,8 @@ def test_a_late_result_on_a_workers_link_is_refused(home: Home) -> None:
     lost, _ = home.attempts(job)
     now = home.now()
     end = AttemptEnd(lost["lease"], now - 1, now, Reason.EXIT, exit_code=0)
-    link = taken(record.pid, wire.FD)
-    os.write(link, wire.encode(wire.Finished(end)))
+    link = taken(record.pid, messages.FD)
+    os.write(link, messages.encode(messages.Finished(end)))
     os.close(link)
     waiting.until(lambda: "result_refused" in home.log(), "it is refused")
     go_on(home, job)

@@ -15,8 +15,9 @@ from helpers import processes, waiting
 from helpers.home import BIN, Home, a_home
 from helpers.users import needs_root
 from queuectl_protocol.errors import ErrorCode
-from queuectld.workers import procfs, records
-from queuectld.workers.records import WorkerRecord
+from queuectld.linux import procfs
+from queuectld.workers.shared import records
+from queuectld.workers.shared.records import WorkerRecord
 
 PYTHON = str(BIN / "python")
 
@@ -202,7 +203,7 @@ def test_a_job_that_kills_its_workers_group_is_lost_and_nobody_else(
 
 # -- who passes for whom --------------------------------------------------------------
 
-WORKER = f"{sys.executable} -P -m queuectld.workers.child"
+WORKER = f"{sys.executable} -P -m queuectld.workers.worker_side.child"
 
 
 def test_a_job_that_is_named_like_a_worker_is_a_job(home: Home) -> None:

@@ -29,26 +29,26 @@ from pathlib import Path
 from typing import Any
 
 from queuectld.__main__ import main
-from queuectld.recovery import Recovery, Unsettled
+from queuectld.control.recovery import Recovery, Unsettled
 from queuectld.store.api import StoreError, StoreFullError
-from queuectld.store.sqlite import aside, writer
+from queuectld.store.sqlite import maintenance, writer
 from queuectld.store.sqlite.batch import Batch, Outcome
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import SqliteTransaction
-from queuectld.workers import pool
-from queuectld.workers.launch import Launched, launch
-from queuectld.workers.link import Link
+from queuectld.workers.daemon_side import pool
+from queuectld.workers.daemon_side.channel import Channel
+from queuectld.workers.daemon_side.launch import Launched, launch
 
 HOME = Path(os.environ["QUEUECTL_HOME"])
 
 _write_batch = SqliteStore._write_batch
 _read_batch = SqliteStore._read_batch
-_examine = aside.examine
+_examine = maintenance.examine
 _getpwnam, _getpwuid = pwd.getpwnam, pwd.getpwuid
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
 _adopt = Recovery.adopt
-_open_link = Link.open.__func__  # type: ignore[attr-defined]
+_open_link = Channel.open.__func__  # type: ignore[attr-defined]
 _seen: set[str] = set()
 """What the transaction under way has done."""
 
@@ -125,10 +125,10 @@ async def adopt(recovery: Recovery) -> list[Unsettled]:
     return await _adopt(recovery)
 
 
-async def open_link(cls: type[Link], *arguments: Any) -> Link:
+async def open_link(cls: type[Channel], *arguments: Any) -> Channel:
     """Begin to talk to a worker."""
     await asyncio.to_thread(wait_at, "link")
-    link: Link = await _open_link(cls, *arguments)
+    link: Channel = await _open_link(cls, *arguments)
     return link
 
 
@@ -144,12 +144,12 @@ def hinder() -> None:
         (SqliteStore, "_read_batch"): read_batch,
         (SqliteTransaction, "next_lease"): next_lease,
         (SqliteTransaction, "next_worker"): next_worker,
-        (aside, "examine"): examine,
+        (maintenance, "examine"): examine,
         (pwd, "getpwnam"): getpwnam,
         (pwd, "getpwuid"): getpwuid,
         (pool, "launch"): start,
         (Recovery, "adopt"): adopt,
-        (Link, "open"): classmethod(open_link),
+        (Channel, "open"): classmethod(open_link),
     }
     for (owner, name), replacement in changes.items():
         setattr(owner, name, replacement)

@@ -87,10 +87,10 @@ def serving(
             state_dir=home, runtime_dir=home, socket=home / "s", **limits
         )
         served = Served(config.socket)
-        staff = SimpleNamespace(release=lambda _owner: served.released.happen())
+        supervisor = SimpleNamespace(release=lambda _owner: served.released.happen())
         context = Context(
             broker=broker,
-            scheduler=cast("Any", SimpleNamespace(staff=staff)),
+            scheduler=cast("Any", SimpleNamespace(supervisor=supervisor)),
             store_facts=dict,
             backup=cast("Any", None),
             examine=cast("Any", None),

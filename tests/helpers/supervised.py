@@ -13,11 +13,11 @@ from typing import cast
 
 from helpers.brokers import Desk, a_desk
 from helpers.stores import KINDS, Home
+from queuectld.control.scheduler import Scheduler
 from queuectld.core.job import Assignment
-from queuectld.scheduler import Scheduler
 from queuectld.store.api import Store, StoreFullError
-from queuectld.workers.handle import Worker, run_of
-from queuectld.workers.pool import Places
+from queuectld.workers.daemon_side.handle import WorkerHandle, run_of
+from queuectld.workers.daemon_side.pool import Places
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Supervised:
 
         self.desk.others.after_write = refuse
 
-    def busy(self, assignment: Assignment) -> Worker:
+    def busy(self, assignment: Assignment) -> WorkerHandle:
         """Return a worker that has this run, and whose process has ended since."""
         assert assignment.job.worker is not None
         number, now = assignment.job.worker, self.desk.clock.now
-        worker = Worker(number, 0, -1, None, None, now, ready=True)
+        worker = WorkerHandle(number, 0, -1, None, None, now, ready=True)
         worker.run = run_of(number, assignment)
         return worker
 

@@ -17,6 +17,7 @@ from helpers.model import FINAL, RANDOM, WAITING, ModelJob, ModelQueue, Wanted
 from helpers.model import RefusedError as Refused
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker, IfExists
+from queuectld.control.housekeeping import Housekeeping
 from queuectld.core.errors import (
     JobConflictError,
     JobExistsError,
@@ -25,7 +26,6 @@ from queuectld.core.errors import (
     QueueFullError,
 )
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
-from queuectld.housekeeping import Housekeeping
 from queuectld.store.api import Reader
 from queuectld.store.sqlite.store import SqliteStore
 

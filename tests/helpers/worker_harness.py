@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from helpers import waiting
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import marker, outputs, pidfd, procfs, records, spool, wire
-from queuectld.workers.launch import launch
-from queuectld.workers.records import WorkerRecord
+from queuectld.linux import pidfd, procfs
+from queuectld.workers.daemon_side.launch import launch
+from queuectld.workers.shared import marker, messages, outputs, records, spool
+from queuectld.workers.shared.records import WorkerRecord
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
-M = TypeVar("M", bound=wire.ToDaemon)
+M = TypeVar("M", bound=messages.ToDaemon)
 
 
 class WorkerHarness:
@@ -43,9 +44,9 @@ class WorkerHarness:
         self.pidfd = launched.pidfd
         self.socket = launched.socket
         self.socket.settimeout(waiting.DEADLINE)
-        self.troubles: list[wire.Trouble] = []
-        self._decoder = wire.Decoder()
-        self._inbox: list[wire.Message] = []
+        self.troubles: list[messages.Trouble] = []
+        self._decoder = messages.Decoder()
+        self._inbox: list[messages.Message] = []
         self._status: int | None = None
         self._lease = 0
 
@@ -66,9 +67,9 @@ class WorkerHarness:
 
     # Talking
 
-    def hello(self, version: int = wire.VERSION) -> wire.Hello:
+    def hello(self, version: int = messages.VERSION) -> messages.Hello:
         """Return the hello of this worker."""
-        return wire.Hello(
+        return messages.Hello(
             worker=self.number,
             store=self.store,
             output_dir=str(self.output_dir),
@@ -81,14 +82,14 @@ class WorkerHarness:
     def begin(self, **say: Any) -> "WorkerHarness":
         """Say hello and wait until the worker is ready."""
         self.send(self.hello()._replace(**say))
-        assert self.receive(wire.Ready).pid == self.pid
+        assert self.receive(messages.Ready).pid == self.pid
         return self
 
-    def send(self, *messages: wire.ToWorker) -> None:
+    def send(self, *messages: messages.ToWorker) -> None:
         """Send messages in one write."""
-        self.socket.sendall(b"".join(wire.encode(message) for message in messages))
+        self.socket.sendall(b"".join(messages.encode(message) for message in messages))
 
-    def order(self, command: str | tuple[str, ...], **fields: Any) -> wire.Run:
+    def order(self, command: str | tuple[str, ...], **fields: Any) -> messages.Run:
         """Return a run under a new lease; anything can be said about it."""
         self._lease += 1
         plain: dict[str, Any] = {
@@ -103,16 +104,16 @@ class WorkerHarness:
             "kill_grace": 5.0,
             "output_limit": 0,
         }
-        return wire.Run(command=command, **{**plain, **fields})
+        return messages.Run(command=command, **{**plain, **fields})
 
-    def start(self, command: str | tuple[str, ...], **fields: Any) -> wire.Run:
+    def start(self, command: str | tuple[str, ...], **fields: Any) -> messages.Run:
         """Give the worker a job and wait until its process is there."""
         order = self.order(command, **fields)
         self.send(order)
         self.started(order)
         return order
 
-    def started(self, order: wire.Run) -> WorkerRecord:
+    def started(self, order: messages.Run) -> WorkerRecord:
         """Wait until the job's process is there; return the record that names it."""
 
         def record() -> WorkerRecord | None:
@@ -128,12 +129,12 @@ class WorkerHarness:
         self.send(order)
         end = self.finished()
         assert end.lease == order.lease
-        self.send(wire.Ack(order.lease))
+        self.send(messages.Ack(order.lease))
         return end
 
     def finished(self) -> AttemptEnd:
         """Wait for the end of a run."""
-        return self.receive(wire.Finished).end
+        return self.receive(messages.Finished).end
 
     def receive(self, kind: type[M]) -> M:
         """Return the next message of a kind; others before it are dropped.
@@ -147,7 +148,7 @@ class WorkerHarness:
                 assert data, f"the worker is gone; no {kind.__name__} came"
                 self._inbox += self._decoder.receive_data(data)
             message = self._inbox.pop(0)
-            if isinstance(message, wire.Trouble):
+            if isinstance(message, messages.Trouble):
                 self.troubles.append(message)
             if isinstance(message, kind):
                 return message
@@ -158,7 +159,7 @@ class WorkerHarness:
 
     # Looking
 
-    def output(self, order: wire.Run, stream: str = "stdout") -> str:
+    def output(self, order: messages.Run, stream: str = "stdout") -> str:
         """Return what a run wrote."""
         where = str(self.output_dir)
         name = outputs.path(
@@ -166,7 +167,7 @@ class WorkerHarness:
         )
         return Path(name).read_text()
 
-    def says(self, order: wire.Run, text: str) -> None:
+    def says(self, order: messages.Run, text: str) -> None:
         """Wait until a run has written ``text`` to its stdout."""
         waiting.until(lambda: text in self.output(order), f"{text!r} in the output")
 

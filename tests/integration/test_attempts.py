@@ -11,10 +11,10 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.supervised import Supervised, supervised
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld import attempts
+from queuectld.control import attempts
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.store.api import StoreError, StoreFullError
-from queuectld.workers import spool
+from queuectld.workers.shared import spool
 
 T = TypeVar("T")
 
@@ -79,7 +79,11 @@ async def test_a_dead_worker_is_buried_after_any_errors(
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue()
         recovery = one.scheduler._recovery
-        monkeypatch.setattr(recovery, "bury", failing(recovery.bury, *ERRORS))
+        monkeypatch.setattr(
+            recovery,
+            "settle_dead_worker",
+            failing(recovery.settle_dead_worker, *ERRORS),
+        )
         worker = one.busy(await one.desk.claim())
         one.scheduler.worker_gone(worker)
         assert not worker.gone.is_set()
@@ -142,7 +146,7 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
 
 @asynchronous
 @pytest.mark.parametrize(
-    ("verdict", "draining", "row"),
+    ("outcome", "draining", "row"),
     [
         (None, False, 1),
         (Reason.TIMEOUT, False, 1),
@@ -151,7 +155,7 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
     ],
 )
 async def test_interruptions_are_in_a_row_unless_somebody_asked(
-    tmp_path: Path, verdict: Reason | None, draining: bool, row: int
+    tmp_path: Path, outcome: Reason | None, draining: bool, row: int
 ) -> None:
     """An operator who stops workers or the service did; a worker that hangs did not."""
     async with supervised(tmp_path) as one:
@@ -159,9 +163,9 @@ async def test_interruptions_are_in_a_row_unless_somebody_asked(
         assignment = await one.desk.claim()
         worker = one.busy(assignment)
         assert worker.run is not None
-        worker.run.verdict = verdict
+        worker.run.outcome = outcome
         if draining:
-            one.scheduler.staff.drain()
+            one.scheduler.supervisor.drain()
         end = good_end(one, assignment.job)
         end = end._replace(reason=Reason.INTERRUPTED, exit_code=None)
         one.scheduler.attempt_finished(worker, end)

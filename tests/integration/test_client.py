@@ -23,7 +23,7 @@ from helpers.stub_daemon import (
     returning,
 )
 from queuectl import errors
-from queuectl.client import Client
+from queuectl.sync.client import Client
 from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.messages import Greeting, Request
@@ -476,9 +476,12 @@ def _job(job_id: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("queuectl", {"queuectl.client", "queuectl_protocol", "socket", "msgpack"}),
         (
-            "queuectl.client",
+            "queuectl",
+            {"queuectl.sync.client", "queuectl_protocol", "socket", "msgpack"},
+        ),
+        (
+            "queuectl.sync.client",
             {"asyncio", "subprocess", "queuectl.models", "pathlib", "tempfile"},
         ),
     ],

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.stub_daemon import Peer, StubDaemon, answering, returning
 from queuectl import errors
-from queuectl.aclient import AsyncClient
+from queuectl.aio.client import AsyncClient
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.messages import Request
 

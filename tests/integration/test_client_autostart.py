@@ -14,8 +14,8 @@ import pytest
 
 from helpers.stub_daemon import StubDaemon, answering, returning
 from queuectl import autostart, dial, paths
-from queuectl.client import Client
 from queuectl.errors import AutostartError, DaemonNotRunningError, ForbiddenError
+from queuectl.sync.client import Client
 
 PROGRAM = Path(__file__).parents[1] / "helpers" / "stub_queuectld.py"
 

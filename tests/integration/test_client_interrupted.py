@@ -9,7 +9,7 @@ import pytest
 from helpers.stub_daemon import StubDaemon, answering, returning
 from queuectl import Client, errors
 from queuectl.mailbox import Mailbox
-from queuectl.wire import Wire
+from queuectl.sync.link import Wire
 from queuectl_protocol.connection import ServerConnection
 
 

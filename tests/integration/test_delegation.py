@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from helpers import cgroups
-from queuectld import delegation
-from queuectld.delegation import DelegationError, Subtree
+from queuectld.host import cgroup_delegation
+from queuectld.host.cgroup_delegation import DelegationError, Subtree
 
 TAKE = """
 import json, os, sys
@@ -89,7 +89,9 @@ def test_from_one_below(group: Path) -> None:
 
 
 @contextmanager
-def a_users_service(group: Path, name: str = delegation.SERVICE) -> Iterator[Path]:
+def a_users_service(
+    group: Path, name: str = cgroup_delegation.SERVICE
+) -> Iterator[Path]:
     """Make what a user's systemd makes for a service of that name, unmarked."""
     above = group / f"user@{os.geteuid()}.service"
     made = above / "app.slice" / name
@@ -117,8 +119,8 @@ def test_a_users_service_is_known_by_its_name(group: Path) -> None:
     ("name", "started", "variables"),
     [
         ("another.service", True, STARTED),
-        (delegation.SERVICE, False, STARTED),
-        (delegation.SERVICE, True, {}),
+        (cgroup_delegation.SERVICE, False, STARTED),
+        (cgroup_delegation.SERVICE, True, {}),
     ],
     ids=["another unit", "started by what runs there", "no manager of a user"],
 )
@@ -151,7 +153,7 @@ def test_what_cannot_be_written_is_not_used(group: Path) -> None:
 
 def test_a_directory_that_was_named(group: Path) -> None:
     """The process stays where it is."""
-    taken = delegation.take(str(group))
+    taken = cgroup_delegation.take(str(group))
     assert taken.directory == group
     assert [each for each in group.iterdir() if each.is_dir()] == []
     for name in {"cpu", "memory", "pids"} - taken.controllers:
@@ -165,20 +167,20 @@ def test_a_directory_that_was_named(group: Path) -> None:
 def test_a_directory_that_is_none(named: str, problem: str) -> None:
     """It is an error: who names one relies on it."""
     with pytest.raises(DelegationError, match=problem):
-        delegation.take(named)
+        cgroup_delegation.take(named)
 
 
 def test_off() -> None:
     """Nothing is looked for."""
     reason = "cgroups are switched off (cgroup = off)"
-    assert delegation.take("off") == Subtree(None, frozenset(), reason)
+    assert cgroup_delegation.take("off") == Subtree(None, frozenset(), reason)
 
 
 def test_what_can_be_enforced() -> None:
     """Who runs jobs as others gives them no niceness that they could not have."""
-    subtree = delegation.take("off")
-    mine = delegation.means(subtree, as_submitter=False)
-    theirs = delegation.means(subtree, as_submitter=True)
+    subtree = cgroup_delegation.take("off")
+    mine = cgroup_delegation.means(subtree, as_submitter=False)
+    theirs = cgroup_delegation.means(subtree, as_submitter=True)
     assert mine.missing == theirs.missing == subtree.missing
     assert theirs.lowest_nice == 0
     assert mine.lowest_nice == (-20 - os.nice(0) if os.geteuid() == 0 else 0)

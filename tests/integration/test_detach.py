@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import os, sys
 from queuectld import detach
-from queuectld.detach import Outcome
+from queuectld.host.detach import Outcome
 
 def serve(ready):
 {body}

@@ -12,12 +12,12 @@ from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
 from helpers.stores import KINDS, Home, assert_counted, everything
 from queuectl_protocol.vocabulary import JobState
-from queuectld import units
+from queuectld.control.housekeeping import EXPIRING, Housekeeping
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Job
-from queuectld.housekeeping import EXPIRING, Housekeeping
+from queuectld.operations import units
 from queuectld.store.api import StoreError
-from queuectld.workers import outputs
+from queuectld.workers.shared import outputs
 
 DAY = 86_400
 C, X, D = JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD

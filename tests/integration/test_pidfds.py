@@ -18,11 +18,11 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import SystemClock
-from queuectld.workers import pidfd, procfs
-from queuectld.workers.handle import Run
-from queuectld.workers.pool import Places, Pool
-from queuectld.workers.procfs import ProcessId
-from queuectld.workers.records import WorkerRecord
+from queuectld.linux import pidfd, procfs
+from queuectld.linux.procfs import ProcessId
+from queuectld.workers.daemon_side.handle import Run
+from queuectld.workers.daemon_side.pool import Places, Pool
+from queuectld.workers.shared.records import WorkerRecord
 
 
 @contextmanager

@@ -8,8 +8,8 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.supervised import Supervised, supervised
+from queuectld.control.scheduler import CHECKPOINT_AFTER, EXPIRE_AFTER, STORE_RETRY
 from queuectld.core.errors import DrainingError
-from queuectld.scheduler import CHECKPOINT_AFTER, EXPIRE_AFTER, STORE_RETRY
 
 # -- a store that refuses --------------------------------------------------------------
 
@@ -79,9 +79,9 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
 async def test_workers_are_not_ensured_by_a_draining_daemon(tmp_path: Path) -> None:
     """It refuses, and stores no wish for the next one to fulfil."""
     async with supervised(tmp_path) as one:
-        one.scheduler.staff.drain()
+        one.scheduler.supervisor.drain()
         writes = one.desk.others.writes
         with pytest.raises(DrainingError):
-            await one.scheduler.staff.ensure(7)
+            await one.scheduler.supervisor.ensure(7)
         assert one.desk.others.writes == writes
-        assert one.scheduler.staff.wanted == 0
+        assert one.scheduler.supervisor.wanted == 0

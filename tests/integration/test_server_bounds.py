@@ -13,7 +13,7 @@ from helpers.daemon import Daemon, a_daemon
 from helpers.rawclient import RawClient
 from helpers.waiting import until
 from queuectl import Client
-from queuectl.cli.jobs import whole_view
+from queuectl.cli.commands.jobs import whole_view
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_ARGV
 

@@ -17,8 +17,8 @@ import pytest
 
 from helpers import databasefile, hindered, waiting
 from helpers.home import Home, a_home
-from queuectld import systemd
-from queuectld.manager import START_WITHIN, STATUS_EVERY
+from queuectld.control.service_manager import START_WITHIN, STATUS_EVERY
+from queuectld.host import sd_notify
 
 BEAT = 0.1
 """Seconds between two signs of life."""
@@ -268,7 +268,7 @@ def test_a_manager_that_is_behind_hears_the_last_state(
     """Later: what did not fit is sent again, in its last version."""
     hindered.serve(home, constants={"manager.STATUS_AGAIN": 0.1})
     manager.until("READY=1")
-    filler = systemd.Notifier(home.environ["NOTIFY_SOCKET"])
+    filler = sd_notify.Notifier(home.environ["NOTIFY_SOCKET"])
     while filler.status("of somebody else"):
         pass
     for _ in range(3):

@@ -12,7 +12,7 @@ from helpers import waiting, worker_harness
 from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.vocabulary import Reason
-from queuectld.workers import outputs, records, spool, wire
+from queuectld.workers.shared import messages, outputs, records, spool
 
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.01; done"
 WAITS = "echo up; read line < fifo; exit 5"
@@ -25,7 +25,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def waiting_job(worker: WorkerHarness) -> wire.Run:
+def waiting_job(worker: WorkerHarness) -> messages.Run:
     """Start a job that ends, with 5, when ``go_on`` is called."""
     order = worker.start(WAITS, cwd=str(worker.home))
     worker.says(order, "up")
@@ -128,7 +128,7 @@ def test_result_that_was_taken(worker: WorkerHarness) -> None:
     """An acknowledged result is not spooled."""
     order = worker.start("exit 4")
     worker.finished()
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     worker.vanish()
     assert worker.exit_status() == 0
     assert worker.spooled(order.lease) is None
@@ -138,7 +138,7 @@ def test_ack_of_another_result(worker: WorkerHarness) -> None:
     """An ack counts only for the lease that it names."""
     order = worker.start("exit 4")
     worker.finished()
-    worker.send(wire.Ack(order.lease + 1))
+    worker.send(messages.Ack(order.lease + 1))
     worker.vanish()
     assert worker.exit_status() == 0
     assert worker.spooled(order.lease) is not None
@@ -234,13 +234,13 @@ def test_spool_that_is_gone(worker: WorkerHarness) -> None:
 # The output directory resists
 
 
-def blocked_job(worker: WorkerHarness) -> tuple[wire.Run, Path]:
+def blocked_job(worker: WorkerHarness) -> tuple[messages.Run, Path]:
     """Give a job whose output files cannot be created; return it and the obstacle."""
     order = worker.order("echo x")
     obstacle = worker.output_dir / str(order.seq // outputs.SHARD)
     obstacle.write_text("in the way")
     worker.send(order)
-    trouble = worker.receive(wire.Trouble)
+    trouble = worker.receive(messages.Trouble)
     assert trouble.lease == order.lease
     assert order.id in trouble.message
     assert "trying again" in trouble.message
@@ -258,7 +258,7 @@ def test_output_without_room(worker: WorkerHarness) -> None:
 def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
     """A run that waits can be called off; it never started."""
     order, obstacle = blocked_job(worker)
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 5))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 5))
     end = worker.finished()
     assert (end.lease, end.reason, end.started_at) == (
         order.lease, Reason.CANCELLED, None,
@@ -281,7 +281,7 @@ def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
 
 def test_stop_when_idle(worker: WorkerHarness) -> None:
     """An idle worker goes at once."""
-    worker.send(wire.Stop())
+    worker.send(messages.Stop())
     assert worker.exit_status() == 0
     assert not worker.record_path.exists()
 
@@ -289,11 +289,11 @@ def test_stop_when_idle(worker: WorkerHarness) -> None:
 def test_stop_when_busy(worker: WorkerHarness) -> None:
     """A busy one finishes, tells, and waits until that is committed."""
     order = waiting_job(worker)
-    worker.send(wire.Stop())
+    worker.send(messages.Stop())
     go_on(worker)
     assert worker.finished().exit_code == 5
     assert worker.record_path.exists()
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     assert worker.exit_status() == 0
     assert not worker.record_path.exists()
     assert worker.spooled(order.lease) is None
@@ -314,7 +314,7 @@ def test_sigterm_when_busy(worker: WorkerHarness) -> None:
     worker.signal(signal.SIGTERM)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 3)
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     assert worker.exit_status() == 0
 
 
@@ -368,7 +368,7 @@ def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
     worker.signal(number)
     go_on(worker)
     assert worker.finished().lease == order.lease
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     assert worker.run("true").exit_code == 0
 
 
@@ -389,8 +389,8 @@ def test_run_after_sigterm(worker: WorkerHarness) -> None:
 def test_other_version_of_the_link(tmp_path: Path) -> None:
     """A worker of another version says so and goes."""
     harness = WorkerHarness(tmp_path)
-    harness.send(harness.hello(version=wire.VERSION + 1))
-    assert "restart the daemon" in harness.receive(wire.Trouble).message
+    harness.send(harness.hello(version=messages.VERSION + 1))
+    assert "restart the daemon" in harness.receive(messages.Trouble).message
     assert harness.exit_status() == 1
     assert harness.close() == []
 
@@ -400,7 +400,7 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
     harness = WorkerHarness(tmp_path)
     harness.record_path.mkdir()
     harness.send(harness.hello())
-    assert "cannot begin" in harness.receive(wire.Trouble).message
+    assert "cannot begin" in harness.receive(messages.Trouble).message
     assert harness.exit_status() == 1
     assert harness.close() == []
 
@@ -409,9 +409,9 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
     "nonsense",
     [
         encode_frame(b"\xc1"),
-        wire.encode(wire.Ready(1)),
-        wire.encode(
-            wire.Run(99, 99, 1, "second", "true", None, None, None, 0, 5, 0)
+        messages.encode(messages.Ready(1)),
+        messages.encode(
+            messages.Run(99, 99, 1, "second", "true", None, None, None, 0, 5, 0)
         ),
         b"\xff\xff\xff\xff",
     ],
@@ -420,7 +420,7 @@ def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
     """The worker leaves such a daemon as if it had died; the job is not harmed."""
     order = waiting_job(worker)
     worker.socket.sendall(nonsense)
-    assert "leaves its daemon" in worker.receive(wire.Trouble).message
+    assert "leaves its daemon" in worker.receive(messages.Trouble).message
     go_on(worker)
     assert worker.exit_status() == 0
     end = worker.spooled(order.lease)

@@ -14,7 +14,8 @@ from helpers import cgroups, waiting, worker_harness
 from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.limits import INFINITY, Limits, Means
-from queuectld.workers import cgroup, procfs, wire
+from queuectld.linux import procfs
+from queuectld.workers.shared import cgroup, messages
 
 ASTRAY = "setsid env -i sh -c 'sleep 1000 & sleep 1000 & echo there; wait' & wait"
 """A job some of whose processes have left its session and its environment."""
@@ -45,7 +46,7 @@ def free(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def group_of(parent: Path, worker: WorkerHarness, order: wire.Run) -> Path:
+def group_of(parent: Path, worker: WorkerHarness, order: messages.Run) -> Path:
     """Return a run's cgroup."""
     where = (worker.store, order.seq, order.run, order.lease)
     return Path(cgroup.path(str(parent), *where))
@@ -84,7 +85,7 @@ def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
     pids = waiting.until(
         lambda: len(found := cgroups.members(group)) == 4 and found, "four processes"
     )
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
     assert worker.finished().reason is Reason.CANCELLED
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not group.exists()
@@ -96,7 +97,7 @@ def test_what_another_user_runs_is_ended(worker: WorkerHarness, parent: Path) ->
     order = worker.start(line)
     group = group_of(parent, worker, order)
     waiting.until(lambda: worker.output(order), "it to ignore SIGTERM")
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 0.01))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 0.01))
     assert worker.finished().signal == signal.SIGKILL
     assert not group.exists()
 
@@ -127,7 +128,7 @@ def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
     order = worker.start("exec sleep 1000")
     group = group_of(parent, worker, order)
     (group / "cgroup.procs").write_text(str(pid))
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 5))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 5))
     assert worker.finished().reason is Reason.CANCELLED
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert not group.exists()
@@ -150,7 +151,7 @@ def test_without_room_for_a_cgroup_it_waits(
     (parent / "cgroup.max.descendants").write_text("0")
     order = worker.order("true")
     worker.send(order)
-    trouble = worker.receive(wire.Trouble)
+    trouble = worker.receive(messages.Trouble)
     assert "cgroup of job" in trouble.message
     (parent / "cgroup.max.descendants").write_text("max")
     assert worker.finished().exit_code == 0

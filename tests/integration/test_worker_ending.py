@@ -11,7 +11,8 @@ import pytest
 from helpers import waiting, worker_harness
 from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.vocabulary import Reason
-from queuectld.workers import procfs, wire
+from queuectld.linux import procfs
+from queuectld.workers.shared import messages
 
 LONG = "exec sleep 600"
 SHORT = 0.3  # seconds of grace or timeout in tests that must see it pass
@@ -28,8 +29,8 @@ def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", script)
 
 
-def cancel(order: wire.Run, grace: float = 60) -> wire.End:
-    return wire.End(order.lease, Reason.CANCELLED, grace)
+def cancel(order: messages.Run, grace: float = 60) -> messages.End:
+    return messages.End(order.lease, Reason.CANCELLED, grace)
 
 
 # Timeout
@@ -91,7 +92,7 @@ def test_interrupt(worker: WorkerHarness) -> None:
     """An interrupted run tells so, with the exit code that it chose."""
     order = worker.start("trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done")
     worker.says(order, "up")
-    worker.send(wire.End(order.lease, Reason.INTERRUPTED, 60))
+    worker.send(messages.End(order.lease, Reason.INTERRUPTED, 60))
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 9)
 
@@ -130,8 +131,8 @@ def test_end_of_another_run(worker: WorkerHarness) -> None:
     worker.send(cancel(first, grace=0))
     order = worker.start("echo up; read line < fifo; exit 5", cwd=fifo(worker))
     worker.says(order, "up")
-    worker.send(cancel(first, 0), wire.End(order.lease + 1, Reason.CANCELLED, 0))
-    worker.send(wire.Ack(first.lease))
+    worker.send(cancel(first, 0), messages.End(order.lease + 1, Reason.CANCELLED, 0))
+    worker.send(messages.Ack(first.lease))
     (worker.home / "fifo").write_text("go on\n")
     end = worker.finished()
     assert (end.lease, end.reason, end.exit_code) == (order.lease, Reason.EXIT, 5)
@@ -184,7 +185,7 @@ hold("main")
 """
 
 
-def started_family(worker: WorkerHarness, script: str = FAMILY) -> wire.Run:
+def started_family(worker: WorkerHarness, script: str = FAMILY) -> messages.Run:
     order = worker.start(python(script))
     for name in ("main", "child", "setsid", "daemon"):
         worker.says(order, name)

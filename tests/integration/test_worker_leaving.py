@@ -9,7 +9,7 @@ import pytest
 from helpers import worker_harness
 from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.vocabulary import Reason
-from queuectld.workers import outputs, wire
+from queuectld.workers.shared import messages, outputs
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def assert_left_without(worker: WorkerHarness, order: wire.Run) -> None:
+def assert_left_without(worker: WorkerHarness, order: messages.Run) -> None:
     """It ends without a word, and the run has no output files: it never began."""
     assert worker.exit_status() == 0
     assert worker.socket.recv(100) == b""
@@ -31,14 +31,14 @@ def assert_left_without(worker: WorkerHarness, order: wire.Run) -> None:
 def test_an_idle_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
     """The order and a job may come together."""
     order = worker.order("echo never")
-    worker.send(wire.Stop(), order)
+    worker.send(messages.Stop(), order)
     assert_left_without(worker, order)
 
 
 def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
     """A job that comes after the end of the one it runs implies that end's ack."""
     first = worker.start("exec sleep 600")
-    worker.send(wire.Stop(), wire.End(first.lease, Reason.CANCELLED, 0))
+    worker.send(messages.Stop(), messages.End(first.lease, Reason.CANCELLED, 0))
     assert worker.finished().reason is Reason.CANCELLED
     order = worker.order("echo never")
     worker.send(order)

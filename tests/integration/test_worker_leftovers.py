@@ -14,9 +14,10 @@ import pytest
 from helpers import waiting, worker_harness
 from helpers.worker_harness import ENV, WorkerHarness
 from queuectld.clock import SystemClock
-from queuectld.workers import ending, marker, outputs, pidfd, procfs
-from queuectld.workers.ending import Leftovers, Traces
-from queuectld.workers.procfs import ProcessId
+from queuectld.linux import pidfd, procfs
+from queuectld.linux.procfs import ProcessId
+from queuectld.workers.shared import leftovers, marker, outputs
+from queuectld.workers.shared.leftovers import Leftovers, Traces
 
 CLOCK = SystemClock()
 
@@ -81,7 +82,7 @@ class Stranger:
 
 
 def kill(traces: Traces, within: float = waiting.DEADLINE) -> Leftovers:
-    return ending.kill_leftovers(traces, within=within, clock=CLOCK)
+    return leftovers.kill_leftovers(traces, within=within, clock=CLOCK)
 
 
 def test_worker_that_was_killed(worker: WorkerHarness) -> None:
@@ -195,9 +196,9 @@ def test_descendants_are_taken_along(stranger: Stranger) -> None:
     script = "env -i setsid sleep 600 & echo up; wait"
     stranger.start(script, stranger.mark())
     traces = stranger.traces()
-    waiting.until(lambda: len(ending.find(traces)) == 2, "parent and child")
+    waiting.until(lambda: len(leftovers.find(traces)) == 2, "parent and child")
     assert len(kill(traces).ended) == 2
-    assert ending.find(traces) == []
+    assert leftovers.find(traces) == []
 
 
 CALLER = """

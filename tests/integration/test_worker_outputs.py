@@ -6,9 +6,9 @@ import pytest
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import outputs, records, spool
-from queuectld.workers.records import RecordFile, WorkerRecord
-from queuectld.workers.spool import SpooledResult, SpoolError
+from queuectld.workers.shared import outputs, records, spool
+from queuectld.workers.shared.records import RecordFile, WorkerRecord
+from queuectld.workers.shared.spool import SpooledResult, SpoolError
 
 SEQ, RUN, LEASE = 2500, 3, 77
 RESULT = SpooledResult("s", 1, SEQ, RUN, AttemptEnd(LEASE, 1, 2, Reason.EXIT, 0))

@@ -14,7 +14,8 @@ import pytest
 from helpers import waiting, worker_harness
 from helpers.worker_harness import ENV, WorkerHarness
 from queuectl_protocol.vocabulary import Reason
-from queuectld.workers import outputs, procfs, wire
+from queuectld.linux import procfs
+from queuectld.workers.shared import messages, outputs
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def output_of(
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
     text = worker.output(order)
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     return text
 
 
@@ -96,7 +97,7 @@ def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
     assert files[0] == files[1], "both were empty"
     assert files[1][0] != files[2][0], "this one is not"
     assert files[1][1] == files[2][1]
-    worker.send(wire.Ack(orders[-1].lease))
+    worker.send(messages.Ack(orders[-1].lease))
     output_of(worker, "echo")
     wanted = ["out\n", "err\n", "\n"]
 
@@ -167,7 +168,7 @@ def test_session_and_stdin(worker: WorkerHarness) -> None:
     assert main is not None
     assert own is not None
     assert main.session == main.group == main.pid != own.session
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
     worker.finished()
 
 
@@ -330,7 +331,7 @@ def test_empty_files_stay_until_the_result_is_taken(worker: WorkerHarness) -> No
     shard = worker.output_dir / str(order.seq // 1000)
     stem = f"{order.seq}.1.{order.lease}"
     assert {file.name for file in shard.iterdir()} == {f"{stem}.out", f"{stem}.err"}
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     waiting.until(
         lambda: [file.name for file in shard.iterdir()] == [f"{stem}.out"],
         "the empty file to go",
@@ -386,9 +387,9 @@ def test_record_follows_the_worker(worker: WorkerHarness) -> None:
     assert (busy.lease, busy.seq, busy.run) == (order.lease, order.seq, 4)
     assert busy.job_pid is not None
     assert busy.job_ticks == procfs.start_ticks(busy.job_pid)
-    worker.send(wire.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
     worker.finished()
-    worker.send(wire.Ack(order.lease))
+    worker.send(messages.Ack(order.lease))
     waiting.until(lambda: worker.record() == idle, "the record to be idle again")
 
 
@@ -400,7 +401,7 @@ def test_start_ticks_are_the_kernels(worker: WorkerHarness) -> None:
         record = worker.started(order)
         assert record.job_pid is not None
         assert record.job_ticks == procfs.start_ticks(record.job_pid)
-        worker.send(wire.End(order.lease, Reason.CANCELLED, 0))
+        worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
         worker.finished()
 
 

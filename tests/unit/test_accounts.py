@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from queuectl_protocol.environment import PATH
-from queuectld.workers import accounts
-from queuectld.workers.accounts import Account, AccountError, RunAs
+from queuectld.workers.shared import accounts
+from queuectld.workers.shared.accounts import Account, AccountError, RunAs
 
 UID, PRIMARY, STAFF, AUDIO, LENT = 1000, 1001, 50, 29, 8
 

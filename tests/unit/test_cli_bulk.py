@@ -8,9 +8,9 @@ import pytest
 
 from helpers.fakeclient import FakeClient
 from queuectl import errors
-from queuectl.cli import lines
-from queuectl.cli.bulk import Bulk
-from queuectl.cli.lines import BadLineError, Source
+from queuectl.cli.input import lines
+from queuectl.cli.input.bulk import Bulk
+from queuectl.cli.input.lines import BadLineError, Source
 
 
 def _store(params: Mapping[str, Any]) -> dict[str, Any]:

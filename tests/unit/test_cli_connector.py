@@ -8,11 +8,13 @@ import click
 import pytest
 
 from helpers.fakeclient import FakeClient
-from queuectl import errors, paths, session
-from queuectl.cli import connector, output, policy
+from queuectl import errors, paths
+from queuectl.cli import connector, policy
+from queuectl.cli.commands.wait import Waiting
 from queuectl.cli.connector import Connector
 from queuectl.cli.root import root
-from queuectl.cli.waiting import Waiting
+from queuectl.cli.view import output
+from queuectl.sync import session
 
 Opener = Callable[[bool], Any]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from queuectl.cli import crash, root
+from queuectl.cli import root
+from queuectl.cli.view import crash
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from queuectl import errors
-from queuectl.cli import exits, waiting
+from queuectl.cli import exits
+from queuectl.cli.commands import wait
 
 
 def _job(state: str, **fields: Any) -> dict[str, Any]:
@@ -34,9 +35,9 @@ def test_a_job_gives_its_status(job: dict[str, Any], status: int) -> None:
 
 def test_a_job_that_goes_on_has_run_out_of_time() -> None:
     """What ``wait`` returns for a job that is not final is the status of timeout(1)."""
-    assert waiting.status(_job("processing")) == 124
-    assert waiting.status(_job("failed", reason="exit", exit_code=3)) == 124
-    assert waiting.status(_job("completed")) == 0
+    assert wait.status(_job("processing")) == 124
+    assert wait.status(_job("failed", reason="exit", exit_code=3)) == 124
+    assert wait.status(_job("completed")) == 0
 
 
 @pytest.mark.parametrize(

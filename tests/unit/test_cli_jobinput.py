@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from queuectl.cli import jobinput
+from queuectl.cli.input import jobinput
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from queuectl import errors, inherit
-from queuectl.cli import joboptions
 from queuectl.cli.command import PassingCommand
+from queuectl.cli.input import joboptions
 
 OURS = {"uid": os.geteuid()}
 THEIRS = {"uid": os.geteuid() + 1}

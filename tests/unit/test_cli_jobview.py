@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from queuectl.cli import jobview, output, text, times
+from queuectl.cli.view import jobview, output, text, times
 from queuectl_protocol import units
 from queuectl_protocol.vocabulary import JobState
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from queuectl.cli import lines
-from queuectl.cli.lines import Batch, Source
+from queuectl.cli.input import lines
+from queuectl.cli.input.lines import Batch, Source
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from queuectl.cli import output
+from queuectl.cli.view import output
 
 
 @pytest.mark.parametrize("values", [[], [1], [{"id": "1"}, {"id": "2"}]])

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 
-from queuectl.cli import times
-from queuectl.cli.params import (
+from queuectl.cli.input.params import (
     DURATION,
     JOB_ID,
     MOMENT,
@@ -17,6 +16,7 @@ from queuectl.cli.params import (
     SIZE,
     VARIABLE,
 )
+from queuectl.cli.view import times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 3, 1, 12, tzinfo=BERLIN).timestamp()

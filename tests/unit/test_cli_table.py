@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.cli import table, text
-from queuectl.cli.table import Cell, Column, Table
+from queuectl.cli.view import table, text
+from queuectl.cli.view.table import Cell, Column, Table
 
 COLUMNS = (
     Column("ID"),

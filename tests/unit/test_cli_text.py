@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.cli import text
+from queuectl.cli.view import text
 
 ANY = st.text(st.characters())
 

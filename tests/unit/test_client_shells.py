@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 import queuectl
-from queuectl import agroups, calls, groups
-from queuectl.aclient import AsyncClient
+from queuectl import calls
+from queuectl.aio import groups as agroups
+from queuectl.aio.client import AsyncClient
 from queuectl.calls import Call
-from queuectl.client import Client
+from queuectl.sync import groups
+from queuectl.sync.client import Client
 from queuectld.server.dispatch import METHODS
 
 PAIRS = [

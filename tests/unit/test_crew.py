@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from helpers.asynchronous import asynchronous
-from queuectld.crew import Crew
+from queuectld.host.crew import Crew
 
 
 @asynchronous

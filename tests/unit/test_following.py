@@ -13,12 +13,12 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
-from queuectld.crew import Crew
+from queuectld.host.crew import Crew
+from queuectld.linux.inotify import Watcher
 from queuectld.server.call import Stream
 from queuectld.server.following import Follower
-from queuectld.server.inotify import Watcher
-from queuectld.workers import outputs
-from queuectld.workers.outputs import Stream as Which
+from queuectld.workers.shared import outputs
+from queuectld.workers.shared.outputs import Stream as Which
 
 
 class Renamed:

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectld import journal, logs
-from queuectld.journal import JournalHandler
+from queuectld.host import journal, logs
+from queuectld.host.journal import JournalHandler
 
 ENOUGH = 1024 * 1024
 """Bytes of the largest datagram that a test receives."""

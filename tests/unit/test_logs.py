@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl_protocol.units import parse_time
-from queuectld import logs
+from queuectld.host import logs
 
 CREATED = 1_795_501_800.123
 """2026-11-24T06:30:00.123Z"""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuectld.workers import procfs
-from queuectld.workers.procfs import Process, ProcessId
+from queuectld.linux import procfs
+from queuectld.linux.procfs import Process, ProcessId
 
 TAIL = (
     b" S 1 42 40 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 2 0 987654 1048576 100 "

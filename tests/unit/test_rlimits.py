@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from queuectld import rlimits
+from queuectld.linux import rlimits
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from queuectld.core import histogram, statistics
 from queuectld.core.job import Attempt
 from queuectld.core.limits import RLIMITS, Limits, Means
 from queuectld.core.settings import SETTINGS
-from queuectld.server import wire
+from queuectld.server import encoding
 
 
 def test_a_job_has_the_documented_form() -> None:
     """Times are RFC 3339, the umask is octal, whole numbers are whole."""
     job = a_job(JobState.DEAD, umask=0o22, timeout=300.0, command=("a", "b c"))
-    told = messages.unpack(messages.pack(wire.job(job)))
+    told = messages.unpack(messages.pack(encoding.job(job)))
     assert told == {
         "id": "7",
         "command": ["a", "b c"],
@@ -60,7 +60,7 @@ def test_a_job_has_the_documented_form() -> None:
 def test_limits_of_a_job_are_told_one_by_one() -> None:
     """Flat fields, and resource limits as a map; infinity is -1."""
     limited = Limits(-5, 1 << 30, 50.0, 64, (("core", -1), ("nofile", 1024)))
-    told = messages.unpack(messages.pack(wire.job(a_job(limits=limited))))
+    told = messages.unpack(messages.pack(encoding.job(a_job(limits=limited))))
     assert (told["nice"], told["memory_max"], told["tasks_max"]) == (-5, 1 << 30, 64)
     assert (told["cpu_quota"], type(told["cpu_quota"])) == (50, int)
     assert told["rlimits"] == {"core": -1, "nofile": 1024}
@@ -73,14 +73,14 @@ def test_limits_of_a_job_are_told_one_by_one() -> None:
 )
 def test_what_jobs_can_be_held_to(controllers: set[str], missing: str | None) -> None:
     """The controllers in order, and why there are not all of them."""
-    told = wire.means(Means(frozenset(controllers), "why not"))
+    told = encoding.means(Means(frozenset(controllers), "why not"))
     assert told == {"controllers": sorted(controllers), "missing": missing}
 
 
 @pytest.mark.parametrize("ms", [0, 1, 999, 1000, NOW, NOW + 1, NOW + 999])
 def test_times_are_those_of_the_protocol(ms: int) -> None:
     """The quick way to write a time gives the same as the plain one."""
-    assert wire.time(ms) == format_time(ms)
+    assert encoding.time(ms) == format_time(ms)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_jobs_weight_is_never_too_little(command: str | tuple[str, ...]) -> No
         runs=10**9,
         reason=Reason.OUTPUT_LIMIT,
     )
-    assert len(messages.pack(wire.job(job))) <= wire.weight(job)
+    assert len(messages.pack(encoding.job(job))) <= encoding.weight(job)
 
 
 def test_a_running_attempt_has_no_end() -> None:
     """Everything that is known only afterwards is null."""
-    told = wire.attempt(Attempt(1, 41, 2, NOW, None))
+    told = encoding.attempt(Attempt(1, 41, 2, NOW, None))
     assert told["started_at"] == format_time(NOW)
     known = {"run", "lease", "worker", "started_at"}
     assert all(value is None for key, value in told.items() if key not in known)
@@ -127,7 +127,7 @@ def test_a_running_attempt_has_no_end() -> None:
 def test_a_finished_attempt_tells_how() -> None:
     """Zero is a value, not an absence."""
     end = an_end(Reason.EXIT, exit_code=0, stdout_bytes=0, user_ms=0)
-    told = wire.attempt(Attempt(1, 41, 2, NOW, end))
+    told = encoding.attempt(Attempt(1, 41, 2, NOW, end))
     assert told["finished_at"] == format_time(NOW - 10)
     assert (told["reason"], told["exit_code"], told["user_ms"]) == ("exit", 0, 0)
     assert told["stdout_bytes"] == 0
@@ -142,13 +142,15 @@ def test_an_attempts_weight_is_never_too_little() -> None:
     message = "é" * 300
     end = an_end(Reason.SPAWN_ERROR, message=message, memory_peak=2**62, **numbers)
     attempt = Attempt(10**9, 2**62, 2**40, NOW, end._replace(exit_code=255, signal=64))
-    assert len(messages.pack(wire.attempt(attempt))) <= wire.attempt_weight(attempt)
+    assert len(messages.pack(encoding.attempt(attempt))) <= encoding.attempt_weight(
+        attempt
+    )
 
 
 def test_a_spread_of_nothing_is_null() -> None:
     """No percentiles are made up."""
     counts = {histogram.bucket(1000): 3}
-    told = wire.stats(
+    told = encoding.stats(
         statistics.summarize({"run": (counts, 3000)}, since=NOW, now=NOW + 60_000)
     )
     assert told["since"] == format_time(NOW)
@@ -159,6 +161,6 @@ def test_a_spread_of_nothing_is_null() -> None:
 def test_a_setting_says_whether_it_was_set() -> None:
     """Even when it was set to its default."""
     setting = SETTINGS["timeout"]
-    told = wire.setting(setting, {"timeout": 300.0})
+    told = encoding.setting(setting, {"timeout": 300.0})
     assert (told["value"], told["is_default"]) == (300, False)
-    assert wire.setting(setting, {})["is_default"]
+    assert encoding.setting(setting, {})["is_default"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectld.statedir import StateDirectory
+from queuectld.host.statedir import StateDirectory
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from queuectld import systemd
-from queuectld.systemd import ActivationError, Notifier
+from queuectld.host import sd_notify
+from queuectld.host.sd_notify import ActivationError, Notifier
 
 PID = 4711
 
@@ -62,7 +62,7 @@ def test_a_status_does_not_wait_for_a_manager_that_is_behind(tmp_path: Path) -> 
             sent += 1
         begun = time.monotonic()
         assert not service.status("busy")
-        assert time.monotonic() - begun < systemd.SEND_TIMEOUT / 2
+        assert time.monotonic() - begun < sd_notify.SEND_TIMEOUT / 2
         bound.setblocking(False)
         assert [received(bound) for _ in range(sent)] == ["STATUS=busy"] * sent
         assert service.status("idle")
@@ -118,7 +118,7 @@ def test_a_sign_of_life_is_due_at_half_the_watchdogs_time(
     environ: dict[str, str], interval: float | None
 ) -> None:
     """Only when the manager asked this very process for it."""
-    assert systemd.take_watchdog(environ, PID) == interval
+    assert sd_notify.take_watchdog(environ, PID) == interval
     assert environ == {}
 
 
@@ -130,7 +130,7 @@ def test_the_manager_is_process_1_or_the_users_own(
     environ: dict[str, str], pid: int
 ) -> None:
     """A user's manager says which process it is."""
-    assert systemd.manager_pid(environ) == pid
+    assert sd_notify.manager_pid(environ) == pid
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def first_fd(monkeypatch: pytest.MonkeyPatch) -> int:
     probe = os.dup(0)
     os.close(probe)
     number = probe + 50
-    monkeypatch.setattr(systemd, "FIRST_FD", number)
+    monkeypatch.setattr(sd_notify, "FIRST_FD", number)
     return number
 
 
@@ -161,7 +161,7 @@ def test_listening_sockets_are_taken_over(first_fd: int, tmp_path: Path) -> None
             passed.listen()
             pass_on(passed, first_fd + number)
     environ = environment(2, "queuectl:other")
-    found = systemd.take_listeners(environ, PID)
+    found = sd_notify.take_listeners(environ, PID)
     assert environ == {}
     assert [listener.name for listener in found] == ["queuectl", "other"]
     for number, listener in enumerate(found):
@@ -177,7 +177,7 @@ def test_a_socket_without_a_name_is_taken_too(first_fd: int, tmp_path: Path) -> 
         passed.bind(str(tmp_path / "s"))
         passed.listen()
         pass_on(passed, first_fd)
-    (found,) = systemd.take_listeners(environment(1), PID)
+    (found,) = sd_notify.take_listeners(environment(1), PID)
     found.socket.close()
     assert found.name == ""
 
@@ -195,7 +195,7 @@ def test_sockets_meant_for_another_process_are_left_alone(
     environ: dict[str, str],
 ) -> None:
     """LISTEN_PID must be ours; the variables go in any case."""
-    assert systemd.take_listeners(environ, PID) == []
+    assert sd_notify.take_listeners(environ, PID) == []
     assert environ == {}
 
 
@@ -214,7 +214,7 @@ def test_a_socket_that_will_not_do_is_refused(
     with socket.socket(family, kind) as passed:
         pass_on(passed, first_fd)
     with pytest.raises(ActivationError, match=reason) as caught:
-        systemd.take_listeners(environment(1, "web"), PID)
+        sd_notify.take_listeners(environment(1, "web"), PID)
     assert f"descriptor {first_fd} (web)" in str(caught.value)
     assert "ListenStream=" in str(caught.value)
 
@@ -223,14 +223,14 @@ def test_a_file_in_place_of_a_socket_is_refused(first_fd: int) -> None:
     """What is no socket at all is an error of the same kind."""
     os.dup2(0, first_fd)
     with pytest.raises(ActivationError, match="non-socket"):
-        systemd.take_listeners(environment(1), PID)
+        sd_notify.take_listeners(environment(1), PID)
     os.close(first_fd)
 
 
 def test_a_descriptor_that_was_not_passed_is_refused(first_fd: int) -> None:
     """LISTEN_FDS may promise more than is open."""
     with pytest.raises(ActivationError, match=f"descriptor {first_fd}"):
-        systemd.take_listeners(environment(1), PID)
+        sd_notify.take_listeners(environment(1), PID)
 
 
 def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
     with (tmp_path / "stream").open("w") as stream:
         status = os.fstat(stream.fileno())
         environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
-        assert systemd.is_journal(stream.fileno(), environ)
-        assert not systemd.is_journal(stream.fileno(), {"JOURNAL_STREAM": "1:2"})
-        assert not systemd.is_journal(stream.fileno(), {})
-    assert not systemd.is_journal(-1, environ)
+        assert sd_notify.is_journal(stream.fileno(), environ)
+        assert not sd_notify.is_journal(stream.fileno(), {"JOURNAL_STREAM": "1:2"})
+        assert not sd_notify.is_journal(stream.fileno(), {})
+    assert not sd_notify.is_journal(-1, environ)

@@ -5,42 +5,42 @@ from typing import get_args
 import pytest
 
 from helpers import feeding
-from queuectl_protocol import messages
+from queuectl_protocol import messages as public
 from queuectl_protocol.errors import FrameTooLargeError, ProtocolError
 from queuectl_protocol.frames import HEADER, encode_frame
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import wire
+from queuectld.workers.shared import messages
 
-EVERY: tuple[wire.Message, ...] = (
-    wire.Hello(3, "uuid", "/o", "/s", "/r/3.json", "/run/q.sock"),
-    wire.Run(1, 2, 3, "x", "echo hi", "/tmp", 0o22, {"A": "b"}, 1.5, 5.0, 1 << 30),
-    wire.Run(1, 2, 3, "x", ("echo", "\udcff"), None, None, None, 0, 0, 0),
-    wire.End(1, Reason.CANCELLED, 0.5),
-    wire.Ack(1),
-    wire.Stop(),
-    wire.Ready(77),
-    wire.Finished(AttemptEnd(1, 5, 6, Reason.EXIT, 0, None, "m", 1, 2, 3, 4, 5)),
-    wire.Finished(AttemptEnd(1, None, 6, Reason.INTERRUPTED)),
-    wire.Trouble(None, "no space"),
+EVERY: tuple[messages.Message, ...] = (
+    messages.Hello(3, "uuid", "/o", "/s", "/r/3.json", "/run/q.sock"),
+    messages.Run(1, 2, 3, "x", "echo hi", "/tmp", 0o22, {"A": "b"}, 1.5, 5.0, 1 << 30),
+    messages.Run(1, 2, 3, "x", ("echo", "\udcff"), None, None, None, 0, 0, 0),
+    messages.End(1, Reason.CANCELLED, 0.5),
+    messages.Ack(1),
+    messages.Stop(),
+    messages.Ready(77),
+    messages.Finished(AttemptEnd(1, 5, 6, Reason.EXIT, 0, None, "m", 1, 2, 3, 4, 5)),
+    messages.Finished(AttemptEnd(1, None, 6, Reason.INTERRUPTED)),
+    messages.Trouble(None, "no space"),
 )
 
 
 def test_every_message_is_tried_here() -> None:
     """The list above leaves out no kind of message."""
-    assert {type(one) for one in EVERY} == set(get_args(wire.Message))
+    assert {type(one) for one in EVERY} == set(get_args(messages.Message))
 
 
 def test_there_and_back() -> None:
     """Every message arrives as it was sent, however the bytes are split."""
-    data = b"".join(map(wire.encode, EVERY))
-    assert feeding.received_to_the_end(wire.Decoder, data) == list(EVERY)
+    data = b"".join(map(messages.encode, EVERY))
+    assert feeding.received_to_the_end(messages.Decoder, data) == list(EVERY)
 
 
 def test_unknown_keys_are_ignored() -> None:
     """A key that a later version adds does no harm."""
-    body = messages.pack({"type": "ack", "lease": 4, "mood": "good"})
-    assert wire.decode(body) == wire.Ack(4)
+    body = public.pack({"type": "ack", "lease": 4, "mood": "good"})
+    assert messages.decode(body) == messages.Ack(4)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_unknown_keys_are_ignored() -> None:
 def test_what_is_no_message(body: object) -> None:
     """A frame that holds none of these messages is refused, never half understood."""
     with pytest.raises(ProtocolError):
-        wire.decode(messages.pack(body))
+        messages.decode(public.pack(body))
 
 
 def test_a_lost_place_in_the_stream() -> None:
     """A length that no message has means that the stream is no stream of frames."""
     with pytest.raises(FrameTooLargeError):
-        wire.Decoder().receive_data(HEADER.pack(wire.MAX_FRAME + 1))
+        messages.Decoder().receive_data(HEADER.pack(messages.MAX_FRAME + 1))
     with pytest.raises(ProtocolError):
-        wire.Decoder().receive_data(encode_frame(b"\xc1"))
+        messages.Decoder().receive_data(encode_frame(b"\xc1"))

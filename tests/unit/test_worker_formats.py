@@ -6,9 +6,9 @@ import pytest
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
-from queuectld.workers import records, spool
-from queuectld.workers.records import WorkerRecord
-from queuectld.workers.spool import SpooledResult, SpoolError
+from queuectld.workers.shared import records, spool
+from queuectld.workers.shared.records import WorkerRecord
+from queuectld.workers.shared.spool import SpooledResult, SpoolError
 
 UUID = "3a0bb5de-d20f-49f3-ae37-52f0b2b13f7b"
 IDLE = WorkerRecord(store=UUID, worker=1, boot_id=UUID, pid=77, ticks=5)

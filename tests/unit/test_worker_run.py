@@ -7,14 +7,16 @@ import pytest
 
 from helpers.clocks import StandingClock
 from queuectl_protocol.vocabulary import Reason
-from queuectld.workers import children, procfs, run, wire
-from queuectld.workers.children import Exit
-from queuectld.workers.outputs import OutputFiles
-from queuectld.workers.procfs import Process, ProcessId
+from queuectld.linux import procfs
+from queuectld.linux.procfs import Process, ProcessId
+from queuectld.workers.shared import messages
+from queuectld.workers.shared.outputs import OutputFiles
+from queuectld.workers.worker_side import children, run
+from queuectld.workers.worker_side.children import Exit
 
 MAIN = ProcessId(77, 5)
 CHILD = Process(78, "sudo", "S", 77, 78, 78, 1, 6)
-ORDER = wire.Run(1, 1, 1, "j", "x", None, None, None, 10, 2, 0)
+ORDER = messages.Run(1, 1, 1, "j", "x", None, None, None, 10, 2, 0)
 ENDED = Exit(status=3 << 8, max_rss=1, user_ms=1, system_ms=1)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_CHANGES
 from queuectl_protocol.vocabulary import JobState, Role
-from queuectld import logs
 from queuectld.broker import Event, Outcome
 from queuectld.core.errors import (
     JobNotFoundError,
@@ -19,7 +18,8 @@ from queuectld.core.errors import (
     QueueError,
 )
 from queuectld.core.job import Job, with_texts, without_texts
-from queuectld.server import audit, params, wire
+from queuectld.host import logs
+from queuectld.server import audit, encoding, params
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
 from queuectld.server.method import Method, Result
@@ -55,7 +55,7 @@ async def delete(call: Call, *, id: str, if_state: JobState | None) -> Result:
     (outcome,) = await _delete(call, [id], if_state)
     if isinstance(outcome, QueueError):
         raise outcome
-    return {"job": wire.brief(outcome)}
+    return {"job": encoding.brief(outcome)}
 
 
 async def cancel_many(
@@ -135,15 +135,15 @@ async def _told(call: Call, outcomes: list[Outcome]) -> Result:
     outcome = outcomes.pop()
     if isinstance(outcome, QueueError):
         raise outcome
-    if wire.weight(outcome) <= HEAVY:
-        return {"job": wire.job(outcome)}
+    if encoding.weight(outcome) <= HEAVY:
+        return {"job": encoding.job(outcome)}
     job = without_texts(outcome)
     del outcome
     async with call.room():
         whole = await call.context.broker.job(job.id)
         if whole.seq != job.seq:
             raise JobNotFoundError(job.id)
-        return {"job": wire.job(with_texts(job, whole))}
+        return {"job": encoding.job(with_texts(job, whole))}
 
 
 def _each(
@@ -161,7 +161,7 @@ def _each(
 
 def _result(job_id: str, outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Job):
-        return {"id": job_id, "job": wire.brief(outcome), "error": None}
+        return {"id": job_id, "job": encoding.brief(outcome), "error": None}
     return {"id": job_id, "job": None, "error": refusal(outcome).as_item()}
 
 

@@ -3,20 +3,20 @@
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import settings
-from queuectld.server import params, wire
+from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 
 
 async def list_settings(call: Call) -> Result:
     """Return all settings."""
-    return {"settings": wire.settings(await call.context.broker.stored_settings())}
+    return {"settings": encoding.settings(await call.context.broker.stored_settings())}
 
 
 async def get(call: Call, *, key: str) -> Result:
     """Return one setting."""
     setting = settings.find(key)
-    return wire.setting(setting, await call.context.broker.stored_settings())
+    return encoding.setting(setting, await call.context.broker.stored_settings())
 
 
 async def set_value(call: Call, *, key: str, value: float | str) -> Result:

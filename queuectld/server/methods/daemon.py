@@ -7,7 +7,7 @@ import psutil
 
 from queuectl_protocol import __version__
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import diagnosis, params, wire
+from queuectld.server import diagnosis, encoding, params
 from queuectld.server.call import Call
 from queuectld.server.errors import ForbiddenError
 from queuectld.server.method import Method, Result
@@ -24,17 +24,17 @@ async def status(call: Call) -> Result:
         "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
         "socket": str(context.socket),
         "state_dir": str(config.state_dir),
-        "started_at": wire.time(context.started_at),
+        "started_at": encoding.time(context.started_at),
         "instance": context.instance,
         "draining": scheduler.draining,
         "workers": {
             "active": workers.active(scheduler.pool),
             "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.staff.wanted,
+            "wanted": scheduler.supervisor.wanted,
         },
         "connections": len(call.service.connections),
         "rss": psutil.Process().memory_info().rss,
-        "limits": wire.means(context.broker.means),
+        "limits": encoding.means(context.broker.means),
     }
 
 
@@ -48,7 +48,7 @@ async def health(call: Call) -> Result:
         "workers": {
             "active": workers.active(scheduler.pool),
             "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.staff.wanted,
+            "wanted": scheduler.supervisor.wanted,
         },
         **await call.service.examiner.examine(context),
     }
@@ -75,7 +75,7 @@ async def doctor(call: Call, *, deep: bool) -> Result:
         if not call.peer.may(Role.OPERATE):
             raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
         checks.append(await diagnosis.database(call.context.examine()))
-    return {"checks": [wire.check(check) for check in checks]}
+    return {"checks": [encoding.check(check) for check in checks]}
 
 
 METHODS = (

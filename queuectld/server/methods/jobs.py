@@ -12,7 +12,7 @@ from queuectld.broker import IfExists
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.job import Attempt, Submission
-from queuectld.server import params, wire
+from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
@@ -40,7 +40,7 @@ async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Re
         error.index = None  # this is no batch
         raise
     return {
-        "job": wire.job(done.job),
+        "job": encoding.job(done.job),
         "created": done.created,
         "workers": workers.active(context.scheduler.pool),
         "draining": context.scheduler.draining,
@@ -111,7 +111,7 @@ async def get(call: Call, *, id: str, env: bool, attempts_before: int | None) ->
     view = await call.context.broker.view(
         id, env=env, before=attempts_before, submitter=owner
     )
-    job = wire.job(view.job)
+    job = encoding.job(view.job)
     if env:
         job["env"] = view.env
     room = call.context.config().max_frame - len(pack(job))
@@ -119,7 +119,7 @@ async def get(call: Call, *, id: str, env: bool, attempts_before: int | None) ->
     more = view.more or len(attempts) < len(view.attempts)
     return {
         "job": job,
-        "attempts": [wire.attempt(each) for each in attempts],
+        "attempts": [encoding.attempt(each) for each in attempts],
         "attempts_next": attempts[0].run if more else None,
     }
 
@@ -128,7 +128,7 @@ def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
     """Return the last attempts that ``room`` bytes hold, but one in any case."""
     fitting = 0
     for attempt in reversed(attempts):
-        room -= wire.attempt_weight(attempt)
+        room -= encoding.attempt_weight(attempt)
         if room < 0 and fitting:
             break
         fitting += 1
@@ -159,10 +159,10 @@ async def page(
             states, before, min(STEP, limit - len(rows))
         )
         for job in found.jobs:
-            room -= wire.weight(job)
+            room -= encoding.weight(job)
             if room < 0 and rows:
                 return {"jobs": rows, "next": before}
-            rows.append(wire.job(job))
+            rows.append(encoding.job(job))
             before = job.seq
         if found.cursor is None or len(rows) == limit:
             return {"jobs": rows, "next": found.cursor}

@@ -7,14 +7,14 @@ from queuectl_protocol.limits import MAX_LOG_CHUNK
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
-from queuectld.server import params, reading, wire
+from queuectld.server import encoding, params, reading
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
 from queuectld.server.following import Follower
 from queuectld.server.limits import MAX_TAIL
 from queuectld.server.method import Method, Result
 from queuectld.server.params import InvalidParamsError
-from queuectld.workers import outputs
+from queuectld.workers.shared import outputs
 
 
 async def read(
@@ -100,7 +100,7 @@ async def follow(
             job = await broker.job(id)
             if job.seq != seq:
                 raise JobNotFoundError(id)
-            return {"job": wire.job(job)}
+            return {"job": encoding.job(job)}
 
 
 async def unfollow(call: Call, *, sub: int | str) -> Result:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
-from queuectld.housekeeping import EXPIRING
+from queuectld.control.housekeeping import EXPIRING
 from queuectld.server import params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result

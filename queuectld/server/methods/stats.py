@@ -2,7 +2,7 @@
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import params, wire
+from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
@@ -33,7 +33,7 @@ async def stats(call: Call, *, since: float | None) -> Result:
     # its turn at the sums, in which nobody else is to wait for it.
     with call.waiting():
         async with call.room():
-            return wire.stats(await context.broker.stats(begin))
+            return encoding.stats(await context.broker.stats(begin))
 
 
 METHODS = (

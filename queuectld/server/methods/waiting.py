@@ -6,7 +6,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, Role
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
-from queuectld.server import params, wire
+from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
 
@@ -44,7 +44,7 @@ async def _now(broker: Broker, job_id: str, seq: int) -> Result:
     if job.seq != seq:
         # It was pruned, and another one has its name now.
         raise JobNotFoundError(job_id)
-    return {"job": wire.job(job), "timed_out": job.state not in FINAL_STATES}
+    return {"job": encoding.job(job), "timed_out": job.state not in FINAL_STATES}
 
 
 METHODS = (

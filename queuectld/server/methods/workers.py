@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import params, wire
+from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
-from queuectld.staffing import MAX_WORKERS
-from queuectld.workers.handle import Worker
+from queuectld.workers.daemon_side.handle import WorkerHandle
 
 
-def active(workers: Iterable[Worker]) -> int:
+def active(workers: Iterable[WorkerHandle]) -> int:
     """Return how many take jobs, or will when they are ready: any jobs, not one."""
     return sum(not worker.stopping and worker.only_for is None for worker in workers)
 
 
-def busy(workers: Iterable[Worker]) -> int:
+def busy(workers: Iterable[WorkerHandle]) -> int:
     """Return how many run a job, of those that take any."""
     return sum(worker.run is not None and worker.only_for is None for worker in workers)
 
@@ -25,39 +25,39 @@ async def list_workers(call: Call) -> Result:
     """Return all worker processes."""
     scheduler = call.context.scheduler
     return {
-        "workers": [wire.worker(each) for each in scheduler.pool],
-        "wanted": scheduler.staff.wanted,
+        "workers": [encoding.worker(each) for each in scheduler.pool],
+        "wanted": scheduler.supervisor.wanted,
     }
 
 
 async def start(call: Call, *, count: int, bound: bool) -> Result:
     """Add workers."""
-    staff = call.context.scheduler.staff
-    started = await staff.start(count, call.peer if bound else None)
+    supervisor = call.context.scheduler.supervisor
+    started = await supervisor.start(count, call.peer if bound else None)
     return {
-        "workers": [wire.worker(each) for each in started],
-        "wanted": staff.wanted,
+        "workers": [encoding.worker(each) for each in started],
+        "wanted": supervisor.wanted,
     }
 
 
 async def ensure(call: Call, *, count: int) -> Result:
     """See to it that some workers run."""
-    staff = call.context.scheduler.staff
-    return {"workers": await staff.ensure(count), "wanted": staff.wanted}
+    supervisor = call.context.scheduler.supervisor
+    return {"workers": await supervisor.ensure(count), "wanted": supervisor.wanted}
 
 
 async def reserve(call: Call, *, id: str) -> Result:
     """Add a worker for one job, if there is none at all."""
     job = await call.context.broker.job(id)
-    staff = call.context.scheduler.staff
+    supervisor = call.context.scheduler.supervisor
     # The connection may have ended meanwhile, and nobody would stop the worker.
     waits = job.due is True and not call.peer.outbox.gone
-    return {"reserved": waits and staff.reserve(call.peer, job.seq)}
+    return {"reserved": waits and supervisor.reserve(call.peer, job.seq)}
 
 
 async def wait(call: Call) -> Result:
     """Wait until the workers of this connection are gone."""
-    await call.context.scheduler.staff.left(call.peer)
+    await call.context.scheduler.supervisor.left(call.peer)
     return {}
 
 
@@ -74,7 +74,7 @@ async def stop(
         raise params.InvalidParamsError(
             "count", "count says how many and workers says which: give one of them"
         )
-    done = await call.context.scheduler.staff.stop(
+    done = await call.context.scheduler.supervisor.stop(
         interrupt_after=0 if now else timeout, only=workers, count=count
     )
     return {"stopped": done.stopped, "interrupted": done.interrupted}
@@ -82,13 +82,13 @@ async def stop(
 
 async def scale(call: Call, *, count: int, timeout: float | None, now: bool) -> Result:
     """Have a number of workers."""
-    staff = call.context.scheduler.staff
-    done = await staff.scale(count, interrupt_after=0 if now else timeout)
+    supervisor = call.context.scheduler.supervisor
+    done = await supervisor.scale(count, interrupt_after=0 if now else timeout)
     return {
-        "started": [wire.worker(each) for each in done.started],
+        "started": [encoding.worker(each) for each in done.started],
         "stopped": done.stopped.stopped,
         "interrupted": done.stopped.interrupted,
-        "wanted": staff.wanted,
+        "wanted": supervisor.wanted,
     }
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from queuectl_protocol.version import __version__
-from queuectld import logs
+from queuectld.host import logs
 from queuectld.store.api import BackupError, StoreFullError, StoreOpenError
-from queuectld.store.sqlite import aside
+from queuectld.store.sqlite import maintenance
 
 KEPT = 3
 """Copies, the newest by when they were made: each is as large as a database."""
@@ -31,7 +31,7 @@ def keep_copy(connection: sqlite3.Connection, path: Path, schema: int) -> None:
     """
     target = path.with_name(_NAME.format(schema=schema, version=__version__))
     try:
-        size = aside.copy(connection, target, replace=True)
+        size = maintenance.copy(connection, target, replace=True)
     except (StoreFullError, BackupError, sqlite3.Error) as error:
         raise StoreOpenError(_refusal(path, target, error)) from error
     _events.warning("database_copied", path=target, size=size, schema=schema)

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 from queuectld.store.api import Reader, StoreError, StoreTooNewError, Transaction
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite import premigration
-from queuectld.store.sqlite.aside import Aside
 from queuectld.store.sqlite.batch import Batch, Outcome, run_batch, try_batch
 from queuectld.store.sqlite.files import Files
+from queuectld.store.sqlite.maintenance import Maintenance
 from queuectld.store.sqlite.reader import SqliteReader
 from queuectld.store.sqlite.threads import StoreThread, Task
 from queuectld.store.sqlite.transaction import SqliteTransaction
 from queuectld.store.sqlite.writer import LIGHT, MAX_BATCH, QUICK, Writer
-from queuectld.store.turns import Turns
+from queuectld.store.weighted_semaphore import WeightedSemaphore
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class SqliteStore:
             self._writing.close()
             raise database.unusable(path, error) from error
         self._reader = SqliteReader(self._reading)
-        self._aside = Aside(path)
+        self._aside = Maintenance(path)
         self._files = Files(path)
         self._patient = True
         self._trouble: str | None = None
@@ -66,7 +66,7 @@ class SqliteStore:
             quick=quick,
         )
         self._read_thread = StoreThread("store-reader", self._read_batch, 1)
-        self._turns = Turns(MAX_BATCH)
+        self._turns = WeightedSemaphore(MAX_BATCH)
 
     async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Run a unit of work; return its result once it is durable."""

@@ -1,0 +1,21 @@
+"""``completion``: the script that teaches a shell to complete our commands."""
+
+from importlib.resources import files
+
+import click
+
+from queuectl.cli.command import Command
+from queuectl.cli.view import output
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a completion script: commands, options, states, job ids, settings.
+
+    $ echo 'eval "$(queuectl completion bash)"' >> ~/.bashrc
+    $ echo 'eval "$(queuectl completion zsh)"' >> ~/.zshrc
+    $ queuectl completion fish > ~/.config/fish/completions/queuectl.fish
+    """
+    script = files("queuectl.cli.input") / "shells" / f"completion.{shell}"
+    output.line(script.read_text(encoding="utf-8"))

@@ -1,0 +1,138 @@
+"""``dlq``: the dead letter queue, where jobs are that have used up their retries."""
+
+import click
+
+from queuectl.cli import each, exits
+from queuectl.cli.command import Group
+from queuectl.cli.commands import change, jobs
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.input import confirm
+from queuectl.cli.input.params import DEAD_ID, DURATION, Whole
+from queuectl.cli.view import output
+from queuectl.sync.session import Session
+
+DEAD = "dead"
+
+
+@click.group(cls=Group)
+def dlq() -> None:
+    """The dead letter queue: jobs that failed for good.
+
+    $ queuectl dlq list
+    $ queuectl dlq retry 12
+    $ queuectl dlq retry --all
+    $ queuectl dlq purge --older-than 30d
+    """
+
+
+@dlq.command("list")
+@click.option(
+    "-n",
+    "--limit",
+    type=Whole(min=1),
+    metavar="N",
+    show_default=str(jobs.DEFAULT_LIMIT),
+    help="At most so many, the newest; there is no maximum.",
+)
+@click.option("--output", "with_output", is_flag=True, help="Also their last output.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
+@pass_connector
+def list_dead(
+    connector: Connector, *, limit: int | None, with_output: bool, as_json: bool
+) -> None:
+    """List dead jobs, newest first."""
+    with connector.connect() as client:
+        jobs.show_list(client, [DEAD], limit, with_output=with_output, as_json=as_json)
+
+
+@dlq.command("show")
+@click.argument("job_id", metavar="ID", type=DEAD_ID)
+@click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
+@pass_connector
+def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
+    """Show a dead job with all its attempts."""
+    with connector.connect() as client:
+        view = jobs.whole_view(client, job_id)
+    state = view["job"]["state"]
+    if state != DEAD:
+        raise click.ClickException(
+            f"job {job_id!r} is {state}, not dead; see: queuectl show {job_id}"
+        )
+    if as_json:
+        output.document(view)
+    else:
+        jobs.show_view(view)
+
+
+@dlq.command("retry")
+@click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead jobs.")
+@click.option("--json", "as_json", is_flag=True, help="The jobs, or their number.")
+@pass_connector
+def retry_dead(
+    connector: Connector, *, job_ids: tuple[str, ...], everything: bool, as_json: bool
+) -> int:
+    """Give dead jobs all their retries again.
+
+    With --all, those that `queuectl run` ran are left out: whoever ran them saw how
+    they ended. They can be retried by their ids.
+    """
+    if bool(job_ids) == everything:
+        raise click.UsageError("give the ids of jobs, or --all")
+    with connector.connect() as client:
+        if everything:
+            return _retry_all(client, as_json=as_json)
+        return each.change(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
+
+
+@dlq.command()
+@click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
+@click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
+@confirm.yes_option
+@click.option("--json", "as_json", is_flag=True, help="The number, or the jobs.")
+@pass_connector
+def purge(
+    connector: Connector,
+    *,
+    job_ids: tuple[str, ...],
+    older_than: float | None,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Delete dead jobs, with their output. On a terminal it asks first.
+
+    All of them, unless told which.
+    """
+    if job_ids and older_than is not None:
+        raise click.UsageError("give the ids of jobs, or --older-than")
+    with connector.connect() as client:
+        if job_ids:
+            return change.delete_each(
+                client, job_ids, yes=yes, as_json=as_json, if_state=DEAD
+            )
+        confirm.demand(
+            lambda: _question(client.call("status")[DEAD], older_than),
+            yes=yes,
+            otherwise="nothing was deleted",
+        )
+        change.prune_states(client, [DEAD], older_than, as_json=as_json)
+        return exits.Status.OK
+
+
+def _question(count: int, older_than: float | None) -> str | None:
+    if not count:
+        return None
+    which = "those of them that are old enough" if older_than else "all of them"
+    return f"{change.counted(count, 'job')} dead. Delete {which} for good?"
+
+
+def _retry_all(client: Session, *, as_json: bool) -> int:
+    result = client.call("retry_all", {"state": DEAD, "foreground": False})
+    if as_json:
+        output.document(result)
+    else:
+        output.line(f"{change.counted(result['retried'], 'job')} pending again")
+        if skipped := result["skipped"]:
+            left = change.counted(skipped, "job")
+            output.note(f"{left} of queuectl run left; retry by id: queuectl dlq list")
+    return exits.Status.OK

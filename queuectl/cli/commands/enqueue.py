@@ -1,0 +1,199 @@
+"""``enqueue``: one job, or a file of them."""
+
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from queuectl.cli import exits, interrupt
+from queuectl.cli.command import PassingCommand
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.input import joboptions
+from queuectl.cli.input.joboptions import JobOptions, job_options
+from queuectl.cli.input.params import DURATION, MOMENT, Whole, word_completion
+from queuectl.cli.view import output, seldom
+
+
+@click.command(cls=PassingCommand)
+@click.argument(
+    "words",
+    metavar="[COMMAND | JSON | -- PROGRAM ARG...]",
+    nargs=-1,
+    shell_complete=word_completion,
+)
+@click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
+@click.option(
+    "-f",
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A job a line, in JSON; - is stdin.",
+)
+@click.option("--lines", is_flag=True, help="With --file: a shell command a line.")
+@click.option(
+    "--id", metavar="ID", show_default="a number", help="One that is not digits alone."
+)
+@click.option(
+    "--max-retries",
+    type=Whole(min=0),
+    metavar="N",
+    show_default="setting max_retries",
+    help="Runs after the first.",
+)
+@click.option("--delay", type=DURATION, help="Not before this much time has passed.")
+@click.option(
+    "--at",
+    "run_at",
+    type=MOMENT,
+    help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
+)
+@job_options(timeout="setting timeout")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["error", "return"]),
+    default="error",
+    show_default=True,
+    help="If the id is taken: fail, or print it when that job is the same one.",
+)
+@click.option("--wait", "await_it", is_flag=True, help="End with the job's exit code.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job, not its id.")
+@pass_connector
+def enqueue(
+    connector: Connector,
+    /,
+    *,
+    words: tuple[str, ...],
+    line: str | None,
+    path: str | None,
+    lines: bool,
+    if_exists: str,
+    await_it: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Put a job into the queue and print its id.
+
+    One argument is a command line for /bin/sh, or a job in JSON when it begins
+    with {. Several, and whatever comes after --, are a program and its exact
+    arguments, without a shell.
+
+    $ queuectl enqueue 'sleep 2 && echo hi | wc -c'
+    $ queuectl enqueue -- rsync -a "my dir" host:/tmp
+    $ queuectl enqueue -c '{ make; } 2>&1' -p 5 --timeout 10m --at 22:00
+    $ queuectl enqueue '{"command": "sleep 2", "max_retries": 1}'
+    $ id=$(queuectl enqueue make) && queuectl wait "$id"
+
+    Many at once: batches of 1,000 lines are stored whole or not at all, and an id
+    a line is printed. Options give what a line leaves out.
+
+    $ queuectl enqueue --file jobs.jsonl
+    $ ls *.wav | sed 's/.*/lame "&"/' | queuectl enqueue --file - --lines
+
+    The job runs here, with this environment and umask. (If the daemon belongs to
+    another user: in / with a minimal environment; see --cwd and --env.)
+    """
+    if options["delay"] is not None and options["run_at"] is not None:
+        raise click.UsageError("give --delay or --at, not both")
+    wanted = joboptions.from_options(**options)
+    if path is not None:
+        _check_file_options(words, line, options["id"], await_it, as_json)
+        from queuectl.cli.input import fromfile  # noqa: PLC0415 - one job does not need it
+
+        return fromfile.enqueue_file(
+            connector, path, wanted, shell=lines, if_exists=if_exists
+        )
+    if lines:
+        raise click.UsageError("--lines goes with --file")
+    job = wanted.added_to(joboptions.read_command(line, words))
+    job = enqueue_one(connector, job, wanted, if_exists)
+    if await_it:
+        return _await(connector, job, as_json=as_json)
+    if as_json:
+        output.document(job)
+    else:
+        output.line(job["id"])
+    return exits.Status.OK
+
+
+def enqueue_one(
+    connector: Connector, job: dict[str, Any], wanted: JobOptions, if_exists: str
+) -> dict[str, Any]:
+    """Enqueue a job with what it inherits; return it as it was stored."""
+    reply = store(connector, job, wanted, if_exists)
+    stored: dict[str, Any] = reply["job"]
+    if not reply["created"]:
+        output.note(f"job {stored['id']} exists already: {stored['state']}")
+    elif reply.get("draining"):
+        output.note(output.DRAINING)
+    elif not reply["workers"]:
+        tell_no_workers(connector)
+    return stored
+
+
+def store(
+    connector: Connector,
+    job: dict[str, Any],
+    wanted: JobOptions,
+    if_exists: str,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Enqueue a job with what it inherits; return the daemon's reply.
+
+    Unless ``quiet``, a directory or shell that is not there is remarked: it may be yet.
+    """
+    unknown = "the job may be enqueued already; queuectl list tells"
+    with connector.connect() as client, interrupt.explained(unknown):
+        job = {**wanted.inherited(client.greeting, job, client.place), **job}
+        uid = client.greeting["uid"]
+        reply: dict[str, Any] = client.call(
+            "enqueue", {"job": job, "if_exists": if_exists}
+        )
+    if reply["created"] and not quiet:
+        joboptions.remark_directory(job)
+        joboptions.remark_shell(job.get("shell"), uid)
+    return reply
+
+
+def tell_no_workers(connector: Connector) -> None:
+    """Say that nothing will run the jobs, if that was not said just now."""
+    seldom.note(connector, "no-workers", output.NO_WORKERS)
+
+
+def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
+    from queuectl.cli.commands import wait  # noqa: PLC0415 - for --wait alone
+    from queuectl.cli.view import jobview  # noqa: PLC0415
+
+    job_id = job["id"]
+    goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
+    with interrupt.explained(goes_on):
+        if not as_json:
+            output.line(job_id)
+        with suppress(output.StdoutError):  # it is kept, and found out at the end
+            output.flush()
+        job = wait.final(connector, job_id)
+    status = exits.of_job(job)
+    if as_json:
+        output.document(job)
+    elif status != exits.Status.OK:
+        output.note(jobview.sentence(job))
+    return status
+
+
+def _check_file_options(
+    words: tuple[str, ...],
+    line: str | None,
+    job_id: str | None,
+    await_it: bool,
+    as_json: bool,
+) -> None:
+    given = {
+        "a command": words or line is not None,
+        "--id": job_id is not None,
+        "--wait": await_it,
+        "--json": as_json,
+    }
+    for name, present in given.items():
+        if present:
+            raise click.UsageError(f"--file does not go with {name}")

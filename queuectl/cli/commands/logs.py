@@ -1,0 +1,112 @@
+"""``logs``: a job's output, byte for byte, each stream to the same stream of ours."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from queuectl.cli.command import Command
+from queuectl.cli.connector import Connector, pass_connector
+from queuectl.cli.input.params import JOB_ID, Whole
+from queuectl.cli.view import output
+from queuectl.cli.view.follow import Follower
+from queuectl.errors import NotFoundError
+from queuectl.sync.session import Session
+from queuectl_protocol.limits import MAX_LOG_CHUNK
+
+STREAMS = ("stdout", "stderr")
+
+
+@click.command(cls=Command)
+@click.argument("job_id", metavar="ID", type=JOB_ID)
+@click.option(
+    "-a",
+    "--attempt",
+    type=Whole(min=1),
+    metavar="N",
+    show_default="the last",
+    help="Of this run.",
+)
+@click.option("--stream", type=click.Choice(STREAMS), help="Only this one.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on until the job's end, also over retries."
+)
+@click.option(
+    "-n",
+    "--tail",
+    type=Whole(min=0),
+    metavar="N",
+    help="Only the last N lines of each stream.",
+)
+@pass_connector
+def logs(
+    connector: Connector,
+    *,
+    job_id: str,
+    attempt: int | None,
+    stream: str | None,
+    follow: bool,
+    tail: int | None,
+) -> None:
+    """Write a job's output.
+
+    Its stdout goes to stdout, its stderr to stderr, with nothing added. The two are
+    files of their own, so the order between them is not kept. If something that
+    was written is gone, what is left is written, and the status is 1.
+
+    $ queuectl logs 12                    all that the last attempt has written
+    $ queuectl logs 12 --attempt 1        what the first one wrote
+    $ queuectl logs 12 -f --tail 20       like tail -f, up to the end of the job
+    $ queuectl logs 12 --stream stderr 2>&1 | less
+    """
+    streams = STREAMS if stream is None else (stream,)
+    if follow:
+        follower = Follower(job_id, write, run=attempt, tail=tail, streams=streams)
+        follower.follow(connector)
+        _say_gone(follower.missing)
+        return
+    with connector.connect() as client:
+        run = attempt or _last_run(client, job_id)
+        if run == 0:
+            output.note(f"job {job_id} has not run yet; to wait for it: --follow")
+            return
+        gone = []
+        for name in streams:
+            try:
+                _copy(client, {"id": job_id, "run": run, "stream": name}, tail)
+            except NotFoundError as error:
+                if "stream" not in error.data:
+                    raise
+                gone.append(str(error))
+    _say_gone(gone)
+
+
+def write(stream: str, data: bytes) -> None:
+    """Write a job's output to the stream of ours that has the same name."""
+    output.copy(sys.stdout if stream == "stdout" else sys.stderr, data)
+
+
+def _say_gone(sentences: Iterable[str]) -> None:
+    """Say what is missing of the output, if anything is, and end with a failure."""
+    said = "\n".join(sentences)
+    if said:
+        raise click.ClickException(said)
+
+
+def _last_run(client: Session, job_id: str) -> int:
+    runs: int = client.call("get", {"id": job_id})["job"]["runs"]
+    return runs
+
+
+def _copy(client: Session, params: dict[str, Any], tail: int | None) -> None:
+    """Copy what is there now: a job that writes on is not chased for ever."""
+    start: dict[str, Any] = {"offset": 0} if tail is None else {"tail": tail}
+    part = client.call("logs.read", {**params, **start, "limit": MAX_LOG_CHUNK})
+    end = part["size"]
+    write(params["stream"], part["data"])
+    while part["data"] and part["next"] < end:
+        limit = min(MAX_LOG_CHUNK, end - part["next"])
+        place = {"offset": part["next"], "limit": limit}
+        part = client.call("logs.read", {**params, **place})
+        write(params["stream"], part["data"])

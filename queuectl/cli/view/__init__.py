@@ -1,0 +1,1 @@
+"""From what the daemon answers to what people read."""

@@ -1,0 +1,290 @@
+"""What goes to stdout and what to stderr, and what the terminal can take.
+
+Data goes to stdout, notes for people to stderr. No text of others goes out by any way
+but these functions, which escape it; a job's own output is bytes and goes through
+``copy``.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+from queuectl.cli.view import text
+
+if TYPE_CHECKING:
+    from queuectl.cli.view.table import Column, Row
+
+NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
+"""What is worth saying wherever jobs are and nothing will run them."""
+
+DRAINING = "the daemon is stopping: it begins no jobs until it runs again"
+
+USUAL_WIDTH = 80
+"""Columns."""
+
+
+class StdoutError(Exception):
+    """Data cannot be written to stdout: a full disk, a closed pipe.
+
+    Attributes:
+        error: what the kernel says.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror)
+        self.error = error
+
+
+class _Kept:
+    """Data that tells of something done, as long as it may not have been written."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.parts: list[str] = []
+        self.error: OSError | None = None
+
+    def begin(self) -> None:
+        self.on, self.error = False, None
+        self.parts.clear()
+
+
+_kept = _Kept()
+
+
+def prepare() -> None:
+    """Make both streams write what their encoding lacks as escapes, never fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    _kept.begin()
+
+
+def keep() -> None:
+    """Keep the data from here on until it is written: it tells of a change.
+
+    That it cannot be written stops no change that is still to be made, and is found
+    out by ``flush``.
+    """
+    _kept.on = True
+
+
+def unwritten() -> str:
+    """Return the data that tells of a change and may not have been written."""
+    return "".join(_kept.parts)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether a person looks at this stream."""
+    return stream.isatty()
+
+
+def colour(stream: TextIO) -> bool:
+    """Tell whether colours are wanted there: https://no-color.org."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal can do nothing but print."""
+    return os.environ.get("TERM", "dumb") == "dumb"
+
+
+def width(stream: TextIO) -> int | None:
+    """Return the columns of the terminal; None where nothing need fit."""
+    if not is_terminal(stream):
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit():
+        return int(given)
+    # A terminal that nobody has told its size, as in some containers, says 0.
+    return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
+
+
+def line(content: str = "") -> None:
+    """Write a line of data, which the caller has escaped, to stdout."""
+    _write(content + "\n")
+
+
+def lines(contents: Iterable[str]) -> None:
+    """Write lines of data to stdout."""
+    _write("".join([f"{content}\n" for content in contents]))
+
+
+def _write(content: str) -> None:
+    if _kept.on:
+        _kept.parts.append(content)
+    try:
+        sys.stdout.write(content)
+    except OSError as error:
+        if not _kept.on:
+            raise StdoutError(error) from None
+        _kept.error = error
+
+
+def flush() -> None:
+    """Send on what was written to stdout so far.
+
+    Raises:
+        StdoutError: nobody will get it.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _kept.error = error
+    if _kept.error is not None:
+        raise StdoutError(_kept.error)
+    _kept.parts.clear()
+
+
+def select(*options: str) -> None:
+    """Have every command that is advised mean the queue that these options select."""
+    from shlex import quote  # noqa: PLC0415 - few commands have one
+
+    _options[:] = map(quote, options)
+
+
+def hint(content: str) -> str:
+    """Return advice with the options that select the queue of this command.
+
+    A command in a message follows a colon, or begins it; it may be the daemon's, which
+    does not know how it was reached.
+    """
+    if not _options or "queuectl " not in content:
+        return content
+    from re import sub  # noqa: PLC0415 - few notes are hints
+
+    options = " ".join(_options)
+    return sub(
+        r"((?:^|[:,] )queuectl )(?=[a-z])", lambda m: f"{m[1]}{options} ", content
+    )
+
+
+_options: list[str] = []
+
+
+def note(content: str) -> None:
+    """Write a note for people to stderr, after the data written so far.
+
+    Lines after the first are indented, so that none can pass for a note of its own.
+    A note that cannot be written stops nothing, and neither does data that cannot be:
+    what is under way is brought to its end, and then that is found out again.
+    """
+    # A signal handler's may come in the middle of a flush, which goes on after it.
+    with suppress(StdoutError, RuntimeError):
+        flush()
+    content = hint(content)
+    with suppress(OSError):
+        sys.stderr.write("\n  ".join(map(text.escape, content.split("\n"))) + "\n")
+        sys.stderr.flush()
+
+
+def trouble(counts: dict[str, Any]) -> None:
+    """Say so, if ``status`` tells that the daemon's database cannot be written."""
+    if why := counts.get("trouble"):  # an older daemon does not tell
+        note(f"the queue stands still: {why}")
+
+
+def fault(place: str, error: Exception) -> None:
+    """Write what went wrong to stderr; what the protocol spells otherwise, our way."""
+    message = str(error).replace("if_exists=return", "--if-exists return")
+    note(f"{place}: {text.brief(message)}")
+
+
+def clipped(content: str) -> None:
+    """Write somebody else's text to stdout as one line that fits the terminal."""
+    content = text.escape(content)
+    columns = width(sys.stdout)
+    line(content if columns is None else text.cut(content, columns))
+
+
+def state(word: str) -> str:
+    """Return a state in its colour, for stdout."""
+    return text.styled(word, STATE_STYLES[word] if colour(sys.stdout) else None)
+
+
+def heading(content: str) -> str:
+    """Return a heading as stdout can show it."""
+    return text.styled(content, "bold" if colour(sys.stdout) else None)
+
+
+def rows(columns: "Sequence[Column]", content: "Sequence[Row]") -> None:
+    """Write a table to stdout, as wide as the terminal."""
+    from queuectl.cli.view import table  # noqa: PLC0415 - many commands write none
+
+    out = sys.stdout
+    lines(table.render(columns, content, width=width(out), colour=colour(out)))
+
+
+def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
+    """Write titles and values to stdout, aligned; without the empty ones."""
+    content = [(text.escape(title), value) for title, value in content if value]
+    columns = max((text.width(title) for title, _ in content), default=0)
+    for title, value in content:
+        line(f"{indent}{title:{columns}}  {text.escape(value)}")
+
+
+def document(value: Any) -> None:
+    r"""Write one JSON document to stdout.
+
+    It is ASCII: what could act on a terminal is escaped, and bytes that are not UTF-8
+    are lone surrogates (``\udc80`` to ``\udcff``), as they are in Python.
+    """
+    line(_json(value, indent=2))
+
+
+def json_line(value: Any) -> None:
+    """Write a JSON value as one line, and send it on at once."""
+    line(_json(value))
+    flush()
+
+
+def array(values: Iterable[Any]) -> None:
+    """Write a JSON array to stdout, an element a line, as the elements come."""
+    for part in _array(values):
+        _write(part)
+
+
+def _array(values: Iterable[Any]) -> Iterator[str]:
+    before = "[\n"
+    for value in values:
+        yield before + _json(value)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    import json  # noqa: PLC0415 - most commands write none
+
+    return json.dumps(value, indent=indent, default=_as_text)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def copy(stream: TextIO, data: bytes) -> None:
+    """Write a job's output as it is to one of our streams, at once.
+
+    Raises:
+        StdoutError: nobody will get it; of stderr, too.
+    """
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except OSError as error:
+        raise StdoutError(error) from None
+
+
+STATE_STYLES = {
+    "pending": "yellow",
+    "processing": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "dead": "red",
+    "cancelled": "dim",
+}
+"""The colour of each state."""

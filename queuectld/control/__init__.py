@@ -1,0 +1,1 @@
+"""What drives the queue: the scheduler and what it decides with."""

@@ -1,0 +1,203 @@
+"""Jobs, attempts, workers and statistics in the form that travels.
+
+Times become RFC 3339, durations seconds; null is "there is none".
+"""
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from queuectl_protocol.units import format_time
+from queuectld.core import unixtext
+from queuectld.core.job import SHELL, Attempt, Job
+from queuectld.core.limits import CONTROLLER, Means
+from queuectld.core.settings import SETTINGS, Setting, Value
+from queuectld.core.statistics import Stats
+from queuectld.server.diagnosis import Check
+from queuectld.workers.daemon_side.handle import WorkerHandle
+
+Wire = dict[str, Any]
+
+
+def time(ms: int | None) -> str | None:
+    """Return RFC 3339 with milliseconds: a listing asks for thousands of them."""
+    return None if ms is None else f"{_second(ms // 1000)}{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Return what times of one second have in common: ``2026-12-01T10:00:00.``."""
+    return format_time(seconds * 1000)[: -len("000Z")]
+
+
+def number(value: float) -> float:
+    """Return a whole number as one: it reads 300, not 300.0, however it was stored."""
+    whole = int(value)
+    return whole if whole == value else value
+
+
+def job(job: Job) -> Wire:
+    """Return a job without its environment, which is never in a listing."""
+    limits = job.limits
+    return {
+        "id": job.id,
+        "command": job.command,
+        "state": job.state,
+        "attempts": job.attempts,
+        "max_retries": job.max_retries,
+        "created_at": time(job.created_at),
+        "updated_at": time(job.updated_at),
+        "run_at": time(job.run_at),
+        "priority": job.priority,
+        "timeout": number(job.timeout),
+        "backoff_base": number(job.backoff_base),
+        "backoff_max": number(job.backoff_max),
+        "backoff_jitter": number(job.backoff_jitter),
+        "output_limit": job.output_limit,
+        "cwd": job.cwd,
+        "umask": None if job.umask is None else f"{job.umask:04o}",
+        "queue": job.queue,
+        "exit_code": job.exit_code,
+        "signal": job.signal,
+        "reason": job.reason,
+        "message": job.message and unixtext.shown(job.message),
+        "worker": job.worker,
+        "started_at": time(job.started_at),
+        "finished_at": time(job.finished_at),
+        "label": job.label,
+        "submitter": job.submitter,
+        "runs": job.runs,
+        "cancel_requested": job.cancel_requested,
+        "nice": limits.nice,
+        "memory_max": limits.memory_max,
+        "cpu_quota": number(limits.cpu_quota),
+        "tasks_max": limits.tasks_max,
+        "rlimits": dict(limits.rlimits),
+        "shell": shell(job),
+        "foreground": job.foreground,
+    }
+
+
+def shell(job: Job) -> str | None:
+    """Return the program that runs a job's line; None where none does."""
+    return job.shell or SHELL if isinstance(job.command, str) else None
+
+
+def brief(job: Job) -> Wire:
+    """Return what changes of a job in its life; a few hundred bytes."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "attempts": job.attempts,
+        "max_retries": job.max_retries,
+        "runs": job.runs,
+        "run_at": time(job.run_at),
+        "updated_at": time(job.updated_at),
+        "exit_code": job.exit_code,
+        "signal": job.signal,
+        "reason": job.reason,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
+def weight(job: Job) -> int:
+    """Return bytes that ``job(job)`` surely does not exceed on the wire."""
+    command = job.command if isinstance(job.command, str) else "     ".join(job.command)
+    texts = (command, job.cwd, job.label, job.message, job.name, job.shell)
+    # A character has at most four bytes in UTF-8; keys and numbers have under 1,300.
+    return 1300 + 4 * sum(len(text) for text in texts if text)
+
+
+def attempt(attempt: Attempt) -> Wire:
+    """Return an attempt; one that runs has no reason and no end."""
+    end = attempt.end
+    return {
+        "run": attempt.run,
+        "lease": attempt.lease,
+        "worker": attempt.worker,
+        "started_at": time(attempt.started_at),
+        "finished_at": end and time(end.finished_at),
+        "reason": end and end.reason,
+        "exit_code": end and end.exit_code,
+        "signal": end and end.signal,
+        "message": end and end.message and unixtext.shown(end.message),
+        "max_rss": end and end.max_rss,
+        "user_ms": end and end.user_ms,
+        "system_ms": end and end.system_ms,
+        "stdout_bytes": end and end.stdout_bytes,
+        "stderr_bytes": end and end.stderr_bytes,
+        "memory_peak": end and end.memory_peak,
+    }
+
+
+def attempt_weight(attempt: Attempt) -> int:
+    """Return bytes that ``attempt(attempt)`` surely does not exceed on the wire."""
+    message = attempt.end and attempt.end.message
+    return 500 + 4 * len(message or "")
+
+
+def means(means: Means) -> Wire:
+    """Return what jobs can be held to, and why to no more."""
+    short = not means.controllers.issuperset(CONTROLLER.values())
+    return {
+        "controllers": sorted(means.controllers),
+        "missing": means.missing if short else None,
+    }
+
+
+def worker(worker: WorkerHandle) -> Wire:
+    """Return a worker and what it runs."""
+    run = worker.run
+    return {
+        "worker": worker.number,
+        "pid": worker.pid,
+        "state": worker.state,
+        "job": run and run.job_id,
+        "run": run and run.run,
+        "started_at": time(worker.started_at),
+        "run_started_at": run and time(run.started_at),
+        "adopted": worker.adopted,
+        "bound": worker.owner is not None,
+        "reserved": worker.only_for is not None,
+    }
+
+
+def check(check: Check) -> Wire:
+    """Return what doctor found, for people."""
+    texts = {"detail": unixtext.shown(check.detail)}
+    if check.advice is not None:
+        texts["advice"] = unixtext.shown(check.advice)
+    return asdict(check) | texts
+
+
+def stats(stats: Stats) -> Wire:
+    """Return statistics; a spread of nothing is null."""
+    return asdict(stats) | {
+        "since": time(stats.since),
+        "run": asdict(stats.run) if stats.run.count else None,
+        "wait": asdict(stats.wait) if stats.wait.count else None,
+    }
+
+
+def setting(setting: Setting, stored: dict[str, Value]) -> Wire:
+    """Return a setting with its value in force, given those that were set."""
+    return {
+        "key": setting.key,
+        "value": _plain(stored.get(setting.key, setting.default)),
+        "default": setting.default,
+        "is_default": setting.key not in stored,
+        "kind": setting.kind,
+        "minimum": setting.minimum,
+        "maximum": setting.maximum,
+        "applies": setting.applies,
+        "doc": setting.doc,
+    }
+
+
+def _plain(value: Value) -> Value:
+    return value if isinstance(value, str) else number(value)
+
+
+def settings(stored: dict[str, Value]) -> list[Wire]:
+    """Return all settings, in the order of their table."""
+    return [setting(each, stored) for each in SETTINGS.values()]

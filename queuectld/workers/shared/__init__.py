@@ -1,0 +1,1 @@
+"""What daemon and worker both know: messages, files, marks."""

@@ -1,0 +1,170 @@
+"""From what happened to a run to what is reported of it. Pure.
+
+Owns the reasons, codes and sentences of an attempt's end, spawn errors excepted.
+"""
+
+import os
+import signal
+from typing import NamedTuple
+
+from queuectl_protocol.units import format_duration, format_size
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core import unixtext
+from queuectld.core.job import AttemptEnd
+from queuectld.core.limits import INFINITY
+from queuectld.workers.shared.cgroup import Usage
+from queuectld.workers.shared.messages import Run
+from queuectld.workers.worker_side.children import Exit
+
+_CPU_SHARE = 0.7
+"""Share of a limit of processor time that a process it ended has used. The kernel
+counts whole ticks against the limit and tells exact times afterwards: 0.80 to 1.01 of
+it was measured on a busy machine."""
+
+MAX_MESSAGE = 1000
+"""Characters of a message: enough for any sentence of ours and most paths."""
+
+
+class Facts(NamedTuple):
+    """What happened.
+
+    Attributes:
+        asked: why we asked the main process to end; None if it ended by itself.
+        exit: how it did.
+        left_behind: processes that outlived it and had to be ended.
+        short_of_memory: the kernel killed processes for lack of memory lately.
+        stdout, stderr: bytes written.
+        usage: of all its processes together; None if it had no cgroup.
+    """
+
+    started_at: int
+    finished_at: int
+    asked: Reason | None
+    exit: Exit
+    left_behind: int
+    short_of_memory: bool
+    stdout: int
+    stderr: int
+    usage: Usage | None = None
+
+
+def judge(order: Run, facts: Facts) -> AttemptEnd:
+    """Return how the run ended, for the record."""
+    code = os.waitstatus_to_exitcode(facts.exit.status)
+    used = facts.usage or facts.exit
+    return AttemptEnd(
+        lease=order.lease,
+        started_at=facts.started_at,
+        # The wall clock may have been set back meanwhile.
+        finished_at=max(facts.started_at, facts.finished_at),
+        reason=facts.asked or _own_reason(facts, code),
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        message=_message(order, facts, code),
+        max_rss=facts.exit.max_rss,
+        user_ms=used.user_ms,
+        system_ms=used.system_ms,
+        stdout_bytes=facts.stdout,
+        stderr_bytes=facts.stderr,
+        memory_peak=facts.usage and facts.usage.memory_peak,
+    )
+
+
+def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
+    """Return the end of a run whose program could not be started."""
+    return AttemptEnd(
+        lease=order.lease,
+        started_at=now,
+        finished_at=now,
+        reason=Reason.SPAWN_ERROR,
+        message=_told(message),
+        stdout_bytes=0,
+        stderr_bytes=0,
+    )
+
+
+def _told(message: str) -> str:
+    """Return a message that can be stored a thousand times, as text."""
+    # It quotes a path, which may hold any bytes, and have 128 KiB.
+    text = unixtext.shown(message)
+    if len(text) <= MAX_MESSAGE:
+        return text
+    half = MAX_MESSAGE // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
+    """Return the end of a run that was called off before it had its output files."""
+    return AttemptEnd(
+        lease=order.lease, started_at=None, finished_at=now, reason=reason
+    )
+
+
+def _own_reason(facts: Facts, code: int) -> Reason:
+    if _out_of_memory(facts, code):
+        return Reason.OOM
+    return Reason.SIGNAL if code < 0 else Reason.EXIT
+
+
+def _out_of_memory(facts: Facts, code: int) -> bool:
+    """Whether the kernel ended the main process so, as its cgroup says."""
+    killed = facts.usage is not None and facts.usage.oom_kills > 0
+    return killed and code == -signal.SIGKILL and facts.asked is None
+
+
+def _message(order: Run, facts: Facts, code: int) -> str | None:
+    usual = code == 0 and facts.asked is None and not facts.left_behind
+    if usual and not (facts.usage and facts.usage.oom_kills):
+        return None  # as nearly always
+    return "; ".join(_sentences(order, facts, code)) or None
+
+
+def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
+    said = []
+    if facts.asked is Reason.TIMEOUT:
+        said += [f"ran longer than {format_duration(order.timeout)}", _how(code)]
+    elif facts.asked is Reason.OUTPUT_LIMIT:
+        limit = format_size(order.output_limit)
+        said += [f"wrote more than {limit} of output", _how(code)]
+    elif _out_of_memory(facts, code):
+        said += [_how_oom(order, facts)]
+    elif facts.asked is None and code == -signal.SIGKILL:
+        said += _who_killed(order, facts)
+    elif facts.usage and facts.usage.oom_kills:
+        said += ["the kernel killed a process of it, for lack of memory"]
+    if facts.left_behind:
+        plural = "process" if facts.left_behind == 1 else "processes"
+        said += [f"ended {facts.left_behind} {plural} that it left behind"]
+    return said
+
+
+def _who_killed(order: Run, facts: Facts) -> list[str]:
+    cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
+    used = facts.exit.user_ms + facts.exit.system_ms
+    if cpu != INFINITY and used >= cpu * 1000 * _CPU_SHARE:
+        return [f"used up the {format_duration(cpu)} of processor time that it had"]
+    if facts.short_of_memory:
+        why = "probably by the kernel, which ran out of memory: see dmesg"
+        return ["killed from outside the queue", why]
+    return ["killed from outside the queue"]
+
+
+def _how_oom(order: Run, facts: Facts) -> str:
+    limit = order.limits.memory_max
+    if limit and facts.usage and facts.usage.at_limit:
+        return f"the kernel killed it: it needed more than {format_size(limit)}"
+    return "the kernel killed it: the service or the machine ran out of memory"
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exited with {code} when asked to end"
+    return f"ended with {signal_name(-code)}"
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGTERM`` and the like; ``signal 40`` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,235 @@
+"""From a command to a process, or to a sentence that says why there is none.
+
+Owns how a job's program is found and what it starts with. As a rule posix_spawn:
+nothing of the worker is copied, and no code of ours runs in the child. It can set
+neither directory nor umask, so the worker, which does one thing at a time, takes on
+the job's for the moment of the spawn. What else it cannot set takes a fork
+(``forked``), and then the child finds and executes the program, as whom it is.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from queuectld.core.job import SHELL
+from queuectld.linux import procfs
+from queuectld.linux.procfs import ProcessId
+from queuectld.workers.shared import marker, messages
+from queuectld.workers.shared.outputs import OutputFiles
+from queuectld.workers.worker_side import fork_exec
+from queuectld.workers.worker_side.fork_exec import NOTHING, Confinement
+
+OWN_UMASK = 0o077
+"""The worker's umask when it is not spawning."""
+
+DEFAULT_UMASK = 0o022
+
+_STDIN = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+
+_SENTENCES = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied: it is not executable, or a directory above it "
+    "is closed to this user",
+    errno.ENOEXEC: "neither a program for this machine nor a script that begins with "
+    "#! and its interpreter",
+    errno.E2BIG: "the arguments and the environment are larger than the kernel takes",
+    errno.EAGAIN: "no more processes: the limit of this user or of the service is "
+    "reached",
+}
+
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+
+
+class SpawnError(Exception):
+    """The job's program could not be started; the message is for its owner."""
+
+
+def environment(
+    given: Mapping[str, str], order: messages.Run, owner: messages.Hello
+) -> dict[str, str]:
+    """Return what a job starts with: what it was given, and what tells it of itself."""
+    return {
+        **given,
+        marker.NAME: marker.value(owner.store, order.lease),
+        "QUEUECTL_JOB_ID": order.id,
+        "QUEUECTL_ATTEMPT": str(order.run),
+        "QUEUECTL_SOCKET": owner.socket,
+    }
+
+
+def spawn(
+    order: messages.Run,
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+    confinement: Confinement = NOTHING,
+) -> ProcessId:
+    """Start a job in its own session and return its main process.
+
+    Args:
+        order: its command, cwd and umask.
+        env: its whole environment.
+        files: where stdout and stderr go; stdin is /dev/null.
+        reset: signals to give back their default action (``signals.changed``).
+        confinement: what else it starts with.
+
+    Raises:
+        SpawnError: there is no process; says why.
+    """
+    start = _start if confinement is NOTHING else _fork
+    try:
+        return start(order, env, files, reset, confinement)
+    finally:
+        os.umask(OWN_UMASK)
+        if order.cwd is not None:
+            os.chdir("/")
+
+
+def find_program(name: str, path: str) -> str:
+    """Return the file that a shell would run for ``name``, given this ``PATH``.
+
+    Entries of ``path`` that are empty or relative count from the current directory.
+
+    Raises:
+        SpawnError: there is none that can be executed.
+    """
+    if "/" in name:
+        return name
+    refused = None
+    for directory in path.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        if _is_file(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    if refused:
+        raise SpawnError(f"{refused}: {_SENTENCES[errno.EACCES]}")
+    raise SpawnError(f"{name}: command not found; the job's PATH is {path!r}")
+
+
+def _resolve(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    command = order.command
+    if isinstance(command, str):
+        shell = order.shell or SHELL
+        # A line that begins so would be taken for an option of the shell.
+        guard = ["--"] if command[:1] in {"-", "+"} else []
+        return shell, [shell, "-c", *guard, command]
+    try:
+        program = find_program(command[0], env.get("PATH", os.defpath))
+    except SpawnError as error:
+        raise SpawnError(f"{error}{_if_line(command)}") from None
+    return program, list(command)
+
+
+def _if_line(argv: Sequence[str]) -> str:
+    """Return what may have been meant by a program's name that is a whole line."""
+    if len(argv) == 1 and " " in argv[0].strip():
+        return (
+            "; one word after -- is a program, spaces included: without -- this is a "
+            "shell line"
+        )
+    return ""
+
+
+def _start(
+    order: messages.Run,
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+    _: Confinement,
+) -> ProcessId:
+    program, argv = _prepare(order, env)
+    os.umask(_umask(order))
+    stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
+    stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
+    before = procfs.now_ticks()
+    with _explained(program, argv):
+        pid = os.posix_spawn(
+            program,
+            argv,
+            env,
+            file_actions=(_STDIN, stdout, stderr),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=reset,
+        )
+    return _identified(pid, before)
+
+
+def _fork(
+    order: messages.Run,
+    env: Mapping[str, str],
+    files: OutputFiles,
+    reset: Collection[int],
+    confinement: Confinement,
+) -> ProcessId:
+    def become() -> NoReturn:
+        program, argv = _prepare(order, env)
+        with _explained(program, argv):
+            os.execve(program, argv, env)  # noqa: S606 (what this is for)
+
+    os.umask(_umask(order))
+    before = procfs.now_ticks()
+    try:
+        own = {1: files.stdout, 2: files.stderr}
+        pid = fork_exec.start(confinement, own, reset, become)
+    except fork_exec.ChildError as error:
+        raise SpawnError(str(error)) from None
+    except OSError as error:
+        raise SpawnError(_sentence("", error)) from None
+    return _identified(pid, before)
+
+
+def _prepare(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Enter the job's directory; return its program and that program's arguments."""
+    if order.cwd is not None:
+        _enter(order.cwd)
+    return _resolve(order, env)
+
+
+def _umask(order: messages.Run) -> int:
+    return DEFAULT_UMASK if order.umask is None else order.umask
+
+
+@contextmanager
+def _explained(program: str, argv: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        meant = _if_line(argv) if error.errno in _NOT_THERE else ""
+        raise SpawnError(f"{program}: {_sentence(program, error)}{meant}") from None
+    except ValueError as error:
+        raise SpawnError(f"the command or its environment: {error}") from None
+
+
+def _identified(pid: int, before: int) -> ProcessId:
+    """Return who a process is that was not there at ``before``, in ticks."""
+    # A tick is 10 ms and a spawn a fraction of one, so the clock mostly knows the
+    # child's; asking /proc costs as much as the rest of a run.
+    ticks = before if procfs.now_ticks() == before else procfs.start_ticks(pid)
+    return ProcessId(pid, ticks or before)
+
+
+def _sentence(program: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT and _is_file(program):
+        return "the interpreter that its first line names, or its loader, is missing"
+    return _SENTENCES.get(error.errno or 0) or os.strerror(error.errno or 0)
+
+
+def _enter(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SpawnError(f"cannot enter the directory {cwd}: {reason}") from None
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
