@@ -9,7 +9,7 @@ from helpers.hindered import Hold
 from helpers.home import Gate, Home
 
 WAITS = "echo >running; read _ <gate"
-SOON = {"attempts.RETRY": 0.1, "scheduler.STORE_RETRY": 0.1}
+SOON = {"control.attempts.RETRY": 0.1, "control.scheduler.STORE_RETRY": 0.1}
 """Seconds to the next try, which are one by default."""
 
 

@@ -132,7 +132,7 @@ def test_a_daemon_that_hangs_is_a_disaster_within_the_timeout(fresh: Cli) -> Non
 def test_a_full_disk_is_a_disaster_until_there_is_room(fresh: Cli) -> None:
     """Also for who waits for a job; a result that is not stored is counted."""
     home = fresh.home
-    hindered.serve(home, constants={"attempts.RETRY": 0.05})
+    hindered.serve(home, constants={"control.attempts.RETRY": 0.05})
     home.ask("workers.start")
     gate = home.gate()
     home.enqueue("echo >busy; read _ <gate")

@@ -462,7 +462,7 @@ def test_a_full_disk_refuses_the_run(fresh: Cli) -> None:
 
 def test_a_disk_that_is_full_for_a_while_holds_up_the_run(fresh: Cli) -> None:
     """Its result is kept until there is room; then it ends as the job did."""
-    hindered.serve(fresh.home, constants={"attempts.RETRY": 0.05})
+    hindered.serve(fresh.home, constants={"control.attempts.RETRY": 0.05})
     gate = fresh.home.gate()
     child = begin(fresh.home, "echo begun >mine; read _ <gate; echo done; exit 3")
     fresh.home.appears("mine")

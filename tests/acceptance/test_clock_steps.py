@@ -14,7 +14,7 @@ def test_a_step_of_the_clock_does_not_end_an_adopted_run(home: Home) -> None:
     home.appears("running")
     home.kill(home.daemon)
     home.edit("UPDATE jobs SET started_at = started_at - 3600000")
-    hindered.serve(home, constants={"workers.pool.OVERDUE": 0})
+    hindered.serve(home, constants={"workers.daemon_side.pool.OVERDUE": 0})
     home.ended(home.enqueue("true"))
     assert home.worker_of(job)["adopted"]
     gate.open()

@@ -8,7 +8,7 @@ import pytest
 from helpers import hindered, waiting
 from helpers.home import Gate, Home
 
-SOON = {"attempts.RETRY": 0.1}
+SOON = {"control.attempts.RETRY": 0.1}
 
 
 def spooled(home: Home, gate: Gate) -> tuple[str, Path]:

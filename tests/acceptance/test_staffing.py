@@ -228,7 +228,7 @@ def none_left(home: Home) -> None:
 
 def test_a_start_without_descriptors_is_answered(home: Home) -> None:
     """With a code that its section lists, and what to do; the wish is kept."""
-    hindered.serve(home, constants={"staffing.READY_WITHIN": 0.5})
+    hindered.serve(home, constants={"control.supervisor.READY_WITHIN": 0.5})
     with home.connect() as client:
         client.call("ping")  # it is connected to by now
         before = resource.prlimit(home.daemon, resource.RLIMIT_NOFILE)

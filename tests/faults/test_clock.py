@@ -246,7 +246,7 @@ def test_jobs_go_on_through_steps_to_and_fro(home: Home) -> None:
 def test_a_delayed_job_runs_when_its_time_has_come_by_a_step(home: Home) -> None:
     """Without anything else that would wake the daemon."""
     step = everybodys(home)
-    hindered.serve(home, constants={"scheduler.LONGEST_WAIT": 0.1})
+    hindered.serve(home, constants={"control.scheduler.LONGEST_WAIT": 0.1})
     home.ask("workers.start")
     job = home.enqueue("true", delay=HOUR / 2)
     assert home.job(job)["state"] == "pending"

@@ -85,9 +85,9 @@ class WorkerHarness:
         assert self.receive(messages.Ready).pid == self.pid
         return self
 
-    def send(self, *messages: messages.ToWorker) -> None:
+    def send(self, *sent: messages.ToWorker) -> None:
         """Send messages in one write."""
-        self.socket.sendall(b"".join(messages.encode(message) for message in messages))
+        self.socket.sendall(b"".join(messages.encode(message) for message in sent))
 
     def order(self, command: str | tuple[str, ...], **fields: Any) -> messages.Run:
         """Return a run under a new lease; anything can be said about it."""

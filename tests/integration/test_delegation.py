@@ -20,10 +20,10 @@ from queuectld.host.cgroup_delegation import DelegationError, Subtree
 
 TAKE = """
 import json, os, sys
-from queuectld import delegation
+from queuectld.host import cgroup_delegation
 with open(sys.argv[1] + "/cgroup.procs", "w") as procs:
     procs.write("0")
-directory, _, missing = delegation.take("auto")
+directory, _, missing = cgroup_delegation.take("auto")
 own = open("/proc/self/cgroup").read().split("0::")[1].strip()
 print(json.dumps([directory and str(directory), missing, own]))
 """

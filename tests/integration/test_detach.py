@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from queuectld import detach
+from queuectld.host import detach
 from queuectld.host.detach import Outcome
 
 def serve(ready):

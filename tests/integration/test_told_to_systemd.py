@@ -266,7 +266,7 @@ def test_a_manager_that_is_behind_hears_the_last_state(
     home: Home, manager: Manager
 ) -> None:
     """Later: what did not fit is sent again, in its last version."""
-    hindered.serve(home, constants={"manager.STATUS_AGAIN": 0.1})
+    hindered.serve(home, constants={"control.service_manager.STATUS_AGAIN": 0.1})
     manager.until("READY=1")
     filler = sd_notify.Notifier(home.environ["NOTIFY_SOCKET"])
     while filler.status("of somebody else"):
@@ -332,7 +332,12 @@ def test_a_start_asks_for_time(home: Home, manager: Manager) -> None:
 
 def test_a_drain_asks_for_time_while_it_may_last(home: Home, manager: Manager) -> None:
     """Again and again, no more than the graces allow, and tells what is left."""
-    hindered.serve(home, "--shutdown-grace", "1m", constants={"manager.EXTENSION": 0.4})
+    hindered.serve(
+        home,
+        "--shutdown-grace",
+        "1m",
+        constants={"control.service_manager.EXTENSION": 0.4},
+    )
     home.configure(kill_grace="1")
     home.ask("workers.start", count=2)
     gate = home.gate()
@@ -357,8 +362,15 @@ def test_a_drain_asks_for_no_more_than_it_allows_itself(
     home: Home, manager: Manager
 ) -> None:
     """Each request ends when the graces and the daemon's own end are over."""
-    spare = {"scheduler.DRAIN_SPARE": 0.5, "attempts.CLOSE_WITHIN": 0.25}
-    constants = {**spare, "daemon.CLOSING": 0.25, "manager.EXTENSION": 100}
+    spare = {
+        "control.scheduler.DRAIN_SPARE": 0.5,
+        "control.attempts.CLOSE_WITHIN": 0.25,
+    }
+    constants = {
+        **spare,
+        "daemon.CLOSING": 0.25,
+        "control.service_manager.EXTENSION": 100,
+    }
     hindered.serve(home, "--shutdown-grace", "2s", constants=constants)
     home.configure(kill_grace="1")
     home.ask("workers.start")

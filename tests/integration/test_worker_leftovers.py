@@ -204,9 +204,9 @@ def test_descendants_are_taken_along(stranger: Stranger) -> None:
 CALLER = """
 import os, sys
 from queuectld.clock import SystemClock
-from queuectld.workers import ending
-traces = ending.Traces(store=sys.argv[1], lease=1)
-found = ending.kill_leftovers(traces, within=20, clock=SystemClock())
+from queuectld.workers.shared import leftovers
+traces = leftovers.Traces(store=sys.argv[1], lease=1)
+found = leftovers.kill_leftovers(traces, within=20, clock=SystemClock())
 print(len(found.ended), len(found.left), flush=True)
 """
 
