@@ -42,7 +42,13 @@ FOR_THE_DAEMON = {
 }
 """Those that it takes to ask the daemon something."""
 
-COMMANDS = {"enqueue", "jobs", "status", "times", "waiting"}
+COMMANDS = {
+    "commands.enqueue",
+    "commands.jobs",
+    "commands.status",
+    "commands.wait",
+    "view.times",
+}
 """Some of the files of commands, and of what few of them need."""
 
 
@@ -50,9 +56,9 @@ COMMANDS = {"enqueue", "jobs", "status", "times", "waiting"}
     ("arguments", "commands", "spared"),
     [
         (["--help"], set(), FOR_THE_DAEMON),
-        (["enqueue", "--help"], {"enqueue"}, FOR_THE_DAEMON),
-        (["status"], {"status"}, set()),
-        (["enqueue", "true"], {"enqueue"}, set()),
+        (["enqueue", "--help"], {"commands.enqueue"}, FOR_THE_DAEMON),
+        (["status"], {"commands.status"}, set()),
+        (["enqueue", "true"], {"commands.enqueue"}, set()),
     ],
 )
 def test_only_what_is_used_is_loaded(

@@ -14,7 +14,8 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-examine  the same for reading the whole database
   at-start    the same for a start, before it looks after what the last daemon left
 
-The variable HINDERED is a JSON object of constants: ``{"control.scheduler.DRAIN_SPARE": 1}``.
+The variable HINDERED is a JSON object of constants:
+``{"control.scheduler.DRAIN_SPARE": 1}``.
 """
 
 import asyncio
