@@ -10,12 +10,14 @@ docs/lifecycle.md is generated from this table.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import backoff, limits
 from queuectld.core.errors import JobStateError
+from queuectld.core.fields.table import BY_NAME
 from queuectld.core.job import SHELL, AttemptEnd, Job, Submission
 from queuectld.core.limits import Limits
 from queuectld.core.settings import Settings
@@ -107,6 +109,39 @@ _FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
 _LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
 _UNSAID: Any = (None,) * len(Limits._fields)
 
+_NEW: tuple[Any, ...] = tuple(BY_NAME[name].default for name in Job._fields)
+_TAKEN = {
+    name for name in Submission._fields if (f := BY_NAME[name]).kept and f.of is None
+}
+# Of a submission with ``_NEW`` behind it: what a job begins with, in its own order.
+_begin = itemgetter(
+    *(
+        Submission._fields.index(name)
+        if name in _TAKEN
+        else len(Submission._fields) + i
+        for i, name in enumerate(Job._fields)
+    )
+)
+_DEFAULTS = [
+    (i, _NEW[i])
+    for i, name in enumerate(Job._fields)
+    if name in _TAKEN and _NEW[i] is not None
+]
+_SETTABLE = [
+    name
+    for name in Job._fields
+    if name in _TAKEN and (given := BY_NAME[name].given) and given.setting
+]
+_settings_of = attrgetter(*_SETTABLE)
+_AT = [Job._fields.index(name) for name in _SETTABLE]
+_SEQ, _NAME, _ENV_KEY, _STATE, _DUE, _CREATED, _UPDATED, _LIMITS_AT, _SHELL = map(
+    Job._fields.index,
+    (
+        "seq", "name", "env_key", "state", "due", "created_at", "updated_at", "limits",
+        "shell",
+    ),
+)  # fmt: skip
+
 
 def target(job: Job, event: Event) -> JobState:
     """Return the state that ``event`` leads to.
@@ -131,45 +166,22 @@ def enqueue(
     """A job begins: what the submission leaves out comes from the settings."""
     ((_, state),) = TRANSITIONS[None, Event.ENQUEUE]
     run_at = submission.run_at
-    return Job(
-        seq=seq,
-        name=submission.id,
-        queue=submission.queue,
-        command=submission.command,
-        cwd=submission.cwd,
-        umask=submission.umask,
-        env_key=env_key,
-        label=submission.label,
-        submitter=submission.submitter,
-        priority=_or(submission.priority, 0),
-        max_retries=_or(submission.max_retries, settings.max_retries),
-        timeout=_or(submission.timeout, settings.timeout),
-        backoff_base=_or(submission.backoff_base, settings.backoff_base),
-        backoff_max=_or(submission.backoff_max, settings.backoff_max),
-        backoff_jitter=_or(submission.backoff_jitter, settings.backoff_jitter),
-        output_limit=_or(submission.output_limit, settings.output_limit),
-        state=state,
-        attempts=0,
-        runs=0,
-        losses=0,
-        lease=None,
-        worker=None,
-        cancel_requested=False,
-        due=run_at is None or run_at <= now,
-        created_at=now,
-        updated_at=now,
-        run_at=run_at,
-        started_at=None,
-        finished_at=None,
-        exit_code=None,
-        signal=None,
-        reason=None,
-        message=None,
-        limits=limits_of(submission, settings),
-        groups=submission.groups,
-        shell=shell_of(submission, settings),
-        foreground=submission.foreground,
-    )
+    values = list(_begin(submission + _NEW))
+    for index, default in _DEFAULTS:
+        if values[index] is None:
+            values[index] = default
+    for index, setting in zip(_AT, _settings_of(settings), strict=True):
+        if values[index] is None:
+            values[index] = setting
+    values[_SEQ] = seq
+    values[_NAME] = submission.id
+    values[_ENV_KEY] = env_key
+    values[_STATE] = state
+    values[_DUE] = run_at is None or run_at <= now
+    values[_CREATED] = values[_UPDATED] = now
+    values[_LIMITS_AT] = limits_of(submission, settings)
+    values[_SHELL] = shell_of(submission, settings)
+    return Job._make(values)
 
 
 def shell_of(submission: Submission, settings: Settings) -> str | None:
@@ -185,14 +197,9 @@ def limits_of(submission: Submission, settings: Settings) -> Limits:
     default = settings.limits
     if submission[_LIMITS] == _UNSAID:
         return default  # as nearly always
-    asked = Limits(
-        nice=_or(submission.nice, default.nice),
-        memory_max=_or(submission.memory_max, default.memory_max),
-        cpu_quota=_or(submission.cpu_quota, default.cpu_quota),
-        tasks_max=_or(submission.tasks_max, default.tasks_max),
-        rlimits=_or(submission.rlimits, default.rlimits),
-    )
-    return limits.shared(asked)
+    said: Any = submission[_LIMITS]
+    asked = map(_or, said, default)
+    return limits.shared(Limits._make(asked))
 
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:

@@ -8,7 +8,6 @@ more than once: it touches nothing in memory.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from uuid import uuid4
 
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -24,8 +23,8 @@ from queuectld.core.errors import (
     QueueError,
     QueueFullError,
 )
+from queuectld.core.fields.table import value
 from queuectld.core.job import (
-    SHELL,
     Assignment,
     Attempt,
     AttemptEnd,
@@ -34,7 +33,7 @@ from queuectld.core.job import (
     without_texts,
 )
 from queuectld.core.lifecycle import Event
-from queuectld.core.limits import Limits, Means
+from queuectld.core.limits import Means
 from queuectld.core.settings import Settings, Value
 from queuectld.core.submission import IDENTITY
 from queuectld.store.api import Histogram, Measure, Reader, Transaction
@@ -210,14 +209,8 @@ def _check_same(job: Job, submission: Submission, index: int) -> None:
         raise JobTakenError(job.id, index)
     for field in IDENTITY:
         asked = getattr(submission, field)
-        if asked is not None and asked != _there(job, field):
+        if asked is not None and asked != value(job, field):
             raise JobConflictError(job.id, field, index)
-
-
-def _there(job: Job, field: str) -> Any:
-    if field in Limits._fields:
-        return getattr(job.limits, field)
-    return job.shell or SHELL if field == "shell" else getattr(job, field)
 
 
 def _is_anothers(job: Job, submission: Submission) -> bool:
