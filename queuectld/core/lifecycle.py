@@ -10,19 +10,13 @@ docs/lifecycle.md is generated from this table.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from operator import attrgetter, itemgetter
 from types import MappingProxyType
-from typing import Any, TypeVar
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import backoff, limits
+from queuectld.core import backoff, new_job
 from queuectld.core.errors import JobStateError
-from queuectld.core.fields.table import BY_NAME
-from queuectld.core.job import SHELL, AttemptEnd, Job, Submission
-from queuectld.core.limits import Limits
+from queuectld.core.job import AttemptEnd, Job, Submission
 from queuectld.core.settings import Settings
-
-T = TypeVar("T")
 
 
 class Event(StrEnum):
@@ -105,43 +99,6 @@ _TOO_OFTEN = (
     "it: counted as an attempt"
 )
 
-_FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
-_LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
-_UNSAID: Any = (None,) * len(Limits._fields)
-
-_NEW: tuple[Any, ...] = tuple(BY_NAME[name].default for name in Job._fields)
-_TAKEN = {
-    name for name in Submission._fields if (f := BY_NAME[name]).kept and f.of is None
-}
-# Of a submission with ``_NEW`` behind it: what a job begins with, in its own order.
-_begin = itemgetter(
-    *(
-        Submission._fields.index(name)
-        if name in _TAKEN
-        else len(Submission._fields) + i
-        for i, name in enumerate(Job._fields)
-    )
-)
-_DEFAULTS = [
-    (i, _NEW[i])
-    for i, name in enumerate(Job._fields)
-    if name in _TAKEN and _NEW[i] is not None
-]
-_SETTABLE = [
-    name
-    for name in Job._fields
-    if name in _TAKEN and (given := BY_NAME[name].given) and given.setting
-]
-_settings_of = attrgetter(*_SETTABLE)
-_AT = [Job._fields.index(name) for name in _SETTABLE]
-_SEQ, _NAME, _ENV_KEY, _STATE, _DUE, _CREATED, _UPDATED, _LIMITS_AT, _SHELL = map(
-    Job._fields.index,
-    (
-        "seq", "name", "env_key", "state", "due", "created_at", "updated_at", "limits",
-        "shell",
-    ),
-)  # fmt: skip
-
 
 def target(job: Job, event: Event) -> JobState:
     """Return the state that ``event`` leads to.
@@ -165,41 +122,10 @@ def enqueue(
 ) -> Job:
     """A job begins: what the submission leaves out comes from the settings."""
     ((_, state),) = TRANSITIONS[None, Event.ENQUEUE]
-    run_at = submission.run_at
-    values = list(_begin(submission + _NEW))
-    for index, default in _DEFAULTS:
-        if values[index] is None:
-            values[index] = default
-    for index, setting in zip(_AT, _settings_of(settings), strict=True):
-        if values[index] is None:
-            values[index] = setting
-    values[_SEQ] = seq
-    values[_NAME] = submission.id
-    values[_ENV_KEY] = env_key
-    values[_STATE] = state
-    values[_DUE] = run_at is None or run_at <= now
-    values[_CREATED] = values[_UPDATED] = now
-    values[_LIMITS_AT] = limits_of(submission, settings)
-    values[_SHELL] = shell_of(submission, settings)
-    return Job._make(values)
-
-
-def shell_of(submission: Submission, settings: Settings) -> str | None:
-    """Return what a job has as its shell; None: the usual one, or no use for any."""
-    if not isinstance(submission.command, str):
-        return None
-    shell = _or(submission.shell, settings.shell)
-    return None if shell == SHELL else shell
-
-
-def limits_of(submission: Submission, settings: Settings) -> Limits:
-    """Return what limits a job; what it leaves out comes from the settings."""
-    default = settings.limits
-    if submission[_LIMITS] == _UNSAID:
-        return default  # as nearly always
-    said: Any = submission[_LIMITS]
-    asked = map(_or, said, default)
-    return limits.shared(Limits._make(asked))
+    due = submission.run_at is None or submission.run_at <= now
+    return new_job.make(
+        submission, settings, now=now, seq=seq, env_key=env_key, state=state, due=due
+    )
 
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
@@ -359,10 +285,6 @@ def _holds(guard: Guard, job: Job) -> bool:
         # max_retries counts the runs after the first one.
         return job.attempts <= job.max_retries
     return True
-
-
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
 
 
 def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import uuid4
 
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.core import lifecycle, limits
+from queuectld.core import lifecycle, limits, new_job
 from queuectld.core.errors import (
     InvalidJobError,
     JobConflictError,
@@ -230,7 +230,7 @@ def _check_enforceable(
 
     Only one that is new: whoever asks again for one that was taken is told of that.
     """
-    asked = lifecycle.limits_of(submission, in_force)
+    asked = new_job.limits_of(submission, in_force)
     if asked is limits.NONE:
         return
     if refused := limits.refusal(asked, means):

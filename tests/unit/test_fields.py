@@ -68,6 +68,6 @@ def test_a_column_is_kept_as_it_is_declared(name: str) -> None:
 
 
 def test_the_limits_are_together_in_a_submission() -> None:
-    """``lifecycle.limits_of`` takes them in one piece."""
+    """``new_job.limits_of`` takes them in one piece."""
     first = Submission._fields.index(Limits._fields[0])
     assert Submission._fields[first : first + len(Limits._fields)] == Limits._fields

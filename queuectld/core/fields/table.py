@@ -5,7 +5,7 @@ From a row follow:
 - what a submitter may say, how it is checked, and what ``describe`` tells of it;
 - whether a field is part of what a job is (``submission.IDENTITY``);
 - what a new job takes from its submission, from the settings, or by default
-  (``lifecycle.enqueue``);
+  (``new_job``);
 - the form JOB, and what is sent of a job (``server.forms``, ``server.encoding``);
 - the columns of the database, and which of them a change writes (``store``).
 
