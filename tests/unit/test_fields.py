@@ -8,7 +8,7 @@ from helpers.jobs import a_job
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core import submission
 from queuectld.core.fields.row import Field, Kept
-from queuectld.core.fields.table import BY_NAME, FIELDS, value
+from queuectld.core.fields.table import BY_NAME, FIELDS, value_of
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
 from queuectld.server import shapes
@@ -53,7 +53,7 @@ def test_a_row_is_whole(field: Field) -> None:
             assert shapes.schema(said.type) is not None
             assert said.doc
     if field.told and field.told.always:
-        value(a_job(), field.name)
+        value_of(a_job(), field.name)
     if field.changes:
         assert field.kept
 

@@ -8,8 +8,8 @@ import pytest
 from helpers.jobs import NOW, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import lifecycle, limits, new_job, settings
+from queuectld.core.event import Event
 from queuectld.core.job import Job, Submission
-from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits
 
 SETTINGS_OF_A_JOB = (
@@ -304,9 +304,9 @@ def test_an_interruption_too_many_says_so_on_record() -> None:
     end = an_end(Reason.INTERRUPTED, message="of SIGTERM")
     few = a_job(JobState.PROCESSING, losses=lifecycle.INTERRUPTIONS - 1)
     many = few._replace(losses=lifecycle.INTERRUPTIONS)
-    assert lifecycle.on_record(few, end, asked=False) == end
-    assert lifecycle.on_record(many, end, asked=True) == end
-    said = lifecycle.on_record(many, end, asked=False).message
+    assert lifecycle.finish(few, end, now=NOW, random=0, asked=False).end == end
+    assert lifecycle.finish(many, end, now=NOW, random=0, asked=True).end == end
+    said = lifecycle.finish(many, end, now=NOW, random=0, asked=False).end.message
     assert said is not None
     assert said.startswith("of SIGTERM; interrupted more than 10 times in a row")
 

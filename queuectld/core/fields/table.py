@@ -325,7 +325,7 @@ FIELDS: tuple[Field, ...] = (
 BY_NAME: Mapping[str, Field] = MappingProxyType({field.name: field for field in FIELDS})
 
 
-def value(job: Job, name: str) -> Any:
+def value_of(job: Job, name: str) -> Any:
     """Return a field's value in the form in which a ``Submission`` has it."""
     of = BY_NAME[name].of
     return getattr(job, name) if of is None else of(job)
