@@ -22,7 +22,7 @@ from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
-PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
+PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
 CHAPTERS = {
     title.partition(". ")[2]: text for title, text in markdown.sections(PAGE, 2).items()
 }
