@@ -25,9 +25,10 @@ from queuectld.host.crew import Crew
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
 from queuectld.store.api import COPIED_AT
+from queuectld.workers.daemon_side import leftovers
 from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of_job
 from queuectld.workers.daemon_side.pool import Places, Pool
-from queuectld.workers.shared import cgroup, leftovers, outputs, records, spool
+from queuectld.workers.shared import cgroup, outputs, records, spool
 from queuectld.workers.shared.records import WorkerRecord
 from queuectld.workers.shared.spool import SpooledResult
 

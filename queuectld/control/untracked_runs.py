@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from queuectld.linux.procfs import ProcessId
+from queuectld.workers.daemon_side.leftovers import KILL_WITHIN, Traces
 from queuectld.workers.daemon_side.pool import Places
 from queuectld.workers.shared import marker, outputs, records
-from queuectld.workers.shared.leftovers import KILL_WITHIN, Traces
 from queuectld.workers.shared.records import WorkerRecord
 
 

@@ -16,8 +16,9 @@ from helpers.worker_harness import ENV, WorkerHarness
 from queuectld.clock import SystemClock
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
-from queuectld.workers.shared import leftovers, marker, outputs
-from queuectld.workers.shared.leftovers import Leftovers, Traces
+from queuectld.workers.daemon_side import leftovers
+from queuectld.workers.daemon_side.leftovers import Leftovers, Traces
+from queuectld.workers.shared import marker, outputs
 
 CLOCK = SystemClock()
 
@@ -204,7 +205,7 @@ def test_descendants_are_taken_along(stranger: Stranger) -> None:
 CALLER = """
 import os, sys
 from queuectld.clock import SystemClock
-from queuectld.workers.shared import leftovers
+from queuectld.workers.daemon_side import leftovers
 traces = leftovers.Traces(store=sys.argv[1], lease=1)
 found = leftovers.kill_leftovers(traces, within=20, clock=SystemClock())
 print(len(found.ended), len(found.left), flush=True)
