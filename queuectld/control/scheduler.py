@@ -140,7 +140,7 @@ class Scheduler:
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""
         for worker in self.pool:
-            self.pool.end_run(worker, Reason.INTERRUPTED, 0)
+            self.pool.end_attempt(worker, Reason.INTERRUPTED, 0)
         self._hurry.set()
         self.wake()
 
@@ -195,8 +195,8 @@ class Scheduler:
     def _end_runs(self, leases: set[int | None]) -> None:
         grace = self._broker.settings.kill_grace
         for worker in self.pool:
-            if worker.run is not None and worker.run.lease in leases:
-                self.pool.end_run(worker, Reason.CANCELLED, grace)
+            if worker.attempt is not None and worker.attempt.lease in leases:
+                self.pool.end_attempt(worker, Reason.CANCELLED, grace)
                 self.wake()
 
     # -- what workers tell --------------------------------------------------------
@@ -277,11 +277,11 @@ class Scheduler:
 
     def _kill_overdue(self, now: float) -> None:
         for worker in self.pool:
-            run = worker.run
+            run = worker.attempt
             if run is None or run.reported or run.deadline is None:
                 continue
             if run.deadline <= now:
-                run.outcome = run.outcome or Reason.TIMEOUT
+                run.end_reason = run.end_reason or Reason.TIMEOUT
                 run.deadline = None
                 self.pool.kill(worker)
 
@@ -306,7 +306,11 @@ class Scheduler:
             self._chore(self._store.checkpoint())
 
     def _timers(self) -> list[float | None]:
-        runs = (w.run for w in self.pool if w.run is not None and not w.run.reported)
+        runs = (
+            w.attempt
+            for w in self.pool
+            if w.attempt is not None and not w.attempt.reported
+        )
         deadlines = [run.deadline for run in runs]
         deadlines += [w.leave_by for w in self.pool if w.leaving]
         return [

@@ -16,7 +16,7 @@ from helpers.stores import KINDS, Home
 from queuectld.control.scheduler import Scheduler
 from queuectld.core.job import Assignment
 from queuectld.store.api import Store, StoreFullError
-from queuectld.workers.daemon_side.handle import WorkerHandle, run_of
+from queuectld.workers.daemon_side.handle import WorkerHandle, attempt_of
 from queuectld.workers.daemon_side.pool import Places
 
 
@@ -51,7 +51,7 @@ class Supervised:
         assert assignment.job.worker is not None
         number, now = assignment.job.worker, self.desk.clock.now
         worker = WorkerHandle(number, 0, -1, None, None, now, ready=True)
-        worker.run = run_of(number, assignment)
+        worker.attempt = attempt_of(number, assignment.job)
         return worker
 
 

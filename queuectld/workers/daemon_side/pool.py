@@ -22,7 +22,11 @@ from queuectld.core.limits import NO_MEANS, Means
 from queuectld.host import logs
 from queuectld.linux import procfs
 from queuectld.workers.daemon_side.channel import Channel
-from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of
+from queuectld.workers.daemon_side.handle import (
+    RunningAttempt,
+    WorkerHandle,
+    attempt_of,
+)
 from queuectld.workers.daemon_side.launch import launch
 from queuectld.workers.shared import accounts, messages, records
 from queuectld.workers.shared.accounts import RunAs
@@ -48,7 +52,7 @@ class Listener(Protocol):
         """Its run ended, and no process of the job is left."""
 
     def worker_gone(self, worker: WorkerHandle) -> None:
-        """Its process has ended; ``worker.run`` is what it left unfinished."""
+        """Its process has ended; ``worker.attempt`` is what it left unfinished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,9 @@ class Pool:
         _events.info("worker_started", worker=number, pid=worker.pid)
         return worker
 
-    def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> WorkerHandle:
+    def adopt(
+        self, record: WorkerRecord, pidfd: int, run: RunningAttempt | None
+    ) -> WorkerHandle:
         """Take in a worker that another daemon started and that is still alive."""
         started_at = record.started_at
         if started_at is None:  # a daemon started it that did not say
@@ -141,7 +147,7 @@ class Pool:
             started_at = self._clock.wall() - round(elapsed * 1000)
         worker = WorkerHandle(record.worker, record.pid, pidfd, None, None, started_at)
         worker.ready = True
-        worker.run = run
+        worker.attempt = run
         self._keep(worker)
         _events.info("worker_adopted", **_about(worker))
         return worker
@@ -223,11 +229,11 @@ class Pool:
         user = self._user(assignment)
         # One key stands for "no environment given": the minimal one.
         key = assignment.env_key or (b"" if user is None else _OF_ACCOUNT)
-        known = worker.run is None and worker.env_key == key
+        known = worker.attempt is None and worker.env_key == key
         worker.env_key = key
         env = _minimal(user) if assignment.env is None else assignment.env
-        worker.run = run_of(worker.number, assignment)
-        worker.run.deadline = self._deadline(job.timeout, kill_grace)
+        worker.attempt = attempt_of(worker.number, assignment.job)
+        worker.attempt.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
             messages.Run(
                 lease=assignment.lease,
@@ -266,16 +272,16 @@ class Pool:
         if worker.link is not None:
             worker.link.send(messages.Stop())
 
-    def end_run(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
+    def end_attempt(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
         """End what a worker runs: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
 
         A worker that does not manage that in time is killed with its job. Return
         whether there was a run to end.
         """
-        run = worker.run
+        run = worker.attempt
         if run is None or run.reported:
             return False
-        run.outcome = run.outcome or reason
+        run.end_reason = run.end_reason or reason
         latest = self._clock.monotonic() + grace + OVERDUE
         run.deadline = min(run.deadline or latest, latest)
         if worker.link is not None:
@@ -321,7 +327,7 @@ class Pool:
                     "worker_not_signalled",
                     worker=worker.number,
                     pid=worker.pid,
-                    job_id=worker.run and worker.run.job_id,
+                    job_id=worker.attempt and worker.attempt.job_id,
                     why="it runs as another user; as root, end it yourself",
                 )
 
@@ -333,7 +339,7 @@ class Pool:
             case messages.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case messages.Trouble():
-                run = worker.run
+                run = worker.attempt
                 about = run if run is not None and run.lease == message.lease else None
                 _events.warning(
                     "worker_trouble",
@@ -352,6 +358,6 @@ def _minimal(user: RunAs | None) -> dict[str, str]:
 def _about(worker: WorkerHandle) -> dict[str, int | str]:
     """Return what the log says of a worker, and of the job it has, if it has one."""
     told: dict[str, int | str] = {"worker": worker.number, "pid": worker.pid}
-    if worker.run is not None:
-        told |= {"job_id": worker.run.job_id, "lease": worker.run.lease}
+    if worker.attempt is not None:
+        told |= {"job_id": worker.attempt.job_id, "lease": worker.attempt.lease}
     return told
