@@ -31,7 +31,8 @@ from queuectld.workers.daemon_side.handle import (
     WorkerHandle,
     attempt_of,
 )
-from queuectld.workers.daemon_side.pool import Places, Pool
+from queuectld.workers.daemon_side.pool import Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 from queuectld.workers.shared import cgroup, outputs, records, spool
 from queuectld.workers.shared.records import WorkerRecord
 from queuectld.workers.shared.spool import SpooledResult
@@ -73,17 +74,17 @@ class Recovery:
     """Buries workers: one at a time while the daemon runs, all of them at its start."""
 
     def __init__(
-        self, broker: Broker, pool: Pool, places: Places, clock: Clock
+        self, broker: Broker, pool: Pool, config: WorkerConfig, clock: Clock
     ) -> None:
         self._broker = broker
         self._pool = pool
         self._clock = clock
-        self._places = places
-        self._store_id = places.store_id
-        self._output = str(places.output)
-        self._spool = str(places.spool)
-        self._records = str(places.records)
-        self._cgroup = str(places.cgroup) if places.cgroup else None
+        self._config = config
+        self._store_id = config.store_id
+        self._output = config.output_dir
+        self._spool = config.spool_dir
+        self._records = config.records_dir
+        self._cgroup = config.cgroup
         self._searching = Crew("recovery", _AT_ONCE, ready=True)
         # A worker that is to have its next job never waits for what searches.
         self._filing = Crew("results", 1, ready=True)
@@ -233,7 +234,7 @@ class Recovery:
         dead: Iterable[WorkerRecord],
         running: Collection[int | None],
     ) -> None:
-        for traces in untracked_runs.find(self._places, idle, dead, running):
+        for traces in untracked_runs.find(self._config, idle, dead, running):
             self._kill_leftovers(traces, lease=traces.lease)
 
     def _traces(

@@ -22,7 +22,8 @@ from queuectld.core.job import AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.store.api import Store, StoreError
 from queuectld.workers.daemon_side.handle import WorkerHandle
-from queuectld.workers.daemon_side.pool import OVERDUE, Places, Pool
+from queuectld.workers.daemon_side.pool import OVERDUE, Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 _events = logs.get("scheduler")
 
@@ -69,16 +70,16 @@ class Scheduler:
     """
 
     def __init__(
-        self, broker: Broker, store: Store, places: Places, clock: Clock
+        self, broker: Broker, store: Store, config: WorkerConfig, clock: Clock
     ) -> None:
         self._broker = broker
         self._store = store
         self._clock = clock
-        self.pool = Pool(places, clock, self)
+        self.pool = Pool(config, clock, self)
         self.supervisor = Supervisor(broker, self.pool, clock)
         self.supervisor.wake = self.wake
-        self.housekeeping = Housekeeping(broker, str(places.output), clock)
-        self._recovery = Recovery(broker, self.pool, places, clock)
+        self.housekeeping = Housekeeping(broker, config.output_dir, clock)
+        self._recovery = Recovery(broker, self.pool, config, clock)
         self._attempts = Attempts(
             broker, self.pool, self.supervisor, self._recovery, clock
         )

@@ -10,15 +10,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
-from queuectld.core.limits import NO_MEANS, Means
 from queuectld.host import logs
 from queuectld.linux import procfs
 from queuectld.workers.daemon_side.channel import Channel
@@ -28,6 +25,7 @@ from queuectld.workers.daemon_side.handle import (
     attempt_of,
 )
 from queuectld.workers.daemon_side.launch import launch
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 from queuectld.workers.shared import accounts, messages, records
 from queuectld.workers.shared.accounts import RunAs
 from queuectld.workers.shared.records import WorkerRecord
@@ -55,32 +53,6 @@ class Listener(Protocol):
         """Its process has ended; ``worker.attempt`` is what it left unfinished."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where workers keep things, and what they tell their jobs.
-
-    Attributes:
-        store_id: the store's uuid and the identity of its directory: half of the
-            mark of each job's processes.
-        records: directory of the records of living workers.
-        socket: the daemon's public socket.
-        descriptors: soft limit of open files for jobs; None: the daemon's own.
-        cgroup: directory below which each job gets a cgroup; None: there is none.
-        means: the limits that can be enforced.
-        as_submitter: jobs run as who enqueued them.
-    """
-
-    store_id: str
-    output: Path
-    spool: Path
-    records: Path
-    socket: Path
-    descriptors: int | None = None
-    cgroup: Path | None = None
-    means: Means = NO_MEANS
-    as_submitter: bool = False
-
-
 class Pool:
     """All workers of one daemon.
 
@@ -88,8 +60,8 @@ class Pool:
         workers: by number; those whose process has ended are not among them.
     """
 
-    def __init__(self, places: Places, clock: Clock, listener: Listener) -> None:
-        self.places = places
+    def __init__(self, config: WorkerConfig, clock: Clock, listener: Listener) -> None:
+        self._config = config
         self._clock = clock
         self._listener = listener
         self.workers: dict[int, WorkerHandle] = {}
@@ -118,21 +90,7 @@ class Pool:
         worker.link = await Channel.open(
             launched.socket, partial(self._received, worker)
         )
-        places = self.places
-        worker.link.send(
-            messages.Hello(
-                worker=number,
-                store=places.store_id,
-                output_dir=str(places.output),
-                spool_dir=str(places.spool),
-                record=records.file_of(str(places.records), number),
-                socket=str(places.socket),
-                descriptors=places.descriptors,
-                cgroup=str(places.cgroup) if places.cgroup else None,
-                means=places.means,
-                started_at=worker.started_at,
-            )
-        )
+        worker.link.send(self._config.hello(number, worker.started_at))
         self._keep(worker)
         _events.info("worker_started", worker=number, pid=worker.pid)
         return worker
@@ -190,13 +148,13 @@ class Pool:
         """
         for worker in self:
             record = WorkerRecord(
-                store=self.places.store_id,
+                store=self._config.store_id,
                 worker=worker.number,
                 boot_id=procfs.boot_id(),
                 pid=worker.pid,
                 ticks=procfs.start_ticks(worker.pid) or 0,
             )
-            path = records.file_of(str(self.places.records), worker.number)
+            path = self._config.record_of(worker.number)
             try:
                 records.put(path, record)
             except OSError as error:
@@ -257,7 +215,7 @@ class Pool:
         job = assignment.job
         # One that was enqueued to run as its submitter does so for good: a changed
         # configuration must not make it root.
-        if not self.places.as_submitter and job.groups is None:
+        if not self._config.as_submitter and job.groups is None:
             return None
         return RunAs(job.submitter, job.groups, minimal=assignment.env is None)
 
