@@ -9,7 +9,6 @@ may be an older copy, and what runs may wait in it.
 """
 
 import os
-import select
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -41,7 +40,7 @@ _events = logs.get("recovery")
 
 _AT_ONCE = 8
 """Dead workers whose jobs are looked for and ended at the same time: that can take
-``ending.KILL_WITHIN`` each."""
+``leftovers.KILL_WITHIN`` each."""
 
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
@@ -384,9 +383,7 @@ def _alive(record: WorkerRecord) -> int | None:
     handle = pidfd.acquire(ProcessId(record.pid, record.ticks))
     if handle is None:
         return None
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    if poll.poll(0):  # ended, but not reaped
+    if pidfd.ended(handle):  # and is not reaped yet
         os.close(handle)
         return None
     return handle

@@ -8,11 +8,11 @@ them.
 
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from queuectld.linux import pidfd
 from queuectld.linux.procfs import ProcessId
 from queuectld.workers.daemon_side.leftovers import KILL_WITHIN, Traces
 from queuectld.workers.daemon_side.worker_config import WorkerConfig
@@ -62,11 +62,9 @@ def leader(lease: int, record: WorkerRecord | None) -> ProcessId | None:
 
 
 def _kill(worker: Living) -> WorkerRecord:
-    poll = select.poll()
-    poll.register(worker.pidfd, select.POLLIN)
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
-    poll.poll(KILL_WITHIN * 1000)
+    pidfd.ended(worker.pidfd, within=KILL_WITHIN)
     os.close(worker.pidfd)
     return worker.record
 

@@ -5,7 +5,6 @@ test can say at its end that none is left.
 """
 
 import os
-import select
 import signal
 import uuid
 from collections.abc import Iterator
@@ -203,9 +202,8 @@ class WorkerHarness:
     def exit_status(self, within: float = waiting.DEADLINE) -> int:
         """Wait for the worker's exit; return its code, or minus its signal."""
         if self._status is None:
-            poll = select.poll()
-            poll.register(self.pidfd, select.POLLIN)
-            assert poll.poll(within * 1000), f"the worker is still there in {within}s"
+            ended = pidfd.ended(self.pidfd, within=within)
+            assert ended, f"the worker is still there in {within}s"
             _, status = os.waitpid(self.pid, 0)
             self._status = os.waitstatus_to_exitcode(status)
         return self._status
