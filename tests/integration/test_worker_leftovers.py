@@ -92,13 +92,13 @@ def test_worker_that_was_killed(worker: WorkerHarness) -> None:
         "trap '' TERM; setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &);"
         " sleep 600 & echo up; sleep 600"
     )
-    order = worker.start(script)
-    worker.says(order, "up")
+    job = worker.start(script)
+    worker.says(job, "up")
     waiting.until(lambda: len(worker.processes()) == 7, "seven processes")
     worker.signal(signal.SIGKILL)
     assert worker.exit_status() == -signal.SIGKILL
     assert len(worker.processes()) == 7
-    found = kill(Traces(store=worker.store, lease=order.lease))
+    found = kill(Traces(store=worker.store, lease=job.lease))
     assert len(found.ended) == 7
     assert found.left == ()
     assert worker.processes() == []
@@ -106,11 +106,11 @@ def test_worker_that_was_killed(worker: WorkerHarness) -> None:
 
 def test_job_that_forks_for_ever_without_its_worker(worker: WorkerHarness) -> None:
     """A job that multiplies is outrun, also after its worker's death."""
-    order = worker.start("echo up; while :; do sleep 600 & done")
-    worker.says(order, "up")
+    job = worker.start("echo up; while :; do sleep 600 & done")
+    worker.says(job, "up")
     worker.signal(signal.SIGKILL)
     worker.exit_status()
-    found = kill(Traces(store=worker.store, lease=order.lease))
+    found = kill(Traces(store=worker.store, lease=job.lease))
     assert found.ended
     assert found.left == ()
     assert worker.processes() == []

@@ -193,7 +193,7 @@ class Pool:
         worker.attempt = attempt_of(worker.number, assignment.job)
         worker.attempt.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
-            messages.Run(
+            messages.RunJob(
                 lease=assignment.lease,
                 seq=job.seq,
                 run=job.runs,
