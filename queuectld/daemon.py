@@ -30,7 +30,7 @@ from queuectld.server.listener import Listener, ListenError
 from queuectld.server.presence import Presence
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
-from queuectld.workers.daemon_side.pool import Places
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 __all__ = ["StartError", "run"]
 
@@ -109,18 +109,20 @@ class Daemon:
         as_submitter = settings.as_submitter
         subtree = self._subtree = self._take_subtree()
         self._broker.means = cgroup_delegation.means(subtree, as_submitter=as_submitter)
-        places = Places(
+        worker_config = WorkerConfig(
             store_id=f"{self._broker.store_id}.{self._state.identity}",
-            output=settings.output_dir,
-            spool=settings.spool_dir,
-            records=settings.workers_dir,
-            socket=self._socket,
+            output_dir=str(settings.output_dir),
+            spool_dir=str(settings.spool_dir),
+            records_dir=str(settings.workers_dir),
+            socket=str(self._socket),
             descriptors=rlimits.raise_descriptors(),
-            cgroup=subtree.directory,
+            cgroup=str(subtree.directory) if subtree.directory else None,
             means=self._broker.means,
             as_submitter=as_submitter,
         )
-        self._scheduler = Scheduler(self._broker, self._store, places, self._clock)
+        self._scheduler = Scheduler(
+            self._broker, self._store, worker_config, self._clock
+        )
         self._listen_to_signals()
         self._service_manager.starting("looking after what the last daemon left")
         await self._scheduler.open()

@@ -22,7 +22,8 @@ from queuectld.core.job import AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.store.api import Store, StoreError
 from queuectld.workers.daemon_side.handle import WorkerHandle
-from queuectld.workers.daemon_side.pool import OVERDUE, Places, Pool
+from queuectld.workers.daemon_side.pool import OVERDUE, Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 _events = logs.get("scheduler")
 
@@ -69,16 +70,16 @@ class Scheduler:
     """
 
     def __init__(
-        self, broker: Broker, store: Store, places: Places, clock: Clock
+        self, broker: Broker, store: Store, config: WorkerConfig, clock: Clock
     ) -> None:
         self._broker = broker
         self._store = store
         self._clock = clock
-        self.pool = Pool(places, clock, self)
+        self.pool = Pool(config, clock, self)
         self.supervisor = Supervisor(broker, self.pool, clock)
         self.supervisor.wake = self.wake
-        self.housekeeping = Housekeeping(broker, str(places.output), clock)
-        self._recovery = Recovery(broker, self.pool, places, clock)
+        self.housekeeping = Housekeeping(broker, config.output_dir, clock)
+        self._recovery = Recovery(broker, self.pool, config, clock)
         self._attempts = Attempts(
             broker, self.pool, self.supervisor, self._recovery, clock
         )
@@ -140,7 +141,7 @@ class Scheduler:
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""
         for worker in self.pool:
-            self.pool.end_run(worker, Reason.INTERRUPTED, 0)
+            self.pool.end_attempt(worker, Reason.INTERRUPTED, 0)
         self._hurry.set()
         self.wake()
 
@@ -195,8 +196,8 @@ class Scheduler:
     def _end_runs(self, leases: set[int | None]) -> None:
         grace = self._broker.settings.kill_grace
         for worker in self.pool:
-            if worker.run is not None and worker.run.lease in leases:
-                self.pool.end_run(worker, Reason.CANCELLED, grace)
+            if worker.attempt is not None and worker.attempt.lease in leases:
+                self.pool.end_attempt(worker, Reason.CANCELLED, grace)
                 self.wake()
 
     # -- what workers tell --------------------------------------------------------
@@ -277,11 +278,11 @@ class Scheduler:
 
     def _kill_overdue(self, now: float) -> None:
         for worker in self.pool:
-            run = worker.run
+            run = worker.attempt
             if run is None or run.reported or run.deadline is None:
                 continue
             if run.deadline <= now:
-                run.outcome = run.outcome or Reason.TIMEOUT
+                run.end_reason = run.end_reason or Reason.TIMEOUT
                 run.deadline = None
                 self.pool.kill(worker)
 
@@ -306,7 +307,11 @@ class Scheduler:
             self._chore(self._store.checkpoint())
 
     def _timers(self) -> list[float | None]:
-        runs = (w.run for w in self.pool if w.run is not None and not w.run.reported)
+        runs = (
+            w.attempt
+            for w in self.pool
+            if w.attempt is not None and not w.attempt.reported
+        )
         deadlines = [run.deadline for run in runs]
         deadlines += [w.leave_by for w in self.pool if w.leaving]
         return [

@@ -16,8 +16,8 @@ from helpers.stores import KINDS, Home
 from queuectld.control.scheduler import Scheduler
 from queuectld.core.job import Assignment
 from queuectld.store.api import Store, StoreFullError
-from queuectld.workers.daemon_side.handle import WorkerHandle, run_of
-from queuectld.workers.daemon_side.pool import Places
+from queuectld.workers.daemon_side.handle import WorkerHandle, attempt_of
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Supervised:
         assert assignment.job.worker is not None
         number, now = assignment.job.worker, self.desk.clock.now
         worker = WorkerHandle(number, 0, -1, None, None, now, ready=True)
-        worker.run = run_of(number, assignment)
+        worker.attempt = attempt_of(number, assignment.job)
         return worker
 
 
@@ -60,16 +60,16 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
     """Open the store in a folder, and make a scheduler for it."""
     for name in ("output", "spool", "workers"):
         (folder / name).mkdir()
-    places = Places(
+    config = WorkerConfig(
         store_id="store",
-        output=folder / "output",
-        spool=folder / "spool",
-        records=folder / "workers",
-        socket=folder / "socket",
+        output_dir=str(folder / "output"),
+        spool_dir=str(folder / "spool"),
+        records_dir=str(folder / "workers"),
+        socket=str(folder / "socket"),
     )
     async with a_desk(Home(KINDS[0], folder)) as desk:
         store = cast("Store", desk.others)
-        scheduler = Scheduler(desk.broker, store, places, desk.clock)
+        scheduler = Scheduler(desk.broker, store, config, desk.clock)
         await scheduler.open()
         yield Supervised(desk, scheduler)
         await scheduler.close()

@@ -18,7 +18,9 @@ def active(workers: Iterable[WorkerHandle]) -> int:
 
 def busy(workers: Iterable[WorkerHandle]) -> int:
     """Return how many run a job, of those that take any."""
-    return sum(worker.run is not None and worker.only_for is None for worker in workers)
+    return sum(
+        worker.attempt is not None and worker.only_for is None for worker in workers
+    )
 
 
 async def list_workers(call: Call) -> Result:

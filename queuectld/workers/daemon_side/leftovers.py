@@ -6,7 +6,6 @@ session, its output files, and who is above them. No pid is signalled on trust: 
 """
 
 import os
-import select
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -187,7 +186,5 @@ def _await_end(entries: list[Process], deadline: float, clock: Clock) -> None:
     handles = [pidfd.acquire(entry.id) for entry in entries[:_WAITED_FOR]]
     for handle in handles:
         if handle is not None:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.poll(max(0, deadline - clock.monotonic()) * 1000)
+            pidfd.ended(handle, within=deadline - clock.monotonic())
             os.close(handle)

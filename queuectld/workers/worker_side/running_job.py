@@ -15,9 +15,9 @@ from queuectld.core.job import AttemptEnd
 from queuectld.linux import procfs
 from queuectld.linux.procfs import ProcessId
 from queuectld.workers.shared import cgroup
-from queuectld.workers.shared.messages import Run
+from queuectld.workers.shared.messages import RunJob
 from queuectld.workers.shared.outputs import OutputFiles
-from queuectld.workers.worker_side import children, outcome
+from queuectld.workers.worker_side import descendants, outcome
 
 LOOK_INTERVAL = 1.0
 """Seconds between looks at the size of the output."""
@@ -51,11 +51,11 @@ class Phase(Enum):
     """Nothing is left."""
 
 
-class Running:
+class RunningJob:
     """A job that was spawned.
 
     Attributes:
-        order: what was asked for.
+        job: what was asked for.
         due: when to call ``tick``, on the monotonic clock; inf for never.
         over: nothing of the job is left.
         pid: the main process, leader of the job's session.
@@ -65,13 +65,13 @@ class Running:
 
     def __init__(
         self,
-        order: Run,
+        job: RunJob,
         main: ProcessId,
         files: OutputFiles,
         clock: Clock,
         group: str | None = None,
     ) -> None:
-        self.order = order
+        self.job = job
         self.over = False
         self.pid = main.pid
         self.trouble: list[str] = []
@@ -82,13 +82,13 @@ class Running:
         self._clock = clock
         now = clock.monotonic()
         self._phase = Phase.RUNNING
-        self._timeout_at = now + order.timeout if order.timeout else math.inf
-        self._look_at = now + LOOK_INTERVAL if order.output_limit else math.inf
+        self._timeout_at = now + job.timeout if job.timeout else math.inf
+        self._look_at = now + LOOK_INTERVAL if job.output_limit else math.inf
         self.due = min(self._timeout_at, self._look_at)
         self._stubborn_at = math.inf
         self._pause = _FIRST_PAUSE
         self._asked: Reason | None = None
-        self._exit: children.Exit | None = None
+        self._exit: descendants.Exit | None = None
         self._finished_at = 0
         self._left_behind = 0
 
@@ -103,7 +103,7 @@ class Running:
             case Phase.RUNNING:
                 self._look(now)
             case Phase.SETTLING:
-                self._terminate(self.order.kill_grace)
+                self._terminate(self.job.kill_grace)
             case Phase.ENDING | Phase.KILLING:
                 self._kill()
             case Phase.OVER:
@@ -140,7 +140,7 @@ class Running:
         """Return how it ended, once it is over; closes its files, ends its cgroup."""
         assert self._exit is not None
         stdout, stderr = self._files.sizes()
-        if self.order.user is not None:
+        if self.job.user is not None:
             self._files.take_back()
         self._files.close()
         usage = self._end_group()
@@ -155,7 +155,7 @@ class Running:
             stderr=stderr,
             usage=usage,
         )
-        return outcome.judge(self.order, facts)
+        return outcome.judge(self.job, facts)
 
     def _end_group(self) -> cgroup.Usage | None:
         if self._group is None:
@@ -173,7 +173,7 @@ class Running:
 
     def _collect(self) -> None:
         # Once it is reaped, its pid may come back as that of an orphan.
-        ended, left = children.reap(None if self._exit else self.pid)
+        ended, left = descendants.reap(None if self._exit else self.pid)
         if ended:
             self._exit = ended
             self._finished_at = self._clock.wall()
@@ -191,7 +191,7 @@ class Running:
         self.due = math.inf
 
     def _look(self, now: float) -> None:
-        if sum(self._files.sizes()) > self.order.output_limit:
+        if sum(self._files.sizes()) > self.job.output_limit:
             self._exceeded(Reason.OUTPUT_LIMIT)
         else:
             self._look_at = now + LOOK_INTERVAL
@@ -201,10 +201,10 @@ class Running:
         self._collect()
         if self._phase is Phase.RUNNING:
             self._asked = limit
-            self._terminate(self.order.kill_grace)
+            self._terminate(self.job.kill_grace)
 
     def _terminate(self, grace: float) -> None:
-        below = children.below()
+        below = descendants.below()
         if self._exit:
             self._left_behind = len(below)
         if grace <= 0:
@@ -212,7 +212,7 @@ class Running:
             return
         self._phase = Phase.ENDING
         self.due = self._clock.monotonic() + grace
-        children.terminate(below, None if self._exit else self.pid)
+        descendants.terminate(below, None if self._exit else self.pid)
 
     def _kill(self) -> None:
         now = self._clock.monotonic()
@@ -221,7 +221,7 @@ class Running:
             self._stubborn_at = now + STUBBORN_AFTER
         if self._group is not None:
             cgroup.kill(self._group)
-        refused, others = children.kill_children()
+        refused, others = descendants.kill_children()
         if not others and self._out_of_reach(refused):
             self._abandon(refused)
             return
@@ -234,7 +234,7 @@ class Running:
         """Whether all that is left runs as others, in no cgroup."""
         if not refused or self._group is not None or self._exit is None:
             return False
-        return not children.kill_below()
+        return not descendants.kill_below()
 
     def _abandon(self, refused: list[int]) -> None:
         # The main process is never left so: another attempt could run beside it.
@@ -243,7 +243,7 @@ class Running:
         self._is_over()
 
     def _complain(self) -> None:
-        still = [entry.pid for entry in children.below()]
+        still = [entry.pid for entry in descendants.below()]
         if still:
             self.trouble.append(
                 f"{_name(still)} is still there {STUBBORN_AFTER:g}s after SIGKILL: "

@@ -1,4 +1,4 @@
-"""The worker program: ``python -P -m queuectld.workers.worker_side.child NUMBER``.
+"""The worker program: ``python -P -m queuectld.workers.worker_side NUMBER``.
 
 Owns how a worker process begins: what it takes over from its parent, the greeting on
 the link (file 3), the exit status. ``worker`` has the rest. What is imported here
@@ -27,9 +27,7 @@ _FILES_MAX = 1 << 20
 def main() -> int:
     """Run one worker; return its exit status: 0 unless a result was lost."""
     if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
-        sys.stderr.write(
-            "usage: python -m queuectld.workers.worker_side.child NUMBER\n"
-        )
+        sys.stderr.write("usage: python -m queuectld.workers.worker_side NUMBER\n")
         return _USAGE
     _take_over()
     syscalls.become_subreaper()

@@ -11,12 +11,12 @@ from queuectld.linux import procfs
 from queuectld.linux.procfs import Process, ProcessId
 from queuectld.workers.shared import messages
 from queuectld.workers.shared.outputs import OutputFiles
-from queuectld.workers.worker_side import children, run
-from queuectld.workers.worker_side.children import Exit
+from queuectld.workers.worker_side import descendants, running_job
+from queuectld.workers.worker_side.descendants import Exit
 
 MAIN = ProcessId(77, 5)
 CHILD = Process(78, "sudo", "S", 77, 78, 78, 1, 6)
-ORDER = messages.Run(1, 1, 1, "j", "x", None, None, None, 10, 2, 0)
+JOB = messages.RunJob(1, 1, 1, "j", "x", None, None, None, 10, 2, 0)
 ENDED = Exit(status=3 << 8, max_rss=1, user_ms=1, system_ms=1)
 
 
@@ -65,7 +65,7 @@ class Kernel:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     fake = Kernel()
     for name in ("reap", "below", "terminate", "kill_children", "kill_below"):
-        monkeypatch.setattr(children, name, getattr(fake, name))
+        monkeypatch.setattr(descendants, name, getattr(fake, name))
     monkeypatch.setattr(procfs, "process", lambda _pid: CHILD)
     return fake
 
@@ -76,12 +76,14 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-def running(kernel: Kernel, clock: StandingClock) -> run.Running:
+def running(kernel: Kernel, clock: StandingClock) -> running_job.RunningJob:
     del kernel  # it only has to be there first
-    return run.Running(ORDER, MAIN, OutputFiles(-1, -1), clock)
+    return running_job.RunningJob(JOB, MAIN, OutputFiles(-1, -1), clock)
 
 
-def pass_time(running: run.Running, clock: StandingClock, seconds: float) -> None:
+def pass_time(
+    running: running_job.RunningJob, clock: StandingClock, seconds: float
+) -> None:
     """Let time pass, with a tick whenever one is due."""
     end = clock.monotonic() + seconds
     while (due := running.due) <= end:
@@ -92,16 +94,16 @@ def pass_time(running: run.Running, clock: StandingClock, seconds: float) -> Non
 
 
 def test_nothing_is_due_before_the_timeout(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """A run that has no output limit wakes its worker only for its timeout."""
-    assert running.due == clock.monotonic() + ORDER.timeout
+    assert running.due == clock.monotonic() + JOB.timeout
     pass_time(running, clock, 9.9)
     assert (kernel.terminated, kernel.killed) == (0, 0)
 
 
 def test_timeout_then_grace_then_kill(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """SIGTERM once at the timeout; SIGKILL after the grace, until it is over."""
     pass_time(running, clock, 10.1)
@@ -115,11 +117,11 @@ def test_timeout_then_grace_then_kill(
 
 
 def test_kills_are_not_a_busy_loop(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """What does not die is tried again, ever more seldom, and reported once."""
     running.end(Reason.CANCELLED, 0)
-    pass_time(running, clock, run.STUBBORN_AFTER + 60)
+    pass_time(running, clock, running_job.STUBBORN_AFTER + 60)
     assert kernel.killed < 80
     (sentence,) = running.trouble
     assert "process 78 (sudo, state S)" in sentence
@@ -128,13 +130,13 @@ def test_kills_are_not_a_busy_loop(
 
 
 def test_leftover_of_another_user(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """What may not be killed is left, the operator told, and the worker retires."""
     kernel.refuses = True
     kernel.ended = ENDED
     running.child_ended()
-    pass_time(running, clock, run.SETTLE_TIME + ORDER.kill_grace - 0.1)
+    pass_time(running, clock, running_job.SETTLE_TIME + JOB.kill_grace - 0.1)
     assert not running.trouble
     pass_time(running, clock, 0.2)
     assert running.over
@@ -143,13 +145,13 @@ def test_leftover_of_another_user(
 
 
 def test_leftover_with_something_of_ours_below(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """First goes what can be killed below a process that cannot."""
     kernel.refuses = kernel.killable = True
     kernel.ended = ENDED
     running.child_ended()
-    pass_time(running, clock, run.SETTLE_TIME + ORDER.kill_grace + 0.1)
+    pass_time(running, clock, running_job.SETTLE_TIME + JOB.kill_grace + 0.1)
     assert not running.abandoned
     kernel.killable = False
     pass_time(running, clock, 2)
@@ -158,7 +160,7 @@ def test_leftover_with_something_of_ours_below(
 
 
 def test_main_process_of_another_user(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """A main process is never given up: another attempt could run beside it."""
     kernel.refuses = True
@@ -169,7 +171,7 @@ def test_main_process_of_another_user(
 
 
 def test_first_reason_stays(
-    running: run.Running, clock: StandingClock, kernel: Kernel
+    running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
     """A cancel that comes during a timeout only shortens the grace."""
     pass_time(running, clock, 10.1)
