@@ -30,11 +30,6 @@ NUMERIC = (
     param_types.Rlimit,
 )
 
-NUMERIC = (
-    param_types.Integer, param_types.Duration, param_types.Size, param_types.Percent, param_types.Moment,
-    param_types.Rlimit,
-)  # fmt: skip
-
 NEEDED = {
     "enqueue": ["true"],
     "logs": ["no-such"],
