@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from queuectl import inherit
-from queuectl.cli.command import is_exact
-from queuectl.cli.input import jobinput
-from queuectl.cli.input.params import (
+from queuectl.cli.command_classes import is_exact
+from queuectl.cli.input import job_json
+from queuectl.cli.input.param_types import (
     DURATION,
     INTEGER,
     PERCENT,
@@ -115,7 +115,7 @@ def from_options(
     return JobOptions(given, dict(env), clean_env)
 
 
-def job_options(*, timeout: str) -> Callable[[F], F]:
+def add(*, timeout: str) -> Callable[[F], F]:
     """Add the options that ``enqueue`` and ``run`` have in common.
 
     Args:
@@ -261,7 +261,7 @@ def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     if is_exact():
         return {"command": list(words)}
     try:
-        return jobinput.command(words)
+        return job_json.command(words)
     except ValueError as error:
         raise click.ClickException(
             f"{error}; a shell line that begins with {{ is given with -c"

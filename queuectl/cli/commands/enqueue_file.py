@@ -8,10 +8,10 @@ import sys
 from queuectl.cli.commands import enqueue
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of
-from queuectl.cli.input import jobinput, joboptions, lines
-from queuectl.cli.input.bulk import Bulk, Stored
-from queuectl.cli.input.joboptions import JobOptions
-from queuectl.cli.input.lines import BadLineError, Source
+from queuectl.cli.input import job_file, job_json, job_options
+from queuectl.cli.input.job_file import BadLineError, Source
+from queuectl.cli.input.job_options import JobOptions
+from queuectl.cli.requests.batch_sender import Bulk, Stored
 from queuectl.cli.view import output, progress
 from queuectl.errors import QueuectlError
 
@@ -20,7 +20,7 @@ def enqueue_file(
     connector: Connector, path: str, wanted: JobOptions, *, shell: bool, if_exists: str
 ) -> int:
     """Enqueue a job for each line; print the ids; return the status."""
-    source = Source(_open(path), lines.shell_line if shell else jobinput.parse_json)
+    source = Source(_open(path), job_file.shell_line if shell else job_json.parse_json)
     with connector.connect() as client:
         uid = client.greeting["uid"]
         inherited = wanted.inherited(client.greeting, wanted.fields, client.place)
@@ -38,8 +38,8 @@ def enqueue_file(
         except OSError as error:
             output.note(_so_far(bulk.stored))
             raise OSError(error.errno, error.strerror, _name(path)) from None
-    joboptions.remark_directory(wanted.fields)
-    joboptions.remark_shell(wanted.fields.get("shell"), uid)
+    job_options.remark_directory(wanted.fields)
+    job_options.remark_shell(wanted.fields.get("shell"), uid)
     if bulk.stopping:
         output.note(f"interrupted: {_so_far(bulk.stored)}")
         die_of(signal.SIGINT)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
-from queuectl.cli.command import PassingCommand
+from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.view import output
 
 VARIABLE = "_QUEUECTL_COMPLETE"

@@ -9,7 +9,7 @@ from typing import Any
 
 from queuectl import many
 from queuectl.cli import exits
-from queuectl.cli.view import jobview, output, text
+from queuectl.cli.view import job_view, output, text
 from queuectl.errors import NotFoundError, RequestError
 from queuectl.sync.session import Session
 
@@ -27,7 +27,7 @@ def change(
     job_ids: Sequence[str],
     *,
     as_json: bool,
-    sentence: Callable[[Job], str] = jobview.sentence,
+    sentence: Callable[[Job], str] = job_view.sentence,
     **params: Any,
 ) -> int:
     """Change each job, whatever becomes of the others; return the exit status.

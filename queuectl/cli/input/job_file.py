@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from queuectl.cli.input import jobinput
+from queuectl.cli.input import job_json
 
 BATCH = 1_000
 """Jobs in a batch."""
@@ -73,7 +73,7 @@ class Source:
         mistake: the first bad line; the source ends there.
     """
 
-    def __init__(self, fd: int, parse: Parser = jobinput.parse_json) -> None:
+    def __init__(self, fd: int, parse: Parser = job_json.parse_json) -> None:
         self.fd = fd
         self.mistake: BadLineError | None = None
         self._parse = parse

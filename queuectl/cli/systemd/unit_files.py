@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from queuectl.cli.commands.systemd import reach
+from queuectl.cli.systemd import account_access
 from queuectl_protocol.paths import Paths, resolve
 
 PROGRAM = "queuectld"
@@ -157,7 +157,7 @@ def program(manager: Manager) -> Path:
             "queuectl in another directory"
         )
     if manager is Manager.SYSTEM:
-        reach.check(found)
+        account_access.check(found)
     return found
 
 

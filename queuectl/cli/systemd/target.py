@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from queuectl.cli.commands.systemd import units
-from queuectl.cli.commands.systemd.units import SERVICE, SOCKET, UNITS, Manager
+from queuectl.cli.systemd import unit_files
+from queuectl.cli.systemd.unit_files import SERVICE, SOCKET, UNITS, Manager
 
 ROOT = Path("/")
 
@@ -59,7 +59,7 @@ class Target:
         """Tell whether a unit of ours runs. Nothing runs in an image."""
         if self.root != ROOT or not shutil.which("systemctl"):
             return False
-        known = (*UNITS, units.JOBS, units.BACKUP[1])
+        known = (*UNITS, unit_files.JOBS, unit_files.BACKUP[1])
         command = self.systemctl("is-active", "--quiet", *known).split()
         with suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(  # noqa: S603 - our own words
@@ -74,16 +74,16 @@ class Target:
 
     def is_enabled(self) -> bool:
         """Tell whether it would start by itself: then links to our units are left."""
-        directory = self.actual(units.directory(self.manager))
+        directory = self.actual(unit_files.directory(self.manager))
         # A link in an image means a file of the image, so it looks broken from here,
         # and a pattern would only find it if it did not.
-        names = (*UNITS, units.BACKUP[1])
+        names = (*UNITS, unit_files.BACKUP[1])
         links = (wants / name for wants in directory.glob("*.wants") for name in names)
         return any(link.is_symlink() for link in links)
 
     def _has_timer(self) -> bool:
-        directory = units.directory(self.manager)
-        return self.actual(directory / units.BACKUP[1]).exists()
+        directory = unit_files.directory(self.manager)
+        return self.actual(directory / unit_files.BACKUP[1]).exists()
 
     def check_at_rest(self) -> None:
         """Refuse to take a unit away that runs, or will at the next boot.
@@ -98,7 +98,7 @@ class Target:
         else:
             return
         now = ["--now"] if self.root == ROOT else []
-        timer = [units.BACKUP[1]] if self._has_timer() else []
+        timer = [unit_files.BACKUP[1]] if self._has_timer() else []
         command = self.systemctl(*self.where, "disable", *now, *timer, *UNITS)
         raise click.ClickException(f"{SERVICE} {state}; first: {command}")
 
@@ -111,7 +111,7 @@ class Target:
         commands = self._to_start()
         if backup:
             now = ["--now"] if self.root == ROOT else []
-            enable = self.systemctl(*self.where, "enable", *now, units.BACKUP[1])
+            enable = self.systemctl(*self.where, "enable", *now, unit_files.BACKUP[1])
             commands.append(enable)
         return commands
 
@@ -137,5 +137,7 @@ class Target:
 
 def _end_of_another() -> list[str]:
     """The daemon that the command line has started has to leave the state to this."""
-    runs = Path(units.user_paths().socket).exists()
-    return ["queuectl --user daemon stop"] if runs and not units.elsewhere() else []
+    runs = Path(unit_files.user_paths().socket).exists()
+    return (
+        ["queuectl --user daemon stop"] if runs and not unit_files.elsewhere() else []
+    )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from queuectl.cli.input import jobinput
+from queuectl.cli.input import job_json
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from queuectl.cli.input import jobinput
 )
 def test_words_are_a_job(words: tuple[str, ...], job: dict[str, Any]) -> None:
     """One word is a command line or JSON; several are an argument vector."""
-    assert jobinput.command(words) == job
+    assert job_json.command(words) == job
 
 
 @pytest.mark.parametrize(
@@ -40,16 +40,16 @@ def test_words_are_a_job(words: tuple[str, ...], job: dict[str, Any]) -> None:
 def test_bad_json_is_refused_with_its_place(text: str, reason: str) -> None:
     """The message tells what is wrong, and where."""
     with pytest.raises(ValueError, match=reason):
-        jobinput.parse_json(text)
+        job_json.parse_json(text)
 
 
 def test_json_is_utf_8() -> None:
     """Bytes that are not UTF-8 are refused, not guessed at."""
     with pytest.raises(ValueError, match="UTF-8"):
-        jobinput.parse_json(b'{"command": "\xff"}')
+        job_json.parse_json(b'{"command": "\xff"}')
 
 
 def test_whole_numbers_that_can_travel_pass() -> None:
     """The ends of what msgpack can carry are accepted."""
     numbers = [-(2**63), 2**64 - 1]
-    assert jobinput.parse_json(f'{{"x": {numbers}}}') == {"x": numbers}
+    assert job_json.parse_json(f'{{"x": {numbers}}}') == {"x": numbers}

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from queuectl.cli.input import lines
-from queuectl.cli.input.lines import Batch, Source
+from queuectl.cli.input import job_file
+from queuectl.cli.input.job_file import Batch, Source
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def test_a_batch_has_a_thousand_jobs() -> None:
 def test_blank_lines_are_counted_and_skipped(end: bytes) -> None:
     """A job keeps the number of its line, whatever is blank before it."""
     with _file(b"\n  \necho a\r\n\necho b" + end) as fd:
-        (batch,) = _batches(Source(fd, lines.shell_line))
+        (batch,) = _batches(Source(fd, job_file.shell_line))
     assert batch.jobs == [{"command": "echo a"}, {"command": "echo b"}]
     assert batch.numbers == [3, 5]
 
@@ -73,17 +73,17 @@ def test_long_lines_make_smaller_batches() -> None:
     """A batch stays well inside one frame."""
     line = b"x" * 100_000 + b"\n"
     with _file(line * 50) as fd:
-        batches = _batches(Source(fd, lines.shell_line))
+        batches = _batches(Source(fd, job_file.shell_line))
     assert [len(batch.jobs) for batch in batches] == [21, 21, 8]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_an_endless_line_is_refused(end: bytes) -> None:
     """A line that never ends is given up, and not read into memory."""
-    with _file(b"x" * (lines.MAX_LINE + 10_000_000) + end) as fd:
-        source = Source(fd, lines.shell_line)
+    with _file(b"x" * (job_file.MAX_LINE + 10_000_000) + end) as fd:
+        source = Source(fd, job_file.shell_line)
         assert _batches(source) == []
-        assert os.lseek(fd, 0, os.SEEK_CUR) <= lines.MAX_LINE + 1_000_000
+        assert os.lseek(fd, 0, os.SEEK_CUR) <= job_file.MAX_LINE + 1_000_000
     assert source.mistake is not None
     assert source.mistake.line == 1
 
@@ -91,14 +91,14 @@ def test_an_endless_line_is_refused(end: bytes) -> None:
 def test_bytes_that_are_not_utf_8_are_kept() -> None:
     """A shell command is bytes; they come back out as they went in."""
     with _file(b"cat \xff\n") as fd:
-        (batch,) = _batches(Source(fd, lines.shell_line))
+        (batch,) = _batches(Source(fd, job_file.shell_line))
     assert batch.jobs == [{"command": "cat \udcff"}]
 
 
 def test_what_has_come_can_be_taken_early() -> None:
     """When the input pauses, the lines so far are a batch of their own."""
     here, there = os.pipe()
-    source = Source(here, lines.shell_line)
+    source = Source(here, job_file.shell_line)
     os.write(there, b"echo a\necho")
     source.read()
     assert source.take() is None

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from queuectl.cli.command import Group
-from queuectl.cli.commands.systemd import leftovers, plan, units
-from queuectl.cli.commands.systemd.plan import Step
-from queuectl.cli.commands.systemd.target import ROOT, Target
-from queuectl.cli.commands.systemd.units import Manager
+from queuectl.cli.command_classes import Group
+from queuectl.cli.systemd import orphaned_jobs, plan, unit_files
+from queuectl.cli.systemd.plan import Step
+from queuectl.cli.systemd.target import ROOT, Target
+from queuectl.cli.systemd.unit_files import Manager
 from queuectl.cli.view import output, text
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,7 +84,7 @@ def install(
     $ queuectl systemd install --user     ~/.config/systemd/user: for yourself
     """
     target = _target(manager, root)
-    program = units.program(target.manager)
+    program = unit_files.program(target.manager)
     steps = plan.installation(target, program, force=force, backup=backup)
     if not dry_run:
         output.keep()
@@ -137,7 +137,7 @@ def end_jobs(*, user: bool) -> None:
 
     The unit queuectld-jobs.service runs it.
     """
-    ended = leftovers.end(Manager.USER if user else Manager.SYSTEM)
+    ended = orphaned_jobs.end(Manager.USER if user else Manager.SYSTEM)
     if ended:
         output.line(f"{ended} processes were left without a daemon, and were ended")
 
@@ -183,7 +183,7 @@ def _tell(
 
 def _warn() -> None:
     """Say so if commands are told to look for another daemon than the service."""
-    for name in units.elsewhere():
+    for name in unit_files.elsewhere():
         output.note(
             f"{name} is set here, and systemd does not know it: commands that have it "
             "talk to another daemon than the service's"

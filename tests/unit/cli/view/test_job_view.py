@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from queuectl.cli.view import jobview, output, text, times
+from queuectl.cli.view import job_view, output, text, times
 from queuectl_protocol import units
 from queuectl_protocol.vocabulary import JobState
 
@@ -88,7 +88,7 @@ def test_a_row_tells_what_matters_in_its_state(
     job: dict[str, Any], detail: str
 ) -> None:
     """When it runs, how long it has run, how it ended, when it runs again."""
-    assert jobview.detail(job, NOW) == detail
+    assert job_view.detail(job, NOW) == detail
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_a_sentence_tells_the_reason_of_a_failure(
     job: dict[str, Any], sentence: str
 ) -> None:
     """The state, and the reason where the state does not say it."""
-    assert jobview.sentence(job) == sentence
+    assert job_view.sentence(job) == sentence
 
 
 def test_an_argument_vector_is_shown_with_its_quotes() -> None:
     """What is shown can be pasted into a shell and means the same."""
-    assert jobview.command(["rsync", "-a", "my dir"]) == "rsync -a 'my dir'"
-    assert jobview.command("a | b") == "a | b"
+    assert job_view.command(["rsync", "-a", "my dir"]) == "rsync -a 'my dir'"
+    assert job_view.command("a | b") == "a | b"
 
 
 def test_facts_leave_out_what_is_not_so() -> None:
     """A job that has not run has no result, no start and no worker."""
-    facts = dict(jobview.facts(_job("pending"), now=NOW))
+    facts = dict(job_view.facts(_job("pending"), now=NOW))
     assert facts["Created"].endswith("(1m ago)")
     assert facts["Output limit"] == "none"
     assert facts["Runs"] == "1 of at most 4"
@@ -146,28 +146,28 @@ def test_limits_are_shown_where_there_are_any(
     fields: dict[str, Any], limits: str, rlimits: str
 ) -> None:
     """With their units; what is 0 limits nothing."""
-    facts = dict(jobview.facts(_job("pending", **fields), now=NOW))
+    facts = dict(job_view.facts(_job("pending", **fields), now=NOW))
     assert (facts["Limits"], facts["Rlimits"]) == (limits, rlimits)
 
 
 def test_the_memory_of_all_processes_is_shown_beside_that_of_one() -> None:
     """Where the job had a cgroup; an older daemon does not tell."""
-    names = [column.title for column in jobview.ATTEMPT_COLUMNS]
+    names = [column.title for column in job_view.ATTEMPT_COLUMNS]
     place = names.index("PEAK")
     assert names[place - 1] == "MEMORY"
     ended = {**RUNNING, "reason": "oom", "max_rss": 1 << 20}
-    assert jobview.attempt_row(ended, now=NOW)[place] == ""
-    row = jobview.attempt_row({**ended, "memory_peak": 1 << 30}, now=NOW)
+    assert job_view.attempt_row(ended, now=NOW)[place] == ""
+    row = job_view.attempt_row({**ended, "memory_peak": 1 << 30}, now=NOW)
     assert row[place - 2 : place + 1] == ("", "1.0 MiB", "1.0 GiB")
     assert row[names.index("RESULT")] == "oom"
 
 
 def test_rows_fit_their_columns() -> None:
     """Rows have a cell for each column, also of an attempt that still runs."""
-    attempt = jobview.attempt_row(RUNNING, now=NOW)
-    assert len(attempt) == len(jobview.ATTEMPT_COLUMNS)
+    attempt = job_view.attempt_row(RUNNING, now=NOW)
+    assert len(attempt) == len(job_view.ATTEMPT_COLUMNS)
     assert attempt[3] == "running 5s"
-    assert len(jobview.row(_job("pending"), now=NOW)) == len(jobview.COLUMNS)
+    assert len(job_view.row(_job("pending"), now=NOW)) == len(job_view.COLUMNS)
 
 
 def test_every_state_has_its_colour() -> None:

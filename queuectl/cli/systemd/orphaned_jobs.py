@@ -2,7 +2,7 @@
 
 systemd runs no command of a unit that has failed when somebody stops it, and jobs are
 spared when their daemon dies: a unit beside the service hears of the stop, and this is
-what it runs. It knows systemd and cgroups, and nothing of queues.
+what it runs. It knows systemd and cgroups, and nothing of queue.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from queuectl.cli.commands.systemd.units import SERVICE, Manager
+from queuectl.cli.systemd.unit_files import SERVICE, Manager
 
 MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 """Where systemd mounts version 2: alone, or beside version 1. See cgroups(7)."""

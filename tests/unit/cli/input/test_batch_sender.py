@@ -8,9 +8,9 @@ import pytest
 
 from helpers.fakeclient import FakeClient
 from queuectl import errors
-from queuectl.cli.input import lines
-from queuectl.cli.input.bulk import Bulk
-from queuectl.cli.input.lines import BadLineError, Source
+from queuectl.cli.input import job_file
+from queuectl.cli.input.job_file import BadLineError, Source
+from queuectl.cli.requests.batch_sender import Bulk
 
 
 def _store(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def _bulk(client: FakeClient, count: int) -> Bulk:
     fd = os.memfd_create("jobs")
     os.write(fd, b"".join(b"%d\n" % i for i in range(1, count + 1)))
     os.lseek(fd, 0, os.SEEK_SET)
-    source = Source(fd, lines.shell_line)
+    source = Source(fd, job_file.shell_line)
     options = {"defaults": {"priority": 3}, "if_exists": "error"}
     return Bulk(client, source, **options)  # type: ignore[arg-type]
 
@@ -91,7 +91,7 @@ def test_a_stop_that_comes_just_before_the_wait_is_not_slept_through() -> None:
     """Nobody writes any more, and there is nothing to be woken by."""
     reader, writer = os.pipe()
     client = FakeClient(enqueue_many=_store)
-    source = Source(reader, lines.shell_line)
+    source = Source(reader, job_file.shell_line)
     bulk = Bulk(client, source, defaults={}, if_exists="error")  # type: ignore[arg-type]
     os.write(writer, b"1\n")
     try:

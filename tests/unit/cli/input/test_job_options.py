@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from queuectl import errors, inherit
-from queuectl.cli.command import PassingCommand
-from queuectl.cli.input import joboptions
+from queuectl.cli.command_classes import PassingCommand
+from queuectl.cli.input import job_options
 
 OURS = {"uid": os.geteuid()}
 THEIRS = {"uid": os.geteuid() + 1}
@@ -21,15 +21,15 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"cwd": "/srv", "umask": "0027", "env": {"PATH": "/bin", "HOME": "/h"}}
     monkeypatch.setattr(inherit, "capture", lambda: {**here})
     monkeypatch.setattr(
-        joboptions,
+        job_options,
         "_minimal",
         lambda uid: {"USER": "us" if uid == os.geteuid() else "them"},
     )
 
 
-def _options(**given: Any) -> joboptions.JobOptions:
+def _options(**given: Any) -> job_options.JobOptions:
     usual: dict[str, Any] = {"env": (), "clean_env": False, "cwd": None}
-    return joboptions.from_options(**{**usual, **given})
+    return job_options.from_options(**{**usual, **given})
 
 
 def test_options_not_given_are_no_fields() -> None:
@@ -109,20 +109,20 @@ def test_a_command_is_read(
     line: str | None, words: tuple[str, ...], job: dict[str, Any]
 ) -> None:
     """-c takes any command line; arguments are read as jobs."""
-    assert joboptions.read_command(line, words) == job
+    assert job_options.read_command(line, words) == job
 
 
 @pytest.mark.parametrize(("line", "words"), [(None, ()), ("x", ("y",))])
 def test_there_is_one_command(line: str | None, words: tuple[str, ...]) -> None:
     """None and two are usage errors."""
     with pytest.raises(click.UsageError):
-        joboptions.read_command(line, words)
+        job_options.read_command(line, words)
 
 
 def test_bad_json_is_a_failure_and_no_usage_error() -> None:
     """Its exit status is 1, as the specification has it."""
     with pytest.raises(click.ClickException) as caught:
-        joboptions.read_command(None, ("{",))
+        job_options.read_command(None, ("{",))
     assert caught.value.exit_code == 1
 
 
@@ -149,9 +149,9 @@ def test_what_comes_after_dashes_is_exact(
 
     @click.command(cls=PassingCommand)
     @click.argument("words", nargs=-1)
-    @joboptions.job_options(timeout="none")
+    @job_options.add(timeout="none")
     def probe(words: tuple[str, ...], **_options: Any) -> None:
-        read.append(joboptions.read_command(None, words))
+        read.append(job_options.read_command(None, words))
 
     assert CliRunner().invoke(probe, arguments).exit_code == 0
     assert read == [{"command": command}]

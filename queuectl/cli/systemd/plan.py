@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from queuectl.cli.commands.systemd import files, units
-from queuectl.cli.commands.systemd.files import Existing, Origin
-from queuectl.cli.commands.systemd.target import Target
-from queuectl.cli.commands.systemd.units import Manager, Place
+from queuectl.cli.systemd import marked_files, unit_files
+from queuectl.cli.systemd.marked_files import Existing, Origin
+from queuectl.cli.systemd.target import Target
+from queuectl.cli.systemd.unit_files import Manager, Place
 
 DIRECTORY_MODES = {Manager.SYSTEM: 0o755, Manager.USER: 0o700}
 """Of directories that are made. The service's user reads /etc/queuectl; a user's
@@ -58,25 +58,27 @@ def installation(
     """
     steps, refused = [], []
     backup = backup or _has_backup(target)
-    for place in units.places(target.manager, backup=backup):
+    for place in unit_files.places(target.manager, backup=backup):
         path = target.actual(place.path)
         with _reported(target, path):
-            existing = files.examine(path)
-        step, ours = _step(place, path, existing, units.text(place, program))
+            existing = marked_files.examine(path)
+        step, ours = _step(place, path, existing, unit_files.text(place, program))
         steps.append(step)
         if not ours and not force:
             refused.append(f"{path} {existing.origin}")
     _check_none(
         refused,
-        f"keep your changes in a drop-in (see {units.EXAMPLE}) or elsewhere; "
+        f"keep your changes in a drop-in (see {unit_files.EXAMPLE}) or elsewhere; "
         "--force replaces it",
     )
     return steps
 
 
 def _has_backup(target: Target) -> bool:
-    folder = target.actual(units.directory(target.manager) / units.BACKUP[0]).parent
-    return any((folder / name).exists() for name in units.BACKUP)
+    folder = target.actual(
+        unit_files.directory(target.manager) / unit_files.BACKUP[0]
+    ).parent
+    return any((folder / name).exists() for name in unit_files.BACKUP)
 
 
 def _step(place: Place, path: Path, existing: Existing, body: str) -> tuple[Step, bool]:
@@ -84,7 +86,7 @@ def _step(place: Place, path: Path, existing: Existing, body: str) -> tuple[Step
     if place.configuration:
         absent = existing.origin is Origin.ABSENT
         return Step(path, "written" if absent else "kept", body.encode()), True
-    content = files.marked(body)
+    content = marked_files.marked(body)
     if existing.content == content:
         return Step(path, "unchanged", content), True
     # One that somebody copied from the source by hand loses nothing by the mark.
@@ -99,10 +101,10 @@ def removal(target: Target, *, force: bool) -> list[Step]:
         click.ClickException: a file of ours was changed.
     """
     steps, refused = [], []
-    for place in units.places(target.manager, backup=True):
+    for place in unit_files.places(target.manager, backup=True):
         path = target.actual(place.path)
         with _reported(target, path):
-            origin = files.examine(path).origin
+            origin = marked_files.examine(path).origin
         if place.configuration or origin is Origin.ABSENT:
             continue
         if origin is Origin.CHANGED and not force:
@@ -111,7 +113,7 @@ def removal(target: Target, *, force: bool) -> list[Step]:
     _check_none(refused, "remove it by hand, or with --force")
     steps += [
         Step(path, "left")
-        for path in map(target.actual, units.left(target.manager))
+        for path in map(target.actual, unit_files.left(target.manager))
         if path.exists()
     ]
     return steps
@@ -132,7 +134,7 @@ def write(target: Target, steps: Sequence[Step]) -> None:
     for step in steps:
         if step.action == "written":
             with _reported(target, step.path):
-                files.write(step.path, step.content, directory_mode=mode)
+                marked_files.write(step.path, step.content, directory_mode=mode)
 
 
 def remove(target: Target, steps: Sequence[Step]) -> None:
@@ -144,11 +146,11 @@ def remove(target: Target, steps: Sequence[Step]) -> None:
     for step in steps:
         if step.action == "removed":
             with _reported(target, step.path):
-                files.remove(step.path)
+                marked_files.remove(step.path)
     # The directory of drop-ins was made for the example; it may hold others by now.
     with suppress(OSError):
-        directory = units.directory(target.manager)
-        target.actual(directory / units.EXAMPLE).parent.rmdir()
+        directory = unit_files.directory(target.manager)
+        target.actual(directory / unit_files.EXAMPLE).parent.rmdir()
 
 
 @contextmanager

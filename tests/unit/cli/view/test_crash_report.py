@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from queuectl.cli import root
-from queuectl.cli.view import crash
+from queuectl.cli import crash_report, root
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def test_a_fault_of_ours_is_no_traceback(
 ) -> None:
     """It is a line that names a file with the details, for its owner alone."""
     assert root.run(["list", "secret"]) == 1
-    log = faulty / crash.LOG_NAME
+    log = faulty / crash_report.LOG_NAME
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("queuectl: internal error: LookupError: of a kind \\x1b")
@@ -59,7 +58,7 @@ def test_the_log_does_not_grow_for_ever(
     faulty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop that fails a million times fills no disk."""
-    monkeypatch.setattr(crash, "MOST", 2000)
+    monkeypatch.setattr(crash_report, "MOST", 2000)
     for _ in range(20):
         root.run(["list"])
-    assert 0 < (faulty / crash.LOG_NAME).stat().st_size < 10_000
+    assert 0 < (faulty / crash_report.LOG_NAME).stat().st_size < 10_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.cli import checks
+from queuectl.cli.commands import doctor_checks
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_versions_with_the_wal_reset_bug_are_known(
     version: tuple[int, int, int], affected: bool
 ) -> None:
     """The fix was also put into two older series."""
-    assert checks.has_wal_reset_bug(version) == affected
+    assert doctor_checks.has_wal_reset_bug(version) == affected
 
 
 MOUNTS = [
@@ -49,4 +49,4 @@ MOUNTS = [
 )
 def test_the_file_system_of_a_path_is_found(path: str, kind: str) -> None:
     """The innermost mount counts, and of two on one place the later."""
-    assert checks.file_system(path, MOUNTS) == kind
+    assert doctor_checks.file_system(path, MOUNTS) == kind

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 
-from queuectl.cli.input.params import (
+from queuectl.cli.input.param_types import (
     DURATION,
     JOB_ID,
     MOMENT,

@@ -9,7 +9,7 @@ import select
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from queuectl.cli.input.lines import BadLineError, Batch, Source
+from queuectl.cli.input.job_file import BadLineError, Batch, Source
 from queuectl.errors import QueuectlError
 from queuectl.sync.session import Session
 

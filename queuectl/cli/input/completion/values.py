@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from queuectl import paths
-from queuectl.cli.view import jobview, text
+from queuectl.cli.view import job_view, text
 from queuectl.errors import QueuectlError
 from queuectl.sync.session import Session
 from queuectl_protocol.limits import MAX_PAGE
@@ -47,8 +47,8 @@ def job_ids(
     ]
 
 
-def _meaning(job: jobview.Fields) -> str:
-    command = text.cut(text.escape(jobview.command(job["command"])), WIDTH)
+def _meaning(job: job_view.Fields) -> str:
+    command = text.cut(text.escape(job_view.command(job["command"])), WIDTH)
     meaning = f"{job['state']}: {job['label'] or command}"
     return ascii(text.escape(meaning).replace(text.ELLIPSIS, "..."))[1:-1]
 

@@ -126,7 +126,7 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
         incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the names of those that are set here."""
-        from queuectl.cli.input.complete import variables  # noqa: PLC0415 - as below
+        from queuectl.cli.input.completion.values import variables  # noqa: PLC0415 - as below
 
         return variables(incomplete)
 
@@ -195,7 +195,7 @@ class Rlimit(click.ParamType):  # type: ignore[type-arg]
         incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the names."""
-        from queuectl.cli.input.complete import rlimit_names  # noqa: PLC0415 - as above
+        from queuectl.cli.input.completion.values import rlimit_names  # noqa: PLC0415 - as above
 
         return rlimit_names(incomplete)
 
@@ -227,7 +227,7 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
         incomplete: str,
     ) -> list[CompletionItem]:
         """Offer the newest jobs' ids; no daemon, no offer."""
-        from queuectl.cli.input.complete import job_ids  # noqa: PLC0415 - loads the client
+        from queuectl.cli.input.completion.values import job_ids  # noqa: PLC0415 - loads the client
 
         return job_ids(ctx, param, incomplete, self.states)
 
