@@ -60,7 +60,8 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
     """By then its number may be another process's."""
     gone = asyncio.Event()
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
-    pool = Pool(CONFIG, SystemClock(), listener)
+    pool = Pool(CONFIG, SystemClock())
+    pool.report_to(listener)
     with a_process() as ended, a_process() as other:
         handle = os.pidfd_open(ended.pid)
         run = RunningAttempt(
@@ -88,7 +89,8 @@ async def test_a_worker_of_another_users_is_left_to_end(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
-    pool = Pool(CONFIG, SystemClock(), listener)
+    pool = Pool(CONFIG, SystemClock())
+    pool.report_to(listener)
     with a_process() as theirs:
         run = RunningAttempt(
             worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW
