@@ -22,7 +22,8 @@ class Events:
 
         Args:
             job_waits: called when a job waits: with None for a worker, or with the
-                time (milliseconds) before which it must not be started.
+                time (milliseconds) before which it must not be started; and with that
+                at which it expires.
         """
         self._watchers: dict[int, set[asyncio.Event]] = {}
         # By lease: cancelled attempts that go on, with the job's id.
@@ -65,6 +66,8 @@ class Events:
             if job is not None:
                 if job.due is not None:
                     self._job_waits(None if job.due else job.run_at)
+                    if job.expires is not None:
+                        self._job_waits(job.expires)
                 for changed in self._watchers.get(job.seq, ()):
                     changed.set()
                 if event is Event.CANCEL and job.lease is not None:

@@ -18,6 +18,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     START = "start"
+    EXPIRE = "expire"
 
 
 class Announcement(NamedTuple):

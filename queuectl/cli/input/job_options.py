@@ -12,6 +12,7 @@ from queuectl.cli.command_classes import is_exact
 from queuectl.cli.input import job_json
 from queuectl.cli.input.param_types import (
     DURATION,
+    EXPIRY,
     INTEGER,
     PERCENT,
     RLIMIT,
@@ -111,6 +112,8 @@ def from_options(
         fields["rlimits"] = dict(rlimits)
     if cwd is not None:
         fields["cwd"] = inherit.absolute(cwd)
+    if not isinstance(fields.get("expires", ""), str):
+        fields["expires_in"] = fields.pop("expires")
     given = {name: value for name, value in fields.items() if value is not None}
     return JobOptions(given, dict(env), clean_env)
 
@@ -161,6 +164,11 @@ def add(*, timeout: str) -> Callable[[F], F]:
             "--clean-env",
             is_flag=True,
             help="Start with a minimal environment, not this one.",
+        ),
+        click.option(
+            "--expires",
+            type=EXPIRY,
+            help="Cancel it unless it has started by then: 10m, or a time as for --at.",
         ),
         click.option("--label", metavar="TEXT", help="A name for people."),
         click.option(

@@ -98,6 +98,24 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
+class Expiry(click.ParamType):  # type: ignore[type-arg]
+    """A point in time as ``Moment`` has it, or a duration from now, in seconds."""
+
+    name = "time|duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        """Return RFC 3339, or seconds."""
+        from queuectl_protocol import units  # noqa: PLC0415 - not in every command
+
+        try:
+            units.parse_duration(str(value))
+        except ValueError:
+            return MOMENT.convert(value, param, ctx)
+        return DURATION.convert(value, param, ctx)
+
+
 class Variable(click.ParamType):  # type: ignore[type-arg]
     """``NAME=VALUE``, or ``NAME`` alone for its value in this environment."""
 
@@ -254,6 +272,7 @@ class Shell(click.Path):
 
 DURATION = Duration()
 MOMENT = Moment()
+EXPIRY = Expiry()
 VARIABLE = Variable()
 SIZE = Size()
 PERCENT = Percent()
