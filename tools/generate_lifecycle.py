@@ -54,9 +54,9 @@ EVENTS = {
     Event.START: "Somebody does not want to wait for the job's time (`run_at`, or the "
     "end of its backoff): it is due now. `attempts` stays as it is. A job that is due "
     "already has nothing to start.",
-    Event.EXPIRE: "A job was not started before its `expires`: it is over, with the reason "
-    "`expired`. A job that runs by then does not expire; one that goes back to the "
-    "queue afterwards, for a retry or after an interruption, does.",
+    Event.EXPIRE: "A job was not started before its `expires`: it is over, with the "
+    "reason `expired`. A job that runs by then does not expire; one that goes back to "
+    "the queue afterwards, for a retry or after an interruption, does.",
 }
 
 GUARDS = {

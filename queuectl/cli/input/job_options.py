@@ -168,7 +168,7 @@ def add(*, timeout: str) -> Callable[[F], F]:
         click.option(
             "--expires",
             type=EXPIRY,
-            help="Cancel it unless it has started by then: 10m, or a time as for --at.",
+            help="Cancel it if it has not started by then: 10m, 22:00 or a date.",
         ),
         click.option("--label", metavar="TEXT", help="A name for people."),
         click.option(

@@ -169,21 +169,18 @@ def test_an_expiry_may_be_a_time(cli: Cli) -> None:
     expiry = ("--expires", "2099-12-01 10:00")
     job = cli.json("enqueue", "--json", *expiry, "true", TZ="XYZ-3")
     assert job["expires"] == "2099-12-01T07:00:00.000Z"
-    bad = cli("enqueue", "--expires", "soon", "true")
-    assert bad.status == 2
-    assert "'soon' is no time" in bad.err
-    past = cli("enqueue", "--expires", "2001-01-01T00:00:00Z", "true")
-    assert past.status == 1
-    assert "expires 2001-01-01T00:00:00.000Z has passed already" in past.err
+    assert "'soon' is no time" in cli.misuse("enqueue", "--expires", "soon", "true")
+    late = cli.refused("enqueue", "--expires", "2001-01-01T00:00:00Z", "true")
+    assert late == "expires 2001-01-01T00:00:00.000Z has passed already"
 
 
 def test_an_option_for_the_expiry_is_for_lines_that_say_none(cli: Cli) -> None:
     """A file's lines may have their own."""
     text = '{"command": "true", "expires": "2099-12-01T10:00:00Z"}\n'
-    (own,) = cli.ok("enqueue", "--file", "-", text=text).split()
+    (own,) = cli.ok("enqueue", "--file", "-", stdin=text).split()
     assert cli.home.job(own)["expires"] == "2099-12-01T10:00:00.000Z"
     (other,) = cli.ok(
-        "enqueue", "--file", "-", "--lines", "--expires", "1h", text="true\n"
+        "enqueue", "--file", "-", "--lines", "--expires", "1h", stdin="true\n"
     ).split()
     assert cli.home.job(other)["expires"] is not None
 
