@@ -12,7 +12,7 @@ from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.host.crew import Crew
-from queuectld.operations.units import Vitals
+from queuectld.operations.lookups import Vitals
 from queuectld.server.context import Context
 from queuectld.store.api import StoreError
 

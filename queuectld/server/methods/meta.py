@@ -59,12 +59,12 @@ def description(methods: Mapping[str, Method]) -> dict[str, Any]:
         "job_fields": [
             {
                 "name": name,
-                "type": field.type,
-                "schema": shapes.schema(field.type),
-                "doc": field.doc,
-                "compared": field.compared,
+                "type": given.type,
+                "schema": shapes.schema(given.type),
+                "doc": given.doc,
+                "compared": given.compared,
             }
-            for name, field in submission.FIELDS.items()
+            for name, given in submission.GIVEN.items()
         ],
         "forms": forms.schemas(),
         "errors": list(ErrorCode),

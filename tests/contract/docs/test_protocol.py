@@ -180,9 +180,7 @@ def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> Non
         assert told[key] is not None or kind.endswith("| null")
 
 
-@pytest.mark.parametrize(
-    "key", sorted(encoding.job(a_job()).keys() - submission.FIELDS)
-)
+@pytest.mark.parametrize("key", sorted(encoding.job(a_job()).keys() - submission.GIVEN))
 def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) -> None:
     """Who enqueues a job as it was read is told which keys to leave out."""
     with pytest.raises(InvalidJobError, match=f"{key} is set by the daemon"):
