@@ -32,8 +32,8 @@ from queuectld.control.supervisor import Supervisor
 from queuectld.control.wakeup import WakeUp
 from queuectld.host import cgroup_delegation, logs, sd_notify, statedir
 from queuectld.host.cgroup_delegation import Subtree
-from queuectld.host.crew import Crew
 from queuectld.host.statedir import StartError, StateDirectory
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux import rlimits, syscalls
 from queuectld.server.context import Context
 from queuectld.server.listener import Listener, ListenError
@@ -158,7 +158,7 @@ class Daemon:
             shutdown=self._shutdown,
             config=self._reloader.current,
             socket=self._socket(),
-            looking=Crew("names", 1, ready=True),
+            user_names=ThreadPool("names", 1, ready=True),
             clock=self._clock,
             instance=secrets.token_hex(8),
             started_at=self._started_at,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.server.connections import Connections
 from queuectld.server.context import Context
@@ -42,7 +42,9 @@ class Service:
     connections: Connections = field(default_factory=Connections)
     intake: Intake = field(default_factory=Intake)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))
+    reading: ThreadPool = field(
+        default_factory=lambda: ThreadPool("reading", _READERS, ready=True)
+    )
     examiner: Examiner = field(default_factory=Examiner)
 
 

@@ -11,7 +11,7 @@ from queuectld.control.attempts import Attempts
 from queuectld.control.pruning import Pruner
 from queuectld.control.shutdown import Shutdown
 from queuectld.control.supervisor import Supervisor
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.store.api import Store
 from queuectld.workers.daemon_side.pool import Pool
 
@@ -24,7 +24,8 @@ class Context:
         config: returns the configuration in force: a reload replaces it.
         socket: the path that clients find this daemon at; systemd may have chosen
             another than the configured one.
-        looking: asks for names of users, which a directory service may keep.
+        user_names: a thread that asks for names of users; a directory service may be
+            slow to answer.
         instance: random, new at each start: the same word means the same process.
         started_at: milliseconds since 1970.
     """
@@ -38,7 +39,7 @@ class Context:
     shutdown: Shutdown
     config: Callable[[], DaemonConfig]
     socket: Path
-    looking: Crew
+    user_names: ThreadPool
     clock: Clock
     instance: str
     started_at: int

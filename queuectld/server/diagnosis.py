@@ -19,7 +19,7 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import MAX_WORKERS
 from queuectld.host import statedir
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.server.context import Context
 from queuectld.store.api import StoreError
 
@@ -72,7 +72,7 @@ async def checks(context: Context) -> list[Check]:
     facts = context.store.facts()
     counts = await context.broker.counts()
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
-    user = await _user_name(context.looking, os.geteuid())
+    user = await _user_name(context.user_names, os.geteuid())
     return [
         sqlite(facts["version"]),
         file_system(config.state_dir),
@@ -289,11 +289,11 @@ def _trust_in_each(config: DaemonConfig) -> str:
     )
 
 
-async def _user_name(looking: Crew, uid: int) -> str:
+async def _user_name(user_names: ThreadPool, uid: int) -> str:
     """Return a user's name, if it is to be had soon: a directory may keep it."""
     try:
         async with asyncio.timeout(NAMED_WITHIN):
-            return (await looking.run(pwd.getpwuid, uid)).pw_name
+            return (await user_names.run(pwd.getpwuid, uid)).pw_name
     except (KeyError, TimeoutError):
         return f"uid {uid}"
 

@@ -15,7 +15,7 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Change, Watcher
 from queuectld.server import reading
 from queuectld.server.call import Stream
@@ -107,7 +107,7 @@ class Follower:
         *,
         broker: Broker,
         files: Watcher,
-        readers: Crew,
+        readers: ThreadPool,
         output_dir: str,
         which: Sequence[outputs.Stream],
     ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.operations.lookups import Vitals
 from queuectld.server.context import Context
 from queuectld.store.api import StoreError
@@ -34,7 +34,7 @@ class Examiner:
     def __init__(self) -> None:
         self._looks: dict[str, asyncio.Task[Facts]] = {}
         # Its own: what hangs in there is nobody else's.
-        self._crew = Crew("health", 1, ready=True)
+        self._threads = ThreadPool("health", 1, ready=True)
 
     async def examine(self, context: Context) -> Facts:
         """Return what could be found out ``WITHIN`` its time."""
@@ -61,7 +61,7 @@ class Examiner:
 
     async def _places(self, context: Context) -> Facts:
         config = context.config()
-        return await self._crew.run(
+        return await self._threads.run(
             _measure, config.state_dir, config.spool_dir, context
         )
 

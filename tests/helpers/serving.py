@@ -98,7 +98,7 @@ def serving(
             shutdown=cast("Any", None),
             config=lambda: config,
             socket=config.socket,
-            looking=cast("Any", None),
+            user_names=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
