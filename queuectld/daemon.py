@@ -25,9 +25,9 @@ from queuectld.host import cgroup_delegation, logs, sd_notify, statedir
 from queuectld.host.crew import Crew
 from queuectld.host.statedir import StartError, StateDirectory
 from queuectld.linux import rlimits, syscalls
+from queuectld.server.connection.listener import Listener, ListenError
+from queuectld.server.connection.path_guard import Presence
 from queuectld.server.context import Context
-from queuectld.server.listener import Listener, ListenError
-from queuectld.server.presence import Presence
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers.daemon_side.pool import Places

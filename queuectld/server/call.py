@@ -9,12 +9,12 @@ from typing import Any
 from queuectl_protocol.vocabulary import Role
 from queuectld.host.crew import Crew
 from queuectld.linux.inotify import Watcher
-from queuectld.server.connections import Connections
+from queuectld.server.connection.admission import Intake
+from queuectld.server.connection.outbox import Outbox
+from queuectld.server.connection.registry import Connections
 from queuectld.server.context import Context
-from queuectld.server.health import Examiner
-from queuectld.server.intake import Intake
-from queuectld.server.method import Method
-from queuectld.server.outbox import Outbox
+from queuectld.server.health.probe import Examiner
+from queuectld.server.schema.method import Method
 
 _READERS = 4
 """Output files that are read at the same time. To find a file's last lines can take a

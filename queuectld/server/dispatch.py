@@ -6,7 +6,6 @@ A method is added by a handler and its row in the file of its family.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from queuectld.server.method import Method
 from queuectld.server.methods import (
     backup,
     changes,
@@ -20,6 +19,7 @@ from queuectld.server.methods import (
     waiting,
     workers,
 )
+from queuectld.server.schema.method import Method
 
 _FAMILIES = (
     meta,

@@ -13,9 +13,9 @@ from queuectl_protocol import messages
 from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
+from queuectld.server.schema import params
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)

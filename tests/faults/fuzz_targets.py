@@ -15,10 +15,10 @@ from queuectl_protocol.messages import BadMessageError, Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.submission import FIELDS
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import params
+from queuectld.server.schema.params import InvalidParamsError
 
 MAX_FRAME = 4096
 CONTAINERS = 50

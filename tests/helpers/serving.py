@@ -13,9 +13,9 @@ from typing import Any, cast
 from helpers.rawclient import PATIENCE, RawClient
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
+from queuectld.server.connection.listener import Listener
 from queuectld.server.context import Context
-from queuectld.server.listener import Listener
-from queuectld.server.method import Method
+from queuectld.server.schema.method import Method
 
 
 class Moment:

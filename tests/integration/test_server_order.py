@@ -11,9 +11,9 @@ from helpers.rawclient import RawClient
 from helpers.serving import Moment, serving
 from helpers.waiting import until
 from queuectl_protocol.messages import Failure, Reply
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectld.server import reading
-from queuectld.server.reading import Piece, UnreadableOutputError
+from queuectld.server.output import reader
+from queuectld.server.output.reader import Piece, UnreadableOutputError
 
 TEXTS = st.lists(st.sampled_from([b"", b"a", b"\n", b"line\n", b"\n\n", b"x" * 20]))
 
@@ -32,8 +32,8 @@ def test_the_last_lines_are_found_whatever_the_blocks(
     path = tmp_path_factory.getbasetemp() / "tail.out"
     path.write_bytes(content := b"".join(parts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK", block)
-        start = reading.tail_start(str(path), lines)
+        patch.setattr(reader, "_BLOCK", block)
+        start = reader.tail_start(str(path), lines)
     assert content[start:] == _naive(content, lines)
 
 
@@ -41,27 +41,27 @@ def test_last_lines_are_looked_for_within_bounds(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a file that is one long line, the end is shown."""
-    monkeypatch.setattr(reading, "TAIL_MAX", 1000)
+    monkeypatch.setattr(reader, "TAIL_MAX", 1000)
     path.write_bytes(b"x" * 5000 + b"\n" + b"y" * 998 + b"\n")
-    assert reading.tail_start(str(path), 1) == 5001
-    assert reading.tail_start(str(path), 2) == 5000
+    assert reader.tail_start(str(path), 1) == 5001
+    assert reader.tail_start(str(path), 2) == 5000
 
 
 def test_a_piece_tells_where_the_next_one_begins(path: Path) -> None:
     """Reading on from next gives the whole file, and then nothing."""
     path.write_bytes(b"0123456789")
-    piece = reading.read(str(path), offset=0, tail=None, limit=7)
+    piece = reader.read(str(path), offset=0, tail=None, limit=7)
     assert (piece.data, piece.offset, piece.next, piece.size) == (b"0123456", 0, 7, 10)
-    assert reading.read(str(path), offset=7, tail=None, limit=7).data == b"789"
-    assert reading.read(str(path), offset=10, tail=None, limit=7) == Piece(b"", 10, 10)
-    assert reading.read(str(path), offset=99, tail=None, limit=7) == Piece(b"", 99, 10)
+    assert reader.read(str(path), offset=7, tail=None, limit=7).data == b"789"
+    assert reader.read(str(path), offset=10, tail=None, limit=7) == Piece(b"", 10, 10)
+    assert reader.read(str(path), offset=99, tail=None, limit=7) == Piece(b"", 99, 10)
 
 
 def test_a_missing_file_reads_as_an_empty_one(path: Path) -> None:
     """An attempt that wrote nothing has no file, and no error."""
-    assert reading.read(str(path), offset=0, tail=None, limit=7) == Piece(b"", 0, 0)
-    assert reading.read(str(path), offset=0, tail=5, limit=7) == Piece(b"", 0, 0)
-    assert reading.tail_start(str(path), 5) == 0
+    assert reader.read(str(path), offset=0, tail=None, limit=7) == Piece(b"", 0, 0)
+    assert reader.read(str(path), offset=0, tail=5, limit=7) == Piece(b"", 0, 0)
+    assert reader.tail_start(str(path), 5) == 0
 
 
 def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "secret")
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(UnreadableOutputError, match=os.strerror(40)):
-        reading.read(str(path), offset=0, tail=None, limit=7)
+        reader.read(str(path), offset=0, tail=None, limit=7)
 
 
 def test_a_file_that_was_passed_on_reads_as_an_empty_one(
@@ -77,7 +77,7 @@ def test_a_file_that_was_passed_on_reads_as_an_empty_one(
 ) -> None:
     """Between its opening and the reading it became another run's."""
     path.touch()
-    open_output = reading.open_output
+    open_output = reader.open_output
 
     def passed_on(name: str) -> int | None:
         fd = open_output(name)
@@ -85,8 +85,8 @@ def test_a_file_that_was_passed_on_reads_as_an_empty_one(
         other.write_text("a stranger's\n")
         return fd
 
-    monkeypatch.setattr(reading, "open_output", passed_on)
-    assert reading.read(str(path), offset=0, tail=None, limit=9) == Piece(b"", 0, 0)
+    monkeypatch.setattr(reader, "open_output", passed_on)
+    assert reader.read(str(path), offset=0, tail=None, limit=9) == Piece(b"", 0, 0)
 
 
 def test_a_lease_holds_up_nobody(path: Path) -> None:
@@ -97,24 +97,24 @@ def test_a_lease_holds_up_nobody(path: Path) -> None:
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         with pytest.raises(UnreadableOutputError, match="temporarily unavailable"):
-            reading.open_output(str(path))
+            reader.open_output(str(path))
     finally:
         os.close(fd)
         signal.signal(signal.SIGIO, before)
-    assert reading.read(str(path), offset=0, tail=None, limit=9).data == b"text"
+    assert reader.read(str(path), offset=0, tail=None, limit=9).data == b"text"
 
 
 def test_reading_ends_where_the_record_does(tmp_path: Path) -> None:
     """What came later is in no piece and no last line; unrecorded, all counts."""
     path = tmp_path / "out"
     path.write_bytes(b"a\nb\nlater\n")
-    piece = reading.read(str(path), offset=2, tail=None, limit=9, written=4)
+    piece = reader.read(str(path), offset=2, tail=None, limit=9, written=4)
     assert piece == Piece(b"b\n", 2, 4)
-    piece = reading.read(str(path), offset=0, tail=1, limit=9, written=4)
+    piece = reader.read(str(path), offset=0, tail=1, limit=9, written=4)
     assert piece == Piece(b"b\n", 2, 4)
-    assert reading.tail_start(str(path), 1, written=4) == 2
-    assert reading.tail_start(str(path), 1) == 4
-    piece = reading.read(str(path), offset=4, tail=None, limit=9, written=None)
+    assert reader.tail_start(str(path), 1, written=4) == 2
+    assert reader.tail_start(str(path), 1) == 4
+    piece = reader.read(str(path), offset=4, tail=None, limit=9, written=None)
     assert piece == Piece(b"later\n", 4, 10)
 
 
@@ -127,4 +127,4 @@ def test_a_loss_is_less_than_the_record(
     """More is none, and of what is not on record there is no telling."""
     path = tmp_path / "out"
     path.write_bytes(b"four")
-    assert reading.loss(str(path), written) == (reading.Loss(5, 4) if lost else None)
+    assert reader.loss(str(path), written) == (reader.Loss(5, 4) if lost else None)

@@ -8,9 +8,9 @@ from typing import Any
 from helpers.serving import Moment, serving
 from helpers.waiting import until
 from queuectl_protocol.vocabulary import Role
+from queuectld.server.connection.admission import REPLIES_AT_WORK
 from queuectld.server.dispatch import METHODS
-from queuectld.server.intake import REPLIES_AT_WORK
-from queuectld.server.method import Method, Result
+from queuectld.server.schema.method import Method, Result
 
 
 class Sums:

@@ -12,10 +12,10 @@ from helpers.schemas import Described
 from queuectl_protocol import messages
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
-from queuectld.server.params import InvalidParamsError, Param
+from queuectld.server.schema import params
+from queuectld.server.schema.params import InvalidParamsError, Param
 
 TOLD = Described(description(METHODS))
 

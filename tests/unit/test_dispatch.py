@@ -10,11 +10,11 @@ from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectld.core import errors as core
 from queuectld.core import submission
-from queuectld.server import shapes
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import CODES, MAX_MESSAGE, UnknownMethodError, refusal
-from queuectld.server.method import Method
 from queuectld.server.methods.meta import COMMON, description
+from queuectld.server.schema import json_schema
+from queuectld.server.schema.method import Method
 from queuectld.store import api as store
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
@@ -59,9 +59,11 @@ def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
 def test_a_method_says_what_it_is(method: Method) -> None:
     """Whoever reads only describe has a sentence, a shape and a phrase for each."""
     assert method.doc.endswith(".")
-    assert shapes.schema(method.result)
-    assert all("type" in shapes.schema(event)["properties"] for event in method.events)
-    assert all(shapes.schema(param.type) for param in method.params)
+    assert json_schema.schema(method.result)
+    assert all(
+        "type" in json_schema.schema(event)["properties"] for event in method.events
+    )
+    assert all(json_schema.schema(param.type) for param in method.params)
     assert all(param.doc and param.type for param in method.params)
 
 

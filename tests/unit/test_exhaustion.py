@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from queuectld.server.exhaustion import TOLD_EVERY, ExhaustionReporter
+from queuectld.server.connection.accept_errors import TOLD_EVERY, ExhaustionReporter
 
 FAILED = {
     "message": "socket.accept() out of system resource",

@@ -16,7 +16,7 @@ from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.crew import Crew
 from queuectld.linux.inotify import Watcher
 from queuectld.server.call import Stream
-from queuectld.server.following import Follower
+from queuectld.server.output.follower import Follower
 from queuectld.workers.shared import outputs
 from queuectld.workers.shared.outputs import Stream as Which
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queuectld.server.intake import AT_WORK, LARGE, Intake
+from queuectld.server.connection.admission import AT_WORK, LARGE, Intake
 
 
 class Client:

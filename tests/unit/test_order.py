@@ -4,9 +4,9 @@ import asyncio
 import random
 from typing import Any
 
-from queuectld.server import params
-from queuectld.server.method import Method
-from queuectld.server.order import Order
+from queuectld.server.connection.write_order import Order
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method
 
 
 async def handler(*_: Any, **__: Any) -> dict[str, Any]:

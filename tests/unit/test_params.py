@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.server import params
-from queuectld.server.params import InvalidParamsError, Param
+from queuectld.server.schema import params
+from queuectld.server.schema.params import InvalidParamsError, Param
 
 STATES = (JobState.DEAD, JobState.COMPLETED)
 

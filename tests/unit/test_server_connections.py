@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectld.server.connections import Connections, kept
+from queuectld.server.connection.registry import Connections, kept
 
 
 @pytest.mark.parametrize(

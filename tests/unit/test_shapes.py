@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from queuectld.server.shapes import ShapeError, schema
+from queuectld.server.schema.json_schema import ShapeError, schema
 
 
 @pytest.mark.parametrize(

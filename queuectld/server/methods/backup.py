@@ -5,10 +5,10 @@ from pathlib import Path
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.config import DaemonConfig
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.params import InvalidParamsError
 
 
 async def backup(call: Call, *, path: Path, replace: bool) -> Result:

@@ -19,10 +19,11 @@ from queuectld.core.errors import (
 )
 from queuectld.core.job import Job, with_texts, without_texts
 from queuectld.host import logs
-from queuectld.server import audit, encoding, params
+from queuectld.server import audit, encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 HEAVY = 16 * 1024
 """Bytes of a reply over which it is one at a time for each connection: a thousand

@@ -7,11 +7,13 @@ import psutil
 
 from queuectl_protocol import __version__
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import diagnosis, encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import ForbiddenError
-from queuectld.server.method import Method, Result
+from queuectld.server.health import doctor as diagnosis
 from queuectld.server.methods import workers
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 async def status(call: Call) -> Result:

@@ -12,11 +12,12 @@ from queuectld.broker import IfExists
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.job import Attempt, Submission
-from queuectld.server import encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.params import InvalidParamsError
 
 TURN = 500
 """Jobs of a batch that are checked before other clients have a turn: about 3 ms."""

@@ -7,13 +7,15 @@ from queuectl_protocol.limits import MAX_LOG_CHUNK
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
-from queuectld.server import encoding, params, reading
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
-from queuectld.server.following import Follower
-from queuectld.server.limits import MAX_TAIL
-from queuectld.server.method import Method, Result
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.output import reader
+from queuectld.server.output.follower import Follower
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.params import InvalidParamsError
+from queuectld.server.schema.wire_limits import MAX_TAIL
 from queuectld.workers.shared import outputs
 
 
@@ -30,7 +32,7 @@ async def read(
     """Return a piece of what one attempt wrote to one stream."""
     look = await _look(call, id, run)
     attempt = look.attempt
-    piece = reading.Piece(b"", offset, 0)
+    piece = reader.Piece(b"", offset, 0)
     written = None
     if attempt is not None:
         path = outputs.path(
@@ -42,9 +44,9 @@ async def read(
         )
         written = attempt.end and attempt.end.written(stream)
         piece = await call.service.reading.run(
-            reading.read, path, offset=offset, tail=tail, limit=limit, written=written
+            reader.read, path, offset=offset, tail=tail, limit=limit, written=written
         )
-        if not piece.data and (lost := reading.loss(path, written)):
+        if not piece.data and (lost := reader.loss(path, written)):
             raise OutputGoneError(look.job.id, attempt.run, stream, lost)
     return {
         "run": attempt and attempt.run,
@@ -141,7 +143,7 @@ METHODS = (
             params.whole(
                 "tail",
                 "begin with so many last lines, whatever offset says; they are looked "
-                f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
+                f"for in the last {reader.TAIL_MAX // 1024**2} MiB",
                 maximum=MAX_TAIL,
             ),
         ),

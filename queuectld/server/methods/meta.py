@@ -6,12 +6,12 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import submission
-from queuectld.server import forms, limits, params, shapes
 from queuectld.server.call import Call
+from queuectld.server.connection.greeting import greeting
 from queuectld.server.context import Context
-from queuectld.server.greeting import greeting
-from queuectld.server.method import Method, Result
-from queuectld.server.params import Param
+from queuectld.server.schema import forms, json_schema, params, wire_limits
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.params import Param
 
 COMMON = (
     ErrorCode.BAD_REQUEST,
@@ -49,7 +49,7 @@ async def describe(call: Call) -> Result:
 
 
 def _limits(context: Context) -> dict[str, int]:
-    return limits.in_force(context.config(), context.broker.settings)
+    return wire_limits.in_force(context.config(), context.broker.settings)
 
 
 def description(methods: Mapping[str, Method]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def description(methods: Mapping[str, Method]) -> dict[str, Any]:
             {
                 "name": name,
                 "type": field.type,
-                "schema": shapes.schema(field.type),
+                "schema": json_schema.schema(field.type),
                 "doc": field.doc,
                 "compared": field.compared,
             }
@@ -80,9 +80,10 @@ def _method(method: Method) -> dict[str, Any]:
         "others": method.others,
         "params": [_param(param) for param in method.params],
         "result": method.result,
-        "result_schema": shapes.schema(method.result),
+        "result_schema": json_schema.schema(method.result),
         "events": [
-            {"type": event, "schema": shapes.schema(event)} for event in method.events
+            {"type": event, "schema": json_schema.schema(event)}
+            for event in method.events
         ],
         "errors": list(method.errors),
     }
@@ -92,7 +93,7 @@ def _param(param: Param) -> dict[str, Any]:
     return {
         "name": param.name,
         "type": param.type,
-        "schema": shapes.schema(param.type),
+        "schema": json_schema.schema(param.type),
         "required": param.required,
         "default": param.default,
         "doc": param.doc,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
 from queuectld.control.housekeeping import EXPIRING
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 async def prune(call: Call, *, states: Sequence[JobState], older_than: float) -> Result:

@@ -2,10 +2,11 @@
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
 from queuectld.server.methods import workers
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 async def status(call: Call) -> Result:

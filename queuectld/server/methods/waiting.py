@@ -6,9 +6,10 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, Role
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
-from queuectld.server import encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 async def wait(call: Call, *, id: str, timeout: float | None) -> Result:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.control.supervisor import MAX_WORKERS
-from queuectld.server import encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
 

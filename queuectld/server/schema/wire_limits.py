@@ -12,7 +12,7 @@ from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import MAX_WORKERS
 from queuectld.core.settings import Settings
 from queuectld.operations import units
-from queuectld.server import reading
+from queuectld.server.output import reader
 
 CONTAINERS_OF_A_JOB = 10
 """Lists and maps that a message may hold for each job of the largest batch. A job has
@@ -59,7 +59,7 @@ LIMITS: Mapping[str, Value] = MappingProxyType(
         "max_label": _fixed(limits.MAX_LABEL),
         "max_log_chunk": _fixed(limits.MAX_LOG_CHUNK),
         "max_tail": _fixed(MAX_TAIL),
-        "max_tail_bytes": _fixed(reading.TAIL_MAX),
+        "max_tail_bytes": _fixed(reader.TAIL_MAX),
         "max_workers": _fixed(MAX_WORKERS),
     }
 )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from queuectl_protocol.limits import MAX_ID, MAX_PATH
 from queuectld.core import numbers, unixtext
-from queuectld.server import shapes
+from queuectld.server.schema import json_schema
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Item = TypeVar("Item")
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 MAX_SECONDS = 100 * 366 * 86_400
 """A century: so that milliseconds and deadlines stay in range everywhere."""
 
-_MAX_INT = shapes.MAX_INT
+_MAX_INT = json_schema.MAX_INT
 _SHOWN = 64
 """Characters of a stranger's word that an error message repeats."""
 

@@ -7,7 +7,7 @@ from queuectl_protocol.messages import Request
 from queuectld.core.errors import JobNotFoundError, JobNotYoursError
 from queuectld.server.call import Call
 from queuectld.server.errors import ForbiddenError
-from queuectld.server.method import Method, Result
+from queuectld.server.schema.method import Method, Result
 
 
 def denial(method: Method, request: Request, denied: ForbiddenError) -> Method | None:

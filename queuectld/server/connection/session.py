@@ -18,9 +18,13 @@ from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectl_protocol.vocabulary import Role
 from queuectld.host import logs
-from queuectld.server import access, audit, intake, limits, params
+from queuectld.server import audit
 from queuectld.server.call import Call, Peer, Service
-from queuectld.server.denial import denial
+from queuectld.server.connection import access, admission
+from queuectld.server.connection.authorization import denial
+from queuectld.server.connection.greeting import greeting
+from queuectld.server.connection.outbox import Outbox
+from queuectld.server.connection.write_order import Order
 from queuectld.server.errors import (
     ForbiddenError,
     ShuttingDownError,
@@ -28,10 +32,8 @@ from queuectld.server.errors import (
     UnknownMethodError,
     refusal,
 )
-from queuectld.server.greeting import greeting
-from queuectld.server.method import Method
-from queuectld.server.order import Order
-from queuectld.server.outbox import Outbox
+from queuectld.server.schema import params, wire_limits
+from queuectld.server.schema.method import Method
 
 BEHIND = 16 * 1024
 """Bytes of requests with lists and maps that one connection may have read though their
@@ -54,7 +56,9 @@ class Session(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         config = service.context.config()
-        self._connection = ServerConnection(config.max_frame, limits.containers(config))
+        self._connection = ServerConnection(
+            config.max_frame, wire_limits.containers(config)
+        )
         self._waiting: deque[bytes] = deque()
         self._waiting_size = 0
         self._noted = 0
@@ -247,7 +251,7 @@ class Session(asyncio.Protocol):
             self._refuse(message.id, message.method, error)
             return
         size = len(frame)
-        weight = intake.weight(method, arguments, size)
+        weight = admission.weight(method, arguments, size)
         first = self._order.before(method, arguments)
         behind = size if first and weight else 0
         if behind:

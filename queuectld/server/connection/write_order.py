@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from queuectld.server.method import Method
+from queuectld.server.schema.method import Method
 
 
 class Order:

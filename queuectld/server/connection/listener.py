@@ -7,12 +7,17 @@ from pathlib import Path
 
 from queuectld.host import logs
 from queuectld.server.call import Service
+from queuectld.server.connection.accept_errors import ExhaustionReporter
+from queuectld.server.connection.endpoint import (
+    BACKLOG,
+    Endpoint,
+    ListenError,
+    open_endpoint,
+)
+from queuectld.server.connection.session import Session
 from queuectld.server.context import Context
 from queuectld.server.dispatch import METHODS
-from queuectld.server.endpoint import BACKLOG, Endpoint, ListenError, open_endpoint
-from queuectld.server.exhaustion import ExhaustionReporter
-from queuectld.server.method import Method
-from queuectld.server.session import Session
+from queuectld.server.schema.method import Method
 
 __all__ = ["ListenError", "Listener"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server.params import Param
+from queuectld.server.schema.params import Param
 
 Result = dict[str, Any]
 Handler = Callable[..., Awaitable[Result]]

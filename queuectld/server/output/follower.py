@@ -17,8 +17,8 @@ from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.crew import Crew
 from queuectld.linux.inotify import Change, Watcher
-from queuectld.server import reading
 from queuectld.server.call import Stream
+from queuectld.server.output import reader
 from queuectld.workers.shared import outputs
 
 CHUNK = 64 * 1024
@@ -36,14 +36,14 @@ class GrowingFile:
         self.offset = offset
         self._path = path
         self._end: int | None = None
-        self._fd = reading.open_output(path)
+        self._fd = reader.open_output(path)
         self._watches: dict[str, int] = {}
 
     def arm(self, files: Watcher, wake: asyncio.Event) -> None:
         """Set ``wake`` when there is more than there is now: arm first, then read."""
         if self._fd is None:
             self._await_creation(files, wake)
-            self._fd = reading.open_output(self._path)
+            self._fd = reader.open_output(self._path)
         if self._fd is not None:
             self._await(self._path, Change.MODIFIED, files, wake)
 
@@ -64,7 +64,7 @@ class GrowingFile:
         wanted = CHUNK if self._end is None else min(CHUNK, self._end - self.offset)
         if self._fd is None or wanted <= 0:
             return b""
-        data = reading.read_from(self._fd, self._path, self.offset, wanted)
+        data = reader.read_from(self._fd, self._path, self.offset, wanted)
         self.offset += len(data)
         return data
 
@@ -176,7 +176,7 @@ class Follower:
         """Say of which streams there is less than was written."""
         for which in self._which:
             written = end and end.written(which)
-            if lost := reading.loss(self._path(attempt, which), written):
+            if lost := reader.loss(self._path(attempt, which), written):
                 await self._stream.ready()
                 gone = {"type": "gone", "run": attempt.run, "stream": which}
                 self._stream.send({**gone, "size": lost.written, "left": lost.left})
@@ -214,9 +214,7 @@ class Follower:
         for which in self._which:
             path = self._path(attempt, which)
             written = attempt.end and attempt.end.written(which)
-            starts[path] = (
-                0 if tail is None else reading.tail_start(path, tail, written)
-            )
+            starts[path] = 0 if tail is None else reader.tail_start(path, tail, written)
         return starts
 
     @contextmanager

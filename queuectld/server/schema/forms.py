@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from queuectld.core import submission
-from queuectld.server import shapes
-from queuectld.server.shapes import Schema
+from queuectld.server.schema import json_schema
+from queuectld.server.schema.json_schema import Schema
 
 
 class Key(NamedTuple):
@@ -347,7 +347,7 @@ def schemas() -> dict[str, Schema]:
 
 def _submission() -> Schema:
     properties = {
-        name: {**shapes.schema(field.type), "description": field.doc}
+        name: {**json_schema.schema(field.type), "description": field.doc}
         for name, field in submission.FIELDS.items()
     }
     return {"type": "object", "properties": properties, "required": ["command"]}
@@ -356,7 +356,7 @@ def _submission() -> Schema:
 def _schema(name: str) -> Schema:
     keys = {key.name.removesuffix("?"): key for key in FORMS[name]}
     properties = {
-        name: {**shapes.schema(key.type), "description": key.doc}
+        name: {**json_schema.schema(key.type), "description": key.doc}
         for name, key in keys.items()
     }
     required = [name for name, key in keys.items() if not key.name.endswith("?")]

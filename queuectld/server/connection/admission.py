@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from queuectld.server.method import Method
+from queuectld.server.schema.method import Method
 
 LARGE = 64 * 1024
 """Bytes from which a request is a large one."""

@@ -18,8 +18,8 @@ from queuectld.config import DaemonConfig
 from queuectld.host import logs, statedir
 from queuectld.host.statedir import StateDirectory
 from queuectld.linux.inotify import Change, Watcher
-from queuectld.server import signpost
-from queuectld.server.listener import Listener, ListenError
+from queuectld.server.connection import socket_link
+from queuectld.server.connection.listener import Listener, ListenError
 
 _log = logs.get("presence")
 
@@ -83,7 +83,7 @@ class Presence:
     def leave(self) -> None:
         """Take the link away, unless systemd starts the next daemon where it leads."""
         if self._target is not None and not self._listener.passed:
-            signpost.take_down(self._own, self._target)
+            socket_link.take_down(self._own, self._target)
 
     # -- what is put back ---------------------------------------------------------
 
@@ -122,7 +122,7 @@ class Presence:
             await self._listener.add(self._own)
             raise
         for target in self._listener.addresses[:1]:
-            signpost.put_up(self._own, target)
+            socket_link.put_up(self._own, target)
             self._target = target
 
     # -- what is watched ----------------------------------------------------------
