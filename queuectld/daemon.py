@@ -26,7 +26,7 @@ from queuectld.host.crew import Crew
 from queuectld.host.statedir import StartError, StateDirectory
 from queuectld.linux import rlimits, syscalls
 from queuectld.server.connection.listener import Listener, ListenError
-from queuectld.server.connection.path_guard import Presence
+from queuectld.server.connection.path_guard import PathGuard
 from queuectld.server.context import Context
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
@@ -142,7 +142,7 @@ class Daemon:
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         listener = await self._listen()
-        presence = Presence(
+        presence = PathGuard(
             self._config,
             self._state,
             listener,

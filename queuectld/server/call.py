@@ -9,11 +9,11 @@ from typing import Any
 from queuectl_protocol.vocabulary import Role
 from queuectld.host.crew import Crew
 from queuectld.linux.inotify import Watcher
-from queuectld.server.connection.admission import Intake
+from queuectld.server.connection.admission import Admission
 from queuectld.server.connection.outbox import Outbox
-from queuectld.server.connection.registry import Connections
+from queuectld.server.connection.registry import Registry
 from queuectld.server.context import Context
-from queuectld.server.health.probe import Examiner
+from queuectld.server.health.probe import HealthProbe
 from queuectld.server.schema.method import Method
 
 _READERS = 4
@@ -39,11 +39,11 @@ class Service:
     context: Context
     methods: Mapping[str, Method]
     files: Watcher = field(default_factory=Watcher)
-    connections: Connections = field(default_factory=Connections)
-    intake: Intake = field(default_factory=Intake)
+    connections: Registry = field(default_factory=Registry)
+    intake: Admission = field(default_factory=Admission)
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))
-    examiner: Examiner = field(default_factory=Examiner)
+    examiner: HealthProbe = field(default_factory=HealthProbe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from queuectld.core import errors as core
 from queuectld.core import unixtext
 from queuectld.host.crew import NoThreadError
 from queuectld.server.output.reader import Loss, UnreadableOutputError
-from queuectld.server.schema.params import InvalidParamsError, nearest, shown
+from queuectld.server.schema.arguments import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
 
 MAX_MESSAGE = 1000

@@ -18,7 +18,7 @@ _ACCEPT_FAILED = "socket.accept() out of system resource"  # asyncio.selector_ev
 _log = logs.get("server")
 
 
-class ExhaustionReporter:
+class AcceptErrorReporter:
     """The loop's exception handler; passes on all that is not its own."""
 
     def __init__(self, now: Callable[[], float]) -> None:

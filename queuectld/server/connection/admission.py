@@ -33,7 +33,7 @@ class Holder(Protocol):
         """Begin what may be begun by now."""
 
 
-class Intake:
+class Admission:
     """The account of all connections.
 
     Attributes:

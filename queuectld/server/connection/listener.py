@@ -7,7 +7,7 @@ from pathlib import Path
 
 from queuectld.host import logs
 from queuectld.server.call import Service
-from queuectld.server.connection.accept_errors import ExhaustionReporter
+from queuectld.server.connection.accept_errors import AcceptErrorReporter
 from queuectld.server.connection.endpoint import (
     BACKLOG,
     Endpoint,
@@ -128,7 +128,7 @@ class Listener:
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(
-            ExhaustionReporter(self._service.context.clock.monotonic)
+            AcceptErrorReporter(self._service.context.clock.monotonic)
         )
         for endpoint in self._endpoints:
             self._servers.append(await self._serve(endpoint))

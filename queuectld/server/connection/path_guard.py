@@ -32,7 +32,7 @@ TRY_AGAIN = 5.0
 """Seconds from a look that met an error to the next one, if no change comes first."""
 
 
-class Presence:
+class PathGuard:
     """Watches the places of one daemon.
 
     Args:

@@ -12,7 +12,7 @@ KEPT_FOR_OPERATORS = 10
 """One in so many connections is."""
 
 
-class Connections:
+class Registry:
     """One object for each connection, for as long as it or a request of it lives."""
 
     def __init__(self) -> None:

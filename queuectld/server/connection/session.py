@@ -24,7 +24,7 @@ from queuectld.server.connection import access, admission
 from queuectld.server.connection.authorization import denial
 from queuectld.server.connection.greeting import greeting
 from queuectld.server.connection.outbox import Outbox
-from queuectld.server.connection.write_order import Order
+from queuectld.server.connection.write_order import WriteOrder
 from queuectld.server.errors import (
     ForbiddenError,
     ShuttingDownError,
@@ -32,7 +32,7 @@ from queuectld.server.errors import (
     UnknownMethodError,
     refusal,
 )
-from queuectld.server.schema import params, wire_limits
+from queuectld.server.schema import arguments, wire_limits
 from queuectld.server.schema.method import Method
 
 BEHIND = 16 * 1024
@@ -63,7 +63,7 @@ class Session(asyncio.Protocol):
         self._waiting_size = 0
         self._noted = 0
         self._tasks: dict[int | str, tuple[asyncio.Task[None], Method]] = {}
-        self._order = Order()
+        self._order = WriteOrder()
         self._held_back: set[asyncio.Task[None]] = set()
         self._behind: list[asyncio.Task[None]] = []
         self._behind_size = 0
@@ -298,7 +298,7 @@ class Session(asyncio.Protocol):
         """Return what answers a request, and what it is given."""
         method = self._method(request.method)
         if self._peer.may(method.role):
-            return method, params.checked(method.params, request.params)
+            return method, arguments.checked(method.params, request.params)
         denied = ForbiddenError(method.name, method.role, self._peer.role)
         instead = denial(method, request, denied)
         if instead is None:

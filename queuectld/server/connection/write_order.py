@@ -11,7 +11,7 @@ from typing import Any
 from queuectld.server.schema.method import Method
 
 
-class Order:
+class WriteOrder:
     """The writes of one connection that are not answered yet.
 
     ``_writes`` has those that the next write to all jobs has to wait for: the last one

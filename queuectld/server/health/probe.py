@@ -24,7 +24,7 @@ _TOLD = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED, JobState.DEAD)
 Facts = dict[str, Any]
 
 
-class Examiner:
+class HealthProbe:
     """Looks at what may hang; of each kind there is one look at a time.
 
     One that hangs is not joined by another at each request of a monitor: who asks

@@ -7,8 +7,8 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.config import DaemonConfig
 from queuectld.server.call import Call
 from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
-from queuectld.server.schema.params import InvalidParamsError
 
 
 async def backup(call: Call, *, path: Path, replace: bool) -> Result:

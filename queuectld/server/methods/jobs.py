@@ -16,8 +16,8 @@ from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.methods import workers
 from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
-from queuectld.server.schema.params import InvalidParamsError
 
 TURN = 500
 """Jobs of a batch that are checked before other clients have a turn: about 3 ms."""
@@ -147,7 +147,7 @@ async def page(
     """Return a page of jobs that fits into a frame."""
     if state is not None:
         if states is not None:
-            raise params.InvalidParamsError(
+            raise InvalidParamsError(
                 "states", "states does not go with state; give one of them"
             )
         states = [state]
@@ -306,7 +306,7 @@ METHODS = (
         audit=("state", "foreground"),
         params=(
             params.choice("state", "the state", _RETRIABLE, required=True),
-            params.either(
+            params.optional_flag(
                 "foreground", "only jobs that are so, or only others; absent: all"
             ),
         ),

@@ -13,8 +13,8 @@ from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
 from queuectld.server.output import reader
 from queuectld.server.output.follower import Follower
 from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
-from queuectld.server.schema.params import InvalidParamsError
 from queuectld.server.schema.wire_limits import MAX_TAIL
 from queuectld.workers.shared import outputs
 

@@ -10,8 +10,7 @@ from queuectld.server.call import Call
 from queuectld.server.connection.greeting import greeting
 from queuectld.server.context import Context
 from queuectld.server.schema import forms, json_schema, params, wire_limits
-from queuectld.server.schema.method import Method, Result
-from queuectld.server.schema.params import Param
+from queuectld.server.schema.method import Method, Param, Result
 
 COMMON = (
     ErrorCode.BAD_REQUEST,
@@ -60,7 +59,7 @@ def description(methods: Mapping[str, Method]) -> dict[str, Any]:
             {
                 "name": name,
                 "type": field.type,
-                "schema": json_schema.schema(field.type),
+                "schema": json_schema.of(field.type),
                 "doc": field.doc,
                 "compared": field.compared,
             }
@@ -80,10 +79,9 @@ def _method(method: Method) -> dict[str, Any]:
         "others": method.others,
         "params": [_param(param) for param in method.params],
         "result": method.result,
-        "result_schema": json_schema.schema(method.result),
+        "result_schema": json_schema.of(method.result),
         "events": [
-            {"type": event, "schema": json_schema.schema(event)}
-            for event in method.events
+            {"type": event, "schema": json_schema.of(event)} for event in method.events
         ],
         "errors": list(method.errors),
     }
@@ -93,7 +91,7 @@ def _param(param: Param) -> dict[str, Any]:
     return {
         "name": param.name,
         "type": param.type,
-        "schema": json_schema.schema(param.type),
+        "schema": json_schema.of(param.type),
         "required": param.required,
         "default": param.default,
         "doc": param.doc,

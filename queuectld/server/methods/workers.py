@@ -8,6 +8,7 @@ from queuectld.control.supervisor import MAX_WORKERS
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
@@ -72,7 +73,7 @@ async def stop(
 ) -> Result:
     """Stop workers."""
     if workers is not None and count is not None:
-        raise params.InvalidParamsError(
+        raise InvalidParamsError(
             "count", "count says how many and workers says which: give one of them"
         )
     done = await call.context.scheduler.supervisor.stop(

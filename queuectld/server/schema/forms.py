@@ -347,7 +347,7 @@ def schemas() -> dict[str, Schema]:
 
 def _submission() -> Schema:
     properties = {
-        name: {**json_schema.schema(field.type), "description": field.doc}
+        name: {**json_schema.of(field.type), "description": field.doc}
         for name, field in submission.FIELDS.items()
     }
     return {"type": "object", "properties": properties, "required": ["command"]}
@@ -356,7 +356,7 @@ def _submission() -> Schema:
 def _schema(name: str) -> Schema:
     keys = {key.name.removesuffix("?"): key for key in FORMS[name]}
     properties = {
-        name: {**json_schema.schema(key.type), "description": key.doc}
+        name: {**json_schema.of(key.type), "description": key.doc}
         for name, key in keys.items()
     }
     required = [name for name, key in keys.items() if not key.name.endswith("?")]

@@ -1,8 +1,7 @@
-"""The notation of types in the tables of methods and forms, read as JSON Schema.
+"""Translates the type notation of methods and forms into JSON Schema.
 
-The notation is what people read: in PROTOCOL.md, which defines it, and in ``describe``.
-Programs get what this module makes of it. So there is one source, and a row cannot say
-one thing to people and another to programs.
+People read the notation, in PROTOCOL.md (which defines it) and in ``describe``;
+programs read the schema made from it. So both come from one source.
 """
 
 import re
@@ -14,7 +13,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 MAX_INT = 2**63 - 1
-"""Where a range of numbers has no end: what SQLite, and most languages, can keep."""
+"""The maximum of a range that names none: what SQLite and most languages can store."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<range>-?\d+(?:\.\d+)?\.\.(?:-?\d+(?:\.\d+)?)?)"
@@ -39,31 +38,27 @@ TYPES: Mapping[str, tuple[Schema, str]] = MappingProxyType(
         "any": ({}, ""),
     }
 )
-"""The names of types, and how the keywords end that hold their range."""
+"""By name of a type: its schema, and the suffix of the keywords for its range."""
 
 
-class ShapeError(ValueError):
-    """A row is written wrongly: a mistake of ours, which a test finds."""
+class NotationError(ValueError):
+    """A type is not in the notation: a programming error, found by a test."""
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Schema:
-    return _Reader(text).read()
-
-
-def schema(text: str) -> Schema:
+def of(text: str) -> Schema:
     """Return the JSON Schema of a type; see PROTOCOL.md, "Types".
 
-    Whoever gets it must not change it.
+    The result is shared between callers and must not be changed.
 
     Raises:
-        ShapeError: it is not in the notation.
+        NotationError: the text is not in the notation.
     """
-    return _parsed(text)
+    return _Parser(text).parse()
 
 
-class _Reader:
-    """Reads one text from left to right."""
+class _Parser:
+    """Parses one text, by recursive descent."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -72,16 +67,16 @@ class _Reader:
         while position < end:
             match = _TOKEN.match(text, position)
             if match is None:
-                raise ShapeError(f"{text!r} is no type from {text[position:]!r} on")
+                raise NotationError(f"{text!r} is no type from {text[position:]!r} on")
             assert match.lastgroup is not None
             self._tokens.append((match.lastgroup, match[match.lastgroup]))
             position = match.end()
         self._tokens.reverse()
 
-    def read(self) -> Schema:
+    def parse(self) -> Schema:
         found = self._alternatives()
         if self._tokens:
-            raise ShapeError(f"{self._text!r} goes on with {self._tokens[-1][1]!r}")
+            raise NotationError(f"{self._text!r} goes on with {self._tokens[-1][1]!r}")
         return found
 
     def _alternatives(self) -> Schema:
@@ -104,7 +99,7 @@ class _Reader:
             text
         )
         if reader is None:
-            raise ShapeError(f"{self._text!r} has {text!r} where a type belongs")
+            raise NotationError(f"{self._text!r} has {text!r} where a type belongs")
         return reader()
 
     def _named(self, name: str) -> Schema:
@@ -156,11 +151,11 @@ class _Reader:
 
     def _expect(self, mark: str) -> None:
         if not self._took(mark):
-            raise ShapeError(f"{self._text!r} lacks a {mark!r}")
+            raise NotationError(f"{self._text!r} lacks a {mark!r}")
 
     def _next(self) -> tuple[str, str]:
         if not self._tokens:
-            raise ShapeError(f"{self._text!r} ends too early")
+            raise NotationError(f"{self._text!r} ends too early")
         return self._tokens.pop()
 
 

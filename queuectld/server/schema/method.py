@@ -6,11 +6,32 @@ from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server.schema.params import Param
 
 Result = dict[str, Any]
 Handler = Callable[..., Awaitable[Result]]
 """Takes the ``Call``, then each declared parameter by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of a method.
+
+    Attributes:
+        type: range included, in the notation of ``shapes``: for people, and for the
+            schema in ``describe``.
+        doc: a phrase that says what it is, and what its absence means.
+        check: returns the value as the handler wants it, or raises a ValueError whose
+            text completes "<name> ...".
+        required: whether it must be there; null counts as absent.
+        default: what the handler gets when it is absent.
+    """
+
+    name: str
+    type: str
+    doc: str
+    check: Callable[[Any], Any]
+    required: bool = False
+    default: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

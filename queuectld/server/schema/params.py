@@ -1,134 +1,26 @@
-"""What a method takes, as data, and the one check of what came against it.
+"""Declares parameters: a function for each kind, with its type and its check.
 
-A handler gets every parameter it declares, checked and with defaults filled in, and
-never one it does not. What a value means is the handler's affair.
+Each returns a ``Param``. ``arguments`` applies the checks; ``describe`` and PROTOCOL.md
+tell the types.
 """
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from queuectl_protocol.limits import MAX_ID, MAX_PATH
 from queuectld.core import numbers, unixtext
-from queuectld.server.schema import json_schema
+from queuectld.server.schema.arguments import ItemError
+from queuectld.server.schema.json_schema import MAX_INT
+from queuectld.server.schema.method import Param
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Item = TypeVar("Item")
 
 MAX_SECONDS = 100 * 366 * 86_400
-"""A century: so that milliseconds and deadlines stay in range everywhere."""
-
-_MAX_INT = json_schema.MAX_INT
-_SHOWN = 64
-"""Characters of a stranger's word that an error message repeats."""
-
-
-class InvalidParamsError(Exception):
-    """A parameter is unknown, missing, of the wrong type or out of range.
-
-    Attributes:
-        param: its name, as it came.
-        index: in a list, which item, from 0.
-    """
-
-    def __init__(self, param: str, message: str, index: int | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-        self.index = index
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The parameter's name, and the place of what is wrong in it."""
-        place = {} if self.index is None else {"index": self.index}
-        return {"param": self.param[:_SHOWN], **place}
-
-
-class ItemError(ValueError):
-    """An item of a list is wrong; the text completes "<name>, item <index>, ..."."""
-
-    def __init__(self, index: int, message: str) -> None:
-        super().__init__(message)
-        self.index = index
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """A parameter of a method.
-
-    Attributes:
-        type: range included, in the notation of ``shapes``: for people, and for the
-            schema in ``describe``.
-        doc: a phrase that says what it is, and what its absence means.
-        check: returns the value as the handler wants it, or raises a ValueError whose
-            text completes "<name> ...".
-        required: whether it must be there; null counts as absent.
-        default: what the handler gets when it is absent.
-    """
-
-    name: str
-    type: str
-    doc: str
-    check: Callable[[Any], Any]
-    required: bool = False
-    default: Any = None
-
-
-def checked(declared: Sequence[Param], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for every declared parameter.
-
-    Raises:
-        InvalidParamsError: names the first parameter that is wrong.
-    """
-    values: dict[str, Any] = {}
-    present = 0
-    for param in declared:
-        value = given.get(param.name)
-        present += param.name in given
-        if value is not None:
-            values[param.name] = _value(param, value)
-        elif param.required:
-            raise InvalidParamsError(
-                param.name, f"{param.name} is missing: {param.doc}"
-            )
-        else:
-            values[param.name] = param.default
-    if present != len(given):
-        raise _unknown(declared, given)
-    return values
-
-
-def _value(param: Param, value: Any) -> Any:
-    try:
-        return param.check(value)
-    except ItemError as error:
-        text = f"{param.name}, item {error.index} from 0, {error}"
-        raise InvalidParamsError(param.name, text, error.index) from None
-    except ValueError as error:
-        raise InvalidParamsError(param.name, f"{param.name} {error}") from None
-
-
-def _unknown(declared: Sequence[Param], given: Mapping[str, Any]) -> InvalidParamsError:
-    known = [param.name for param in declared]
-    name = next(name for name in given if name not in known)
-    advice = nearest(name, known) or (
-        f"it takes: {', '.join(known)}" if known else "it takes none"
-    )
-    return InvalidParamsError(name, f"there is no parameter {shown(name)}; {advice}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return a question about the known name most like ``name``, if one is."""
-    close = difflib.get_close_matches(name[:_SHOWN], known, n=1)
-    return f"did you mean {close[0]}?" if close else None
-
-
-def shown(text: str) -> str:
-    """Return a stranger's word in quotes, and no more of it than a message bears."""
-    return unixtext.quoted(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+"""A century, so that milliseconds and deadlines stay in range everywhere."""
 
 
 def flag(name: str, doc: str, *, default: bool = False) -> Param:
@@ -142,8 +34,8 @@ def flag(name: str, doc: str, *, default: bool = False) -> Param:
     return Param(name, "bool", doc, check, default=default)
 
 
-def either(name: str, doc: str) -> Param:
-    """Declare a boolean that is neither when it is absent."""
+def optional_flag(name: str, doc: str) -> Param:
+    """Declare a boolean without a default: the handler gets None when it is absent."""
     return Param(name, "bool", doc, flag(name, doc).check)
 
 
@@ -152,16 +44,16 @@ def whole(
     doc: str,
     *,
     minimum: int = 0,
-    maximum: int = _MAX_INT,
+    maximum: int = MAX_INT,
     default: int | None = None,
     required: bool = False,
 ) -> Param:
-    """Declare a whole number in a range, both ends in it."""
+    """Declare a whole number from ``minimum`` to ``maximum``, both included."""
 
     def check(value: Any) -> int:
         return _whole(value, minimum, maximum)
 
-    bounds = f"{minimum}.." if maximum == _MAX_INT else f"{minimum}..{maximum}"
+    bounds = f"{minimum}.." if maximum == MAX_INT else f"{minimum}..{maximum}"
     return Param(name, f"int {bounds}", doc, check, required, default)
 
 
@@ -173,16 +65,16 @@ def _whole(value: Any, minimum: int, maximum: int) -> int:
 
 
 def wholes(name: str, doc: str, *, most: int = 1000) -> Param:
-    """Declare a list of whole numbers from 0 on."""
+    """Declare a list of whole numbers, each 0 or more."""
 
     def check(value: Any) -> list[int]:
-        return _items(_list(value, most), lambda item: _whole(item, 0, _MAX_INT))
+        return _items(_list(value, most), lambda item: _whole(item, 0, MAX_INT))
 
     return Param(name, f"[int 0..] 0..{most}", doc, check)
 
 
 def seconds(name: str, doc: str, *, default: float | None = None) -> Param:
-    """Declare a duration, in seconds, from 0 on."""
+    """Declare a duration in seconds, 0 or more."""
 
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -203,7 +95,7 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
         if not 0 < len(value) <= most:
             raise ValueError(f"has from 1 to {most} characters")
         if not value.isprintable():
-            # Bytes that are not UTF-8 are among these: they come as surrogates.
+            # Bytes that are not UTF-8 arrive as surrogates, which are not printable.
             raise ValueError("has characters that cannot be printed")
         return value
 
@@ -211,7 +103,7 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
 
 
 def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
-    """Declare a list of 1 to ``count`` strings, each as ``text`` takes it."""
+    """Declare a list of 1 to ``count`` strings, each checked as by ``text``."""
     one = text(name, doc, most=most).check
 
     def check(value: Any) -> list[str]:
@@ -224,7 +116,7 @@ def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
 
 
 def path(name: str, doc: str) -> Param:
-    """Declare an absolute path. What is not UTF-8 in it comes as surrogates."""
+    """Declare an absolute path; bytes that are not UTF-8 become surrogates."""
 
     def check(value: Any) -> Path:
         text = unixtext.read(value)
@@ -245,7 +137,7 @@ def choice(
     required: bool = False,
     default: Choice | None = None,
 ) -> Param:
-    """Declare one of some words."""
+    """Declare one word out of ``options``."""
 
     def check(value: Any) -> Choice:
         return _choice(value, options)
@@ -256,7 +148,7 @@ def choice(
 def choices(
     name: str, doc: str, options: Sequence[Choice], *, default: Sequence[Choice] | None
 ) -> Param:
-    """Declare a list of some words, not empty."""
+    """Declare a list, not empty, of words out of ``options``."""
 
     def check(value: Any) -> list[Choice]:
         words = _list(value, len(options))
@@ -277,18 +169,18 @@ def _choice(value: Any, options: Sequence[Choice]) -> Choice:
 
 
 def fields(name: str, doc: str, *, required: bool = False) -> Param:
-    """Declare a map of a job's fields; what is in it is checked where jobs are.
+    """Declare a map of a job's fields; ``core.submission`` checks its content.
 
-    One that is required is a whole job, else it is some fields of jobs.
+    A required one is a complete job, an optional one holds some fields of jobs.
     """
     return Param(name, "SUBMISSION" if required else "map", doc, _map, required)
 
 
 def batch(name: str, doc: str) -> Param:
-    """Declare a list of maps of jobs' fields; its length is the handler's affair."""
+    """Declare a list of maps of jobs' fields; the handler checks its length."""
 
     def check(value: Any) -> list[dict[str, Any]]:
-        return _items(_list(value, _MAX_INT), _map)
+        return _items(_list(value, MAX_INT), _map)
 
     return Param(name, "[SUBMISSION]", doc, check, required=True)
 
@@ -334,7 +226,7 @@ def request_id(name: str, doc: str) -> Param:
 
 
 def setting_value(name: str, doc: str) -> Param:
-    """Declare a setting's value: its own table checks the range."""
+    """Declare a setting's value; the table of settings checks its range."""
 
     def check(value: Any) -> float | str:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -342,7 +234,7 @@ def setting_value(name: str, doc: str) -> Param:
                 "is a number, its written form such as 90s or 1GiB, or a path"
             )
         if isinstance(value, str) and unixtext.shown(value) != value:
-            # Settings are told as text. A job's own shell may be any bytes.
+            # Settings are sent as text. A job's own shell may be any bytes.
             raise ValueError("is not valid UTF-8")
         return value
 

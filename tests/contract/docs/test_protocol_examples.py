@@ -15,7 +15,7 @@ from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
-from queuectld.server.schema import params
+from queuectld.server.schema import arguments
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)
@@ -36,7 +36,7 @@ def test_a_request_is_one_of_its_section_and_accepted(name: str, line: str) -> N
     request = messages.decode(messages.pack(json.loads(line)))
     assert isinstance(request, Request)
     assert request.method == name
-    given = params.checked(METHODS[name].params, request.params)
+    given = arguments.checked(METHODS[name].params, request.params)
     for job in [given["job"]] if "job" in given else given.get("jobs", []):
         assert submission.parse(job, submitter=None, now=NOW)
 

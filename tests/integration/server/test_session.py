@@ -15,7 +15,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
 from queuectld.server.call import Call
-from queuectld.server.connection.registry import Connections
+from queuectld.server.connection.registry import Registry
 from queuectld.server.methods.logs import unfollow
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
@@ -492,6 +492,6 @@ def _until_it_stops(moment: Moment, served: Served) -> int:
     return seen
 
 
-def _connections(served: Served) -> Connections:
+def _connections(served: Served) -> Registry:
     assert served.listener is not None
     return served.listener._service.connections

@@ -14,8 +14,9 @@ from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.server.dispatch import METHODS
 from queuectld.server.methods.meta import description
-from queuectld.server.schema import params
-from queuectld.server.schema.params import InvalidParamsError, Param
+from queuectld.server.schema import arguments
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.method import Param
 
 TOLD = Described(description(METHODS))
 
@@ -50,7 +51,7 @@ def _told(method: str, name: str) -> dict[str, Any]:
 def _taken(param: Param, value: Any) -> bool:
     refused: InvalidParamsError | None = None
     try:
-        params.checked((param,), {param.name: value})
+        arguments.checked((param,), {param.name: value})
     except InvalidParamsError as error:
         refused = error
     if refused is None:

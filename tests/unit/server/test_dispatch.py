@@ -59,11 +59,9 @@ def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
 def test_a_method_says_what_it_is(method: Method) -> None:
     """Whoever reads only describe has a sentence, a shape and a phrase for each."""
     assert method.doc.endswith(".")
-    assert json_schema.schema(method.result)
-    assert all(
-        "type" in json_schema.schema(event)["properties"] for event in method.events
-    )
-    assert all(json_schema.schema(param.type) for param in method.params)
+    assert json_schema.of(method.result)
+    assert all("type" in json_schema.of(event)["properties"] for event in method.events)
+    assert all(json_schema.of(param.type) for param in method.params)
     assert all(param.doc and param.type for param in method.params)
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from queuectld.server.schema.json_schema import ShapeError, schema
+from queuectld.server.schema import json_schema
+from queuectld.server.schema.json_schema import NotationError
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ from queuectld.server.schema.json_schema import ShapeError, schema
 )
 def test_a_type_is_a_schema(text: str, expected: dict[str, Any]) -> None:
     """What people read is what programs get."""
-    assert schema(text) == expected
+    assert json_schema.of(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,5 +63,5 @@ def test_a_type_is_a_schema(text: str, expected: dict[str, Any]) -> None:
 )
 def test_what_is_no_type_is_no_schema(text: str) -> None:
     """A row that is written wrongly is found by the tests of the table."""
-    with pytest.raises(ShapeError):
-        schema(text)
+    with pytest.raises(NotationError):
+        json_schema.of(text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectld.server.connection.registry import Connections, kept
+from queuectld.server.connection.registry import Registry, kept
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_a_tenth_is_kept(limit: int, for_operators: int) -> None:
 )
 def test_a_user_has_half_of_the_rest(limit: int, share: int) -> None:
     """One at least: nobody is shut out by a low limit alone."""
-    connections = Connections()
+    connections = Registry()
     for number in range(share):
         assert connections.objection(7, operates=False, limit=limit) is None
         connections.add(number, 7)
@@ -27,7 +27,7 @@ def test_a_user_has_half_of_the_rest(limit: int, share: int) -> None:
 
 def test_what_operators_hold_is_not_what_is_kept() -> None:
     """However many they have, a tenth stays free of all others."""
-    connections = Connections()
+    connections = Registry()
     for number in range(10):
         connections.add(number, 0)
     for number in range(10, 18):
@@ -39,7 +39,7 @@ def test_what_operators_hold_is_not_what_is_kept() -> None:
 
 def test_one_that_was_never_let_in_is_not_counted_out() -> None:
     """Nor is one twice."""
-    connections = Connections()
+    connections = Registry()
     connections.add("one", 7)
     connections.discard("other")
     connections.discard("one")

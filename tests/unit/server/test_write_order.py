@@ -4,7 +4,7 @@ import asyncio
 import random
 from typing import Any
 
-from queuectld.server.connection.write_order import Order
+from queuectld.server.connection.write_order import WriteOrder
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method
 
@@ -29,7 +29,7 @@ class Requests:
     """Requests that came one after the other, and what each waits for."""
 
     def __init__(self) -> None:
-        self.order = Order()
+        self.order = WriteOrder()
         self.over = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
         self.waits: list[list[int]] = []

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from queuectld.server.connection.admission import AT_WORK, LARGE, Intake
+from queuectld.server.connection.admission import AT_WORK, LARGE, Admission
 
 
 class Client:
     """A connection that remembers what it was told."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Admission) -> None:
         self._intake = intake
         self.closed = self.told = 0
 
@@ -25,16 +25,16 @@ class Client:
 
 
 @pytest.fixture
-def intake() -> Intake:
+def intake() -> Admission:
     """An account with nothing on it."""
 
-    async def make() -> Intake:
-        return Intake()
+    async def make() -> Admission:
+        return Admission()
 
     return asyncio.run(make())
 
 
-def test_who_holds_much_for_longest_is_closed(intake: Intake) -> None:
+def test_who_holds_much_for_longest_is_closed(intake: Admission) -> None:
     """Not who is the last straw, nor who holds little; no more than must be."""
     small, large, larger, late = (Client(intake) for _ in range(4))
     intake.hold(small, 3, 100)
@@ -46,7 +46,7 @@ def test_who_holds_much_for_longest_is_closed(intake: Intake) -> None:
     assert (closed, intake.held) == ([0, 1, 0, 0], 83)
 
 
-def test_who_has_held_nothing_meanwhile_is_no_old_holder(intake: Intake) -> None:
+def test_who_has_held_nothing_meanwhile_is_no_old_holder(intake: Admission) -> None:
     """Whoever gets on is not closed for having been there first."""
     first, second = Client(intake), Client(intake)
     intake.hold(first, 50, 100)
@@ -56,7 +56,7 @@ def test_who_has_held_nothing_meanwhile_is_no_old_holder(intake: Intake) -> None
     assert (first.closed, second.closed, intake.held) == (0, 1, 60)
 
 
-def test_a_lower_limit_closes_as_many_as_it_takes(intake: Intake) -> None:
+def test_a_lower_limit_closes_as_many_as_it_takes(intake: Admission) -> None:
     """As after a reload of the configuration."""
     clients = [Client(intake) for _ in range(5)]
     for size, client in enumerate(clients, 1):
@@ -66,7 +66,7 @@ def test_a_lower_limit_closes_as_many_as_it_takes(intake: Intake) -> None:
     assert intake.held == 5
 
 
-def test_large_requests_wait_and_small_ones_do_not(intake: Intake) -> None:
+def test_large_requests_wait_and_small_ones_do_not(intake: Admission) -> None:
     """A large one is told when another has ended; the first may have any size."""
     client = Client(intake)
     assert intake.admits(client, 10 * AT_WORK)
@@ -79,7 +79,7 @@ def test_large_requests_wait_and_small_ones_do_not(intake: Intake) -> None:
     assert intake.admits(client, LARGE)
 
 
-def test_who_is_gone_is_not_told(intake: Intake) -> None:
+def test_who_is_gone_is_not_told(intake: Admission) -> None:
     """And counts for nothing."""
     client = Client(intake)
     intake.begin(AT_WORK)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from queuectld.server.connection.accept_errors import TOLD_EVERY, ExhaustionReporter
+from queuectld.server.connection.accept_errors import TOLD_EVERY, AcceptErrorReporter
 
 FAILED = {
     "message": "socket.accept() out of system resource",
@@ -28,7 +28,7 @@ class Loop:
 def test_it_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Asyncio tells it each second, which would fill the log."""
     now = 1000.0
-    report, loop = ExhaustionReporter(lambda: now), Loop()
+    report, loop = AcceptErrorReporter(lambda: now), Loop()
     with caplog.at_level(logging.ERROR):
         for _ in range(120):
             report(cast("Any", loop), FAILED)
@@ -40,5 +40,5 @@ def test_it_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
 def test_other_errors_are_not_touched() -> None:
     """They go where they went before."""
     loop, other = Loop(), {"message": "Task exception was never retrieved"}
-    ExhaustionReporter(lambda: 0.0)(cast("Any", loop), other)
+    AcceptErrorReporter(lambda: 0.0)(cast("Any", loop), other)
     assert loop.passed_on == [other]
