@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from faults import traced
 from faults.crashstates import Disk, Loss
 from faults.promises import Promises, broken
 from faults.traced import Event, Removed, Renamed, Synced
-
-from faults import traced
 from helpers import waiting
 from helpers.daemon import ROOT
 from helpers.home import Home

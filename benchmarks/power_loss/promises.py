@@ -14,7 +14,6 @@ from typing import Any
 
 from faults.crashstates import Files
 from faults.traced import Event, Renamed, Sent, Synced
-
 from queuectl_protocol import messages
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.frames import FrameDecoder

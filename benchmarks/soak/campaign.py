@@ -7,13 +7,12 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from faults import oracle
 from faults.evidence import Evidence, collect
 from faults.keeper import Keeper
 from faults.ledger import Ledger
 from faults.load import Client, Mix
 from faults.strikes import Blow, Field, Strike, busy, hit, late_result_forged
-
-from faults import oracle
 from helpers import waiting
 from helpers.home import Home
 

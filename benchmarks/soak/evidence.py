@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from faults.ledger import Ledger
-
 from helpers.home import Home
 
 Row = dict[str, Any]

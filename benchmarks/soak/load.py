@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from faults.ledger import Ledger, Task
-
 from helpers.home import Home
 from helpers.rawclient import RawClient
 from queuectl_protocol.messages import Failure

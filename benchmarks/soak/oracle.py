@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from faults.evidence import Evidence, Line, Row, totals
-
 from faults import recorder
+from faults.evidence import Evidence, Line, Row, totals
 
 Check = Callable[[Evidence], Iterator[str]]
 

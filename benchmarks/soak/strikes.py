@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 
 from faults.keeper import Keeper
-
 from helpers.home import Home
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
