@@ -187,7 +187,6 @@ class Daemon:
             examine=self._store.examine,
             config=lambda: self._config,
             socket=self._socket,
-            looking=Crew("names", 1, ready=True),
             clock=self._clock,
             instance=secrets.token_hex(8),
             started_at=self._started_at,

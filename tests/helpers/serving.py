@@ -14,6 +14,7 @@ from helpers.rawclient import PATIENCE, RawClient
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
 from queuectld.server.connection.listener import Listener
+from queuectld.server.connection.registry import Registry
 from queuectld.server.context import Context
 from queuectld.server.schema.method import Method
 
@@ -48,10 +49,12 @@ class Served:
     """A running server.
 
     Attributes:
+        connections: those that are open.
         released: happens when a connection is over.
     """
 
     socket: Path
+    connections: Registry
     released: Moment = field(default_factory=Moment)
     listener: Listener | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -77,31 +80,30 @@ class Served:
 
 
 @contextmanager
-def serving(
-    methods: Mapping[str, Method], broker: Any = None, **limits: Any
-) -> Iterator[Served]:
+def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
     """Serve these methods under these limits of the configuration."""
     with TemporaryDirectory(prefix="queuectl-") as folder:
         home = Path(folder)
         config = DaemonConfig(
             state_dir=home, runtime_dir=home, socket=home / "s", **limits
         )
-        served = Served(config.socket)
+        connections = Registry()
+        served = Served(config.socket, connections)
         supervisor = SimpleNamespace(release=lambda _owner: served.released.happen())
         context = Context(
-            broker=broker,
+            broker=cast("Any", SimpleNamespace(job=None)),
             scheduler=cast("Any", SimpleNamespace(supervisor=supervisor)),
             store_facts=dict,
             backup=cast("Any", None),
             examine=cast("Any", None),
             config=lambda: config,
             socket=config.socket,
-            looking=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
             stop=lambda _now: None,
             restart=lambda: None,
+            connections=connections,
         )
         with _in_thread(served, context, methods):
             yield served

@@ -1,7 +1,8 @@
-"""What clients make the daemon hold, over all connections: counted, and bounded.
+"""Admission control: what all connections together may hold and have at work.
 
-Each connection has bounds of its own, and there may be a thousand. Whoever sends small
-requests and reads the replies holds nothing between two turns, and is not counted.
+Each connection has limits of its own, but there may be a thousand connections. A client
+that sends small requests and reads its replies holds nothing between two turns of the
+loop, and is not counted.
 """
 
 import asyncio
@@ -11,35 +12,35 @@ from typing import Any, Protocol
 from queuectld.server.schema.method import Method
 
 LARGE = 64 * 1024
-"""Bytes from which a request is a large one."""
+"""Bytes from which a request counts as large."""
 
 AT_WORK = 8 * 1024 * 1024
-"""Bytes of large requests that are read and carried out side by side: the others wait
-as they came. Read, each byte may take twenty: as many words of two letters as fit into
-8 MiB take 170 MB."""
+"""Bytes of large requests that are parsed and carried out at a time. The others wait
+unparsed: a parsed byte may take twenty (8 MiB of two-letter words take 170 MB)."""
 
 REPLIES_AT_WORK = 16
-"""Large replies that are made side by side: more are no faster, as the store reads for
+"""Large replies that are made at a time. More would not be faster: the store reads for
 one at a time."""
 
 
 class Holder(Protocol):
-    """A connection, as far as it holds something."""
+    """A connection, as admission control sees it."""
 
-    def give_up(self) -> None:
-        """Close, and hold nothing from now on."""
+    def shed(self) -> None:
+        """Close the connection and free what it holds."""
 
     def proceed(self) -> None:
-        """Begin what may be begun by now."""
+        """Start the requests that may start now."""
 
 
 class Admission:
-    """The account of all connections.
+    """Counts for all connections what they hold and what is at work.
 
     Attributes:
-        held: bytes of frames that are not complete, of requests that did not begin,
-            and of replies that are not read.
-        replies: held by who makes a large reply, which must not wait for its client.
+        held: bytes of incomplete frames, of requests that did not start, and of replies
+            that are not read.
+        replies: acquired while a large reply is made, never while its client is waited
+            for.
     """
 
     def __init__(self) -> None:
@@ -50,9 +51,9 @@ class Admission:
         self.replies = asyncio.Semaphore(REPLIES_AT_WORK)
 
     def hold(self, holder: Holder, size: int, limit: int) -> None:
-        """Note what a connection holds now; over the limit, close who holds too much.
+        """Record what a connection holds now; over the limit, close the worst holders.
 
-        Not to read on would not do: all might be waiting to complete a frame.
+        It is not enough to stop reading: all clients might wait to complete a frame.
         """
         self.held += size - self._holders.get(holder, 0)
         if size:
@@ -60,28 +61,28 @@ class Admission:
         else:
             self._holders.pop(holder, None)
         while self.held > limit:
-            longest = self._most_tiresome()
-            self.held -= self._holders.pop(longest)
-            longest.give_up()
+            worst = self._longest_holder()
+            self.held -= self._holders.pop(worst)
+            worst.shed()
 
-    def _most_tiresome(self) -> Holder:
-        """Return who has held something for longest, of those with half a share.
+    def _longest_holder(self) -> Holder:
+        """Return the longest holder of those with half of an equal share or more.
 
-        Not who holds most: that may be somebody who was just sent a page, and is about
-        to read it. Not the oldest of all: that may be a slow one that holds little.
+        Not the largest holder: it may be a client that was just sent a page and will
+        soon read it. Not the oldest of all: it may be a slow client that holds little.
         """
         share = self.held / len(self._holders)
         return next(each for each, size in self._holders.items() if 2 * size >= share)
 
     def release(self, holder: Holder) -> None:
-        """A connection holds nothing any more, nor will it."""
+        """Forget a connection that holds nothing."""
         self.held -= self._holders.pop(holder, 0)
         self._queue.pop(holder, None)
 
     def admits(self, holder: Holder, size: int) -> bool:
-        """Whether a request may begin now; else its connection is told to proceed.
+        """Whether a request may start now; if not, ``proceed`` is called later.
 
-        Small ones may come to as much again, lest large ones hold them up.
+        Small requests have as much room again, so that large ones do not delay them.
         """
         limit = AT_WORK if size >= LARGE else 2 * AT_WORK
         if self._at_work + size <= limit or not self._at_work:
@@ -90,11 +91,11 @@ class Admission:
         return False
 
     def begin(self, weight: int) -> None:
-        """A request is at work."""
+        """Count a request that starts."""
         self._at_work += weight
 
     def end(self, weight: int) -> None:
-        """It has ended: let others have their turn."""
+        """Count a request that has ended, and let waiting connections proceed."""
         self._at_work -= weight
         if self._queue:
             waiting, self._queue = self._queue, {}
@@ -103,10 +104,10 @@ class Admission:
 
 
 def weight(method: Method, arguments: Mapping[str, Any], size: int) -> int:
-    """Return what a request counts while it is at work: 0, or the bytes it came in.
+    """Return what a request counts while it is at work: 0, or its size in bytes.
 
-    Checked arguments are short, but for lists and maps. What may wait for its client
-    must not count, or a client could hold up all the others.
+    Checked arguments are short, except lists and maps. A request that may wait for its
+    client counts nothing: its client could hold up all the others.
     """
     if method.waits or method.bulky:
         return 0

@@ -1,29 +1,34 @@
-"""What the daemon says of itself to each client, and how it may be asked to speak."""
+"""The greeting: what the daemon tells each client of itself."""
 
 import os
 from typing import Any
 
 from queuectl_protocol import __version__
+from queuectld.config import DaemonConfig
 from queuectld.server.call import Peer
-from queuectld.server.context import Context
 
 API = 1
-"""The version of the protocol, and the oldest that is still spoken."""
+"""The version of the protocol, and the oldest version that is still spoken."""
 
 FEATURES = ("bin",)
-"""What this daemon can do beyond version ``API``. bin: strings of Unix may come as
+"""What this daemon can do beyond version ``API``. bin: strings of Unix may be sent as
 bin, and ``greet`` asks for them."""
 
 
-def greeting(context: Context, peer: Peer) -> dict[str, Any]:
-    """Return the greeting of one connection."""
-    config = context.config()
+def greeting(peer: Peer, config: DaemonConfig, instance: str) -> dict[str, Any]:
+    """Return the greeting for one client.
+
+    Args:
+        peer: the client.
+        config: in force.
+        instance: random, new at each start: the same word means the same process.
+    """
     return {
         "server": "queuectld",
         "version": __version__,
         "api": API,
         "min_api": API,
-        "instance": context.instance,
+        "instance": instance,
         "max_frame": config.max_frame,
         "features": [*FEATURES],
         "uid": peer.uid if config.as_submitter else os.geteuid(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from queuectld.host import logs
-from queuectld.server.call import Service
+from queuectld.server import dispatch
 from queuectld.server.connection.accept_errors import AcceptErrorReporter
 from queuectld.server.connection.endpoint import (
     BACKLOG,
@@ -15,8 +15,8 @@ from queuectld.server.connection.endpoint import (
     open_endpoint,
 )
 from queuectld.server.connection.session import Session
+from queuectld.server.connection.shared import Shared
 from queuectld.server.context import Context
-from queuectld.server.dispatch import METHODS
 from queuectld.server.schema.method import Method
 
 __all__ = ["ListenError", "Listener"]
@@ -34,8 +34,11 @@ _log = logs.get("server")
 class Listener:
     """The public sockets and everybody connected to them."""
 
-    def __init__(self, service: Service, endpoints: Sequence[Endpoint]) -> None:
-        self._service = service
+    def __init__(
+        self, parts: Context, shared: Shared, endpoints: Sequence[Endpoint]
+    ) -> None:
+        self._parts = parts
+        self._shared = shared
         self._endpoints = list(endpoints)
         self._servers: list[asyncio.Server] = []
 
@@ -44,7 +47,7 @@ class Listener:
         cls,
         context: Context,
         passed: Sequence[socket.socket] = (),
-        methods: Mapping[str, Method] = METHODS,
+        methods: Mapping[str, Method] | None = None,
     ) -> "Listener":
         """Answer at the sockets that systemd passed, or else at the configured path.
 
@@ -54,7 +57,15 @@ class Listener:
         endpoints = [Endpoint(each) for each in passed]
         if not endpoints:
             endpoints = [open_endpoint(context.config().socket)]
-        listener = cls(Service(context, methods), endpoints)
+        shared = Shared(
+            methods=dispatch.bind(context) if methods is None else methods,
+            config=context.config,
+            instance=context.instance,
+            find_job=context.broker.job,
+            client_gone=context.scheduler.supervisor.release,
+            connections=context.connections,
+        )
+        listener = cls(context, shared, endpoints)
         await listener._start()
         return listener
 
@@ -114,7 +125,7 @@ class Listener:
             endpoint.remove()
         for server in self._servers:
             server.close()
-        sessions: list[Session] = list(self._service.connections)
+        sessions: list[Session] = list(self._shared.connections)
         for session in sessions:
             session.finish()
         try:
@@ -123,13 +134,11 @@ class Listener:
                     await session.gone.wait()
         except TimeoutError:
             self._abort()
-        self._service.files.close()
+        self._parts.files.close()
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(
-            AcceptErrorReporter(self._service.context.clock.monotonic)
-        )
+        loop.set_exception_handler(AcceptErrorReporter(self._parts.clock.monotonic))
         for endpoint in self._endpoints:
             self._servers.append(await self._serve(endpoint))
 
@@ -137,7 +146,7 @@ class Listener:
         # Not create_unix_server, which since 3.13 removes the file at the end, even
         # one that systemd made.
         server = await asyncio.get_running_loop().create_server(
-            lambda: Session(self._service),
+            lambda: Session(self._shared),
             sock=endpoint.socket,
             backlog=_ACCEPTED_AT_ONCE,
         )
@@ -147,7 +156,7 @@ class Listener:
 
     def _abort(self) -> None:
         """Cut off who does not read, or whose request does not end."""
-        sessions: list[Session] = list(self._service.connections)
+        sessions: list[Session] = list(self._shared.connections)
         _log.warning("clients_cut_off", count=len(sessions))
         for session in sessions:
             session.abort()

@@ -1,7 +1,7 @@
-"""In which order one connection's writes take effect: for each job, as they were sent.
+"""The order in which one connection's writes take effect: for each job, as sent.
 
-A write waits until those before it that change the same job have been answered. Those
-of different jobs are at work side by side, and share their commits.
+A write starts when earlier writes of its connection to the same job are answered.
+Writes to different jobs run side by side and share their commits.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from queuectld.server.schema.method import Method
 class WriteOrder:
     """The writes of one connection that are not answered yet.
 
-    ``_writes`` has those that the next write to all jobs has to wait for: the last one
-    of that kind, and what came after it.
+    ``_writes`` holds those that the next write to all jobs must wait for: the last
+    write to all jobs, and the writes after it.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class WriteOrder:
     def before(
         self, method: Method, arguments: Mapping[str, Any]
     ) -> list[asyncio.Task[None]]:
-        """Return the writes that must be answered before this request is begun."""
+        """Return the writes that must be answered before this request starts."""
         if method.changes is None or not self._writes:
             return []
         if not method.changes:
@@ -38,11 +38,11 @@ class WriteOrder:
     def add(
         self, task: asyncio.Task[None], method: Method, arguments: Mapping[str, Any]
     ) -> None:
-        """Note a request, if it is a write, until its task is done."""
+        """Remember a request, if it is a write, until its task is done."""
         if method.changes is None:
             return
         if not method.changes:
-            # It waits for all of them: who waits for it need not do so again.
+            # It waits for all of these, so a later write need only wait for it.
             self._writes.clear()
             self._to_all = task
         self._writes[task] = None
@@ -60,7 +60,7 @@ class WriteOrder:
 
 
 def _ids(method: Method, arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the ids that a write names. A generated one nobody can know before."""
+    """Yield the ids that a write names; a generated id is not known beforehand."""
     for name in method.changes or ():
         value = arguments[name]
         for item in value if isinstance(value, list) else (value,):

@@ -1,101 +1,115 @@
-"""What a monitor is told: found in seconds, or left out, whatever hangs.
+"""The measurements for a monitor: each made in seconds, or left out if something hangs.
 
-Measures and does not judge: what is too much is for who asks to say. Unlike ``doctor``
-it writes to the store, as nothing else shows that this can be done.
+It does not judge: which values are too high is for the monitor to say. Unlike
+``doctor`` it writes to the store, as nothing else shows that writing works.
 """
 
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
+from queuectld.broker import Broker
+from queuectld.config import DaemonConfig
 from queuectld.host.crew import Crew
 from queuectld.operations.units import Vitals
-from queuectld.server.context import Context
 from queuectld.store.api import StoreError
 
 WITHIN = 2.0
 """Seconds for the store, and for the file system, to answer."""
 
-_TOLD = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED, JobState.DEAD)
+_STATES = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED, JobState.DEAD)
 
 Facts = dict[str, Any]
 
+_UNMEASURED: Facts = {"free": None, "wal_size": None, "spooled": 0}
 
+
+@dataclass(frozen=True, slots=True)
 class HealthProbe:
-    """Looks at what may hang; of each kind there is one look at a time.
+    """Measures what may hang, each kind once at a time.
 
-    One that hangs is not joined by another at each request of a monitor: who asks
-    meanwhile waits for the same.
+    A measurement that hangs is not joined by another at each request of a monitor:
+    later requests wait for the same one.
+
+    Attributes:
+        config: returns the configuration in force.
+        store_facts: returns what the store tells of itself.
+        unstored: returns how many results wait to be stored.
     """
 
-    def __init__(self) -> None:
-        self._looks: dict[str, asyncio.Task[Facts]] = {}
-        # Its own: what hangs in there is nobody else's.
-        self._crew = Crew("health", 1, ready=True)
+    broker: Broker
+    config: Callable[[], DaemonConfig]
+    store_facts: Callable[[], Facts]
+    unstored: Callable[[], int]
+    _running: dict[str, asyncio.Task[Facts]] = field(default_factory=dict)
+    # A thread of its own: a file system that hangs delays nothing else.
+    _crew: Crew = field(default_factory=lambda: Crew("health", 1, ready=True))
 
-    async def examine(self, context: Context) -> Facts:
-        """Return what could be found out ``WITHIN`` its time."""
-        store = self._look("store", lambda: _store(context))
-        places = self._look("places", lambda: self._places(context))
-        await asyncio.wait([store, places], timeout=WITHIN)
+    async def measure(self) -> Facts:
+        """Return what is found out within ``WITHIN`` seconds."""
+        store = self._run("store", self._store)
+        files = self._run("files", self._files)
+        await asyncio.wait([store, files], timeout=WITHIN)
         silent = f"it has not answered for {WITHIN:g} s"
-        unanswered: Facts = {**_jobs(None), "store": {"problem": silent}}
-        unmeasured: Facts = {"free": None, "wal_size": None, "spooled": 0}
         facts = {
-            **(store.result() if store.done() else unanswered),
-            **(places.result() if places.done() else unmeasured),
+            **(store.result() if store.done() else _store_facts(None, silent)),
+            **(files.result() if files.done() else _UNMEASURED),
         }
-        facts["unstored"] = context.scheduler.unstored + facts.pop("spooled")
+        facts["unstored"] = self.unstored() + facts.pop("spooled")
         return facts
 
-    def _look(
-        self, kind: str, begin: Callable[[], Coroutine[Any, Any, Facts]]
+    def _run(
+        self, kind: str, measure: Callable[[], Coroutine[Any, Any, Facts]]
     ) -> asyncio.Task[Facts]:
-        task = self._looks.get(kind)
+        task = self._running.get(kind)
         if task is None or task.done():
-            task = self._looks[kind] = asyncio.create_task(begin())
+            task = self._running[kind] = asyncio.create_task(measure())
         return task
 
-    async def _places(self, context: Context) -> Facts:
-        config = context.config()
+    async def _store(self) -> Facts:
+        vitals, problem = None, None
+        try:
+            vitals = await self.broker.vitals()
+            await self.broker.probe()
+        except StoreError as error:
+            problem = str(error)
+        return _store_facts(vitals, problem)
+
+    async def _files(self) -> Facts:
+        config = self.config()
         return await self._crew.run(
-            _measure, config.state_dir, config.spool_dir, context
+            _measure_files, config.state_dir, config.spool_dir, self.store_facts
         )
 
 
-async def _store(context: Context) -> Facts:
-    vitals, problem = None, None
-    try:
-        vitals = await context.broker.vitals()
-        await context.broker.probe()
-    except StoreError as error:
-        problem = str(error)
+def _store_facts(vitals: Vitals | None, problem: str | None) -> Facts:
     return {**_jobs(vitals), "store": {"problem": problem}}
 
 
 def _jobs(vitals: Vitals | None) -> Facts:
     if vitals is None:
-        keys = (*_TOLD, "dead_lately", "oldest_ready")
+        keys = (*_STATES, "dead_lately", "oldest_ready")
         return dict.fromkeys(map(str, keys))
     oldest = vitals.oldest_ready
     return {
-        **{state.value: vitals.counts[state] for state in _TOLD},
+        **{state.value: vitals.counts[state] for state in _STATES},
         "dead_lately": vitals.dead_lately,
         "oldest_ready": None if oldest is None else oldest / 1000,
     }
 
 
-def _measure(state: Path, spool: Path, context: Context) -> Facts:
+def _measure_files(state: Path, spool: Path, store_facts: Callable[[], Facts]) -> Facts:
     try:
         found = os.statvfs(state)
         return {
             "free": found.f_bavail * found.f_frsize,
-            "wal_size": context.store_facts()["wal_size"],
+            "wal_size": store_facts()["wal_size"],
             "spooled": sum(1 for _ in spool.iterdir()) if spool.exists() else 0,
         }
     except OSError:
-        # The directory is gone: the store says so.
-        return {"free": None, "wal_size": None, "spooled": 0}
+        # The directory is gone, which the store tells.
+        return _UNMEASURED

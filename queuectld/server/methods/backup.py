@@ -1,5 +1,7 @@
-"""The method that copies the store while it is at work."""
+"""The method that copies the store while the daemon works."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from queuectl_protocol.errors import ErrorCode
@@ -11,16 +13,31 @@ from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
 
 
-async def backup(call: Call, *, path: Path, replace: bool) -> Result:
-    """Write a copy of the database to a file of the daemon's machine."""
-    context = call.context
-    target = _place(path, context.config())
-    size = await context.backup(target, replace)
-    return {"path": str(target), "size": size}
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Copies the store.
+
+    Attributes:
+        config: returns the configuration in force.
+        write: writes a copy to a path, over another file if told so; returns its size.
+    """
+
+    config: Callable[[], DaemonConfig]
+    write: Callable[[Path, bool], Awaitable[int]]
+
+    async def backup(self, _call: Call, *, path: Path, replace: bool) -> Result:
+        """Write a copy of the database to a file of the daemon's machine."""
+        target = _target(path, self.config())
+        size = await self.write(target, replace)
+        return {"path": str(target), "size": size}
 
 
-def _place(path: Path, config: DaemonConfig) -> Path:
-    """Return the path without symbolic links above its name, if a copy may be there."""
+def _target(path: Path, config: DaemonConfig) -> Path:
+    """Return where to write: the path with the links in its directory resolved.
+
+    Raises:
+        InvalidParamsError: no copy may be written there.
+    """
     if not path.name:
         raise InvalidParamsError("path", f"{path} is no name for a file")
     try:
@@ -48,7 +65,7 @@ METHODS = (
         name="backup",
         doc="Write a consistent copy of the database to a file, while work goes on. "
         "The file is the daemon's user's, mode 0600, and is there whole or not at all.",
-        handler=backup,
+        handler=Backup.backup,
         role=Role.ADMIN,
         audit=("path", "replace"),
         params=(

@@ -1,7 +1,8 @@
-"""What a method is: the row of the dispatch table that declares it."""
+"""What a method and a parameter are: the rows that declare them, as data."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
@@ -9,7 +10,8 @@ from queuectl_protocol.vocabulary import Role
 
 Result = dict[str, Any]
 Handler = Callable[..., Awaitable[Result]]
-"""Takes the ``Call``, then each declared parameter by its name."""
+"""Takes the ``Call``, then each declared parameter by its name. In a row it is a method
+of the family's class, and takes its object before these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,11 @@ class Param:
     """A parameter of a method.
 
     Attributes:
-        type: range included, in the notation of ``shapes``: for people, and for the
-            schema in ``describe``.
+        type: type and range, in the notation of ``json_schema``.
         doc: a phrase that says what it is, and what its absence means.
-        check: returns the value as the handler wants it, or raises a ValueError whose
-            text completes "<name> ...".
-        required: whether it must be there; null counts as absent.
+        check: returns the value for the handler, or raises a ValueError whose text
+            completes "<name> ...".
+        required: whether it must be given; null counts as absent.
         default: what the handler gets when it is absent.
     """
 
@@ -40,24 +41,25 @@ class Method:
 
     Attributes:
         doc: one or two sentences.
-        result: the shape of the reply, in the notation of ``shapes``.
-        events: the shapes of its stream's events, ``sub`` and ``seq`` apart.
-        errors: its own; those that any request can meet are not among them.
-        role: the least one that may call it.
-        others: the least one for somebody else's job, named by ``id`` or ``ids``, where
-            that is more; to refuse it is for the handler. None: it is the same.
-        changes: the parameters that say which jobs are changed, each by an id, the
-            fields of a job, or a list of these; (): any job may be; None: none is. What
-            one connection does to one job takes effect in the order of its requests.
-        audit: names of the parameters that the log tells when it tells who asked for
-            this, which for secrets must not be all; None: it does not tell.
+        result: the type of the reply, in the notation of ``json_schema``.
+        events: the types of its stream's events, without ``sub`` and ``seq``.
+        errors: its own error codes, without those that any request can meet.
+        role: the lowest role that may call it.
+        others: the lowest role for other users' jobs, named by ``id`` or ``ids``, if it
+            is higher; the handler refuses lower ones. None: it is the same.
+        changes: the parameters that name the jobs that are changed, by an id, the
+            fields of a job, or a list of these; (): it may change any job; None: it
+            changes none. What one connection does to one job takes effect in the order
+            of its requests.
+        audit: the parameters that the log tells with who sent the request; those that
+            may hold secrets are not among them. None: the log tells nothing.
         waits: it may take as long as the client likes. Such requests do not count
             against ``max_inflight`` (they have the same limit of their own) and end
             with the connection. Others end by themselves, and are carried out even
-            when nobody waits for the reply any more.
-        bulky: it only reads, and its reply may be large: one at a time for each
-            connection, begun when the client has read what went before, and ended
-            with the connection.
+            when the client is gone.
+        bulky: it only reads, and its reply may be large. Each connection makes one such
+            reply at a time, starts it when the client has read the earlier ones, and
+            ends it when the client is gone.
     """
 
     name: str
@@ -73,3 +75,7 @@ class Method:
     audit: tuple[str, ...] | None = None
     waits: bool = False
     bulky: bool = False
+
+    def bound_to(self, family: object) -> "Method":
+        """Return this method with a handler of one family's object."""
+        return replace(self, handler=partial(self.handler, family))

@@ -1,4 +1,4 @@
-"""Every limit of the wire, by name: what a client would otherwise learn by failing.
+"""The limits of the wire, by name, so that a client need not find them by failing.
 
 ``describe`` and ``greet`` tell the values in force, and PROTOCOL.md their defaults.
 """
@@ -16,7 +16,7 @@ from queuectld.server.output import reader
 
 CONTAINERS_OF_A_JOB = 10
 """Lists and maps that a message may hold for each job of the largest batch. A job has
-three at most; a batch that is ten times too large is still told so in good order."""
+three at most; a batch that is too large is still parsed, and refused as such."""
 
 MAX_TAIL = 1_000_000
 """Lines."""
@@ -29,6 +29,14 @@ def containers(config: DaemonConfig) -> int:
     return CONTAINERS_OF_A_JOB * config.max_batch
 
 
+def buffered(config: DaemonConfig) -> int:
+    """Return the bytes that all connections together may hold.
+
+    At least what each connection may have: one frame, and as much unread.
+    """
+    return max(config.max_buffered, 2 * config.max_frame)
+
+
 def _fixed(value: int) -> Value:
     return lambda _config, _settings: value
 
@@ -38,9 +46,7 @@ LIMITS: Mapping[str, Value] = MappingProxyType(
         "max_frame": lambda config, _: config.max_frame,
         "max_connections": lambda config, _: config.max_connections,
         "max_inflight": lambda config, _: config.max_inflight,
-        "max_buffered": lambda config, _: max(
-            config.max_buffered, 2 * config.max_frame
-        ),
+        "max_buffered": lambda config, _: buffered(config),
         "max_containers": lambda config, _: containers(config),
         "max_depth": _fixed(limits.MAX_DEPTH),
         "max_request_id": _fixed(MAX_REQUEST_ID),

@@ -19,8 +19,8 @@ from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Attempt
 from queuectld.server import encoding
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
 from queuectld.server.schema import forms, json_schema, wire_limits
+from queuectld.server.schema.description import describe
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
@@ -30,7 +30,7 @@ CHAPTERS = {
 SECTIONS = markdown.sections(CHAPTERS["Methods"], 3)
 FORMS = markdown.sections(CHAPTERS["Forms"], 3)
 
-TOLD = description(METHODS)
+TOLD = describe(METHODS)
 METHODS_TOLD = {method["name"]: method for method in TOLD["methods"]}
 
 

@@ -14,8 +14,8 @@ from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
 from queuectld.server.schema import arguments
+from queuectld.server.schema.description import describe
 
 PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)
@@ -24,7 +24,7 @@ EXAMPLES = [
     for name, text in SECTIONS.items()
     for mark, line in re.findall(r"(?m)^    ([<>]) (\{.*)$", text)
 ]
-DESCRIBED = Described(description(METHODS))
+DESCRIBED = Described(describe(METHODS))
 METHODS_TOLD = DESCRIBED.methods
 REQUESTS = [(name, line) for name, mark, line in EXAMPLES if mark == ">"]
 ANSWERS = [(name, line) for name, mark, line in EXAMPLES if mark == "<"]

@@ -4,7 +4,7 @@ import asyncio
 import os
 import struct
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
 from queuectld.server.call import Call
 from queuectld.server.connection.registry import Registry
-from queuectld.server.methods.logs import unfollow
+from queuectld.server.methods.logs import Logs
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
 from queuectld.server.schema.params import request_id
@@ -99,7 +99,7 @@ class Handlers:
             Method(
                 name="unfollow",
                 doc="",
-                handler=unfollow,
+                handler=Logs(*[cast("Any", None)] * 4).unfollow,
                 params=(request_id("sub", "which"),),
             ),
         )
@@ -493,5 +493,4 @@ def _until_it_stops(moment: Moment, served: Served) -> int:
 
 
 def _connections(served: Served) -> Registry:
-    assert served.listener is not None
-    return served.listener._service.connections
+    return served.connections

@@ -13,12 +13,12 @@ from queuectl_protocol import messages
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
 from queuectld.server.schema import arguments
 from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.description import describe
 from queuectld.server.schema.method import Param
 
-TOLD = Described(description(METHODS))
+TOLD = Described(describe(METHODS))
 
 NUMBERS: list[Any] = [
     0, 1, -1, 2, 255, 256, 257, 1000, 1001, 1_000_000, 1_000_001, -1_000_000,

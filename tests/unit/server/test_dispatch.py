@@ -12,8 +12,8 @@ from queuectld.core import errors as core
 from queuectld.core import submission
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import CODES, MAX_MESSAGE, UnknownMethodError, refusal
-from queuectld.server.methods.meta import COMMON, description
 from queuectld.server.schema import json_schema
+from queuectld.server.schema.description import COMMON, describe
 from queuectld.server.schema.method import Method
 from queuectld.store import api as store
 
@@ -23,7 +23,9 @@ EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 @EVERY
 def test_a_handler_takes_what_its_row_declares(method: Method) -> None:
     """Names in the table and arguments in the code are the same, in the same order."""
-    call, *arguments = inspect.signature(method.handler).parameters.values()
+    signature = inspect.signature(method.handler)
+    family, call, *arguments = signature.parameters.values()
+    assert family.name == "self"
     assert call.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert [each.name for each in arguments] == [each.name for each in method.params]
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in arguments)
@@ -74,7 +76,7 @@ def test_a_method_lists_only_errors_of_its_own(method: Method) -> None:
 
 def test_describe_tells_every_method_and_travels() -> None:
     """It is generated from the table and is plain data."""
-    told = description(METHODS)
+    told = describe(METHODS)
     assert [method["name"] for method in told["methods"]] == list(METHODS)
     assert [field["name"] for field in told["job_fields"]] == list(submission.FIELDS)
     assert told["errors"] == list(ErrorCode)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuectld.server.health import doctor
-from queuectld.server.health.doctor import WAL_LARGE, Level
+from queuectld.server.health import checks
+from queuectld.server.health.checks import WAL_LARGE, Level
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ from queuectld.server.health.doctor import WAL_LARGE, Level
 )
 def test_the_wal_reset_bug_is_known_by_version(version: str, *, faulty: bool) -> None:
     """The fix and its two backports are told from what lies around them."""
-    assert doctor.has_wal_reset_bug(version) is faulty
+    assert checks.has_wal_reset_bug(version) is faulty
 
 
 def test_a_bug_that_cannot_strike_is_no_alarm() -> None:
     """It is named, with what keeps it harmless."""
-    check = doctor.sqlite("3.40.1")
+    check = checks.sqlite("3.40.1")
     assert check.level is Level.OK
     assert "WAL-reset bug" in check.detail
     assert check.advice is not None
@@ -48,12 +48,12 @@ def test_jobs_that_wait_for_nobody_are_worth_a_warning(
     active: int, waiting: int, level: Level
 ) -> None:
     """The advice is the command that starts workers."""
-    check = doctor.workers(active, waiting)
+    check = checks.workers(active, waiting)
     assert check.level is level
     assert (check.advice is None) == (level is Level.OK)
 
 
 def test_a_log_that_is_never_emptied_is_worth_a_warning() -> None:
     """Something holds up the checkpoints."""
-    assert doctor.wal(WAL_LARGE - 1).level is Level.OK
-    assert doctor.wal(WAL_LARGE).level is Level.WARNING
+    assert checks.wal(WAL_LARGE - 1).level is Level.OK
+    assert checks.wal(WAL_LARGE).level is Level.WARNING
