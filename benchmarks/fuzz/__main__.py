@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of ``fuzz_targets``, with atheris: `make fuzz`.
+"""Coverage-guided fuzzing of ``targets.py``, with atheris: `make fuzz`.
 
 FUZZ_SECONDS (60) says how long. What fails is printed, and its input is written to
 FUZZ_OUTPUT (build/fuzz), where the corpus is kept as well: the next run goes on from
@@ -26,10 +26,10 @@ def with_atheris() -> None:
     """Fuzz until the time is up; ends the process."""
     with atheris.instrument_imports():
         # Seen while they are imported.
-        from faults import fuzz_targets, mutations  # noqa: PLC0415
+        from benchmarks.fuzz import mutations, targets  # noqa: PLC0415
     corpus = OUTPUT / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(fuzz_targets.seeds()):
+    for number, seed in enumerate(targets.seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
     flags = [
         f"-max_total_time={SECONDS}",
@@ -48,22 +48,22 @@ def with_atheris() -> None:
         return mutations.worse(data, chance)[:most]
 
     arguments = [sys.argv[0], *flags, str(corpus)]
-    atheris.Setup(arguments, fuzz_targets.receive, custom_mutator=mutate)
+    atheris.Setup(arguments, targets.receive, custom_mutator=mutate)
     atheris.Fuzz()
 
 
 def without_atheris() -> None:
     """Try what chance makes of good requests, until the time is up."""
-    from faults import fuzz_targets, mutations  # noqa: PLC0415 - as above
+    from benchmarks.fuzz import mutations, targets  # noqa: PLC0415 - as above
 
     print("atheris is not installed here: going on without coverage")
     seed = int(os.environ.get("FUZZ_SEED", random.randrange(10**9)))
-    chance, good = random.Random(seed), fuzz_targets.seeds()
+    chance, good = random.Random(seed), targets.seeds()
     until, count = time.monotonic() + SECONDS, 0
     while time.monotonic() < until:
         data = mutations.worse(chance.choice(good), chance)
         try:
-            fuzz_targets.receive(data)
+            targets.receive(data)
         except BaseException:
             print(f"found with FUZZ_SEED={seed}, number {count}: {data.hex()}")
             raise
@@ -73,7 +73,6 @@ def without_atheris() -> None:
 
 def main() -> None:
     """Fuzz with what there is."""
-    sys.path[:0] = [str(ROOT / place) for place in ("", "protocol", "tests")]
     if atheris is None:
         without_atheris()
     else:

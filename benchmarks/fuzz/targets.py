@@ -1,7 +1,7 @@
 """What is fuzzed: all that a client's bytes go through before a handler has them.
 
 Each step may refuse what it is given with its own error, which must be one that a
-client can be told, and do nothing else. ``fuzz_protocol`` and a test call it.
+client can be told, and do nothing else. ``make fuzz`` and a test call it.
 """
 
 from collections.abc import Iterator

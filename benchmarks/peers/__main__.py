@@ -1,6 +1,6 @@
 """Queuectl beside other job queues, measured in the same run.
 
-    PYTHONPATH=tests python -m benchmarks.bench_peers [--rounds 5] [--scale 1]
+    PYTHONPATH=tests python -m benchmarks.peers [--rounds 5] [--scale 1]
 
 Installs what it can of them into ``build/peers`` and says of the rest why it cannot.
 Every server runs on a private socket in a temporary folder and is gone at the end.
@@ -256,7 +256,7 @@ def _tell(text: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench_peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the jobs")
     parser.add_argument("--only", nargs="*", default=(), help="parts of peers' names")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from faults.traced import (
+from helpers.traced import (
     Created,
     Event,
     Removed,

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from faults import traced
-from faults.crashstates import Disk, Loss
-from faults.promises import Promises, broken
-from faults.traced import Event, Removed, Renamed, Synced
-from helpers import waiting
+from benchmarks.power_loss.crashstates import Disk, Loss
+from benchmarks.power_loss.promises import Promises, broken
+from helpers import traced, waiting
 from helpers.daemon import ROOT
 from helpers.home import Home
+from helpers.traced import Event, Removed, Renamed, Synced
 
 CHECKPOINT_PAGES = 40
 """So that the log is emptied, and begun again, many times in a short life."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.crashstates import Files
-from faults.traced import Event, Renamed, Sent, Synced
+from benchmarks.power_loss.crashstates import Files
+from helpers.traced import Event, Renamed, Sent, Synced
 from queuectl_protocol import messages
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.frames import FrameDecoder

@@ -17,8 +17,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from faults import plans, strikes
-from faults.campaign import Plan, Round, play
+from benchmarks.soak import plans, strikes
+from benchmarks.soak.campaign import Plan, Round, play
 from helpers.home import a_home
 
 STRIKES_A_ROUND = 65

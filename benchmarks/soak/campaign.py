@@ -7,12 +7,12 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from faults import oracle
-from faults.evidence import Evidence, collect
-from faults.keeper import Keeper
-from faults.ledger import Ledger
-from faults.load import Client, Mix
-from faults.strikes import Blow, Field, Strike, busy, hit, late_result_forged
+from benchmarks.soak import oracle
+from benchmarks.soak.evidence import Evidence, collect
+from benchmarks.soak.keeper import Keeper
+from benchmarks.soak.ledger import Ledger
+from benchmarks.soak.load import Client, Mix
+from benchmarks.soak.strikes import Blow, Field, Strike, busy, hit, late_result_forged
 from helpers import waiting
 from helpers.home import Home
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.ledger import Ledger
+from benchmarks.soak.ledger import Ledger
 from helpers.home import Home
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from faults.ledger import Ledger, Task
+from benchmarks.soak.ledger import Ledger, Task
 from helpers.home import Home
 from helpers.rawclient import RawClient
 from queuectl_protocol.messages import Failure

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from faults import recorder
-from faults.evidence import Evidence, Line, Row, totals
+from benchmarks.soak import recorder
+from benchmarks.soak.evidence import Evidence, Line, Row, totals
 
 Check = Callable[[Evidence], Iterator[str]]
 

@@ -2,9 +2,9 @@
 
 import random
 
-from faults.campaign import Plan
-from faults.load import Mix
-from faults.strikes import RESTARTS, STRIKES
+from benchmarks.soak.campaign import Plan
+from benchmarks.soak.load import Mix
+from benchmarks.soak.strikes import RESTARTS, STRIKES
 
 
 def campaign(seed: str, strikes: int) -> Plan:

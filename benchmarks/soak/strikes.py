@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 
-from faults.keeper import Keeper
+from benchmarks.soak.keeper import Keeper
 from helpers.home import Home
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd

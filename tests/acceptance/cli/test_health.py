@@ -15,7 +15,7 @@ from queuectl import Client
 from queuectl.cli.view import patience
 from queuectl.health import GAUGES, Level
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "monitoring.md"
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "monitoring.md"
 
 
 def health(cli: Cli, *arguments: str, **variables: str) -> tuple[int, str]:

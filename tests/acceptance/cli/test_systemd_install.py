@@ -19,7 +19,7 @@ import queuectl_protocol
 from helpers.cli import Cli
 from helpers.home import BIN
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 LAUNCHER = """\
 #!{python}

@@ -1,4 +1,4 @@
-"""``worker``: what its commands say. What they do is in test_worker_stop.py."""
+"""``worker``: what its commands say. What they do is in acceptance/workers."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ import pytest
 from helpers.home import Home
 from helpers.markdown import fenced
 
-PAGE = (Path(__file__).parents[2] / "docs/howto/monitoring.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/howto/monitoring.md").read_text("utf-8")
 
 LINES = [
     (command, shown)

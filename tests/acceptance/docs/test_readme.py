@@ -11,9 +11,9 @@ import pytest
 from helpers.home import Home
 from helpers.markdown import fenced
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
-MARKER = "<!-- tour: tests/acceptance/test_readme.py runs this and compares -->\n"
+MARKER = "<!-- tour: tests/acceptance/docs/test_readme.py runs this and compares -->\n"
 
 needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="there is no make")

@@ -7,7 +7,7 @@ import pytest
 
 from helpers import markdown
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")

@@ -23,7 +23,7 @@ from queuectld.server.schema import forms, json_schema, wire_limits
 from queuectld.server.schema.description import describe
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
-PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
+PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
 CHAPTERS = {
     title.partition(". ")[2]: text for title, text in markdown.sections(PAGE, 2).items()
 }

@@ -17,7 +17,7 @@ from queuectld.server.dispatch import METHODS
 from queuectld.server.schema import arguments
 from queuectld.server.schema.description import describe
 
-PAGE = (Path(__file__).parents[2] / "protocol" / "PROTOCOL.md").read_text()
+PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)
 EXAMPLES = [
     (name, mark, line)

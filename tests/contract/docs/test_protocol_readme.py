@@ -7,7 +7,7 @@ import pytest
 
 from helpers import markdown, vectors
 
-PROTOCOL = Path(__file__).parents[2] / "protocol"
+PROTOCOL = Path(__file__).parents[3] / "protocol"
 PAGE = (PROTOCOL / "README.md").read_text()
 
 

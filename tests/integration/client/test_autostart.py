@@ -17,7 +17,7 @@ from queuectl import autostart, dial, paths
 from queuectl.errors import AutostartError, DaemonNotRunningError, ForbiddenError
 from queuectl.sync.client import Client
 
-PROGRAM = Path(__file__).parents[1] / "helpers" / "stub_queuectld.py"
+PROGRAM = Path(__file__).parents[2] / "helpers" / "stub_queuectld.py"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-UNITS = Path(__file__).parents[2] / "systemd"
+UNITS = Path(__file__).parents[3] / "systemd"
 NAMES = (
     "queuectld.service",
     "queuectld.socket",
