@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
+from queuectld.server.parts import Parts
+
 from helpers.rawclient import PATIENCE, RawClient
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
 from queuectld.server.connection.listener import Listener
 from queuectld.server.connection.registry import Registry
-from queuectld.server.context import Context
 from queuectld.server.schema.method import Method
 
 
@@ -90,34 +91,34 @@ def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
         connections = Registry()
         served = Served(config.socket, connections)
         supervisor = SimpleNamespace(release=lambda _owner: served.released.happen())
-        context = Context(
+        parts = Parts(
             broker=cast("Any", SimpleNamespace(job=None)),
-            scheduler=cast("Any", SimpleNamespace(supervisor=supervisor)),
-            store_facts=dict,
-            backup=cast("Any", None),
-            examine=cast("Any", None),
+            store=cast("Any", None),
+            pool=cast("Any", None),
+            supervisor=cast("Any", supervisor),
+            attempts=cast("Any", None),
+            pruner=cast("Any", None),
+            shutdown=cast("Any", None),
             config=lambda: config,
             socket=config.socket,
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
-            stop=lambda _now: None,
-            restart=lambda: None,
             connections=connections,
         )
-        with _in_thread(served, context, methods):
+        with _in_thread(served, parts, methods):
             yield served
 
 
 @contextmanager
 def _in_thread(
-    served: Served, context: Context, methods: Mapping[str, Method]
+    served: Served, parts: Parts, methods: Mapping[str, Method]
 ) -> Iterator[None]:
     open_, over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         served._loop = asyncio.get_running_loop()
-        served.listener = await Listener.open(context, methods=methods)
+        served.listener = await Listener.open(parts, methods=methods)
         open_.set()
         await over.wait()
         await served.listener.close()

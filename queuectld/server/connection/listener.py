@@ -16,7 +16,7 @@ from queuectld.server.connection.endpoint import (
 )
 from queuectld.server.connection.session import Session
 from queuectld.server.connection.shared import Shared
-from queuectld.server.context import Context
+from queuectld.server.parts import Parts
 from queuectld.server.schema.method import Method
 
 __all__ = ["ListenError", "Listener"]
@@ -35,7 +35,7 @@ class Listener:
     """The public sockets and everybody connected to them."""
 
     def __init__(
-        self, parts: Context, shared: Shared, endpoints: Sequence[Endpoint]
+        self, parts: Parts, shared: Shared, endpoints: Sequence[Endpoint]
     ) -> None:
         self._parts = parts
         self._shared = shared
@@ -45,7 +45,7 @@ class Listener:
     @classmethod
     async def open(
         cls,
-        context: Context,
+        parts: Parts,
         passed: Sequence[socket.socket] = (),
         methods: Mapping[str, Method] | None = None,
     ) -> "Listener":
@@ -56,16 +56,16 @@ class Listener:
         """
         endpoints = [Endpoint(each) for each in passed]
         if not endpoints:
-            endpoints = [open_endpoint(context.config().socket)]
+            endpoints = [open_endpoint(parts.config().socket)]
         shared = Shared(
-            methods=dispatch.bind(context) if methods is None else methods,
-            config=context.config,
-            instance=context.instance,
-            find_job=context.broker.job,
-            client_gone=context.scheduler.supervisor.release,
-            connections=context.connections,
+            methods=dispatch.bind(parts) if methods is None else methods,
+            config=parts.config,
+            instance=parts.instance,
+            find_job=parts.broker.job,
+            client_gone=parts.supervisor.release,
+            connections=parts.connections,
         )
-        listener = cls(context, shared, endpoints)
+        listener = cls(parts, shared, endpoints)
         await listener._start()
         return listener
 

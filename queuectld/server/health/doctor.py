@@ -9,17 +9,15 @@ import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
+from queuectld.control.supervisor import Supervisor
 from queuectld.host.crew import Crew
-from queuectld.server import worker_counts
 from queuectld.server.health import checks
 from queuectld.server.health.checks import Check, Level
-from queuectld.store.api import StoreError
-from queuectld.workers.daemon_side.pool import Pool
+from queuectld.store.api import Store, StoreError
 
 NAMED_WITHIN = 2.0
 """Seconds for a directory service to tell a user's name; else the uid is shown."""
@@ -41,16 +39,13 @@ class Doctor:
     Attributes:
         config: returns the configuration in force.
         socket: the path at which clients find the daemon.
-        store_facts: returns what the store tells of itself.
-        examine: reads the whole store; returns what is wrong with it.
     """
 
     broker: Broker
-    pool: Pool
+    store: Store
+    supervisor: Supervisor
     config: Callable[[], DaemonConfig]
     socket: Path
-    store_facts: Callable[[], dict[str, Any]]
-    examine: Callable[[], Awaitable[list[str]]]
     # A thread of its own, as a directory service may not answer.
     _names: Crew = field(default_factory=lambda: Crew("names", 1, ready=True))
 
@@ -59,7 +54,7 @@ class Doctor:
         config = self.config()
         if not config.database.exists():
             return [checks.gone(config.state_dir)]
-        facts = self.store_facts()
+        facts = self.store.facts()
         counts = await self.broker.counts()
         waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
         user = await self._user_name(os.geteuid())
@@ -72,12 +67,12 @@ class Doctor:
             checks.permissions(config),
             checks.trust(config, self.socket, user),
             checks.descriptors(config),
-            checks.workers(worker_counts.active(self.pool), waiting),
+            checks.workers(self.supervisor.active, waiting),
         ]
 
     async def examine_database(self) -> Check:
         """Read the whole database."""
-        return await database(self.examine())
+        return await database(self.store.examine())
 
     async def _user_name(self, uid: int) -> str:
         """Return a user's name, or its uid if the name is not found in time."""

@@ -14,9 +14,10 @@ from typing import Any
 from queuectl_protocol.vocabulary import JobState
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
+from queuectld.control.attempts import Attempts
 from queuectld.host.crew import Crew
 from queuectld.operations.units import Vitals
-from queuectld.store.api import StoreError
+from queuectld.store.api import Store, StoreError
 
 WITHIN = 2.0
 """Seconds for the store, and for the file system, to answer."""
@@ -37,29 +38,27 @@ class HealthProbe:
 
     Attributes:
         config: returns the configuration in force.
-        store_facts: returns what the store tells of itself.
-        unstored: returns how many results wait to be stored.
     """
 
     broker: Broker
     config: Callable[[], DaemonConfig]
-    store_facts: Callable[[], Facts]
-    unstored: Callable[[], int]
+    store: Store
+    attempts: Attempts
     _running: dict[str, asyncio.Task[Facts]] = field(default_factory=dict)
     # A thread of its own: a file system that hangs delays nothing else.
     _crew: Crew = field(default_factory=lambda: Crew("health", 1, ready=True))
 
     async def measure(self) -> Facts:
         """Return what is found out within ``WITHIN`` seconds."""
-        store = self._run("store", self._store)
-        files = self._run("files", self._files)
+        store = self._run("store", self._measure_store)
+        files = self._run("files", self._measure_files)
         await asyncio.wait([store, files], timeout=WITHIN)
         silent = f"it has not answered for {WITHIN:g} s"
         facts = {
             **(store.result() if store.done() else _store_facts(None, silent)),
             **(files.result() if files.done() else _UNMEASURED),
         }
-        facts["unstored"] = self.unstored() + facts.pop("spooled")
+        facts["unstored"] = len(self.attempts.unstored) + facts.pop("spooled")
         return facts
 
     def _run(
@@ -70,7 +69,7 @@ class HealthProbe:
             task = self._running[kind] = asyncio.create_task(measure())
         return task
 
-    async def _store(self) -> Facts:
+    async def _measure_store(self) -> Facts:
         vitals, problem = None, None
         try:
             vitals = await self.broker.vitals()
@@ -79,10 +78,10 @@ class HealthProbe:
             problem = str(error)
         return _store_facts(vitals, problem)
 
-    async def _files(self) -> Facts:
+    async def _measure_files(self) -> Facts:
         config = self.config()
         return await self._crew.run(
-            _measure_files, config.state_dir, config.spool_dir, self.store_facts
+            _measure_files, config.state_dir, config.spool_dir, self.store
         )
 
 
@@ -102,12 +101,12 @@ def _jobs(vitals: Vitals | None) -> Facts:
     }
 
 
-def _measure_files(state: Path, spool: Path, store_facts: Callable[[], Facts]) -> Facts:
+def _measure_files(state: Path, spool: Path, store: Store) -> Facts:
     try:
         found = os.statvfs(state)
         return {
             "free": found.f_bavail * found.f_frsize,
-            "wal_size": store_facts()["wal_size"],
+            "wal_size": store.facts()["wal_size"],
             "spooled": sum(1 for _ in spool.iterdir()) if spool.exists() else 0,
         }
     except OSError:

@@ -1,16 +1,18 @@
 """The method that copies the store while the daemon works."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
+from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
+from queuectld.store.api import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,16 @@ class Backup:
 
     Attributes:
         config: returns the configuration in force.
-        write: writes a copy to a path, over another file if told so; returns its size.
     """
 
+    store: Store
     config: Callable[[], DaemonConfig]
-    write: Callable[[Path, bool], Awaitable[int]]
+    clock: Clock
 
     async def backup(self, _call: Call, *, path: Path, replace: bool) -> Result:
         """Write a copy of the database to a file of the daemon's machine."""
         target = _target(path, self.config())
-        size = await self.write(target, replace)
+        size = await self.store.backup(target, replace=replace, wall=self.clock.wall)
         return {"path": str(target), "size": size}
 
 

@@ -13,8 +13,8 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_CHANGES
 from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import Broker, Event, Outcome
-from queuectld.control.housekeeping import Housekeeping
-from queuectld.control.scheduler import Scheduler
+from queuectld.control.attempts import Attempts
+from queuectld.control.pruning import Pruner
 from queuectld.core.errors import JobNotFoundError, JobNotYoursError, QueueError
 from queuectld.core.job import Job, with_texts, without_texts
 from queuectld.host import logs
@@ -36,8 +36,8 @@ class Changes:
     """Changes the course of jobs."""
 
     broker: Broker
-    scheduler: Scheduler
-    housekeeping: Housekeeping
+    attempts: Attempts
+    pruner: Pruner
 
     async def retry_all(
         self, _call: Call, *, state: JobState, foreground: bool | None
@@ -108,14 +108,12 @@ class Changes:
     async def _delete(
         self, call: Call, ids: Sequence[str], if_state: JobState | None
     ) -> list[Outcome]:
-        return await self.housekeeping.delete(
-            ids, if_state, submitter=call.peer.confined_to
-        )
+        return await self.pruner.delete(ids, if_state, submitter=call.peer.confined_to)
 
     async def _cancel(
         self, call: Call, ids: Sequence[str], if_state: JobState | None, *, wait: bool
     ) -> list[Outcome]:
-        outcomes = await self.scheduler.cancel(
+        outcomes = await self.attempts.cancel(
             ids, if_state, submitter=call.peer.confined_to
         )
         if not wait:

@@ -14,9 +14,9 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
-from queuectld.control.scheduler import Scheduler
+from queuectld.control.shutdown import Shutdown
 from queuectld.control.supervisor import Supervisor
-from queuectld.server import encoding, worker_counts
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.connection.registry import Registry
 from queuectld.server.errors import ForbiddenError
@@ -24,7 +24,6 @@ from queuectld.server.health.doctor import Doctor
 from queuectld.server.health.probe import HealthProbe
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
-from queuectld.workers.daemon_side.pool import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +33,11 @@ class Daemon:
     Attributes:
         config: returns the configuration in force.
         started_at: milliseconds since 1970.
-        stop_daemon: begins the end as SIGTERM does; with True, as a second one does.
-        restart_daemon: ends this process and leaves the workers to the next one.
     """
 
     broker: Broker
-    scheduler: Scheduler
     supervisor: Supervisor
-    pool: Pool
+    shutdown: Shutdown
     connections: Registry
     probe: HealthProbe
     doctor: Doctor
@@ -50,8 +46,6 @@ class Daemon:
     socket: Path
     instance: str
     started_at: int
-    stop_daemon: Callable[[bool], None]
-    restart_daemon: Callable[[], None]
 
     async def status(self, _call: Call) -> Result:
         """Return which daemon answers, since when, and how it is."""
@@ -63,7 +57,7 @@ class Daemon:
             "state_dir": str(self.config().state_dir),
             "started_at": encoding.time(self.started_at),
             "instance": self.instance,
-            "draining": self.scheduler.draining,
+            "draining": self.supervisor.draining,
             "workers": self._workers(),
             "connections": len(self.connections),
             "rss": psutil.Process().memory_info().rss,
@@ -73,7 +67,7 @@ class Daemon:
     async def health(self, _call: Call) -> Result:
         """Return what a monitor looks at."""
         return {
-            "draining": self.scheduler.draining,
+            "draining": self.supervisor.draining,
             "uptime": self._uptime(),
             "workers": self._workers(),
             **await self.probe.measure(),
@@ -82,12 +76,13 @@ class Daemon:
     async def stop(self, _call: Call, *, now: bool) -> Result:
         """End the daemon."""
         # In the loop's next turn: the reply is sent by then.
-        asyncio.get_running_loop().call_soon(self.stop_daemon, now)
+        stop = self.shutdown.stop_now if now else self.shutdown.stop
+        asyncio.get_running_loop().call_soon(stop)
         return {}
 
     async def restart(self, _call: Call) -> Result:
         """End the daemon and leave the workers."""
-        asyncio.get_running_loop().call_soon(self.restart_daemon)
+        asyncio.get_running_loop().call_soon(self.shutdown.restart)
         return {}
 
     async def diagnose(self, call: Call, *, deep: bool) -> Result:
@@ -105,8 +100,8 @@ class Daemon:
 
     def _workers(self) -> dict[str, Any]:
         return {
-            "active": worker_counts.active(self.pool),
-            "busy": worker_counts.busy(self.pool),
+            "active": self.supervisor.active,
+            "busy": self.supervisor.busy,
             "wanted": self.supervisor.wanted,
         }
 

@@ -11,22 +11,21 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker, IfExists
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
-from queuectld.control.scheduler import Scheduler
+from queuectld.control.supervisor import Supervisor
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.job import Submission
-from queuectld.server import encoding, worker_counts
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
 from queuectld.server.schema.method import Method, Result
-from queuectld.workers.daemon_side.pool import Pool
 
 TURN = 500
 """Jobs of a batch that are checked in one turn of the loop: about 3 ms."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Enqueueing:
     """Checks jobs and puts them into the queue.
 
@@ -35,8 +34,7 @@ class Enqueueing:
     """
 
     broker: Broker
-    scheduler: Scheduler
-    pool: Pool
+    supervisor: Supervisor
     config: Callable[[], DaemonConfig]
     clock: Clock
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -60,8 +58,8 @@ class Enqueueing:
         return {
             "job": encoding.job(done.job),
             "created": done.created,
-            "workers": worker_counts.active(self.pool),
-            "draining": self.scheduler.draining,
+            "workers": self.supervisor.active,
+            "draining": self.supervisor.draining,
         }
 
     async def enqueue_many(
@@ -85,8 +83,8 @@ class Enqueueing:
         return {
             "ids": [each.job.id for each in done],
             "created": sum(each.created for each in done),
-            "workers": worker_counts.active(self.pool),
-            "draining": self.scheduler.draining,
+            "workers": self.supervisor.active,
+            "draining": self.supervisor.draining,
         }
 
     async def _checked(

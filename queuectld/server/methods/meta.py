@@ -12,7 +12,7 @@ from queuectld.server.schema import description, params, wire_limits
 from queuectld.server.schema.method import Method, Result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Meta:
     """Tells clients how to speak to the daemon.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
-from queuectld.control.housekeeping import EXPIRING, Housekeeping
+from queuectld.control.pruning import RETENTION_STATES, Pruner
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
@@ -15,13 +15,13 @@ from queuectld.server.schema.method import Method, Result
 class Pruning:
     """Deletes finished jobs on request."""
 
-    housekeeping: Housekeeping
+    pruner: Pruner
 
     async def prune(
         self, _call: Call, *, states: Sequence[JobState], older_than: float
     ) -> Result:
         """Delete finished jobs and their output."""
-        return {"pruned": await self.housekeeping.prune(states, older_than)}
+        return {"pruned": await self.pruner.prune(states, older_than)}
 
 
 METHODS = (
@@ -38,7 +38,7 @@ METHODS = (
                 "states",
                 "of jobs to forget",
                 [state for state in JobState if state in FINAL_STATES],
-                default=EXPIRING,
+                default=RETENTION_STATES,
             ),
             params.seconds("older_than", "since their end", default=0),
         ),

@@ -6,21 +6,19 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.clock import Clock
-from queuectld.control.scheduler import Scheduler
-from queuectld.server import encoding, worker_counts
+from queuectld.control.supervisor import Supervisor
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
-from queuectld.workers.daemon_side.pool import Pool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Counts jobs, and what happened to them."""
 
     broker: Broker
-    scheduler: Scheduler
-    pool: Pool
+    supervisor: Supervisor
     clock: Clock
 
     async def status(self, _call: Call) -> Result:
@@ -29,10 +27,10 @@ class Stats:
         return {
             **{state.value: count for state, count in tally.states.items()},
             "workers": {
-                "active": worker_counts.active(self.pool),
-                "busy": worker_counts.busy(self.pool),
+                "active": self.supervisor.active,
+                "busy": self.supervisor.busy,
             },
-            "draining": self.scheduler.draining,
+            "draining": self.supervisor.draining,
             "ready": tally.ready,
             "delayed": tally.delayed,
             "trouble": self.broker.trouble,

@@ -84,10 +84,10 @@ class Pool:
         workers: by number; those whose process has ended are not among them.
     """
 
-    def __init__(self, places: Places, clock: Clock, listener: Listener) -> None:
+    def __init__(self, places: Places, clock: Clock) -> None:
         self.places = places
         self._clock = clock
-        self._listener = listener
+        self._listener: Listener
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
         # Children that were there before: a script may have started a helper of its
@@ -96,6 +96,10 @@ class Pool:
 
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
+
+    def report_to(self, listener: Listener) -> None:
+        """Report to this listener what workers do. Call it before the first worker."""
+        self._listener = listener
 
     # -- processes ----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
+from helpers.clocks import StandingClock
 from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
@@ -157,7 +158,7 @@ async def test_statistics_of_a_span(home: Home) -> None:
         assert (late.completed, late.dead, late.minutes) == (1, 1, 5)
         assert late.since == NOW + 5 * MINUTE
         assert (await desk.broker.stats(NOW - MINUTE)).since == NOW
-    async with a_desk(home, now=NOW + 20 * MINUTE) as desk:
+    async with a_desk(home, StandingClock(NOW + 20 * MINUTE)) as desk:
         again = await desk.broker.stats(None)
         assert (again.since, again.completed, again.minutes) == (NOW, 2, 20)
 

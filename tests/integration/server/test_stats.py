@@ -41,8 +41,7 @@ def test_statistics_hold_up_nobody_else() -> None:
     stats = METHODS["stats"].bound_to(
         Stats(
             broker=cast("Any", SimpleNamespace(stats=sums.stats)),
-            scheduler=cast("Any", None),
-            pool=cast("Any", None),
+            supervisor=cast("Any", None),
             clock=SystemClock(),
         )
     )

@@ -59,7 +59,8 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
     gone = asyncio.Event()
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
     here = Path()
-    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    pool = Pool(Places("store", here, here, here, here), SystemClock())
+    pool.report_to(listener)
     with a_process() as ended, a_process() as other:
         handle = os.pidfd_open(ended.pid)
         run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
@@ -86,7 +87,8 @@ async def test_a_worker_of_another_users_is_left_to_end(
 
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
     here = tmp_path
-    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    pool = Pool(Places("store", here, here, here, here), SystemClock())
+    pool.report_to(listener)
     with a_process() as theirs:
         run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
         handle = os.pidfd_open(theirs.pid)
