@@ -39,7 +39,8 @@ from queuectld.server.connection.path_guard import PathGuard
 from queuectld.server.parts import Parts
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
-from queuectld.workers.daemon_side.pool import Places, Pool
+from queuectld.workers.daemon_side.pool import Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 __all__ = ["StartError", "run"]
 
@@ -50,7 +51,7 @@ _events = logs.get("daemon")
 
 
 def run(config: DaemonConfig, *, ready: Callable[[], None]) -> int:
-    """Run the daemon until it is asked to end; return the exit status.
+    """RunningAttempt the daemon until it is asked to end; return the exit status.
 
     Args:
         config: the configuration in force at the start.
@@ -109,20 +110,20 @@ class Daemon:
         self._broker = broker = Broker(self._store, agenda, clock, random.random, means)
         await broker.open()
 
-        places = Places(
+        worker_config = WorkerConfig(
             store_id=f"{broker.store_id}.{self._state.identity}",
-            output=config.output_dir,
-            spool=config.spool_dir,
-            records=config.workers_dir,
-            socket=self._socket(),
+            output_dir=str(config.output_dir),
+            spool_dir=str(config.spool_dir),
+            records_dir=str(config.workers_dir),
+            socket=str(self._socket()),
             descriptors=rlimits.raise_descriptors(),
-            cgroup=subtree.directory,
+            cgroup=str(subtree.directory) if subtree.directory else None,
             means=means,
             as_submitter=config.as_submitter,
         )
-        self._pool = pool = Pool(places, clock)
+        self._pool = pool = Pool(worker_config, clock)
         self._supervisor = supervisor = Supervisor(broker, pool, wakeup, clock)
-        recovery = Recovery(broker, pool, places, clock)
+        recovery = Recovery(broker, pool, worker_config, clock)
         self._attempts = Attempts(
             broker=broker,
             pool=pool,

@@ -106,7 +106,7 @@ class Scheduler:
     def end_now(self) -> None:
         """Kill what still runs; each run counts as interrupted."""
         for worker in self._pool:
-            self._pool.end_run(worker, Reason.INTERRUPTED, 0)
+            self._pool.end_attempt(worker, Reason.INTERRUPTED, 0)
         self._hurry.set()
         self._wakeup.wake()
 
@@ -215,11 +215,11 @@ class Scheduler:
         """Kill workers whose run is past its deadline; return the next deadline."""
         upcoming = []
         for worker in self._pool:
-            run = worker.run
+            run = worker.attempt
             if run is None or run.reported or run.deadline is None:
                 continue
             if run.deadline <= now:
-                run.outcome = run.outcome or Reason.TIMEOUT
+                run.end_reason = run.end_reason or Reason.TIMEOUT
                 run.deadline = None
                 self._pool.kill(worker)
             else:

@@ -219,7 +219,7 @@ class ServiceManager:
         )
 
     def _summary_of_end(self) -> str:
-        busy = sum(worker.run is not None for worker in self._pool)
+        busy = sum(worker.attempt is not None for worker in self._pool)
         jobs = f"{busy} job{'s' * (busy != 1)}"
         if self._ending == "draining":
             return f"draining {jobs}"

@@ -100,7 +100,7 @@ class Supervisor:
     @property
     def busy(self) -> int:
         """Workers that run a job, of those that take any."""
-        return sum(w.run is not None and w.only_for is None for w in self._pool)
+        return sum(w.attempt is not None and w.only_for is None for w in self._pool)
 
     def drain(self) -> None:
         """Start no worker any more, and tell who waits for one."""
@@ -246,7 +246,7 @@ class Supervisor:
         if not await _gone(targets, interrupt_after):
             grace = self._broker.settings.kill_grace
             for worker in targets:
-                ended = self._pool.end_run(worker, Reason.INTERRUPTED, grace)
+                ended = self._pool.end_attempt(worker, Reason.INTERRUPTED, grace)
                 interrupted += ended and not worker.gone.is_set()
             self._wakeup.wake()
             await _gone(targets, None)
@@ -418,8 +418,8 @@ class Supervisor:
 
 def _hardly_missed(worker: WorkerHandle) -> tuple[bool, bool, bool, int]:
     """Return what orders workers by what is lost with them, the least first."""
-    begun = worker.run.started_at if worker.run is not None else 0
-    busy = worker.run is not None or worker.claiming
+    begun = worker.attempt.started_at if worker.attempt is not None else 0
+    busy = worker.attempt is not None or worker.claiming
     return (busy, worker.ready, not worker.adopted, -begun)
 
 

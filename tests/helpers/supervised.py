@@ -24,8 +24,9 @@ from queuectld.control.supervisor import Supervisor
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import Assignment
 from queuectld.store.api import Store, StoreFullError
-from queuectld.workers.daemon_side.handle import WorkerHandle, run_of
-from queuectld.workers.daemon_side.pool import Places, Pool
+from queuectld.workers.daemon_side.handle import WorkerHandle, attempt_of
+from queuectld.workers.daemon_side.pool import Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Supervised:
         assert assignment.job.worker is not None
         number, now = assignment.job.worker, self.desk.clock.now
         worker = WorkerHandle(number, 0, -1, None, None, now, ready=True)
-        worker.run = run_of(number, assignment)
+        worker.attempt = attempt_of(number, assignment.job)
         return worker
 
 
@@ -72,21 +73,21 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
     """Open the store in a folder, and make a scheduler for it."""
     for name in ("output", "spool", "workers"):
         (folder / name).mkdir()
-    places = Places(
+    config = WorkerConfig(
         store_id="store",
-        output=folder / "output",
-        spool=folder / "spool",
-        records=folder / "workers",
-        socket=folder / "socket",
+        output_dir=str(folder / "output"),
+        spool_dir=str(folder / "spool"),
+        records_dir=str(folder / "workers"),
+        socket=str(folder / "socket"),
     )
     clock = StandingClock()
     wakeup = WakeUp(clock)
     agenda = Agenda(clock, wakeup, on_write=lambda: None)
     async with a_desk(Home(KINDS[0], folder), clock, agenda) as desk:
         broker, store = desk.broker, cast("Store", desk.others)
-        pool = Pool(places, clock)
+        pool = Pool(config, clock)
         supervisor = Supervisor(broker, pool, wakeup, clock)
-        recovery = Recovery(broker, pool, places, clock)
+        recovery = Recovery(broker, pool, config, clock)
         attempts = Attempts(
             broker=broker,
             pool=pool,
@@ -95,7 +96,7 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
             wakeup=wakeup,
             clock=clock,
         )
-        pruner = Pruner(broker, str(places.output), clock)
+        pruner = Pruner(broker, config.output_dir, clock)
         housekeeping = Housekeeping(store, pruner, agenda)
         scheduler = Scheduler(
             broker=broker,

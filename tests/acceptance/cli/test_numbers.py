@@ -10,7 +10,7 @@ import pytest
 
 from helpers.cli import Cli, shared
 from helpers.home import BIN
-from queuectl.cli.input import params
+from queuectl.cli.input import param_types
 from queuectl.cli.root import root
 from queuectld.config import OPTIONS
 
@@ -22,9 +22,13 @@ VALUES = (
 )  # fmt: skip
 
 NUMERIC = (
-    params.Integer, params.Duration, params.Size, params.Percent, params.Moment,
-    params.Rlimit,
-)  # fmt: skip
+    param_types.Integer,
+    param_types.Duration,
+    param_types.Size,
+    param_types.Percent,
+    param_types.Moment,
+    param_types.Rlimit,
+)
 
 NEEDED = {
     "enqueue": ["true"],

@@ -68,7 +68,7 @@ async def test_a_result_is_recorded_once_after_any_errors(
         await one.settled()
         assert (await one.desk.now(job)).state is JobState.COMPLETED
         assert await reasons(one, job) == [Reason.EXIT]
-        assert worker.run is None
+        assert worker.attempt is None
 
 
 @asynchronous
@@ -162,8 +162,8 @@ async def test_interruptions_are_in_a_row_unless_somebody_asked(
         job = await one.desk.enqueue()
         assignment = await one.desk.claim()
         worker = one.busy(assignment)
-        assert worker.run is not None
-        worker.run.outcome = outcome
+        assert worker.attempt is not None
+        worker.attempt.end_reason = outcome
         if draining:
             one.supervisor.drain()
         end = good_end(one, assignment.job)
