@@ -9,7 +9,6 @@ A method is added by a handler and its row in the file of its family.
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from queuectld.server.parts import Parts
 from queuectld.server.health.doctor import Doctor
 from queuectld.server.health.probe import HealthProbe
 from queuectld.server.methods import (
@@ -26,6 +25,7 @@ from queuectld.server.methods import (
     waiting,
     workers,
 )
+from queuectld.server.parts import Parts
 from queuectld.server.schema.method import Method
 
 

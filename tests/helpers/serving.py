@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
-from queuectld.server.parts import Parts
-
 from helpers.rawclient import PATIENCE, RawClient
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
 from queuectld.server.connection.listener import Listener
 from queuectld.server.connection.registry import Registry
+from queuectld.server.parts import Parts
 from queuectld.server.schema.method import Method
 
 
