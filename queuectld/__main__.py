@@ -20,7 +20,7 @@ from queuectld import config, daemon
 from queuectld.host import detach, logs, sd_notify, stdio, systemd_unit
 from queuectld.host.detach import Outcome
 from queuectld.host.journal import JournalHandler
-from queuectld.server import unready
+from queuectld.server.connection import startup_refusal
 
 FAILED = 1
 BAD_CONFIG = 2
@@ -202,7 +202,7 @@ def _turn_away() -> None:
     """
     with contextlib.suppress(sd_notify.ActivationError):
         passed = sd_notify.take_listeners(os.environ, os.getpid())
-        unready.turn_away(each.socket for each in passed)
+        startup_refusal.turn_away(each.socket for each in passed)
 
 
 def _environment(*, of_service: bool) -> dict[str, str]:

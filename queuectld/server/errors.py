@@ -13,8 +13,8 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.core import unixtext
 from queuectld.host.thread_pool import NoThreadError
-from queuectld.server.params import InvalidParamsError, nearest, shown
-from queuectld.server.reading import Loss, UnreadableOutputError
+from queuectld.server.output.reader import Loss, UnreadableOutputError
+from queuectld.server.schema.arguments import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
 
 MAX_MESSAGE = 1000
