@@ -20,9 +20,9 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(FEW_COLLECTIONS)
     stdio.complete()
-    from queuectl import cli  # noqa: PLC0415 - its imports are what is to be spared
+    from queuectl.cli import root  # noqa: PLC0415 - imported after the signals are set
 
-    cli.main()
+    root.main()
 
 
 if __name__ == "__main__":

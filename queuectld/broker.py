@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.clock import Clock
@@ -17,7 +17,7 @@ from queuectld.core import lifecycle, limits, settings, statistics, submission
 from queuectld.core.errors import InvalidSettingError, JobNotFoundError, QueueError
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.lifecycle import Event
-from queuectld.core.limits import Limits, Means
+from queuectld.core.limits import NO_MEANS, Limits, Means
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.host import job_log
 from queuectld.operations import units
@@ -64,6 +64,19 @@ Outcome = Job | QueueError
 """What became of one of several jobs."""
 
 
+class Observer(Protocol):
+    """Who is told what was committed, right after it was."""
+
+    def job_waits(self, run_at: int | None) -> None:
+        """A job waits: for a worker (None), or for a time (milliseconds) first."""
+
+    def written(self) -> None:
+        """There was a committed write."""
+
+    def in_doubt(self) -> None:
+        """Nobody knows whether a write was committed: any job may wait now."""
+
+
 class EndToCome:
     """The end of a cancelled attempt that is to come.
 
@@ -87,16 +100,19 @@ class Broker:
 
     Attributes:
         store_id: the store's own uuid.
-        means: what jobs can be held to; set before the first request.
-        on_waiting: called when a job waits: with None for a worker, or with the time
-            (milliseconds) before which it must not be started.
-        on_write: called after each committed write.
-        on_doubt: called when nobody knows whether a write was committed: anything may
-            have happened that ``on_waiting`` would have told.
+        means: what jobs can be held to.
     """
 
-    def __init__(self, store: Store, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        observer: Observer,
+        clock: Clock,
+        random: Callable[[], float],
+        means: Means = NO_MEANS,
+    ) -> None:
         self._store = store
+        self._observer = observer
         self._clock = clock
         self._random = random
         self._settings = settings.in_force({})
@@ -109,10 +125,7 @@ class Broker:
         # Leases of ends of which nobody knows yet whether they are on record.
         self._unsure: set[int] = set()
         self.store_id = ""
-        self.means = Means()
-        self.on_waiting: Callable[[int | None], None] = lambda _: None
-        self.on_write: Callable[[], None] = lambda: None
-        self.on_doubt: Callable[[], None] = lambda: None
+        self.means = means
         self._born = 0
         self._least_lease = 0
         self._summing = asyncio.Lock()
@@ -353,7 +366,7 @@ class Broker:
             weight=len(ids),
         )
         if any(isinstance(outcome, Job) for outcome in outcomes):
-            self.on_write()
+            self._observer.written()
         for job in outcomes:
             if isinstance(job, Job):
                 self._announce(job)
@@ -621,7 +634,7 @@ class Broker:
 
     async def _write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         result = await self._commit(work, weight=weight)
-        self.on_write()
+        self._observer.written()
         return result
 
     async def _commit(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
@@ -632,12 +645,12 @@ class Broker:
             # Perhaps somebody waits for just what was committed: let all look.
             for seq in self._watchers:
                 self._wake_watchers(seq)
-            self.on_doubt()
+            self._observer.in_doubt()
             raise
 
     def _announce(self, job: Job) -> None:
         if job.due is not None:
-            self.on_waiting(None if job.due else job.run_at)
+            self._observer.job_waits(None if job.due else job.run_at)
         self._wake_watchers(job.seq)
 
     def _wake_watchers(self, seq: int) -> None:

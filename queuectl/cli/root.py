@@ -11,10 +11,10 @@ from typing import NoReturn
 import click
 
 from queuectl import stdio
-from queuectl.cli.command import LazyGroup
+from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
-from queuectl.cli.input.params import path_completion
+from queuectl.cli.input.param_types import path_completion
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
@@ -100,7 +100,7 @@ SECTIONS = {
             "Copy the database to FILE, while work goes on.",
         ),
         "systemd": (
-            "queuectl.cli.commands.systemd.commands:systemd",
+            "queuectl.cli.commands.systemd:systemd",
             "Run the daemon as a service of systemd.",
         ),
     },
@@ -233,9 +233,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
     except Exception as error:  # noqa: BLE001 - the last one who can tell a person
-        from queuectl.cli.view import crash  # noqa: PLC0415 - hardly ever used
+        from queuectl.cli import crash_report  # noqa: PLC0415 - hardly ever used
 
-        output.note(crash.report(error))
+        output.note(crash_report.report(error))
         status = Status.FAILED
     return status
 
@@ -260,10 +260,10 @@ def _unsaid(error: OSError, status: int) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if COMPLETE in os.environ:
-        from queuectl.cli.input import completing  # noqa: PLC0415 - only shells ask
+        from queuectl.cli.input.completion import answer  # noqa: PLC0415 - only shells ask
 
-        if completing.wanted():
-            completing.answer(root)
+        if answer.wanted():
+            answer.answer(root)
             return Status.OK
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)

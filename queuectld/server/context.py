@@ -1,15 +1,19 @@
-"""What the daemon lends to the server: everything a handler can reach."""
+"""The parts of the daemon that the server and its methods use."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
-from queuectld.control.scheduler import Scheduler
+from queuectld.control.attempts import Attempts
+from queuectld.control.pruning import Pruner
+from queuectld.control.shutdown import Shutdown
+from queuectld.control.supervisor import Supervisor
 from queuectld.host.crew import Crew
+from queuectld.store.api import Store
+from queuectld.workers.daemon_side.pool import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,31 +21,24 @@ class Context:
     """The parts of one running daemon.
 
     Attributes:
-        store_facts: returns what the store says of itself.
-        backup: writes a copy of the store to a path, over another file if told so;
-            returns its size.
-        examine: reads the whole store; returns what is wrong with it.
         config: returns the configuration in force: a reload replaces it.
         socket: the path that clients find this daemon at; systemd may have chosen
             another than the configured one.
         looking: asks for names of users, which a directory service may keep.
         instance: random, new at each start: the same word means the same process.
         started_at: milliseconds since 1970.
-        stop: begins the end as SIGTERM does, and asked again does no more; with True,
-            as a second signal does.
-        restart: ends this process and leaves the workers to the next one.
     """
 
+    store: Store
     broker: Broker
-    scheduler: Scheduler
-    store_facts: Callable[[], dict[str, Any]]
-    backup: Callable[[Path, bool], Awaitable[int]]
-    examine: Callable[[], Awaitable[list[str]]]
+    pool: Pool
+    supervisor: Supervisor
+    attempts: Attempts
+    pruner: Pruner
+    shutdown: Shutdown
     config: Callable[[], DaemonConfig]
     socket: Path
     looking: Crew
     clock: Clock
     instance: str
     started_at: int
-    stop: Callable[[bool], None]
-    restart: Callable[[], None]

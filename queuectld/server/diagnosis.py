@@ -69,11 +69,9 @@ async def checks(context: Context) -> list[Check]:
     config = context.config()
     if not config.database.exists():
         return [gone(config.state_dir)]
-    facts = context.store_facts()
+    facts = context.store.facts()
     counts = await context.broker.counts()
     waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
-    pool = context.scheduler.pool
-    active = sum(not w.stopping and w.only_for is None for w in pool)
     user = await _user_name(context.looking, os.geteuid())
     return [
         sqlite(facts["version"]),
@@ -84,7 +82,7 @@ async def checks(context: Context) -> list[Check]:
         permissions(config),
         trust(config, context.socket, user),
         descriptors(config),
-        workers(active, waiting),
+        workers(context.supervisor.active, waiting),
     ]
 
 

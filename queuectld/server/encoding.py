@@ -147,7 +147,7 @@ def means(means: Means) -> Wire:
 
 def worker(worker: WorkerHandle) -> Wire:
     """Return a worker and what it runs."""
-    run = worker.run
+    run = worker.attempt
     return {
         "worker": worker.number,
         "pid": worker.pid,

@@ -48,7 +48,7 @@ class Examiner:
             **(store.result() if store.done() else unanswered),
             **(places.result() if places.done() else unmeasured),
         }
-        facts["unstored"] = context.scheduler.unstored + facts.pop("spooled")
+        facts["unstored"] = len(context.attempts.unstored) + facts.pop("spooled")
         return facts
 
     def _look(
@@ -93,7 +93,7 @@ def _measure(state: Path, spool: Path, context: Context) -> Facts:
         found = os.statvfs(state)
         return {
             "free": found.f_bavail * found.f_frsize,
-            "wal_size": context.store_facts()["wal_size"],
+            "wal_size": context.store.facts()["wal_size"],
             "spooled": sum(1 for _ in spool.iterdir()) if spool.exists() else 0,
         }
     except OSError:

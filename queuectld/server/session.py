@@ -121,7 +121,7 @@ class Session(asyncio.Protocol):
         """The client is gone: end what only it has a use for, let the rest be done."""
         self._lost = True
         self._drop()
-        self._service.context.scheduler.supervisor.release(self._peer)
+        self._service.context.supervisor.release(self._peer)
         for task, method in self._tasks.values():
             if method.waits or method.bulky:
                 task.cancel()

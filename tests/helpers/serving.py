@@ -89,19 +89,19 @@ def serving(
         served = Served(config.socket)
         supervisor = SimpleNamespace(release=lambda _owner: served.released.happen())
         context = Context(
+            store=cast("Any", None),
             broker=broker,
-            scheduler=cast("Any", SimpleNamespace(supervisor=supervisor)),
-            store_facts=dict,
-            backup=cast("Any", None),
-            examine=cast("Any", None),
+            pool=cast("Any", None),
+            supervisor=cast("Any", supervisor),
+            attempts=cast("Any", None),
+            pruner=cast("Any", None),
+            shutdown=cast("Any", None),
             config=lambda: config,
             socket=config.socket,
             looking=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
-            stop=lambda _now: None,
-            restart=lambda: None,
         )
         with _in_thread(served, context, methods):
             yield served

@@ -15,7 +15,7 @@ async def backup(call: Call, *, path: Path, replace: bool) -> Result:
     """Write a copy of the database to a file of the daemon's machine."""
     context = call.context
     target = _place(path, context.config())
-    size = await context.backup(target, replace)
+    size = await context.store.backup(target, replace=replace, wall=context.clock.wall)
     return {"path": str(target), "size": size}
 
 

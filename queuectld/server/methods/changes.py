@@ -103,14 +103,14 @@ async def _change(
 async def _delete(
     call: Call, ids: Sequence[str], if_state: JobState | None
 ) -> list[Outcome]:
-    housekeeping = call.context.scheduler.housekeeping
-    return await housekeeping.delete(ids, if_state, submitter=call.peer.confined_to)
+    pruner = call.context.pruner
+    return await pruner.delete(ids, if_state, submitter=call.peer.confined_to)
 
 
 async def _cancel(
     call: Call, ids: Sequence[str], if_state: JobState | None, *, wait: bool
 ) -> list[Outcome]:
-    outcomes = await call.context.scheduler.cancel(
+    outcomes = await call.context.attempts.cancel(
         ids, if_state, submitter=call.peer.confined_to
     )
     if not wait:

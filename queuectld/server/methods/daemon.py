@@ -11,13 +11,12 @@ from queuectld.server import diagnosis, encoding, params
 from queuectld.server.call import Call
 from queuectld.server.errors import ForbiddenError
 from queuectld.server.method import Method, Result
-from queuectld.server.methods import workers
 
 
 async def status(call: Call) -> Result:
     """Return who answers here, since when, and how it is."""
     context = call.context
-    config, scheduler = context.config(), context.scheduler
+    config, supervisor = context.config(), context.supervisor
     return {
         "pid": os.getpid(),
         "version": __version__,
@@ -26,11 +25,11 @@ async def status(call: Call) -> Result:
         "state_dir": str(config.state_dir),
         "started_at": encoding.time(context.started_at),
         "instance": context.instance,
-        "draining": scheduler.draining,
+        "draining": supervisor.draining,
         "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.supervisor.wanted,
+            "active": supervisor.active,
+            "busy": supervisor.busy,
+            "wanted": supervisor.wanted,
         },
         "connections": len(call.service.connections),
         "rss": psutil.Process().memory_info().rss,
@@ -41,14 +40,14 @@ async def status(call: Call) -> Result:
 async def health(call: Call) -> Result:
     """Return what a monitor looks at."""
     context = call.context
-    scheduler = context.scheduler
+    supervisor = context.supervisor
     return {
-        "draining": scheduler.draining,
+        "draining": supervisor.draining,
         "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
         "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.supervisor.wanted,
+            "active": supervisor.active,
+            "busy": supervisor.busy,
+            "wanted": supervisor.wanted,
         },
         **await call.service.examiner.examine(context),
     }
@@ -57,13 +56,14 @@ async def health(call: Call) -> Result:
 async def stop(call: Call, *, now: bool) -> Result:
     """End the daemon."""
     # In the loop's next turn: the reply is on its way by then.
-    asyncio.get_running_loop().call_soon(call.context.stop, now)
+    shutdown = call.context.shutdown
+    asyncio.get_running_loop().call_soon(shutdown.stop_now if now else shutdown.stop)
     return {}
 
 
 async def restart(call: Call) -> Result:
     """End the daemon and leave the workers."""
-    asyncio.get_running_loop().call_soon(call.context.restart)
+    asyncio.get_running_loop().call_soon(call.context.shutdown.restart)
     return {}
 
 
@@ -74,7 +74,7 @@ async def doctor(call: Call, *, deep: bool) -> Result:
         # It reads all there is from the disk: not for everybody to ask for.
         if not call.peer.may(Role.OPERATE):
             raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
-        checks.append(await diagnosis.database(call.context.examine()))
+        checks.append(await diagnosis.database(call.context.store.examine()))
     return {"checks": [encoding.check(check) for check in checks]}
 
 

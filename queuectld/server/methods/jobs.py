@@ -15,7 +15,6 @@ from queuectld.core.job import Attempt, Submission
 from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
-from queuectld.server.methods import workers
 from queuectld.server.params import InvalidParamsError
 
 TURN = 500
@@ -42,8 +41,8 @@ async def enqueue(call: Call, *, job: dict[str, Any], if_exists: IfExists) -> Re
     return {
         "job": encoding.job(done.job),
         "created": done.created,
-        "workers": workers.active(context.scheduler.pool),
-        "draining": context.scheduler.draining,
+        "workers": context.supervisor.active,
+        "draining": context.supervisor.draining,
     }
 
 
@@ -67,8 +66,8 @@ async def enqueue_many(
     return {
         "ids": [each.job.id for each in done],
         "created": sum(each.created for each in done),
-        "workers": workers.active(context.scheduler.pool),
-        "draining": context.scheduler.draining,
+        "workers": context.supervisor.active,
+        "draining": context.supervisor.draining,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
-from queuectld.control.housekeeping import EXPIRING
+from queuectld.control.pruning import RETENTION_STATES
 from queuectld.server import params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
@@ -12,8 +12,7 @@ from queuectld.server.method import Method, Result
 
 async def prune(call: Call, *, states: Sequence[JobState], older_than: float) -> Result:
     """Forget finished jobs and their output."""
-    housekeeping = call.context.scheduler.housekeeping
-    return {"pruned": await housekeeping.prune(states, older_than)}
+    return {"pruned": await call.context.pruner.prune(states, older_than)}
 
 
 METHODS = (
@@ -30,7 +29,7 @@ METHODS = (
                 "states",
                 "of jobs to forget",
                 [state for state in JobState if state in FINAL_STATES],
-                default=EXPIRING,
+                default=RETENTION_STATES,
             ),
             params.seconds("older_than", "since their end", default=0),
         ),

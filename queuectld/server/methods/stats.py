@@ -5,20 +5,19 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
-from queuectld.server.methods import workers
 
 
 async def status(call: Call) -> Result:
     """Return how many jobs are in each state. Costs the same for any number."""
-    scheduler = call.context.scheduler
+    supervisor = call.context.supervisor
     tally = await call.context.broker.tally()
     return {
         **{state.value: count for state, count in tally.states.items()},
         "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
+            "active": supervisor.active,
+            "busy": supervisor.busy,
         },
-        "draining": scheduler.draining,
+        "draining": supervisor.draining,
         "ready": tally.ready,
         "delayed": tally.delayed,
         "trouble": call.context.broker.trouble,

@@ -1,6 +1,6 @@
 """Methods for the workers: how many, which, and no more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
@@ -8,31 +8,20 @@ from queuectld.control.supervisor import MAX_WORKERS
 from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
-from queuectld.workers.daemon_side.handle import WorkerHandle
-
-
-def active(workers: Iterable[WorkerHandle]) -> int:
-    """Return how many take jobs, or will when they are ready: any jobs, not one."""
-    return sum(not worker.stopping and worker.only_for is None for worker in workers)
-
-
-def busy(workers: Iterable[WorkerHandle]) -> int:
-    """Return how many run a job, of those that take any."""
-    return sum(worker.run is not None and worker.only_for is None for worker in workers)
 
 
 async def list_workers(call: Call) -> Result:
     """Return all worker processes."""
-    scheduler = call.context.scheduler
+    context = call.context
     return {
-        "workers": [encoding.worker(each) for each in scheduler.pool],
-        "wanted": scheduler.supervisor.wanted,
+        "workers": [encoding.worker(each) for each in context.pool],
+        "wanted": context.supervisor.wanted,
     }
 
 
 async def start(call: Call, *, count: int, bound: bool) -> Result:
     """Add workers."""
-    supervisor = call.context.scheduler.supervisor
+    supervisor = call.context.supervisor
     started = await supervisor.start(count, call.peer if bound else None)
     return {
         "workers": [encoding.worker(each) for each in started],
@@ -42,14 +31,14 @@ async def start(call: Call, *, count: int, bound: bool) -> Result:
 
 async def ensure(call: Call, *, count: int) -> Result:
     """See to it that some workers run."""
-    supervisor = call.context.scheduler.supervisor
+    supervisor = call.context.supervisor
     return {"workers": await supervisor.ensure(count), "wanted": supervisor.wanted}
 
 
 async def reserve(call: Call, *, id: str) -> Result:
     """Add a worker for one job, if there is none at all."""
     job = await call.context.broker.job(id)
-    supervisor = call.context.scheduler.supervisor
+    supervisor = call.context.supervisor
     # The connection may have ended meanwhile, and nobody would stop the worker.
     waits = job.due is True and not call.peer.outbox.gone
     return {"reserved": waits and supervisor.reserve(call.peer, job.seq)}
@@ -57,7 +46,7 @@ async def reserve(call: Call, *, id: str) -> Result:
 
 async def wait(call: Call) -> Result:
     """Wait until the workers of this connection are gone."""
-    await call.context.scheduler.supervisor.left(call.peer)
+    await call.context.supervisor.left(call.peer)
     return {}
 
 
@@ -74,7 +63,7 @@ async def stop(
         raise params.InvalidParamsError(
             "count", "count says how many and workers says which: give one of them"
         )
-    done = await call.context.scheduler.supervisor.stop(
+    done = await call.context.supervisor.stop(
         interrupt_after=0 if now else timeout, only=workers, count=count
     )
     return {"stopped": done.stopped, "interrupted": done.interrupted}
@@ -82,7 +71,7 @@ async def stop(
 
 async def scale(call: Call, *, count: int, timeout: float | None, now: bool) -> Result:
     """Have a number of workers."""
-    supervisor = call.context.scheduler.supervisor
+    supervisor = call.context.supervisor
     done = await supervisor.scale(count, interrupt_after=0 if now else timeout)
     return {
         "started": [encoding.worker(each) for each in done.started],
