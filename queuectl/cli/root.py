@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import click
 
-from queuectl import stdio
 from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
@@ -228,7 +227,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = _unsaid(error.error, status)
     except OSError as error:
         if error.filename is None:  # click could not write a help text
-            stdio.abandon(sys.stdout)
+            _abandon_stdout()
         what = error.filename or "cannot write"
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
@@ -240,12 +239,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _abandon_stdout() -> None:
+    """Drop what stdout still holds and cannot write, so that the exit does not fail."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
+
+
 def _unsaid(error: OSError, status: int) -> int:
     """Say on stderr what was done and cannot be said on stdout; return the status.
 
     Who only looked at something ends as any program in a pipe does.
     """
-    stdio.abandon(sys.stdout)
+    _abandon_stdout()
     if done := output.unwritten():
         output.note(
             f"queuectl: this was done, and cannot be written to stdout "

@@ -4,6 +4,7 @@ import pytest
 
 from queuectl import errors
 from queuectl.mailbox import Mailbox
+from queuectl.sync.client import Client
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
@@ -164,7 +165,7 @@ def test_a_request_that_the_daemon_would_refuse_is_not_sent(pair: Pair) -> None:
 
 def test_the_timeout_is_only_for_the_daemons_own_work() -> None:
     """Waiting for a job is not limited by it, but added to the wait's own."""
-    mailbox = Mailbox(2.0)
+    mailbox = Mailbox(2.0, Client._waits)
 
     def limit(method: str, **params: object) -> float | None:
         return mailbox.limit(mailbox.request(method, params)[0])
