@@ -11,7 +11,7 @@ from queuectld.core.fields.row import Field, Kept
 from queuectld.core.fields.table import BY_NAME, FIELDS, value_of
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
-from queuectld.server import shapes
+from queuectld.server.schema import json_schema
 
 KEPT_AS = {bool: Kept.FLAG, JobState: Kept.STATE, Reason: Kept.REASON}
 """How values of a declared type are kept, where that is enough to say it."""
@@ -50,7 +50,7 @@ def test_a_row_is_whole(field: Field) -> None:
     """It has a type in the notation, and a value to tell and to compare."""
     for said in (field.given, field.told):
         if said is not None:
-            assert shapes.schema(said.type) is not None
+            assert json_schema.of(said.type) is not None
             assert said.doc
     if field.told and field.told.always:
         value_of(a_job(), field.name)
