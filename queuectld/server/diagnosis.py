@@ -17,7 +17,7 @@ from queuectl_protocol.paths import SOCKET_NAME
 from queuectl_protocol.units import format_size
 from queuectl_protocol.vocabulary import JobState
 from queuectld.config import DaemonConfig
-from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.control.desired import MAX_WORKERS
 from queuectld.host import statedir
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.server.context import Context

@@ -26,11 +26,7 @@ async def status(call: Call) -> Result:
         "started_at": encoding.time(context.started_at),
         "instance": context.instance,
         "draining": supervisor.draining,
-        "workers": {
-            "active": supervisor.active,
-            "busy": supervisor.busy,
-            "wanted": supervisor.wanted,
-        },
+        "workers": supervisor.counts()._asdict(),
         "connections": len(call.service.connections),
         "rss": psutil.Process().memory_info().rss,
         "limits": encoding.means(context.broker.means),
@@ -44,11 +40,7 @@ async def health(call: Call) -> Result:
     return {
         "draining": supervisor.draining,
         "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
-        "workers": {
-            "active": supervisor.active,
-            "busy": supervisor.busy,
-            "wanted": supervisor.wanted,
-        },
+        "workers": supervisor.counts()._asdict(),
         **await call.service.examiner.examine(context),
     }
 

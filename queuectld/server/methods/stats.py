@@ -10,12 +10,13 @@ from queuectld.server.method import Method, Result
 async def status(call: Call) -> Result:
     """Return how many jobs are in each state. Costs the same for any number."""
     supervisor = call.context.supervisor
+    workers = supervisor.counts()
     tally = await call.context.broker.tally()
     return {
         **{state.value: count for state, count in tally.states.items()},
         "workers": {
-            "active": supervisor.active,
-            "busy": supervisor.busy,
+            "active": workers.active,
+            "busy": workers.busy,
         },
         "draining": supervisor.draining,
         "ready": tally.ready,

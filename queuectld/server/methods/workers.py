@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.control.desired import MAX_WORKERS
 from queuectld.server import encoding, params
 from queuectld.server.call import Call
 from queuectld.server.method import Method, Result
