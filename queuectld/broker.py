@@ -393,7 +393,7 @@ class Broker:
             least_lease=self._least_lease,
             now=self._clock.wall(),
         )
-        return self._remember(await self._run(operation))
+        return self._keep(await self._run(operation))
 
     async def claim_job(self, seq: int, worker: int) -> list[Assignment]:
         """Claim one certain job, if it is ready."""
@@ -407,7 +407,7 @@ class Broker:
             least_lease=self._least_lease,
             now=self._clock.wall(),
         )
-        return self._remember(await self._run(operation))
+        return self._keep(await self._run(operation))
 
     async def finish(
         self,
@@ -440,10 +440,10 @@ class Broker:
             raise
         self._unsure.discard(end.lease)
         if finished.next is not None:
-            self._remember([finished.next])
+            self._keep([finished.next])
         return finished
 
-    def _remember(self, assignments: list[Assignment]) -> list[Assignment]:
+    def _keep(self, assignments: list[Assignment]) -> list[Assignment]:
         """Keep claimed jobs in memory, so that their end need not read them again."""
         for assignment in assignments:
             self._claimed[assignment.lease] = assignment.job
