@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.clock import Clock
@@ -17,7 +17,7 @@ from queuectld.core import settings, statistics
 from queuectld.core.errors import QueueError
 from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
-from queuectld.core.limits import Means
+from queuectld.core.limits import NO_MEANS, Means
 from queuectld.core.settings import Setting, Settings, Value
 from queuectld.events import Events
 from queuectld.operations import (
@@ -60,20 +60,38 @@ __all__ = [
 ]
 
 
+class Observer(Protocol):
+    """Who is told what was committed, right after it was."""
+
+    def job_waits(self, run_at: int | None) -> None:
+        """A job waits: for a worker (None), or for a time (milliseconds) first."""
+
+    def written(self) -> None:
+        """There was a committed write."""
+
+    def in_doubt(self) -> None:
+        """Nobody knows whether a write was committed: any job may wait now."""
+
+
 class Broker:
     """The queue's operations. What they wrote is durable when they return.
 
     Attributes:
         events: tells who watches of what was committed.
         store_id: the store's own uuid.
-        means: what jobs can be held to; set before the first request.
-        on_write: called after each committed write.
-        on_doubt: called when nobody knows whether a write was committed: anything may
-            have happened that ``events`` would have told.
+        means: what jobs can be held to.
     """
 
-    def __init__(self, store: Store, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        observer: Observer,
+        clock: Clock,
+        random: Callable[[], float],
+        means: Means = NO_MEANS,
+    ) -> None:
         self._store = store
+        self._observer = observer
         self._clock = clock
         self._random = random
         self._settings = settings.in_force({})
@@ -81,23 +99,12 @@ class Broker:
         self._claimed: dict[int, Job] = {}
         # Leases of ends of which nobody knows yet whether they are on record.
         self._unsure: set[int] = set()
-        self.events = Events()
+        self.events = Events(observer.job_waits)
         self.store_id = ""
-        self.means = Means()
-        self.on_write: Callable[[], None] = lambda: None
-        self.on_doubt: Callable[[], None] = lambda: None
+        self.means = means
         self._born = 0
         self._least_lease = 0
         self._summing = asyncio.Lock()
-
-    @property
-    def on_waiting(self) -> Callable[[int | None], None]:
-        """Called when a job waits; see ``Events``."""
-        return self.events.on_waiting
-
-    @on_waiting.setter
-    def on_waiting(self, called: Callable[[int | None], None]) -> None:
-        self.events.on_waiting = called
 
     @property
     def trouble(self) -> str | None:
@@ -127,9 +134,9 @@ class Broker:
         except OutcomeUnknownError:
             # Perhaps somebody waits for just what was committed: let all look.
             self.events.wake_all()
-            self.on_doubt()
+            self._observer.in_doubt()
             raise
-        self.on_write()
+        self._observer.written()
         if announcements:
             self.events.publish(announcements)
         return result

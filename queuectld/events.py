@@ -15,18 +15,19 @@ from queuectld.host import job_log
 
 
 class Events:
-    """Who watches what.
+    """Who watches what."""
 
-    Attributes:
-        on_waiting: called when a job waits: with None for a worker, or with the time
-            (milliseconds) before which it must not be started.
-    """
+    def __init__(self, job_waits: Callable[[int | None], None]) -> None:
+        """Begin with nobody who watches.
 
-    def __init__(self) -> None:
+        Args:
+            job_waits: called when a job waits: with None for a worker, or with the
+                time (milliseconds) before which it must not be started.
+        """
         self._watchers: dict[int, set[asyncio.Event]] = {}
         # By lease: cancelled attempts that go on, with the job's id.
         self._cancelled: dict[int, tuple[str, asyncio.Future[Job | QueueError]]] = {}
-        self.on_waiting: Callable[[int | None], None] = lambda _: None
+        self._job_waits = job_waits
 
     @contextmanager
     def watch(self, seq: int) -> Iterator[asyncio.Event]:
@@ -63,7 +64,7 @@ class Events:
         for event, job, end in announcements:
             if job is not None:
                 if job.due is not None:
-                    self.on_waiting(None if job.due else job.run_at)
+                    self._job_waits(None if job.due else job.run_at)
                 for changed in self._watchers.get(job.seq, ()):
                     changed.set()
                 if event is Event.CANCEL and job.lease is not None:

@@ -10,17 +10,14 @@ docs/lifecycle.md is generated from this table.
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import backoff, limits, refusals
+from queuectld.core import backoff, new_job, refusals
 from queuectld.core.errors import JobStateError
 from queuectld.core.event import Event
-from queuectld.core.job import SHELL, AttemptEnd, Job, Submission
-from queuectld.core.limits import Limits
+from queuectld.core.job import AttemptEnd, Job, Submission
 from queuectld.core.settings import Settings
-
-T = TypeVar("T")
 
 
 class Guard(StrEnum):
@@ -89,10 +86,6 @@ _TOO_OFTEN = (
     "it: counted as an attempt"
 )
 
-_FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
-_LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
-_UNSAID: Any = (None,) * len(Limits._fields)
-
 
 def target(job: Job, event: Event) -> JobState:
     """Return the state that ``event`` leads to.
@@ -121,69 +114,10 @@ def enqueue(
 ) -> Job:
     """A job begins: what the submission leaves out comes from the settings."""
     ((_, state),) = TRANSITIONS[None, Event.ENQUEUE]
-    run_at = submission.run_at
-    return Job(
-        seq=seq,
-        name=submission.id,
-        queue=submission.queue,
-        command=submission.command,
-        cwd=submission.cwd,
-        umask=submission.umask,
-        env_key=env_key,
-        label=submission.label,
-        submitter=submission.submitter,
-        priority=_or(submission.priority, 0),
-        max_retries=_or(submission.max_retries, settings.max_retries),
-        timeout=_or(submission.timeout, settings.timeout),
-        backoff_base=_or(submission.backoff_base, settings.backoff_base),
-        backoff_max=_or(submission.backoff_max, settings.backoff_max),
-        backoff_jitter=_or(submission.backoff_jitter, settings.backoff_jitter),
-        output_limit=_or(submission.output_limit, settings.output_limit),
-        state=state,
-        attempts=0,
-        runs=0,
-        losses=0,
-        lease=None,
-        worker=None,
-        cancel_requested=False,
-        due=run_at is None or run_at <= now,
-        created_at=now,
-        updated_at=now,
-        run_at=run_at,
-        started_at=None,
-        finished_at=None,
-        exit_code=None,
-        signal=None,
-        reason=None,
-        message=None,
-        limits=limits_of(submission, settings),
-        groups=submission.groups,
-        shell=shell_of(submission, settings),
-        foreground=submission.foreground,
+    due = submission.run_at is None or submission.run_at <= now
+    return new_job.make(
+        submission, settings, now=now, seq=seq, env_key=env_key, state=state, due=due
     )
-
-
-def shell_of(submission: Submission, settings: Settings) -> str | None:
-    """Return what a job has as its shell; None: the usual one, or no use for any."""
-    if not isinstance(submission.command, str):
-        return None
-    shell = _or(submission.shell, settings.shell)
-    return None if shell == SHELL else shell
-
-
-def limits_of(submission: Submission, settings: Settings) -> Limits:
-    """Return what limits a job; what it leaves out comes from the settings."""
-    default = settings.limits
-    if submission[_LIMITS] == _UNSAID:
-        return default  # as nearly always
-    asked = Limits(
-        nice=_or(submission.nice, default.nice),
-        memory_max=_or(submission.memory_max, default.memory_max),
-        cpu_quota=_or(submission.cpu_quota, default.cpu_quota),
-        tasks_max=_or(submission.tasks_max, default.tasks_max),
-        rlimits=_or(submission.rlimits, default.rlimits),
-    )
-    return limits.shared(asked)
 
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
@@ -330,10 +264,6 @@ def check_deletable(job: Job) -> None:
     """
     if job.state not in FINAL_STATES:
         raise JobStateError(job.id, job.state.value, refusals.of_deletion(job))
-
-
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
 
 
 def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core import lifecycle, limits, submission
+from queuectld.core import lifecycle, limits, new_job, submission
 from queuectld.core.errors import (
     InvalidJobError,
     JobConflictError,
@@ -14,7 +14,8 @@ from queuectld.core.errors import (
     QueueFullError,
 )
 from queuectld.core.event import Announcement, Event
-from queuectld.core.job import SHELL, Job, Submission
+from queuectld.core.fields.table import value_of
+from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits, Means
 from queuectld.core.settings import Settings
 from queuectld.operations.done import Done
@@ -83,7 +84,7 @@ def enqueue(
         room -= 1
         if room < 0:
             raise QueueFullError(settings.max_queued)
-        limited = lifecycle.limits_of(asked, settings)
+        limited = new_job.limits_of(asked, settings)
         if limited is not limits.NONE:
             _check_enforceable(limited, asked, means, index)
         if asked.env is not env:  # the jobs of a batch share one
@@ -110,7 +111,7 @@ def _check_existing(
         raise JobTakenError(job.id, index)
     for field in submission.IDENTITY:
         value = getattr(asked, field)
-        if value is not None and value != _value(job, field):
+        if value is not None and value != value_of(job, field):
             raise JobConflictError(job.id, field, index)
 
 
@@ -122,12 +123,6 @@ def _belongs_to_another(job: Job, asked: Submission) -> bool:
     """
     as_submitter = job.groups is not None or asked.groups is not None
     return as_submitter and job.submitter != asked.submitter
-
-
-def _value(job: Job, field: str) -> Any:
-    if field in Limits._fields:
-        return getattr(job.limits, field)
-    return job.shell or SHELL if field == "shell" else getattr(job, field)
 
 
 def _check_enforceable(

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.store.api import (
     COPIED_AT,
     BackupError,
@@ -46,8 +46,8 @@ class Maintenance:
         self._path = path
         self._readings: set[_Reading] = set()
         self._closed = False
-        self._copying = Crew("backup", _AT_ONCE)
-        self._examining = Crew("examine", _AT_ONCE)
+        self._copying = ThreadPool("backup", _AT_ONCE)
+        self._examining = ThreadPool("examine", _AT_ONCE)
 
     async def backup(
         self, target: Path, *, replace: bool, wall: Callable[[], int] | None
@@ -74,13 +74,15 @@ class Maintenance:
         for reading in self._readings:
             reading.end()
 
-    async def _run(self, crew: Crew, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(
+        self, pool: ThreadPool, work: Callable[[sqlite3.Connection], T]
+    ) -> T:
         if self._closed:
             raise StoreError("the store is closed")
         reading = _Reading(self._path)
         self._readings.add(reading)
         try:
-            return await crew.run(reading.run, work)
+            return await pool.run(reading.run, work)
         except sqlite3.Error as error:
             raise database.translate(error) from error
         finally:

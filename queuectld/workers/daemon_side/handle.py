@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from queuectl_protocol.vocabulary import Reason
-from queuectld.core.job import Assignment, Job
+from queuectld.core.job import Job
 from queuectld.workers.daemon_side.channel import Channel
 
 
@@ -19,13 +19,14 @@ class WorkerState(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class RunningAttempt:
     """The attempt a worker has been given.
 
     Attributes:
         started_at: milliseconds since 1970.
         deadline: monotonic; when it passes, worker and job are killed. None: never.
-        outcome: what it will have ended of if the worker cannot tell any more.
+        end_reason: why the daemon ends it; the reason on record if the worker cannot
+            report one any more.
         reported: the worker told how it ended; what is left is to record it.
     """
 
@@ -36,13 +37,13 @@ class Run:
     job_id: str
     started_at: int
     deadline: float | None = None
-    outcome: Reason | None = None
+    end_reason: Reason | None = None
     reported: bool = False
 
     @property
     def asked(self) -> bool:
         """Whether somebody wanted it to end: an operator, or who cancelled the job."""
-        return self.outcome in {Reason.INTERRUPTED, Reason.CANCELLED}
+        return self.end_reason in {Reason.INTERRUPTED, Reason.CANCELLED}
 
     def about(self) -> dict[str, int | str]:
         """Return what the log says of it, under the names of ``jobevents``."""
@@ -98,7 +99,7 @@ class WorkerHandle:
     stopping: bool = False
     leave_by: float | None = None
     claiming: bool = False
-    run: Run | None = None
+    attempt: RunningAttempt | None = None
     env_key: bytes | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -117,32 +118,27 @@ class WorkerHandle:
         """Whether it can take a job."""
         return (
             self.ready
-            and self.run is None
+            and self.attempt is None
             and not (self.stopping or self.claiming or self.adopted)
         )
 
     @property
     def leaving(self) -> bool:
         """Whether nothing is left for it to do but to end."""
-        return self.stopping and self.run is None and not self.claiming
+        return self.stopping and self.attempt is None and not self.claiming
 
     @property
     def state(self) -> WorkerState:
         """What it does, in one word."""
         if self.stopping:
             return WorkerState.STOPPING
-        if self.run is not None:
+        if self.attempt is not None:
             return WorkerState.BUSY
         return WorkerState.IDLE if self.ready else WorkerState.STARTING
 
 
-def run_of(worker: int, assignment: Assignment) -> Run:
-    """Return the run that an assignment begins."""
-    return run_of_job(worker, assignment.job)
-
-
-def run_of_job(worker: int, job: Job) -> Run:
-    """Return the run of a job that is in ``processing``."""
+def attempt_of(worker: int, job: Job) -> RunningAttempt:
+    """Return the attempt of a job in ``processing`` that this worker has."""
     assert job.lease is not None
     assert job.started_at is not None
-    return Run(worker, job.seq, job.runs, job.lease, job.id, job.started_at)
+    return RunningAttempt(worker, job.seq, job.runs, job.lease, job.id, job.started_at)

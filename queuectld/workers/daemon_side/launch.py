@@ -46,7 +46,7 @@ def launch(number: int) -> Launched:
                 sys.executable,
                 "-P",
                 "-m",
-                "queuectld.workers.worker_side.child",
+                "queuectld.workers.worker_side",
                 str(number),
             ],
             _environment(),

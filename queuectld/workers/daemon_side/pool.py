@@ -10,20 +10,22 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
-from queuectld.core.limits import NO_MEANS, Means
 from queuectld.host import logs
 from queuectld.linux import procfs
 from queuectld.workers.daemon_side.channel import Channel
-from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of
+from queuectld.workers.daemon_side.handle import (
+    RunningAttempt,
+    WorkerHandle,
+    attempt_of,
+)
 from queuectld.workers.daemon_side.launch import launch
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 from queuectld.workers.shared import accounts, messages, records
 from queuectld.workers.shared.accounts import RunAs
 from queuectld.workers.shared.records import WorkerRecord
@@ -48,33 +50,7 @@ class Listener(Protocol):
         """Its run ended, and no process of the job is left."""
 
     def worker_gone(self, worker: WorkerHandle) -> None:
-        """Its process has ended; ``worker.run`` is what it left unfinished."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where workers keep things, and what they tell their jobs.
-
-    Attributes:
-        store_id: the store's uuid and the identity of its directory: half of the
-            mark of each job's processes.
-        records: directory of the records of living workers.
-        socket: the daemon's public socket.
-        descriptors: soft limit of open files for jobs; None: the daemon's own.
-        cgroup: directory below which each job gets a cgroup; None: there is none.
-        means: the limits that can be enforced.
-        as_submitter: jobs run as who enqueued them.
-    """
-
-    store_id: str
-    output: Path
-    spool: Path
-    records: Path
-    socket: Path
-    descriptors: int | None = None
-    cgroup: Path | None = None
-    means: Means = NO_MEANS
-    as_submitter: bool = False
+        """Its process has ended; ``worker.attempt`` is what it left unfinished."""
 
 
 class Pool:
@@ -84,10 +60,10 @@ class Pool:
         workers: by number; those whose process has ended are not among them.
     """
 
-    def __init__(self, places: Places, clock: Clock, listener: Listener) -> None:
-        self.places = places
+    def __init__(self, config: WorkerConfig, clock: Clock) -> None:
+        self._config = config
         self._clock = clock
-        self._listener = listener
+        self._listener: Listener
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
         # Children that were there before: a script may have started a helper of its
@@ -96,6 +72,10 @@ class Pool:
 
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
+
+    def report_to(self, listener: Listener) -> None:
+        """Report to this listener what workers do. Call it before the first worker."""
+        self._listener = listener
 
     # -- processes ----------------------------------------------------------------
 
@@ -114,26 +94,14 @@ class Pool:
         worker.link = await Channel.open(
             launched.socket, partial(self._received, worker)
         )
-        places = self.places
-        worker.link.send(
-            messages.Hello(
-                worker=number,
-                store=places.store_id,
-                output_dir=str(places.output),
-                spool_dir=str(places.spool),
-                record=records.file_of(str(places.records), number),
-                socket=str(places.socket),
-                descriptors=places.descriptors,
-                cgroup=str(places.cgroup) if places.cgroup else None,
-                means=places.means,
-                started_at=worker.started_at,
-            )
-        )
+        worker.link.send(self._config.hello(number, worker.started_at))
         self._keep(worker)
         _events.info("worker_started", worker=number, pid=worker.pid)
         return worker
 
-    def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> WorkerHandle:
+    def adopt(
+        self, record: WorkerRecord, pidfd: int, run: RunningAttempt | None
+    ) -> WorkerHandle:
         """Take in a worker that another daemon started and that is still alive."""
         started_at = record.started_at
         if started_at is None:  # a daemon started it that did not say
@@ -141,7 +109,7 @@ class Pool:
             started_at = self._clock.wall() - round(elapsed * 1000)
         worker = WorkerHandle(record.worker, record.pid, pidfd, None, None, started_at)
         worker.ready = True
-        worker.run = run
+        worker.attempt = run
         self._keep(worker)
         _events.info("worker_adopted", **_about(worker))
         return worker
@@ -184,13 +152,13 @@ class Pool:
         """
         for worker in self:
             record = WorkerRecord(
-                store=self.places.store_id,
+                store=self._config.store_id,
                 worker=worker.number,
                 boot_id=procfs.boot_id(),
                 pid=worker.pid,
                 ticks=procfs.start_ticks(worker.pid) or 0,
             )
-            path = records.file_of(str(self.places.records), worker.number)
+            path = self._config.record_of(worker.number)
             try:
                 records.put(path, record)
             except OSError as error:
@@ -223,13 +191,13 @@ class Pool:
         user = self._user(assignment)
         # One key stands for "no environment given": the minimal one.
         key = assignment.env_key or (b"" if user is None else _OF_ACCOUNT)
-        known = worker.run is None and worker.env_key == key
+        known = worker.attempt is None and worker.env_key == key
         worker.env_key = key
         env = _minimal(user) if assignment.env is None else assignment.env
-        worker.run = run_of(worker.number, assignment)
-        worker.run.deadline = self._deadline(job.timeout, kill_grace)
+        worker.attempt = attempt_of(worker.number, assignment.job)
+        worker.attempt.deadline = self._deadline(job.timeout, kill_grace)
         worker.link.send(
-            messages.Run(
+            messages.RunJob(
                 lease=assignment.lease,
                 seq=job.seq,
                 run=job.runs,
@@ -251,7 +219,7 @@ class Pool:
         job = assignment.job
         # One that was enqueued to run as its submitter does so for good: a changed
         # configuration must not make it root.
-        if not self.places.as_submitter and job.groups is None:
+        if not self._config.as_submitter and job.groups is None:
             return None
         return RunAs(job.submitter, job.groups, minimal=assignment.env is None)
 
@@ -266,16 +234,16 @@ class Pool:
         if worker.link is not None:
             worker.link.send(messages.Stop())
 
-    def end_run(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
+    def end_attempt(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
         """End what a worker runs: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
 
         A worker that does not manage that in time is killed with its job. Return
         whether there was a run to end.
         """
-        run = worker.run
+        run = worker.attempt
         if run is None or run.reported:
             return False
-        run.outcome = run.outcome or reason
+        run.end_reason = run.end_reason or reason
         latest = self._clock.monotonic() + grace + OVERDUE
         run.deadline = min(run.deadline or latest, latest)
         if worker.link is not None:
@@ -321,7 +289,7 @@ class Pool:
                     "worker_not_signalled",
                     worker=worker.number,
                     pid=worker.pid,
-                    job_id=worker.run and worker.run.job_id,
+                    job_id=worker.attempt and worker.attempt.job_id,
                     why="it runs as another user; as root, end it yourself",
                 )
 
@@ -333,7 +301,7 @@ class Pool:
             case messages.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case messages.Trouble():
-                run = worker.run
+                run = worker.attempt
                 about = run if run is not None and run.lease == message.lease else None
                 _events.warning(
                     "worker_trouble",
@@ -352,6 +320,6 @@ def _minimal(user: RunAs | None) -> dict[str, str]:
 def _about(worker: WorkerHandle) -> dict[str, int | str]:
     """Return what the log says of a worker, and of the job it has, if it has one."""
     told: dict[str, int | str] = {"worker": worker.number, "pid": worker.pid}
-    if worker.run is not None:
-        told |= {"job_id": worker.run.job_id, "lease": worker.run.lease}
+    if worker.attempt is not None:
+        told |= {"job_id": worker.attempt.job_id, "lease": worker.attempt.lease}
     return told

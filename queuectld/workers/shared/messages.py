@@ -53,7 +53,7 @@ class Hello(NamedTuple):
     started_at: int | None = None
 
 
-class Run(NamedTuple):
+class RunJob(NamedTuple):
     """Daemon: run this job. Also acknowledges the result before it.
 
     Attributes:
@@ -62,7 +62,7 @@ class Run(NamedTuple):
         id: the job's id as its owner knows it.
         cwd: absolute; None for ``/``.
         umask: None for 0022.
-        env: the job's environment; None: the same as in the previous ``Run``.
+        env: the job's environment; None: the same as in the previous ``RunJob``.
         timeout: seconds; 0 means none.
         kill_grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         output_limit: bytes on stdout and stderr together; 0 means no limit.
@@ -133,13 +133,13 @@ class Trouble(NamedTuple):
     message: str
 
 
-ToWorker = Hello | Run | End | Ack | Stop
+ToWorker = Hello | RunJob | End | Ack | Stop
 ToDaemon = Ready | Finished | Trouble
 Message = ToWorker | ToDaemon
 
 _TYPES: dict[str, type[Any]] = {
     "hello": Hello,
-    "run": Run,
+    "run": RunJob,
     "end": End,
     "ack": Ack,
     "stop": Stop,
@@ -160,7 +160,7 @@ def encode(message: Message) -> bytes:
     """Return the frame of a message."""
     body = message.end if isinstance(message, Finished) else message
     values = body._asdict()
-    if type(body) is Run:
+    if type(body) is RunJob:
         # As nearly always.
         if body.limits is NONE:
             del values["limits"]
@@ -233,7 +233,7 @@ def _run_as(value: Any) -> RunAs:
 
 _READ: dict[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     Hello: (("means", _means),),
-    Run: (("command", _command), ("limits", _limits), ("user", _run_as)),
+    RunJob: (("command", _command), ("limits", _limits), ("user", _run_as)),
     End: (("reason", Reason),),
     AttemptEnd: (("reason", Reason),),
 }

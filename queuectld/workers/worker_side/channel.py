@@ -37,7 +37,7 @@ class Channel:
         os.set_blocking(fd, True)
 
     def receive(self) -> list[messages.Message]:
-        """Return the messages that one read completes, in order.
+        """Return the messages that one read completes, order.
 
         Blocks when there is nothing to read: poll first.
 

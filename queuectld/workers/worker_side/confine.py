@@ -11,36 +11,36 @@ from queuectld.workers.worker_side.fork_exec import Confinement
 from queuectld.workers.worker_side.spawn import SpawnError
 
 
-def group_of(order: messages.Run, owner: messages.Hello) -> str | None:
+def group_of(job: messages.RunJob, owner: messages.Hello) -> str | None:
     """Return the path of the cgroup that a run is to have; None without one."""
     if owner.cgroup is None:
         return None
-    return cgroup.path(owner.cgroup, owner.store, order.seq, order.run, order.lease)
+    return cgroup.path(owner.cgroup, owner.store, job.seq, job.run, job.lease)
 
 
-def needed(order: messages.Run, group: str | None) -> bool:
+def needed(job: messages.RunJob, group: str | None) -> bool:
     """Whether a run takes more than posix_spawn can set."""
-    plain = order.limits is limits.NONE and order.user is None
+    plain = job.limits is limits.NONE and job.user is None
     return group is not None or not plain
 
 
 @contextmanager
 def confined(
-    order: messages.Run, owner: messages.Hello, group: str | None
+    job: messages.RunJob, owner: messages.Hello, group: str | None
 ) -> Iterator[Confinement]:
     """Make ready what a run starts with; its cgroup is open meanwhile.
 
     Raises:
         SpawnError: it cannot be had; says why.
     """
-    if refused := limits.refusal(order.limits, owner.means):
+    if refused := limits.refusal(job.limits, owner.means):
         raise SpawnError(refused[1])
-    account = _account(order.user)
+    account = _account(job.user)
     if group is None:
-        yield Confinement(None, order.limits, account)
+        yield Confinement(None, job.limits, account)
         return
-    with _opened(group, order.limits) as fd:
-        yield Confinement(fd, order.limits, account)
+    with _opened(group, job.limits) as fd:
+        yield Confinement(fd, job.limits, account)
 
 
 def hand_over(files: OutputFiles, confinement: Confinement) -> None:
@@ -58,9 +58,9 @@ def hand_over(files: OutputFiles, confinement: Confinement) -> None:
         raise SpawnError(why) from None
 
 
-def environment(order: messages.Run, given: dict[str, str]) -> dict[str, str]:
+def environment(job: messages.RunJob, given: dict[str, str]) -> dict[str, str]:
     """Return the environment of a run, completed by that of its account."""
-    who = order.user
+    who = job.user
     if who is None or who.uid is None or not who.minimal:
         return given
     return {**accounts.environment(who.uid), **given}

@@ -13,8 +13,8 @@ from queuectld.core import unixtext
 from queuectld.core.job import AttemptEnd
 from queuectld.core.limits import INFINITY
 from queuectld.workers.shared.cgroup import Usage
-from queuectld.workers.shared.messages import Run
-from queuectld.workers.worker_side.children import Exit
+from queuectld.workers.shared.messages import RunJob
+from queuectld.workers.worker_side.descendants import Exit
 
 _CPU_SHARE = 0.7
 """Share of a limit of processor time that a process it ended has used. The kernel
@@ -48,19 +48,19 @@ class Facts(NamedTuple):
     usage: Usage | None = None
 
 
-def judge(order: Run, facts: Facts) -> AttemptEnd:
+def judge(job: RunJob, facts: Facts) -> AttemptEnd:
     """Return how the run ended, for the record."""
     code = os.waitstatus_to_exitcode(facts.exit.status)
     used = facts.usage or facts.exit
     return AttemptEnd(
-        lease=order.lease,
+        lease=job.lease,
         started_at=facts.started_at,
         # The wall clock may have been set back meanwhile.
         finished_at=max(facts.started_at, facts.finished_at),
         reason=facts.asked or _own_reason(facts, code),
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
-        message=_message(order, facts, code),
+        message=_message(job, facts, code),
         max_rss=facts.exit.max_rss,
         user_ms=used.user_ms,
         system_ms=used.system_ms,
@@ -70,10 +70,10 @@ def judge(order: Run, facts: Facts) -> AttemptEnd:
     )
 
 
-def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
+def not_spawned(job: RunJob, message: str, now: int) -> AttemptEnd:
     """Return the end of a run whose program could not be started."""
     return AttemptEnd(
-        lease=order.lease,
+        lease=job.lease,
         started_at=now,
         finished_at=now,
         reason=Reason.SPAWN_ERROR,
@@ -93,11 +93,9 @@ def _told(message: str) -> str:
     return f"{text[:half]} ... {text[-half:]}"
 
 
-def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
+def not_started(job: RunJob, reason: Reason, now: int) -> AttemptEnd:
     """Return the end of a run that was called off before it had its output files."""
-    return AttemptEnd(
-        lease=order.lease, started_at=None, finished_at=now, reason=reason
-    )
+    return AttemptEnd(lease=job.lease, started_at=None, finished_at=now, reason=reason)
 
 
 def _own_reason(facts: Facts, code: int) -> Reason:
@@ -112,24 +110,24 @@ def _out_of_memory(facts: Facts, code: int) -> bool:
     return killed and code == -signal.SIGKILL and facts.asked is None
 
 
-def _message(order: Run, facts: Facts, code: int) -> str | None:
+def _message(job: RunJob, facts: Facts, code: int) -> str | None:
     usual = code == 0 and facts.asked is None and not facts.left_behind
     if usual and not (facts.usage and facts.usage.oom_kills):
         return None  # as nearly always
-    return "; ".join(_sentences(order, facts, code)) or None
+    return "; ".join(_sentences(job, facts, code)) or None
 
 
-def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
+def _sentences(job: RunJob, facts: Facts, code: int) -> list[str]:
     said = []
     if facts.asked is Reason.TIMEOUT:
-        said += [f"ran longer than {format_duration(order.timeout)}", _how(code)]
+        said += [f"ran longer than {format_duration(job.timeout)}", _how(code)]
     elif facts.asked is Reason.OUTPUT_LIMIT:
-        limit = format_size(order.output_limit)
+        limit = format_size(job.output_limit)
         said += [f"wrote more than {limit} of output", _how(code)]
     elif _out_of_memory(facts, code):
-        said += [_how_oom(order, facts)]
+        said += [_how_oom(job, facts)]
     elif facts.asked is None and code == -signal.SIGKILL:
-        said += _who_killed(order, facts)
+        said += _who_killed(job, facts)
     elif facts.usage and facts.usage.oom_kills:
         said += ["the kernel killed a process of it, for lack of memory"]
     if facts.left_behind:
@@ -138,8 +136,8 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
     return said
 
 
-def _who_killed(order: Run, facts: Facts) -> list[str]:
-    cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
+def _who_killed(job: RunJob, facts: Facts) -> list[str]:
+    cpu = dict(job.limits.rlimits).get("cpu", INFINITY)
     used = facts.exit.user_ms + facts.exit.system_ms
     if cpu != INFINITY and used >= cpu * 1000 * _CPU_SHARE:
         return [f"used up the {format_duration(cpu)} of processor time that it had"]
@@ -149,8 +147,8 @@ def _who_killed(order: Run, facts: Facts) -> list[str]:
     return ["killed from outside the queue"]
 
 
-def _how_oom(order: Run, facts: Facts) -> str:
-    limit = order.limits.memory_max
+def _how_oom(job: RunJob, facts: Facts) -> str:
+    limit = job.limits.memory_max
     if limit and facts.usage and facts.usage.at_limit:
         return f"the kernel killed it: it needed more than {format_size(limit)}"
     return "the kernel killed it: the service or the machine ran out of memory"

@@ -49,20 +49,20 @@ class SpawnError(Exception):
 
 
 def environment(
-    given: Mapping[str, str], order: messages.Run, owner: messages.Hello
+    given: Mapping[str, str], job: messages.RunJob, owner: messages.Hello
 ) -> dict[str, str]:
     """Return what a job starts with: what it was given, and what tells it of itself."""
     return {
         **given,
-        marker.NAME: marker.value(owner.store, order.lease),
-        "QUEUECTL_JOB_ID": order.id,
-        "QUEUECTL_ATTEMPT": str(order.run),
+        marker.NAME: marker.value(owner.store, job.lease),
+        "QUEUECTL_JOB_ID": job.id,
+        "QUEUECTL_ATTEMPT": str(job.run),
         "QUEUECTL_SOCKET": owner.socket,
     }
 
 
 def spawn(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
@@ -71,7 +71,7 @@ def spawn(
     """Start a job in its own session and return its main process.
 
     Args:
-        order: its command, cwd and umask.
+        job: its command, cwd and umask.
         env: its whole environment.
         files: where stdout and stderr go; stdin is /dev/null.
         reset: signals to give back their default action (``signals.changed``).
@@ -82,10 +82,10 @@ def spawn(
     """
     start = _start if confinement is NOTHING else _fork
     try:
-        return start(order, env, files, reset, confinement)
+        return start(job, env, files, reset, confinement)
     finally:
         os.umask(OWN_UMASK)
-        if order.cwd is not None:
+        if job.cwd is not None:
             os.chdir("/")
 
 
@@ -111,10 +111,10 @@ def find_program(name: str, path: str) -> str:
     raise SpawnError(f"{name}: command not found; the job's PATH is {path!r}")
 
 
-def _resolve(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
-    command = order.command
+def _resolve(job: messages.RunJob, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    command = job.command
     if isinstance(command, str):
-        shell = order.shell or SHELL
+        shell = job.shell or SHELL
         # A line that begins so would be taken for an option of the shell.
         guard = ["--"] if command[:1] in {"-", "+"} else []
         return shell, [shell, "-c", *guard, command]
@@ -136,14 +136,14 @@ def _if_line(argv: Sequence[str]) -> str:
 
 
 def _start(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
     _: Confinement,
 ) -> ProcessId:
-    program, argv = _prepare(order, env)
-    os.umask(_umask(order))
+    program, argv = _prepare(job, env)
+    os.umask(_umask(job))
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
     before = procfs.now_ticks()
@@ -161,18 +161,18 @@ def _start(
 
 
 def _fork(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
     confinement: Confinement,
 ) -> ProcessId:
     def become() -> NoReturn:
-        program, argv = _prepare(order, env)
+        program, argv = _prepare(job, env)
         with _explained(program, argv):
             os.execve(program, argv, env)  # noqa: S606 (what this is for)
 
-    os.umask(_umask(order))
+    os.umask(_umask(job))
     before = procfs.now_ticks()
     try:
         own = {1: files.stdout, 2: files.stderr}
@@ -184,15 +184,15 @@ def _fork(
     return _identified(pid, before)
 
 
-def _prepare(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+def _prepare(job: messages.RunJob, env: Mapping[str, str]) -> tuple[str, list[str]]:
     """Enter the job's directory; return its program and that program's arguments."""
-    if order.cwd is not None:
-        _enter(order.cwd)
-    return _resolve(order, env)
+    if job.cwd is not None:
+        _enter(job.cwd)
+    return _resolve(job, env)
 
 
-def _umask(order: messages.Run) -> int:
-    return DEFAULT_UMASK if order.umask is None else order.umask
+def _umask(job: messages.RunJob) -> int:
+    return DEFAULT_UMASK if job.umask is None else job.umask
 
 
 @contextmanager

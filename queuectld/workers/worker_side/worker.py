@@ -21,14 +21,14 @@ from queuectld.workers.shared import cgroup, messages, outputs, spool
 from queuectld.workers.shared.records import RecordFile, WorkerRecord
 from queuectld.workers.worker_side import (
     channel,
-    children,
     confine,
+    descendants,
     outcome,
     signals,
     spawn,
 )
 from queuectld.workers.worker_side.channel import Channel
-from queuectld.workers.worker_side.run import Running
+from queuectld.workers.worker_side.running_job import RunningJob
 
 RETRY_INTERVAL = 1.0
 """Seconds until a file that could not be written is tried again."""
@@ -64,10 +64,10 @@ class Worker:
         self._poll.register(signal_file.fd, select.POLLIN)
         self._poll.register(link.fd, select.POLLIN)
         self._env: dict[str, str] = {}
-        self._order: messages.Run | None = None
-        self._running: Running | None = None
+        self._order: messages.RunJob | None = None
+        self._running: RunningJob | None = None
         self._retry_at = math.inf
-        self._result: tuple[messages.Run, AttemptEnd] | None = None
+        self._result: tuple[messages.RunJob, AttemptEnd] | None = None
         self._leaving = False
         self._terminations = 0
         self._blamed: str | None = None
@@ -123,7 +123,7 @@ class Worker:
         if running:
             running.tick()
             if running.trouble:
-                self._tell(running.order.lease, running.trouble)
+                self._tell(running.job.lease, running.trouble)
             if running.over:
                 self._finish(running)
         elif self._order and self._clock.monotonic() >= self._retry_at:
@@ -143,7 +143,7 @@ class Worker:
             if self._running:
                 self._running.child_ended()
             else:
-                children.reap(None)
+                descendants.reap(None)
 
     def _terminated(self, by: signals.Received) -> None:
         if self._order and procfs.descends(by.sender, os.getpid()):
@@ -184,7 +184,7 @@ class Worker:
     def _handle(self, received: Sequence[messages.Message]) -> None:
         for message in received:
             match message:
-                case messages.Run():
+                case messages.RunJob():
                     self._accept(message)
                 case messages.End():
                     if self._order and self._order.lease == message.lease:
@@ -218,8 +218,13 @@ class Worker:
         self._result = None
         if result is None:
             return _NO_FILES
-        order, end = result
-        where = (self._hello.output_dir, order.seq, order.run, order.lease)
+        job, end = result
+        where = (
+            self._hello.output_dir,
+            job.seq,
+            job.run,
+            job.lease,
+        )
         stdout, stderr = outputs.paths(*where)
         return (
             stdout if end.stdout_bytes == 0 else None,
@@ -228,86 +233,86 @@ class Worker:
 
     # A run
 
-    def _accept(self, order: messages.Run) -> None:
+    def _accept(self, job: messages.RunJob) -> None:
         if self._order:
             raise messages.WireError("run came before the end of the run under way")
         spare = self._spare()
-        if order.env is not None:
-            self._env = order.env
+        if job.env is not None:
+            self._env = job.env
         if self._leaving or self._terminations:
             outputs.discard(spare)
             return  # it will not start, and a run without output files never did
-        self._order = order
-        self._start(order, spare)
+        self._order = job
+        self._start(job, spare)
 
-    def _start(self, order: messages.Run, spare: _Spare = _NO_FILES) -> None:
+    def _start(self, job: messages.RunJob, spare: _Spare = _NO_FILES) -> None:
         where = self._hello.output_dir
-        group = confine.group_of(order, self._hello)
+        group = confine.group_of(job, self._hello)
         try:
             # First: a run that has output files has started.
             if group is not None:
                 cgroup.create(group)
-            files = outputs.create(where, order.seq, order.run, order.lease, spare)
+            files = outputs.create(where, job.seq, job.run, job.lease, spare)
         except OSError as error:
             outputs.discard(spare)
             if group is not None:
                 cgroup.remove(group)
-            self._wait_for_room(order, error)
+            self._wait_for_room(job, error)
             return
         self._retry_at = math.inf
         try:
-            main = self._spawn(order, files, group)
+            main = self._spawn(job, files, group)
         except spawn.SpawnError as error:
             files.close()
             if group is not None:
                 cgroup.remove(group)
-            self._write_record(self._occupied(order, None))
-            end = outcome.not_spawned(order, str(error), self._clock.wall())
-            self._report(order, end)
+            self._write_record(self._occupied(job, None))
+            end = outcome.not_spawned(job, str(error), self._clock.wall())
+            self._report(job, end)
             return
-        self._running = Running(order, main, files, self._clock, group)
-        self._write_record(self._occupied(order, main))
+        self._running = RunningJob(job, main, files, self._clock, group)
+        self._write_record(self._occupied(job, main))
 
     def _spawn(
-        self, order: messages.Run, files: outputs.OutputFiles, group: str | None
+        self, job: messages.RunJob, files: outputs.OutputFiles, group: str | None
     ) -> ProcessId:
-        env = spawn.environment(self._env, order, self._hello)
-        if not confine.needed(order, group):
-            return spawn.spawn(order, env, files, self._reset)
-        with confine.confined(order, self._hello, group) as confinement:
+        env = spawn.environment(self._env, job, self._hello)
+        if not confine.needed(job, group):
+            return spawn.spawn(job, env, files, self._reset)
+        with confine.confined(job, self._hello, group) as confinement:
             confine.hand_over(files, confinement)
-            env = confine.environment(order, env)
-            return spawn.spawn(order, env, files, self._reset, confinement)
+            env = confine.environment(job, env)
+            return spawn.spawn(job, env, files, self._reset, confinement)
 
-    def _wait_for_room(self, order: messages.Run, error: OSError) -> None:
+    def _wait_for_room(self, job: messages.RunJob, error: OSError) -> None:
         if self._retry_at == math.inf:
             what = "the output files or the cgroup"
-            why = f"cannot create {what} of job {order.id}: {error}"
-            self._tell(order.lease, [f"{why}; trying again every second"])
+            why = f"cannot create {what} of job {job.id}: {error}"
+            self._tell(job.lease, [f"{why}; trying again every second"])
         self._retry_at = self._clock.monotonic() + RETRY_INTERVAL
 
-    def _end(self, order: messages.Run, reason: Reason, grace: float) -> None:
+    def _end(self, job: messages.RunJob, reason: Reason, grace: float) -> None:
         if self._running:
             self._running.end(reason, grace)
         else:
-            self._report(order, outcome.not_started(order, reason, self._clock.wall()))
+            self._report(job, outcome.not_started(job, reason, self._clock.wall()))
 
-    def _finish(self, running: Running) -> None:
+    def _finish(self, running: RunningJob) -> None:
         self._running = None
         # What it left below this worker would be taken for the next job's.
         self._leaving = self._leaving or running.abandoned
         end = running.result(self._memory)
         if end.max_rss is not None:
             end = end._replace(max_rss=self._own_memory.own(end.max_rss))
-        self._report(running.order, end)
+        self._report(running.job, end)
 
-    def _report(self, order: messages.Run, end: AttemptEnd) -> None:
+    def _report(self, job: messages.RunJob, end: AttemptEnd) -> None:
         if end.reason is Reason.INTERRUPTED and self._blamed:
             said = (self._blamed, end.message)
             end = end._replace(message="; ".join(filter(None, said)))
         self._order = None
         self._retry_at = math.inf
-        self._result = (order, end)
+        self._result = (job, end)
         self._link.send(messages.Finished(end))
 
     # Leaving
@@ -319,16 +324,14 @@ class Worker:
         # The record stays: it leads the next daemon to the result, or to its lack.
         return 0 if self._keep(*self._result) else 1
 
-    def _keep(self, order: messages.Run, end: AttemptEnd) -> bool:
+    def _keep(self, job: messages.RunJob, end: AttemptEnd) -> bool:
         """Spool a result, or put it behind the record, or wait for room.
 
         Nobody is waited for without end by a worker without a daemon: it stays only
         if there is no room in either place, and then until the next signal.
         """
         owner = self._hello
-        result = spool.SpooledResult(
-            owner.store, owner.worker, order.seq, order.run, end
-        )
+        result = spool.SpooledResult(owner.store, owner.worker, job.seq, job.run, end)
         said = False
         asked = self._terminations
         while True:
@@ -341,7 +344,7 @@ class Worker:
                     return True
                 if not said:
                     channel.write_to_stderr(
-                        f"cannot keep the result of {order.id}: {error}"
+                        f"cannot keep the result of {job.id}: {error}"
                     )
                 said = True
                 if gone or self._terminations > asked:
@@ -358,11 +361,11 @@ class Worker:
 
     # What others read
 
-    def _occupied(self, order: messages.Run, main: ProcessId | None) -> WorkerRecord:
+    def _occupied(self, job: messages.RunJob, main: ProcessId | None) -> WorkerRecord:
         return self._identity._replace(
-            lease=order.lease,
-            seq=order.seq,
-            run=order.run,
+            lease=job.lease,
+            seq=job.seq,
+            run=job.run,
             job_pid=main.pid if main else None,
             job_ticks=main.ticks if main else None,
         )
