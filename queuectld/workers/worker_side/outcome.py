@@ -7,9 +7,9 @@ import os
 import signal
 from typing import NamedTuple
 
+from queuectl_protocol import texts
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
-from queuectld.core import unixtext
 from queuectld.core.job import AttemptEnd
 from queuectld.core.limits import INFINITY
 from queuectld.workers.shared.cgroup import Usage
@@ -86,7 +86,7 @@ def not_spawned(job: RunJob, message: str, now: int) -> AttemptEnd:
 def _shortened(message: str) -> str:
     """Return a message as text, and short enough to be stored for every attempt."""
     # It quotes a path, which may contain any bytes and be 128 KiB long.
-    text = unixtext.shown(message)
+    text = texts.shown(message)
     if len(text) <= MAX_MESSAGE:
         return text
     half = MAX_MESSAGE // 2
