@@ -139,10 +139,10 @@ class WorkerHandle:
 
     def about(self) -> dict[str, int | str]:
         """Return what the log says of it, and of the job that it has, if any."""
-        told: dict[str, int | str] = {"worker": self.number, "pid": self.pid}
+        about: dict[str, int | str] = {"worker": self.number, "pid": self.pid}
         if self.attempt is not None:
-            told |= {"job_id": self.attempt.job_id, "lease": self.attempt.lease}
-        return told
+            about |= {"job_id": self.attempt.job_id, "lease": self.attempt.lease}
+        return about
 
 
 def attempt_of(worker: int, job: Job) -> RunningAttempt:

@@ -37,7 +37,7 @@ OVERDUE = 2.0
 
 
 class Listener(Protocol):
-    """Is told what workers do."""
+    """Receives what workers report."""
 
     def worker_ready(self, worker: WorkerHandle) -> None:
         """It can take jobs."""

@@ -14,6 +14,7 @@ Other versions of queuectld read and write this format, hence ``VERSION``.
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from queuectld.linux import procfs
@@ -124,12 +125,8 @@ def put(path: str, record: WorkerRecord) -> None:
         OSError: it could not be written.
     """
     draft = f"{path}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(draft, flags, 0o600)
-    try:
+    with _opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
         os.pwrite(fd, encode(record), 0)
-    finally:
-        os.close(fd)
     os.rename(draft, path)
 
 
@@ -159,27 +156,19 @@ def read(path: str) -> WorkerRecord | None:
     Its worker may be writing: bytes count only if two reads in a row agree.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_RDONLY) as fd:
+            return _read_stable(fd)
     except OSError:
         return None
-    try:
-        return _read_stable(fd)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def keep(path: str, result: bytes) -> bool:
     """Write a dead worker's result behind its record; return whether it is there."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_WRONLY) as fd:
+            return _keep(fd, result)
     except OSError:
         return False
-    try:
-        return _keep(fd, result)
-    finally:
-        os.close(fd)
 
 
 def kept(path: str) -> bytes | None:
@@ -188,15 +177,10 @@ def kept(path: str) -> bytes | None:
     It may be the result of an earlier attempt: compare the lease.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_RDONLY) as fd:
+            result, end, _ = os.pread(fd, ROOM - SIZE, SIZE).partition(b"\n")
     except OSError:
         return None
-    try:
-        result, end, _ = os.pread(fd, ROOM - SIZE, SIZE).partition(b"\n")
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     return result + end if end and not result.isspace() else None
 
 
@@ -206,6 +190,15 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _keep(fd: int, result: bytes) -> bool:

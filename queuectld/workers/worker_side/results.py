@@ -61,7 +61,7 @@ class UncommittedResult:
         result = spool.SpooledResult(
             hello.store, hello.worker, job.seq, job.run, self._end
         )
-        told = asked_to_exit = False
+        complained = asked_to_exit = False
         while True:
             try:
                 spool.write(hello.spool_dir, result)
@@ -70,9 +70,9 @@ class UncommittedResult:
                 gone = isinstance(error, FileNotFoundError)
                 if not gone and self._record.keep(spool.encode(result)):
                     return True
-                if not told:
+                if not complained:
                     write_to_stderr(f"cannot keep the result of {job.id}: {error}")
-                told = True
+                complained = True
                 if gone or asked_to_exit:
                     return False
             else:

@@ -80,9 +80,10 @@ def spawn(
     Raises:
         SpawnError: it could not be started; says why.
     """
-    start = _start if confinement is NOTHING else _fork
     try:
-        return start(job, env, files, reset, confinement)
+        if confinement is NOTHING:
+            return _start(job, env, files, reset)
+        return _fork(job, env, files, reset, confinement)
     finally:
         os.umask(OWN_UMASK)
         if job.cwd is not None:
@@ -140,7 +141,6 @@ def _start(
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
-    _: Confinement,
 ) -> ProcessId:
     program, argv = _prepare(job, env)
     os.umask(_umask(job))

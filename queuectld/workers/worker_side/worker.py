@@ -161,9 +161,9 @@ class Worker:
         sender = procfs.process(by.sender)
         who = sender.name if sender else "which has ended"
         name = outcome.signal_name(by.number)
-        told = f"its worker got {name} from process {by.sender}, {who}"
-        self._terminated_by = told
-        self._channel.tell_operator(self._job.lease, f"interrupts its job: {told}")
+        cause = f"its worker got {name} from process {by.sender}, {who}"
+        self._terminated_by = cause
+        self._channel.tell_operator(self._job.lease, f"interrupts its job: {cause}")
 
     # -- messages -----------------------------------------------------------------
 
