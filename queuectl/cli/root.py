@@ -10,11 +10,10 @@ from typing import NoReturn
 
 import click
 
-from queuectl import stdio
-from queuectl.cli.command import LazyGroup
+from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, die_of, of_error
-from queuectl.cli.input.params import path_completion
+from queuectl.cli.input.param_types import path_completion
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
@@ -100,7 +99,7 @@ SECTIONS = {
             "Copy the database to FILE, while work goes on.",
         ),
         "systemd": (
-            "queuectl.cli.commands.systemd.commands:systemd",
+            "queuectl.cli.commands.systemd:systemd",
             "Run the daemon as a service of systemd.",
         ),
     },
@@ -228,16 +227,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = _unsaid(error.error, status)
     except OSError as error:
         if error.filename is None:  # click could not write a help text
-            stdio.abandon(sys.stdout)
+            _abandon_stdout()
         what = error.filename or "cannot write"
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
     except Exception as error:  # noqa: BLE001 - the last one who can tell a person
-        from queuectl.cli.view import crash  # noqa: PLC0415 - hardly ever used
+        from queuectl.cli import crash_report  # noqa: PLC0415 - hardly ever used
 
-        output.note(crash.report(error))
+        output.note(crash_report.report(error))
         status = Status.FAILED
     return status
+
+
+def _abandon_stdout() -> None:
+    """Drop what stdout still holds and cannot write, so that the exit does not fail."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
 
 
 def _unsaid(error: OSError, status: int) -> int:
@@ -245,7 +251,7 @@ def _unsaid(error: OSError, status: int) -> int:
 
     Who only looked at something ends as any program in a pipe does.
     """
-    stdio.abandon(sys.stdout)
+    _abandon_stdout()
     if done := output.unwritten():
         output.note(
             f"queuectl: this was done, and cannot be written to stdout "
@@ -260,10 +266,10 @@ def _unsaid(error: OSError, status: int) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if COMPLETE in os.environ:
-        from queuectl.cli.input import completing  # noqa: PLC0415 - only shells ask
+        from queuectl.cli.input.completion import answer  # noqa: PLC0415 - only shells ask
 
-        if completing.wanted():
-            completing.answer(root)
+        if answer.wanted():
+            answer.answer(root)
             return Status.OK
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from queuectl_protocol.vocabulary import Reason
-from queuectld.broker import Broker, Finished
+from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.broker import Broker, Event, Finished, Outcome
 from queuectld.clock import Clock
 from queuectld.control.recovery import Recovery, Unsettled, never_started
 from queuectld.control.supervisor import Supervisor
-from queuectld.core.job import Assignment, AttemptEnd
+from queuectld.control.wakeup import WakeUp
+from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.store.api import StoreError
 from queuectld.workers.daemon_side.handle import (
@@ -40,31 +41,31 @@ class Attempts:
     Attributes:
         in_doubt: a claim may be committed that nobody here knows of; none is made
             until ``reconcile`` has looked.
-        unstored: leases of attempts whose end the store has refused so far.
-        wake: called when the scheduler should look.
-        wake_by: called when it should look at a time (monotonic) at the latest.
+        unstored: leases of attempts whose end the store has refused so far; it is
+            asked again.
     """
 
     def __init__(
         self,
+        *,
         broker: Broker,
         pool: Pool,
         supervisor: Supervisor,
         recovery: Recovery,
+        wakeup: WakeUp,
         clock: Clock,
     ) -> None:
         self._broker = broker
         self._pool = pool
         self._supervisor = supervisor
         self._recovery = recovery
+        self._wakeup = wakeup
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._claims = 0  # whose outcome is not known yet
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
         self.unstored: set[int] = set()
-        self.wake: Callable[[], None] = lambda: None
-        self.wake_by: Callable[[float], None] = lambda _: None
 
     # -- beginnings ---------------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Attempts:
             grace = self._broker.settings.kill_grace
             self._pool.assign(worker, assignment, grace)
             if worker.attempt is not None and worker.attempt.deadline is not None:
-                self.wake_by(worker.attempt.deadline)
+                self._wakeup.wake_by(worker.attempt.deadline)
         else:
             self._begin(assignment.lease, self._give_back(worker, assignment))
 
@@ -155,6 +156,28 @@ class Attempts:
         await self._record(run, never)
 
     # -- ends ---------------------------------------------------------------------
+
+    async def cancel(
+        self,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+    ) -> list[Outcome]:
+        """Cancel jobs, and begin to end the processes of those that run.
+
+        Takes and returns as ``Broker.change``; ``Broker.end_of`` waits.
+        """
+        outcomes = await self._broker.change(
+            Event.CANCEL, ids, if_state, submitter=submitter
+        )
+        leases = {job.lease for job in outcomes if isinstance(job, Job)}
+        grace = self._broker.settings.kill_grace
+        for worker in self._pool:
+            if worker.attempt is not None and worker.attempt.lease in leases:
+                self._pool.end_attempt(worker, Reason.CANCELLED, grace)
+                self._wakeup.wake()
+        return outcomes
 
     def finished(self, worker: WorkerHandle, end: AttemptEnd) -> None:
         """A worker reported an end: record it, and claim its next job with it."""
@@ -291,4 +314,4 @@ class Attempts:
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("task_failed", error)
         if self.in_doubt or any(worker.attempt is None for worker in self._pool):
-            self.wake()  # else there is nobody to decide about
+            self._wakeup.wake()  # else there is nobody to decide about

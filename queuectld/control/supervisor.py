@@ -13,6 +13,7 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.start_requests import StartRequest, StartRequests
+from queuectld.control.wakeup import WakeUp
 from queuectld.core.errors import (
     NO_DESCRIPTORS,
     DrainingError,
@@ -64,9 +65,12 @@ class Supervisor:
         draining: no worker is started any more.
     """
 
-    def __init__(self, broker: Broker, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self, broker: Broker, pool: Pool, wakeup: WakeUp, clock: Clock
+    ) -> None:
         self._broker = broker
         self._pool = pool
+        self._wakeup = wakeup
         self._clock = clock
         # The pool's own workers are desired under None, others under their owner.
         self._desired: Counter[object] = Counter()
@@ -78,7 +82,6 @@ class Supervisor:
         self._changing = asyncio.Lock()
         self._starting = asyncio.Lock()
         self.draining = False
-        self.wake: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
         """Read how many workers are wanted."""
@@ -88,6 +91,16 @@ class Supervisor:
     def wanted(self) -> int:
         """Workers wanted beside those that are bound to a connection."""
         return self._desired[None]
+
+    @property
+    def active(self) -> int:
+        """Workers that take any job, or will when they are ready."""
+        return sum(not w.stopping and w.only_for is None for w in self._pool)
+
+    @property
+    def busy(self) -> int:
+        """Workers that run a job, of those that take any."""
+        return sum(w.attempt is not None and w.only_for is None for w in self._pool)
 
     def drain(self) -> None:
         """Start no worker any more, and tell who waits for one."""
@@ -110,7 +123,7 @@ class Supervisor:
         else:
             self._check_room(count)
             self._desired[owner] += count
-            self.wake()
+            self._wakeup.wake()
         # Before anything else can happen: what is started from now on may be its own.
         return await self._come(self._requests.add(owner, count))
 
@@ -156,7 +169,7 @@ class Supervisor:
             return False
         self._check_room(1)
         self._desired[Reservation(peer, seq)] = 1
-        self.wake()
+        self._wakeup.wake()
         return True
 
     def dismiss(self, worker: WorkerHandle) -> None:
@@ -184,7 +197,7 @@ class Supervisor:
             for worker in self._pool:
                 if _peer(worker.owner) is peer:
                     self._pool.stop(worker)
-            self.wake()
+            self._wakeup.wake()
             # Its request to start them may still wait for them to be ready.
             self._pulse.set()
 
@@ -235,7 +248,7 @@ class Supervisor:
             for worker in targets:
                 ended = self._pool.end_attempt(worker, Reason.INTERRUPTED, grace)
                 interrupted += ended and not worker.gone.is_set()
-            self.wake()
+            self._wakeup.wake()
             await _gone(targets, None)
         return Stopped(len(targets), interrupted)
 
@@ -324,7 +337,7 @@ class Supervisor:
         await self._broker.set_meta(_WANTED, str(wanted))
         self._desired[None] = wanted
         self._pulse.set()
-        self.wake()
+        self._wakeup.wake()
 
     # -- fewer --------------------------------------------------------------------
     # Who is to go is chosen, told so and no longer wanted in one turn of the loop:
@@ -367,7 +380,7 @@ class Supervisor:
             self._requests.stopped(worker)
             self._pool.stop(worker)
         self._pulse.set()
-        self.wake()  # one that does not end has a deadline
+        self._wakeup.wake()  # one that does not end has a deadline
 
     def _check_room(self, count: int) -> None:
         if count > 0 and self._desired.total() + count > MAX_WORKERS:

@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import cast
 
 from helpers.brokers import Desk, a_desk
+from helpers.clocks import StandingClock
 from helpers.stores import KINDS, Home
+from queuectld.control.agenda import Agenda
+from queuectld.control.attempts import Attempts
+from queuectld.control.housekeeping import Housekeeping
+from queuectld.control.pruning import Pruner
+from queuectld.control.recovery import Recovery
 from queuectld.control.scheduler import Scheduler
+from queuectld.control.supervisor import Supervisor
+from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import Assignment
 from queuectld.store.api import Store, StoreFullError
 from queuectld.workers.daemon_side.handle import WorkerHandle, attempt_of
+from queuectld.workers.daemon_side.pool import Pool
 from queuectld.workers.daemon_side.worker_config import WorkerConfig
 
 
@@ -25,6 +34,11 @@ class Supervised:
     """A queue and its scheduler, which takes a turn when it is told to."""
 
     desk: Desk
+    pool: Pool
+    supervisor: Supervisor
+    recovery: Recovery
+    attempts: Attempts
+    housekeeping: Housekeeping
     scheduler: Scheduler
 
     async def turn(self) -> float | None:
@@ -34,8 +48,7 @@ class Supervised:
 
     async def settled(self) -> None:
         """Wait until what was begun is done."""
-        attempts = self.scheduler._attempts
-        while begun := attempts._tasks | self.scheduler._chores:
+        while begun := self.attempts._tasks | self.housekeeping._tasks:
             await asyncio.wait(begun)
 
     def refuse_next(self) -> None:
@@ -67,9 +80,37 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
         records_dir=str(folder / "workers"),
         socket=str(folder / "socket"),
     )
-    async with a_desk(Home(KINDS[0], folder)) as desk:
-        store = cast("Store", desk.others)
-        scheduler = Scheduler(desk.broker, store, config, desk.clock)
+    clock = StandingClock()
+    wakeup = WakeUp(clock)
+    agenda = Agenda(clock, wakeup, on_write=lambda: None)
+    async with a_desk(Home(KINDS[0], folder), clock, agenda) as desk:
+        broker, store = desk.broker, cast("Store", desk.others)
+        pool = Pool(config, clock)
+        supervisor = Supervisor(broker, pool, wakeup, clock)
+        recovery = Recovery(broker, pool, config, clock)
+        attempts = Attempts(
+            broker=broker,
+            pool=pool,
+            supervisor=supervisor,
+            recovery=recovery,
+            wakeup=wakeup,
+            clock=clock,
+        )
+        pruner = Pruner(broker, config.output_dir, clock)
+        housekeeping = Housekeeping(store, pruner, agenda)
+        scheduler = Scheduler(
+            broker=broker,
+            pool=pool,
+            supervisor=supervisor,
+            recovery=recovery,
+            attempts=attempts,
+            housekeeping=housekeeping,
+            agenda=agenda,
+            wakeup=wakeup,
+            clock=clock,
+        )
         await scheduler.open()
-        yield Supervised(desk, scheduler)
+        yield Supervised(
+            desk, pool, supervisor, recovery, attempts, housekeeping, scheduler
+        )
         await scheduler.close()

@@ -6,9 +6,9 @@ import time
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import Whole
+from queuectl.cli.input.param_types import Whole
 from queuectl.cli.view import output
 from queuectl.errors import AlreadyExistsError
 from queuectl_protocol.units import format_size

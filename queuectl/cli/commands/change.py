@@ -5,18 +5,19 @@ from typing import Any
 
 import click
 
-from queuectl.cli import each, interrupt
-from queuectl.cli.command import Command
+from queuectl.cli import signals
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import (
+from queuectl.cli.input.param_types import (
     DURATION,
     ENDED_ID,
     RETRIABLE_ID,
     UNFINISHED_ID,
     WAITING_ID,
 )
-from queuectl.cli.view import jobview, output, text
+from queuectl.cli.requests import changes
+from queuectl.cli.view import job_view, output, text
 from queuectl.sync.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 
@@ -43,8 +44,8 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
     goes_on = "what was asked to end still ends"
-    with connector.connect() as client, interrupt.explained(goes_on):
-        return each.change(client, "cancel", job_ids, as_json=as_json)
+    with connector.connect() as client, signals.explained(goes_on):
+        return changes.change(client, "cancel", job_ids, as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -61,7 +62,7 @@ def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     $ queuectl dlq retry --all            all that are dead
     """
     with connector.connect() as client:
-        return each.change(client, "retry", job_ids, as_json=as_json)
+        return changes.change(client, "retry", job_ids, as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -77,13 +78,13 @@ def start(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> i
     $ queuectl start 12
     """
     with connector.connect() as client:
-        return each.change(client, "start", job_ids, as_json=as_json, sentence=_due)
+        return changes.change(client, "start", job_ids, as_json=as_json, sentence=_due)
 
 
 def _due(job: dict[str, Any]) -> str:
     """Return that a job is to run now; how its last run ended reads as a failure."""
     if job["state"] not in WAITING:
-        return jobview.sentence(job)
+        return job_view.sentence(job)
     return text.escape(f"{job['id']}: {job['state']}, due now")
 
 
@@ -118,7 +119,7 @@ def delete_each(
         yes=yes,
         otherwise="nothing was deleted",
     )
-    return each.change(
+    return changes.change(
         client, "delete", job_ids, as_json=as_json, sentence=_deleted, **params
     )
 

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.view import output
 
 
@@ -17,5 +17,5 @@ def completion(shell: str) -> None:
     $ echo 'eval "$(queuectl completion zsh)"' >> ~/.zshrc
     $ queuectl completion fish > ~/.config/fish/completions/queuectl.fish
     """
-    script = files("queuectl.cli.input") / "shells" / f"completion.{shell}"
+    script = files("queuectl.cli.input.completion") / f"completion.{shell}"
     output.line(script.read_text(encoding="utf-8"))

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from queuectl.cli.command import Group
+from queuectl.cli.command_classes import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions
+from queuectl.cli.input import job_options
 from queuectl.cli.view import output, text
 from queuectl.cli.view.table import Column
 from queuectl.errors import InvalidParamsError
@@ -30,9 +30,9 @@ COLUMNS = (
 def _keys(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from queuectl.cli.input import complete  # noqa: PLC0415 - only the shell asks for it
+    from queuectl.cli.input.completion import values  # noqa: PLC0415 - only the shell asks for it
 
-    return complete.setting_keys(ctx, incomplete)
+    return values.setting_keys(ctx, incomplete)
 
 
 key_argument = click.argument("key", shell_complete=_keys)
@@ -110,7 +110,7 @@ def set_setting(connector: Connector, *, key: str, value: str, as_json: bool) ->
         setting = client.call("config.set", {"key": key, "value": value})
     _tell(setting, as_json=as_json)
     if key == "shell":
-        joboptions.remark_shell(setting["value"], uid, "jobs fail")
+        job_options.remark_shell(setting["value"], uid, "jobs fail")
 
 
 @config.command()

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 import click
 
 from queuectl import paths
-from queuectl.cli import interrupt
-from queuectl.cli.command import Group
+from queuectl.cli import signals
+from queuectl.cli.command_classes import Group
 from queuectl.cli.commands import change
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import Whole
+from queuectl.cli.input.param_types import Whole
 from queuectl.cli.view import output
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl.paths import Queue
@@ -65,7 +65,7 @@ def stop(connector: Connector, *, now: bool, yes: bool) -> None:
             change.demand_interruption(busy, yes=yes)
         elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        with interrupt.explained("the daemon goes on with stopping"):
+        with signals.explained("the daemon goes on with stopping"):
             _end(client, found["pid"], "daemon.stop", {"now": now})
     output.line("queuectld has stopped")
 

@@ -2,12 +2,13 @@
 
 import click
 
-from queuectl.cli import each, exits
-from queuectl.cli.command import Group
+from queuectl.cli import exits
+from queuectl.cli.command_classes import Group
 from queuectl.cli.commands import change, jobs
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import DEAD_ID, DURATION, Whole
+from queuectl.cli.input.param_types import DEAD_ID, DURATION, Whole
+from queuectl.cli.requests import changes
 from queuectl.cli.view import output
 from queuectl.sync.session import Session
 
@@ -82,7 +83,7 @@ def retry_dead(
     with connector.connect() as client:
         if everything:
             return _retry_all(client, as_json=as_json)
-        return each.change(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
+        return changes.change(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
 
 
 @dlq.command()

@@ -5,8 +5,8 @@ from shlex import quote
 
 import click
 
-from queuectl.cli.checks import Check, local_checks
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
+from queuectl.cli.commands.doctor_checks import Check, local_checks
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.view import output, text

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, interrupt
-from queuectl.cli.command import PassingCommand
+from queuectl.cli import exits, signals
+from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions
-from queuectl.cli.input.joboptions import JobOptions, job_options
-from queuectl.cli.input.params import DURATION, MOMENT, Whole, word_completion
-from queuectl.cli.view import output, seldom
+from queuectl.cli.input import job_options
+from queuectl.cli.input.job_options import JobOptions
+from queuectl.cli.input.param_types import DURATION, MOMENT, Whole, word_completion
+from queuectl.cli.view import output, throttled_notes
 
 
 @click.command(cls=PassingCommand)
@@ -48,7 +48,7 @@ from queuectl.cli.view import output, seldom
     type=MOMENT,
     help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
 )
-@job_options(timeout="setting timeout")
+@job_options.add(timeout="setting timeout")
 @click.option(
     "--if-exists",
     type=click.Choice(["error", "return"]),
@@ -95,17 +95,17 @@ def enqueue(
     """
     if options["delay"] is not None and options["run_at"] is not None:
         raise click.UsageError("give --delay or --at, not both")
-    wanted = joboptions.from_options(**options)
+    wanted = job_options.from_options(**options)
     if path is not None:
         _check_file_options(words, line, options["id"], await_it, as_json)
-        from queuectl.cli.input import fromfile  # noqa: PLC0415 - one job does not need it
+        from queuectl.cli.commands import enqueue_file  # noqa: PLC0415 - one job does not need it
 
-        return fromfile.enqueue_file(
+        return enqueue_file.enqueue_file(
             connector, path, wanted, shell=lines, if_exists=if_exists
         )
     if lines:
         raise click.UsageError("--lines goes with --file")
-    job = wanted.added_to(joboptions.read_command(line, words))
+    job = wanted.added_to(job_options.read_command(line, words))
     job = enqueue_one(connector, job, wanted, if_exists)
     if await_it:
         return _await(connector, job, as_json=as_json)
@@ -144,30 +144,30 @@ def store(
     Unless ``quiet``, a directory or shell that is not there is remarked: it may be yet.
     """
     unknown = "the job may be enqueued already; queuectl list tells"
-    with connector.connect() as client, interrupt.explained(unknown):
+    with connector.connect() as client, signals.explained(unknown):
         job = {**wanted.inherited(client.greeting, job, client.place), **job}
         uid = client.greeting["uid"]
         reply: dict[str, Any] = client.call(
             "enqueue", {"job": job, "if_exists": if_exists}
         )
     if reply["created"] and not quiet:
-        joboptions.remark_directory(job)
-        joboptions.remark_shell(job.get("shell"), uid)
+        job_options.remark_directory(job)
+        job_options.remark_shell(job.get("shell"), uid)
     return reply
 
 
 def tell_no_workers(connector: Connector) -> None:
     """Say that nothing will run the jobs, if that was not said just now."""
-    seldom.note(connector, "no-workers", output.NO_WORKERS)
+    throttled_notes.note(connector, "no-workers", output.NO_WORKERS)
 
 
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     from queuectl.cli.commands import wait  # noqa: PLC0415 - for --wait alone
-    from queuectl.cli.view import jobview  # noqa: PLC0415
+    from queuectl.cli.view import job_view  # noqa: PLC0415
 
     job_id = job["id"]
     goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
-    with interrupt.explained(goes_on):
+    with signals.explained(goes_on):
         if not as_json:
             output.line(job_id)
         with suppress(output.StdoutError):  # it is kept, and found out at the end
@@ -177,7 +177,7 @@ def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         output.document(job)
     elif status != exits.Status.OK:
-        output.note(jobview.sentence(job))
+        output.note(job_view.sentence(job))
     return status
 
 

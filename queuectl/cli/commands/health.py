@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from queuectl import health as judging
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import DURATION, SIZE
+from queuectl.cli.input.param_types import DURATION, SIZE
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError, RequestTimeoutError
 from queuectl.health import GAUGES, Finding, Gauge, Level, Limits

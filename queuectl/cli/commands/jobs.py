@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import JOB_ID, Whole
-from queuectl.cli.view import jobview, output, text
+from queuectl.cli.input.param_types import JOB_ID, Whole
+from queuectl.cli.view import job_view, output, text
 from queuectl.cli.view.table import Row, Table
 from queuectl.errors import NotFoundError
 from queuectl.sync.session import Session
@@ -178,7 +178,7 @@ def _joined(states: Sequence[str]) -> list[str]:
 
 def _layout(rows: list[Row], *, several_pages: bool) -> Table:
     return Table(
-        jobview.COLUMNS,
+        job_view.COLUMNS,
         rows,
         width=output.width(sys.stdout),
         keep_empty=several_pages,
@@ -187,7 +187,7 @@ def _layout(rows: list[Row], *, several_pages: bool) -> Table:
 
 
 def _row(job: Job, now: float) -> Row:
-    return jobview.row(job, now=now, style=output.STATE_STYLES[job["state"]])
+    return job_view.row(job, now=now, style=output.STATE_STYLES[job["state"]])
 
 
 def _write_tails(client: Session, job: Job) -> None:
@@ -235,11 +235,11 @@ def show_view(view: Job) -> None:
     name = output.heading(f"Job {text.escape(job['id'])}")
     ending = " (cancelling)" if job["cancel_requested"] else ""
     output.line(f"{name}  {output.state(job['state'])}{ending}")
-    output.pairs(jobview.facts(job, now=now), indent="  ")
+    output.pairs(job_view.facts(job, now=now), indent="  ")
     if env := job.get("env"):
         output.line(output.heading("Environment"))
         output.pairs(sorted(env.items()), indent="  ")
     if attempts:
         output.line(output.heading("Attempts"))
-        rows = [jobview.attempt_row(attempt, now=now) for attempt in attempts]
-        output.rows(jobview.ATTEMPT_COLUMNS, rows)
+        rows = [job_view.attempt_row(attempt, now=now) for attempt in attempts]
+        output.rows(job_view.ATTEMPT_COLUMNS, rows)

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import JOB_ID, Whole
+from queuectl.cli.input.param_types import JOB_ID, Whole
+from queuectl.cli.requests.follow import Follower
 from queuectl.cli.view import output
-from queuectl.cli.view.follow import Follower
 from queuectl.errors import NotFoundError
 from queuectl.sync.session import Session
 from queuectl_protocol.limits import MAX_LOG_CHUNK

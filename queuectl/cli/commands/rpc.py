@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.input import jobinput
+from queuectl.cli.input import job_json
 from queuectl.cli.view import output
 from queuectl.errors import RequestError
 
@@ -27,7 +27,7 @@ def rpc(connector: Connector, *, method: str, params: str) -> int:
     $ queuectl rpc logs.follow '{"id": "12"}'
     """
     try:
-        fields = jobinput.parse_json(params)
+        fields = job_json.parse_json(params)
     except ValueError as error:
         raise click.UsageError(f"the parameters: {error}") from None
     with connector.connect() as client:

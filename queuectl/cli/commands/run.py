@@ -10,16 +10,15 @@ from typing import Any
 import click
 
 from queuectl.cli import exits
-from queuectl.cli.command import PassingCommand
+from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.commands import enqueue
 from queuectl.cli.commands.logs import write
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions, unread
-from queuectl.cli.input.joboptions import job_options
-from queuectl.cli.input.params import word_completion
-from queuectl.cli.view import output, seldom
-from queuectl.cli.view.follow import Follower
-from queuectl.cli.view.patience import Patience
+from queuectl.cli.input import job_options, unread_stdin
+from queuectl.cli.input.param_types import word_completion
+from queuectl.cli.requests.follow import Follower
+from queuectl.cli.requests.waiting_notice import Patience
+from queuectl.cli.view import output, throttled_notes
 from queuectl.errors import InvalidStateError, QueuectlError, RequestError
 from queuectl.sync.session import Session
 
@@ -39,7 +38,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     shell_complete=word_completion,
 )
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
-@job_options(timeout="none")
+@job_options.add(timeout="none")
 @click.option("-q", "--quiet", is_flag=True, help="Remark nothing on stderr.")
 @pass_connector
 def run(
@@ -64,8 +63,8 @@ def run(
     $ queuectl run 'make test'
     $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there
     """
-    wanted = joboptions.from_options(**options)
-    job = wanted.added_to(joboptions.read_command(line, words))
+    wanted = job_options.from_options(**options)
+    job = wanted.added_to(job_options.read_command(line, words))
     job |= {"max_retries": 0, "foreground": True}
     if job.get("timeout") is None:
         job["timeout"] = 0
@@ -118,10 +117,10 @@ def _see_to_a_worker(job_id: str, client: Session) -> None:
 
 def _warn_of_stdin(connector: Connector) -> bool:
     """Say that the job does not get what was piped in here; return whether it is so."""
-    dropped = unread.identity()
+    dropped = unread_stdin.identity()
     if dropped is None:
         return False
-    seldom.note(connector, "stdin", NO_STDIN, about=dropped)
+    throttled_notes.note(connector, "stdin", NO_STDIN, about=dropped)
     return True
 
 

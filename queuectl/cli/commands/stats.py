@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import DURATION
+from queuectl.cli.input.param_types import DURATION
 from queuectl.cli.view import output, times
 from queuectl.cli.view.table import Column
 

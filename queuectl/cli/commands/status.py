@@ -2,10 +2,9 @@
 
 import click
 
-from queuectl.cli.command import Command
-from queuectl.cli.commands import queues
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.view import output, text
+from queuectl.cli.view import output, text, which_queue
 
 TITLES = {
     "pending": "Pending",
@@ -31,7 +30,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
     """
     with connector.connect() as client:
         counts = client.call("status", {})
-        queue = queues.facts(client)
+        queue = which_queue.facts(client)
     workers = counts["workers"]
     # A daemon of an older version does not tell.
     waiting = {key: counts[key] for key in WAITING if key in counts}
@@ -44,7 +43,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
     content += [(WAITING[key], count) for key, count in waiting.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
-    output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
+    output.line(f"{'Queue:':16}{text.escape(which_queue.title(queue))}")
     output.trouble(counts)
     if counts["draining"]:
         output.note(output.DRAINING)

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits, interrupt
-from queuectl.cli.command import Command
+from queuectl.cli import exits, signals
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.input.params import DURATION, UNFINISHED_ID
-from queuectl.cli.view import jobview, output
-from queuectl.cli.view.patience import Patience, own_job
+from queuectl.cli.input.param_types import DURATION, UNFINISHED_ID
+from queuectl.cli.requests.waiting_notice import Patience, own_job
+from queuectl.cli.view import job_view, output
 from queuectl.sync.session import Session
 from queuectl_protocol.vocabulary import FINAL_STATES
 
@@ -41,7 +41,7 @@ def wait(
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = Waiting(job_ids, deadline)
     patience = of_a_job(connector, job_ids[0])
-    with interrupt.explained("the jobs go on"), patience:
+    with signals.explained("the jobs go on"), patience:
         connector.persist(waiting.run)
     # From here on what it waited for is known, and its status is told by all means.
     output.keep()
@@ -49,7 +49,7 @@ def wait(
     if as_json:
         output.array(jobs)
     else:
-        output.lines(jobview.sentence(job) for job in jobs)
+        output.lines(job_view.sentence(job) for job in jobs)
     return exits.first_failure(status(job) for job in jobs)
 
 

@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 import click
 
-from queuectl.cli import interrupt
-from queuectl.cli.command import Group
+from queuectl.cli import signals
+from queuectl.cli.command_classes import Group
 from queuectl.cli.commands import change
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import DURATION, Whole
+from queuectl.cli.input.param_types import DURATION, Whole
 from queuectl.cli.view import output, times
 from queuectl.cli.view.table import Column
 from queuectl.sync.session import Session
@@ -181,7 +181,7 @@ def stop(
             change.demand_interruption(busy, yes=yes)
         elif busy:
             output.note(f"waiting for {change.counted(busy, 'running job')}")
-        with interrupt.explained("the workers go on with stopping"):
+        with signals.explained("the workers go on with stopping"):
             result = client.call("workers.stop", params)
     if as_json:
         output.document(result)

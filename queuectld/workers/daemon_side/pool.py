@@ -56,10 +56,10 @@ class Pool:
         workers: by number; only those whose process has not ended.
     """
 
-    def __init__(self, config: WorkerConfig, clock: Clock, listener: Listener) -> None:
+    def __init__(self, config: WorkerConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._listener = listener
+        self._listener: Listener
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
         # Not orphans: the workers, and children that were there before. A script may
@@ -68,6 +68,10 @@ class Pool:
 
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
+
+    def report_to(self, listener: Listener) -> None:
+        """Report to this listener what workers do. Call it before the first worker."""
+        self._listener = listener
 
     # -- processes ----------------------------------------------------------------
 
