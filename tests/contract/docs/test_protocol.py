@@ -160,7 +160,7 @@ def test_the_fields_that_are_not_compared_are_named() -> None:
     ]
 
 
-A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
+A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, channel=None, owner=None, started_at=NOW)
 
 
 @pytest.mark.parametrize(
