@@ -85,7 +85,7 @@ class Session:
         until = deadline(self._timeout)
         while mailbox.greeting is None:
             if mailbox.ended:
-                raise mailbox.why()
+                raise mailbox.end_error()
             if not self._link.pump(until):
                 raise RequestTimeoutError("the daemon did not greet in time")
         return mailbox.greeting
