@@ -5,18 +5,18 @@ in one durable transaction, each so that it can fail alone; a unit must therefor
 nothing but call its ``Transaction``, and may be run again when the first try of its
 batch did not commit.
 
-A store keeps state and never chooses it: jobs come here as ``lifecycle`` made them.
+A store keeps jobs as they are given to it, and never decides about one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core.job import Attempt, AttemptEnd, Job, Submission
-from queuectld.core.settings import Settings, Value
+from queuectld.core.job import Attempt, AttemptEnd, Job
+from queuectld.core.settings import Value
 
 T = TypeVar("T")
 
@@ -76,23 +76,6 @@ class Page:
 
     jobs: list[Job]
     cursor: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """Something that happened at one moment, for the statistics.
-
-    Attributes:
-        metric: ``completed``, ``dead``, ``cancelled``, ``failed``, ``retried``,
-            ``lost``, ``run`` (duration of an attempt) or ``wait`` (from when a job
-            could have started to when it did).
-        at: when, in milliseconds.
-        ms: the duration, where the metric is one.
-    """
-
-    metric: str
-    at: int
-    ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +210,16 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """What a unit of work can do. It sees its own writes."""
 
-    def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
-        """Add a job with what the submission leaves out taken from the settings."""
+    def next_seq(self) -> int:
+        """Return a sequence number that no job ever had."""
+        ...
+
+    def keep_environment(self, env: dict[str, str]) -> bytes:
+        """Store an environment, if it is not there; return the key of its content."""
+        ...
+
+    def insert(self, job: Job) -> None:
+        """Add a job, with a new sequence number and the key of a kept environment."""
         ...
 
     def update(self, old: Job, new: Job) -> bool:
@@ -263,8 +254,16 @@ class Transaction(Reader, Protocol):
         """
         ...
 
-    def measure(self, measures: Iterable[Measure]) -> None:
-        """Add to the statistics."""
+    def measure(self, metric: str, at: int, ms: int | None = None) -> None:
+        """Add something that happened to the statistics.
+
+        Args:
+            metric: ``completed``, ``dead``, ``cancelled``, ``failed``, ``retried``,
+                ``lost``, ``run`` (duration of an attempt) or ``wait`` (from when a job
+                could have started to when it did).
+            at: when, in milliseconds.
+            ms: the duration, where the metric is one.
+        """
         ...
 
     def set_setting(self, key: str, value: Value | None) -> None:

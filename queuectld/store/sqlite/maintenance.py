@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.store.api import (
     COPIED_AT,
     BackupError,
@@ -46,8 +46,8 @@ class Maintenance:
         self._path = path
         self._looks: set[_Look] = set()
         self._closed = False
-        self._copying = Crew("backup", _AT_ONCE)
-        self._examining = Crew("examine", _AT_ONCE)
+        self._copying = ThreadPool("backup", _AT_ONCE)
+        self._examining = ThreadPool("examine", _AT_ONCE)
 
     async def backup(
         self, target: Path, *, replace: bool, wall: Callable[[], int] | None
@@ -74,13 +74,15 @@ class Maintenance:
         for look in self._looks:
             look.end()
 
-    async def _take(self, crew: Crew, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _take(
+        self, pool: ThreadPool, work: Callable[[sqlite3.Connection], T]
+    ) -> T:
         if self._closed:
             raise StoreError("the store is closed")
         look = _Look(self._path)
         self._looks.add(look)
         try:
-            return await crew.run(look.run, work)
+            return await pool.run(look.run, work)
         except sqlite3.Error as error:
             raise database.translate(error) from error
         finally:
