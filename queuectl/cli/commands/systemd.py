@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from queuectl.cli import policy
 from queuectl.cli.command_classes import Group
 from queuectl.cli.systemd import orphaned_jobs, plan, unit_files
 from queuectl.cli.systemd.plan import Step
@@ -59,7 +60,7 @@ def systemd() -> None:
     """
 
 
-@systemd.command()
+@systemd.command(rule=policy.LOOKS)
 @click.option(
     "--backup", is_flag=True, help="With a timer that copies the database each night."
 )
@@ -100,7 +101,7 @@ def install(
         _warn()
 
 
-@systemd.command()
+@systemd.command(rule=policy.LOOKS)
 @_options("Remove files of queuectl also if they were changed.")
 def uninstall(
     *, manager: str | None, dry_run: bool, force: bool, root: Path, as_json: bool
@@ -130,7 +131,7 @@ def uninstall(
     _tell(steps, following, account=_has_account(target))
 
 
-@systemd.command("end-jobs", hidden=True)
+@systemd.command("end-jobs", hidden=True, rule=policy.LOOKS)
 @click.option("--user", "user", is_flag=True, help="Of your own systemd's service.")
 def end_jobs(*, user: bool) -> None:
     """End the jobs that a failed service left, which is being stopped.

@@ -265,12 +265,13 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def copy(stream: TextIO, data: bytes) -> None:
-    """Write a job's output as it is to one of our streams, at once.
+def copy(name: str, data: bytes) -> None:
+    """Write a job's output, unchanged and at once, to ``stdout`` or ``stderr``.
 
     Raises:
-        StdoutError: nobody will get it; of stderr, too.
+        StdoutError: it cannot be written, to either of them.
     """
+    stream = sys.stdout if name == "stdout" else sys.stderr
     try:
         stream.flush()
         stream.buffer.write(data)
