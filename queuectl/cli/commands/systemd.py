@@ -1,4 +1,4 @@
-"""``systemd``: the daemon's units, written for this installation and taken back."""
+"""``systemd``: writes the daemon's units for this installation, and removes them."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _options(force: str) -> Callable[[F], F]:
-    """Return a decorator: the options that both commands have."""
+    """Return a decorator that adds the options of ``install`` and ``uninstall``."""
     declared = (
         click.option(
             "--system", "manager", flag_value="system", help="The machine's systemd."
@@ -96,9 +96,9 @@ def install(
     elif dry_run:
         _show_texts(steps)
     else:
-        _tell(steps, following)
+        _print(steps, following)
     if target == Target(Manager.USER, ROOT):
-        _warn()
+        _note_variables()
 
 
 @systemd.command(rule=policy.LOOKS)
@@ -128,7 +128,7 @@ def uninstall(
         output.line("there is nothing to remove")
     elif dry_run:
         output.line("This would be done:")
-    _tell(steps, following, account=_has_account(target))
+    _print(steps, following, account=_has_account(target))
 
 
 @systemd.command("end-jobs", hidden=True, rule=policy.LOOKS)
@@ -162,7 +162,7 @@ def _document(
 
 
 def _show_texts(steps: Sequence[Step]) -> None:
-    """Write all files as ``systemctl cat`` does."""
+    """Write the texts of all files as ``systemctl cat`` does."""
     for step in steps:
         path = text.escape(str(step.path))
         if step.action == "kept":
@@ -172,7 +172,7 @@ def _show_texts(steps: Sequence[Step]) -> None:
         output.line(step.content.decode())
 
 
-def _tell(
+def _print(
     steps: Sequence[Step], following: Sequence[str], *, account: bool = False
 ) -> None:
     shown = [(step.action, str(step.path)) for step in steps]
@@ -182,9 +182,9 @@ def _tell(
         output.lines(f"  {text.escape(command)}" for command in following)
 
 
-def _warn() -> None:
-    """Say so if commands are told to look for another daemon than the service."""
-    for name in unit_files.elsewhere():
+def _note_variables() -> None:
+    """Note that variables here lead commands to another daemon than the service."""
+    for name in unit_files.leading_elsewhere():
         output.note(
             f"{name} is set here, and systemd does not know it: commands that have it "
             "talk to another daemon than the service's"
@@ -192,7 +192,7 @@ def _warn() -> None:
 
 
 def _has_account(target: Target) -> bool:
-    """Tell whether there is a user that systemd-sysusers has made for the service."""
+    """Tell whether there is the user that systemd-sysusers makes for the service."""
     if target.manager is Manager.USER or target.root != ROOT:
         return False
     return any(user.pw_name == "queuectl" for user in pwd.getpwall())

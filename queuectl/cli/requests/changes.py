@@ -81,7 +81,7 @@ def _many(
 
 
 def _outcomes(client: Session, request: int, ids: Sequence[str]) -> list[Outcome]:
-    """Return the outcomes of a batch. One that is refused hides no other's."""
+    """Return the outcomes of a batch, also if the whole batch is refused."""
     try:
         results = client.receive(request)["results"]
     except RequestError as error:
