@@ -90,7 +90,7 @@ def _check_modes(path: Path, whose: tuple[int, frozenset[int]], *, runs: bool) -
 
 
 def _may(path: Path, whose: tuple[int, frozenset[int]], wanted: int) -> bool:
-    """Tell whether the mode of a path permits this: its bits for owner, group or others."""
+    """Tell whether the mode of a path permits this, to owner, group or others."""
     uid, groups = whose
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
