@@ -35,7 +35,7 @@ SECTIONS = {
         "logs": "Write a job's output.",
         "wait": "Wait until jobs have ended.",
         "cancel": "Cancel jobs that wait or run.",
-        "retry": "Run jobs again that have ended, or fail and wait.",
+        "retry": "Run jobs again that have ended, or wait for their retry.",
         "start": "Let jobs run now that wait for their time.",
         "dlq": "The dead letter queue: jobs that failed for good.",
         "delete": "Delete certain jobs that have ended, with their output.",

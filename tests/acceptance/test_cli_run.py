@@ -329,7 +329,7 @@ def test_a_shell_can_be_chosen(fresh: Cli) -> None:
 
 UNREAD = (
     "the job does not get this standard input: its own is empty; "
-    "with < /dev/null or --quiet this is not remarked\n"
+    "for no such note: < /dev/null or --quiet\n"
 )
 
 

@@ -22,6 +22,6 @@ def cancel(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> 
     $ queuectl cancel 12
     $ queuectl cancel $(queuectl list --state pending --json | jq -r '.[].id')
     """
-    goes_on = "what was asked to end still ends"
+    goes_on = "the daemon still ends the jobs that it was asked to"
     with connector.connect() as client, signals.explained(goes_on):
         return changes.apply(client, "cancel", job_ids, as_json=as_json)

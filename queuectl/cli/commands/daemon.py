@@ -28,7 +28,8 @@ def daemon() -> None:
     """The daemon that keeps the queue and its workers.
 
     The commands that put something into your own queue start it, unless
-    --no-autostart is given. That of another queue is its service manager's to start.
+    --no-autostart is given. The daemon of another queue is started by its service
+    manager.
 
     $ queuectl daemon status
     $ queuectl daemon restart             running jobs go on
@@ -102,7 +103,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
 
 
 @daemon.command(rule=policy.LOOKS)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines.")
 @click.option(
     "-n",
     "--lines",

@@ -99,7 +99,7 @@ def purge(
 ) -> int:
     """Delete dead jobs, with their output. On a terminal it asks first.
 
-    All of them, unless told which.
+    Without ids and --older-than it deletes all of them.
     """
     if job_ids and older_than is not None:
         raise click.UsageError("give the ids of jobs, or --older-than")

@@ -215,7 +215,7 @@ def _database(path: str) -> Check:
     fault = _fault(header, size, logged=logged) if header else None
     if fault:
         return Check("database", "error", f"{path}: {fault[0]}", fault[1])
-    return Check("database", "ok", f"{path}: begins as it should", None)
+    return Check("database", "ok", f"{path}: its header is valid", None)
 
 
 def _fault(header: bytes, size: int, *, logged: bool) -> tuple[str, str] | None:

@@ -56,7 +56,7 @@ def _open(path: str) -> int:
     if path != "-":
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     if sys.stdin.isatty():
-        output.note("a job a line, please; Ctrl-D ends")
+        output.note("write a job on each line; Ctrl-D ends")
     return sys.stdin.fileno()
 
 

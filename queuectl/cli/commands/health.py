@@ -122,12 +122,12 @@ def health(
 ) -> int:
     """Tell in one line whether the queue is well, for a monitor.
 
-    No daemon is started. This one writes to its store, to see whether that works, and
+    No daemon is started. One that runs tests whether it can write to its store, and
     answers within some seconds even when its disk does not.
 
     Ends with 0: well; 1: a warning, a gauge is at its limit, or the daemon is
     stopping; 2: critical, a gauge is at its other limit, the store fails, or the
-    daemon does not answer; 3: it cannot be asked, as none is running, it is not for
+    daemon does not answer; 3: unknown, as no daemon is running, it does not serve
     this user, an option is wrong, or stdout is full. The gauges are in
     docs/howto/monitoring.md.
 

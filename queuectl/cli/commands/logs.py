@@ -52,8 +52,8 @@ def logs(
     """Write a job's output.
 
     Its stdout goes to stdout, its stderr to stderr, with nothing added. The two are
-    files of their own, so the order between them is not kept. If something that
-    was written is gone, what is left is written, and the status is 1.
+    files of their own, so the order between them is not kept. If a part of the
+    output is gone, the rest is written, and the status is 1.
 
     $ queuectl logs 12                    all that the last attempt has written
     $ queuectl logs 12 --attempt 1        what the first one wrote

@@ -14,7 +14,7 @@ from queuectl.cli.requests import changes
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def retry(connector: Connector, *, job_ids: tuple[str, ...], as_json: bool) -> int:
-    """Run jobs again that have ended, or fail and wait.
+    """Run jobs again that have ended, or wait for their retry.
 
     Their retries count from zero again; earlier attempts and their output are kept.
     To keep the count of a job that waits for its retry, start it instead.

@@ -22,8 +22,8 @@ from queuectl.errors import InvalidStateError, QueuectlError, RequestError
 from queuectl.sync.session import Session
 
 NO_STDIN = (
-    "the job does not get this standard input: its own is empty; "
-    "with < /dev/null or --quiet this is not remarked"
+    "the job does not get this standard input, its own is empty; "
+    "for no such note: < /dev/null or --quiet"
 )
 
 
@@ -36,7 +36,7 @@ NO_STDIN = (
 )
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
 @job_options.add(timeout="none")
-@click.option("-q", "--quiet", is_flag=True, help="Remark nothing on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Write no notes to stderr.")
 @pass_connector
 def run(
     connector: Connector,
@@ -53,9 +53,9 @@ def run(
     leaves it out. Its output is written as it comes: its stdout to stdout, its stderr
     to stderr. Its stdin is empty. Ctrl-C cancels it.
 
-    It waits its turn like any job. Only where no workers are, one is started for it,
-    which runs nothing else and ends with it. In a job it needs a worker beside that of
-    the job: with none it never begins.
+    It waits its turn like any job. If there are no workers, one is started for it,
+    which runs nothing else and ends with it. Inside a job it needs a second worker, as
+    that job keeps the first one busy; without a second one it never begins.
 
     $ queuectl run 'make test'
     $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there

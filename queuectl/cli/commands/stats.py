@@ -34,7 +34,10 @@ COLUMNS = (
 
 @click.command(cls=Command, rule=policy.LOOKS)
 @click.option(
-    "--since", type=DURATION, show_default="ever", help="Only what is so long ago."
+    "--since",
+    type=DURATION,
+    show_default="ever",
+    help="Only the last so much time: 1h, 7d.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector

@@ -78,8 +78,8 @@ def install(
 
     They run the queuectld that is beside this queuectl. Nothing is enabled and
     nothing started: the commands for that are printed. A file that was changed, or
-    that is not queuectl's, is never replaced without --force, and the configuration
-    never at all.
+    that is not queuectl's, is replaced only with --force, and the configuration is
+    never replaced.
 
     $ sudo queuectl systemd install       /etc/systemd/system: for the machine
     $ queuectl systemd install --user     ~/.config/systemd/user: for yourself
@@ -134,7 +134,7 @@ def uninstall(
 @systemd.command("end-jobs", hidden=True, rule=policy.LOOKS)
 @click.option("--user", "user", is_flag=True, help="Of your own systemd's service.")
 def end_jobs(*, user: bool) -> None:
-    """End the jobs that a failed service left, which is being stopped.
+    """End the jobs that a failed service has left, when it is stopped.
 
     The unit queuectld-jobs.service runs it.
     """

@@ -17,7 +17,9 @@ from queuectl_protocol.vocabulary import FINAL_STATES
 
 @click.command(cls=Command, rule=policy.LOOKS)
 @click.argument("job_ids", metavar="ID...", type=UNFINISHED_ID, nargs=-1, required=True)
-@click.option("--timeout", type=DURATION, help="Wait at most this long, then end 124.")
+@click.option(
+    "--timeout", type=DURATION, help="Wait at most this long, then end with 124."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs, as one array.")
 @pass_connector
 def wait(
@@ -32,7 +34,7 @@ def wait(
     Ends with the job's own exit code: 0 when it completed, 128+n when it died of
     signal n, 130 when it was cancelled, 124 when --timeout (or the job's own timeout)
     ran out. With several jobs: with the first failure in the order given. With 4 when
-    all completed and stdout does not take it: stderr has it then.
+    all completed and stdout cannot be written: then stderr has the result.
 
     $ queuectl wait 12 13 14
     $ queuectl wait 12 --timeout 10m || echo "it failed, or takes too long"

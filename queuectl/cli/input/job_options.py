@@ -42,7 +42,7 @@ ENQUEUE_ONLY = (
         "--id",
         metavar="ID",
         show_default="a number",
-        help="One that is not digits alone.",
+        help="An id of your own; not of digits alone.",
     ),
     _option(
         "--max-retries",
@@ -109,7 +109,7 @@ SHARED = (
         "--memory-max",
         type=SIZE,
         show_default="setting memory_max",
-        help="Kill it if all its processes need more; 0: no limit.",
+        help="Kill it if its processes together need more; 0: no limit.",
     ),
     _option(
         "--cpu-quota",
@@ -130,7 +130,7 @@ SHARED = (
         type=RLIMIT,
         metavar="NAME=VALUE",
         multiple=True,
-        help="Of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
+        help="Limit of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
     ),
 )
 """The options of both ``enqueue`` and ``run``, in the order of their help."""
