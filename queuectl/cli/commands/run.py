@@ -22,8 +22,8 @@ from queuectl.errors import InvalidStateError, QueuectlError, RequestError
 from queuectl.sync.session import Session
 
 NO_STDIN = (
-    "the job does not get this standard input, its own is empty; "
-    "for no such note: < /dev/null or --quiet"
+    "the job does not get this standard input, it reads an empty one; "
+    "to silence this note, give < /dev/null or --quiet"
 )
 
 

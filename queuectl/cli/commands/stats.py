@@ -37,7 +37,7 @@ COLUMNS = (
     "--since",
     type=DURATION,
     show_default="ever",
-    help="Only the last so much time: 1h, 7d.",
+    help="Only from this long ago until now.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
