@@ -265,27 +265,3 @@ def test_the_dead_are_purged_by_id(empty: Cli) -> None:
     (deleted,) = cli.json("dlq", "purge", "--yes", "--json", other)
     assert deleted["id"] == other
     assert [job["id"] for job in cli.json("dlq", "list", "--json")] == [stays]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("cancel",), "Missing argument 'ID...'."),
-        (("cancel", ""), "Invalid value for 'ID...': an id is not empty"),
-        (("retry",), "Missing argument 'ID...'."),
-        (("start",), "Missing argument 'ID...'."),
-        (("delete",), "Missing argument 'ID...'."),
-        (("dlq", "purge", "--older-than", "1d", "7"), "give the ids of jobs, or --o"),
-        (("prune", "--state", "pending"), "Invalid value for '-s' / '--state'"),
-        (("prune", "--older-than", "7 days"), "Invalid value for '--older-than'"),
-        (("dlq", "retry"), "give the ids of jobs, or --all"),
-        (("dlq", "retry", "--all", "7"), "give the ids of jobs, or --all"),
-        (("dlq", "list", "--limit", "0"), "Invalid value for '-n' / '--limit'"),
-        (("dlq", "empty"), "There is no command 'empty'."),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2, before anything is asked of the daemon."""
-    assert cli.misuse(*arguments).startswith(message)

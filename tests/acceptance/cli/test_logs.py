@@ -217,19 +217,3 @@ def test_a_reader_that_has_gone_ends_it(cli: Cli) -> None:
     gate.open()
     assert cli.home.ended(job)["state"] == "completed"
     assert cli.ok("logs", job) == "1\n2\n3\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((), "Missing argument 'ID'."),
-        (("7", "--attempt", "0"), "Invalid value for '-a' / '--attempt'"),
-        (("7", "--stream", "both"), "Invalid value for '--stream'"),
-        (("7", "--tail", "-1"), "Invalid value for '-n' / '--tail'"),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2."""
-    assert cli.misuse("logs", *arguments).startswith(message)

@@ -217,24 +217,6 @@ def test_a_run_that_nobody_reads_is_cancelled(cli: Cli) -> None:
     assert cli.home.ended(job["id"])["state"] == "cancelled"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("wait",), "Missing argument 'ID...'."),
-        (("wait", "7", "--timeout", "long"), "Invalid value for '--timeout'"),
-        (("run",), "there is no command"),
-        (("run", "-c", "true", "x"), "give the command by -c or as arguments"),
-        (("run", "ls", "-l"), "No such option '-l'. Options of the job's own program"),
-        (("run", "--max-retries", "1", "x"), "No such option '--max-retries'"),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2."""
-    assert cli.misuse(*arguments).startswith(message)
-
-
 def test_a_single_word_after_dashes_is_a_program(cli: Cli) -> None:
     """Its spaces are its own; a line that was meant for the shell is told apart."""
     program = cli.home.work / "my prog"
