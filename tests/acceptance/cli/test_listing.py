@@ -140,7 +140,7 @@ def test_show_has_the_job_and_its_attempts(cli: Cli, jobs: dict[str, str]) -> No
     (attempt,) = cli.json("show", "--json", jobs["processing"])["attempts"]
     assert (attempt["run"], attempt["reason"]) == (1, None)
     assert cli.json("show", "--json", jobs["pending"])["attempts"] == []
-    assert cli.refused("show", "nope") == "no job has the id 'nope'"
+    assert "'nope'" in cli.refused("show", "nope")
 
 
 def test_show_tells_the_environment_when_asked(cli: Cli, jobs: dict[str, str]) -> None:
