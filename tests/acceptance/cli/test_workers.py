@@ -134,24 +134,6 @@ def test_what_a_stop_waits_for_or_interrupts(
     assert jobs_affected_by_stop(client, numbers, count) == busy
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("start", "--count", "0"), "Invalid value for '-n' / '--count': 0 is not in"),
-        (("start", "--count", "257"), "Invalid value for '-n' / '--count': 257 is"),
-        (("start", "--count", "two"), "Invalid value for '-n' / '--count'"),
-        (("start", "2"), "Got unexpected extra argument (2)"),
-        (("stop", "--timeout", "soon"), "Invalid value for '--timeout'"),
-        (("stop", "--now", "--timeout", "1"), "give --timeout or --now, not both"),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2."""
-    assert cli.misuse("worker", *arguments).startswith(message)
-
-
 def test_there_is_a_most_of_workers(cli: Cli) -> None:
     """None is started when all are too many."""
     cli.ok("worker", "start")
