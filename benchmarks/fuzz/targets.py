@@ -15,10 +15,10 @@ from queuectl_protocol.messages import BadMessageError, Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.submission import GIVEN
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import arguments
+from queuectld.server.schema.arguments import InvalidParamsError
 
 MAX_FRAME = 4096
 CONTAINERS = 50
@@ -76,7 +76,7 @@ def _check(request: Request) -> None:
     method = METHODS.get(request.method)
     if method is None:
         raise UnknownMethodError(request.method, METHODS)
-    given = params.checked(method.params, request.params)
+    given = arguments.checked(method.params, request.params)
     defaults = submission.check(given.get("defaults") or {})
     jobs = [given["job"]] if "job" in given else given.get("jobs") or []
     for job in jobs:

@@ -8,7 +8,7 @@ from queuectld.clock import Clock
 from queuectld.core.errors import QueueError
 from queuectld.core.job import Job
 from queuectld.host import logs
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.operations import delete
 from queuectld.workers.shared import outputs
 
@@ -25,7 +25,7 @@ class Pruner:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
-        self._removing = Crew("pruning", 1, ready=True)
+        self._removing = ThreadPool("pruning", 1, ready=True)
 
     async def remove_old(self) -> int:
         """Merge old statistics, and prune jobs older than ``retention``.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from queuectld.core import lifecycle
-from queuectld.core.event import Announcement, Event
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, Job
 from queuectld.operations.done import Done
 from queuectld.store.api import Transaction
@@ -24,7 +24,7 @@ def claim(
         assign(tx, job, worker, least_lease=least_lease, now=now)
         for worker, job in zip(workers, startable(tx, len(workers), now), strict=False)
     ]
-    return Done(assignments, [Announcement(Event.CLAIM, a.job) for a in assignments])
+    return assignments, [(Event.CLAIM, a.job, None) for a in assignments]
 
 
 def startable(tx: Transaction, limit: int, now: int) -> list[Job]:
@@ -41,9 +41,9 @@ def claim_job(
     """Claim one certain job, if it is ready."""
     job = tx.job_by_seq(seq)
     if job is None or not job.due or lifecycle.has_expired(job, now):
-        return Done([])
+        return [], ()
     assignment = assign(tx, job, worker, least_lease=least_lease, now=now)
-    return Done([assignment], [Announcement(Event.CLAIM, assignment.job)])
+    return [assignment], [(Event.CLAIM, assignment.job, None)]
 
 
 def assign(

@@ -15,12 +15,12 @@ EXPIRED_AT_ONCE = 250
 
 def promote(tx: Transaction, now: int) -> Done[int | None]:
     """Do both to some jobs; return the time of the next, which may be in the past."""
-    news = []
+    news: list[Announcement] = []
     for job in tx.expired(now, EXPIRED_AT_ONCE):
         ended = lifecycle.expire(job, now=now)
         tx.update(job, ended)
         tx.measure("cancelled", now)
-        news.append(Announcement(Event.EXPIRE, ended))
+        news.append((Event.EXPIRE, ended, None))
     tx.promote(now, CHUNK)
     times = (tx.next_run_at(), tx.next_expiry())
-    return Done(min((at for at in times if at is not None), default=None), news)
+    return min((at for at in times if at is not None), default=None), news

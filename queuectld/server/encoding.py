@@ -15,7 +15,7 @@ from queuectld.core.job import Attempt, Job
 from queuectld.core.limits import CONTROLLER, Means
 from queuectld.core.settings import SETTINGS, Setting, Value
 from queuectld.core.statistics import Stats
-from queuectld.server.diagnosis import Check
+from queuectld.server.health.checks import Check
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
 Wire = dict[str, Any]

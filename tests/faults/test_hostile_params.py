@@ -21,8 +21,8 @@ from queuectl_protocol.messages import Failure
 from queuectld.core.settings import SETTINGS
 from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import COMMON
-from queuectld.server.params import Param
+from queuectld.server.schema.description import COMMON
+from queuectld.server.schema.method import Param
 
 EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))
 
