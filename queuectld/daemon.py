@@ -19,11 +19,13 @@ from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
 from queuectld.control import attempts
+from queuectld.control.adoption import Adoption
 from queuectld.control.agenda import Agenda
 from queuectld.control.attempts import Attempts
 from queuectld.control.desired import DesiredWorkers
 from queuectld.control.draining import Drain
 from queuectld.control.housekeeping import Housekeeping
+from queuectld.control.left_results import LeftResults
 from queuectld.control.pruning import Pruner
 from queuectld.control.recovery import Recovery
 from queuectld.control.reloading import Reloader
@@ -94,7 +96,7 @@ class Daemon:
             await self._make_control()
             self._listen_to_signals()
             self._service_manager.starting("looking after what the last daemon left")
-            await self._scheduler.open()
+            await self._adoption.run()
             await self._serve(ready)
         finally:
             await self._service_manager.close()
@@ -153,13 +155,24 @@ class Daemon:
             starter=starter,
             wakeup=wakeup,
         )
+        results = LeftResults(pool, worker_config)
+        recovery = Recovery(broker, pool, results, worker_config, clock)
         self._attempts = Attempts(
             broker=broker,
             pool=pool,
             desired=desired,
-            recovery=Recovery(broker, pool, worker_config, clock),
+            recovery=recovery,
+            results=results,
             wakeup=wakeup,
             clock=clock,
+        )
+        self._adoption = Adoption(
+            broker=broker,
+            pool=pool,
+            attempts=self._attempts,
+            recovery=recovery,
+            results=results,
+            config=worker_config,
         )
         self._pruner = Pruner(broker, worker_config.output_dir, clock)
         self._scheduler = Scheduler(

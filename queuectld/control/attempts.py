@@ -14,7 +14,13 @@ from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker, Event, Finished, Outcome
 from queuectld.clock import Clock
 from queuectld.control.desired import DesiredWorkers
-from queuectld.control.recovery import Recovery, Unsettled, never_started
+from queuectld.control.left_results import LeftResults
+from queuectld.control.recovery import (
+    Recovery,
+    Unsettled,
+    attempt_under_way,
+    never_started,
+)
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
@@ -52,6 +58,7 @@ class Attempts:
         pool: Pool,
         desired: DesiredWorkers,
         recovery: Recovery,
+        results: LeftResults,
         wakeup: WakeUp,
         clock: Clock,
     ) -> None:
@@ -59,6 +66,7 @@ class Attempts:
         self._pool = pool
         self._desired = desired
         self._recovery = recovery
+        self._results = results
         self._wakeup = wakeup
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,11 +74,6 @@ class Attempts:
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
         self.unstored: set[int] = set()
-
-    async def open(self) -> None:
-        """Adopt the workers that live, and settle what the others left."""
-        for unsettled in await self._recovery.adopt():
-            self.settle(unsettled)
 
     # -- beginnings ---------------------------------------------------------------
 
@@ -135,7 +138,7 @@ class Attempts:
         } | self._ending
         for job in running:
             if job.lease not in held:
-                self.settle(self._recovery.unsettled(job))
+                self.settle(Unsettled(attempt_under_way(job)))
         self.in_doubt = False
 
     def _fit(self, worker: WorkerHandle) -> bool:
@@ -204,9 +207,9 @@ class Attempts:
     def settle(self, unsettled: Unsettled) -> None:
         """Settle an attempt that no worker of this daemon has."""
         work = self._insist(
-            lambda: self._recovery.settle(unsettled), **unsettled.run.about()
+            lambda: self._recovery.settle(unsettled), **unsettled.attempt.about()
         )
-        self._begin(unsettled.run.lease, work)
+        self._begin(unsettled.attempt.lease, work)
 
     async def close(self) -> None:
         """Record what can be recorded soon; leave the rest to the next daemon."""
@@ -227,7 +230,7 @@ class Attempts:
             _events.warning("result_refused", **run.about())
         worker.attempt = None
         if worker.number not in self._pool.workers:
-            await self._recovery.forget(end.lease)
+            await self._results.forget(end.lease)
         if finished.next is None or not self._fit(worker):
             self._pool.ack(worker, end.lease)
         if finished.next is not None:
@@ -253,7 +256,7 @@ class Attempts:
                     _events.exception("result_not_stored", error, **run.about())
                 await asyncio.sleep(RETRY)
         except asyncio.CancelledError:
-            self._recovery.keep(run, end)
+            self._results.keep(run, end)
             raise
         finally:
             self.unstored.discard(end.lease)
