@@ -39,11 +39,10 @@ from queuectld.control.wakeup import WakeUp
 from queuectld.host import cgroup_delegation, logs, sd_notify, statedir
 from queuectld.host.cgroup_delegation import Subtree
 from queuectld.host.statedir import StartError, StateDirectory
-from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux import rlimits, syscalls
-from queuectld.server.context import Context
-from queuectld.server.listener import Listener, ListenError
-from queuectld.server.presence import Presence
+from queuectld.server.connection.listener import Listener, ListenError
+from queuectld.server.connection.path_guard import PathGuard
+from queuectld.server.parts import Parts
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.workers.daemon_side.pool import Pool
@@ -58,7 +57,7 @@ _events = logs.get("daemon")
 
 
 def run(config: DaemonConfig, *, ready: Callable[[], None]) -> int:
-    """Run the daemon until it is asked to end; return the exit status.
+    """RunningAttempt the daemon until it is asked to end; return the exit status.
 
     Args:
         config: the configuration in force at the start.
@@ -189,9 +188,9 @@ class Daemon:
         )
         self._drain = Drain(broker, pool, desired, supervisor, wakeup)
 
-    def _context(self) -> Context:
+    def _parts(self) -> Parts:
         """Return what the server gets."""
-        return Context(
+        return Parts(
             store=self._store,
             broker=self._broker,
             pool=self._pool,
@@ -201,7 +200,6 @@ class Daemon:
             shutdown=self._shutdown,
             config=self._reloader.current,
             socket=self._socket(),
-            user_names=ThreadPool("names", 1, ready=True),
             clock=self._clock,
             instance=secrets.token_hex(8),
             started_at=self._started_at,
@@ -218,7 +216,7 @@ class Daemon:
         """Serve until asked to end, let running jobs end, then close what serves."""
         listener = await self._listen()
         config = self._reloader.config
-        presence = Presence(
+        presence = PathGuard(
             config,
             self._state,
             listener,
@@ -254,7 +252,7 @@ class Daemon:
     async def _listen(self) -> Listener:
         sockets = [each.socket for each in self._passed]
         try:
-            return await Listener.open(self._context(), sockets)
+            return await Listener.open(self._parts(), sockets)
         except ListenError as error:
             raise StartError(str(error)) from None
 

@@ -86,7 +86,10 @@ def test_housekeeping_is_no_reason_to_stay(home: Home) -> None:
     home.edit("UPDATE numbers SET seq = ?", JOBS)
     daemon = hindered.serve(
         home,
-        constants={"control.agenda.PRUNE_AFTER": 0.2, "operations.units.CHUNK": 1},
+        constants={
+            "control.agenda.PRUNE_AFTER": 0.2,
+            "operations.delete.AT_ONCE": 1,
+        },
     )
     waiting.until(lambda: home.ask("status")["completed"] < JOBS, "it has begun")
     home.send(daemon.pid, signal.SIGTERM)
