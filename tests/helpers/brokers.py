@@ -1,15 +1,23 @@
 """A broker with a clock that stands still, on a store that lives for one test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from helpers.clocks import StandingClock
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Finished, IfExists, Observer
+from queuectld.broker import Broker, Observer
+from queuectld.core.errors import QueueError
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.operations import delete, lookups, upkeep
+from queuectld.operations.change import Outcome
+from queuectld.operations.enqueue import IfExists
+from queuectld.operations.finish import Finished
+from queuectld.operations.lookups import JobView
 from queuectld.store.api import Reader, Store, Transaction
 
 T = TypeVar("T")
@@ -83,6 +91,38 @@ class Observed:
         self.doubts += 1
 
 
+async def cancel(
+    broker: Broker,
+    job_id: str,
+    if_state: JobState | None = None,
+    submitter: int | None = None,
+) -> Job:
+    """Cancel one job."""
+    return only(
+        await broker.change(Event.CANCEL, [job_id], if_state, submitter=submitter)
+    )
+
+
+async def retry(
+    broker: Broker,
+    job_id: str,
+    if_state: JobState | None = None,
+    submitter: int | None = None,
+) -> Job:
+    """Retry one job."""
+    return only(
+        await broker.change(Event.RETRY, [job_id], if_state, submitter=submitter)
+    )
+
+
+def only(outcomes: Sequence[Outcome]) -> Job:
+    """Return what became of the one job; raise it if it is a refusal."""
+    (outcome,) = outcomes
+    if isinstance(outcome, QueueError):
+        raise outcome
+    return outcome
+
+
 @dataclass
 class Desk:
     """A broker and what stands around it.
@@ -145,14 +185,60 @@ class Desk:
         if state is JobState.PENDING:
             return job
         if state is JobState.CANCELLED:
-            return await self.broker.cancel(job.id)
+            return await self.cancel(job.id)
         if state is JobState.PROCESSING:
             return (await self.claim()).job
         return await self.run(exit_code=int(state is not JobState.COMPLETED))
 
     async def now(self, job: Job) -> Job:
         """Return the job as it is now."""
-        return (await self.broker.view(job.id)).job
+        return await self.broker.job(job.id)
+
+    async def cancel(
+        self,
+        job_id: str,
+        if_state: JobState | None = None,
+        submitter: int | None = None,
+    ) -> Job:
+        """Cancel one job."""
+        return await cancel(self.broker, job_id, if_state, submitter)
+
+    async def retry(
+        self,
+        job_id: str,
+        if_state: JobState | None = None,
+        submitter: int | None = None,
+    ) -> Job:
+        """Retry one job."""
+        return await retry(self.broker, job_id, if_state, submitter)
+
+    def watch(self, seq: int) -> AbstractContextManager[asyncio.Event]:
+        """Give an event that is set at each committed change of a job."""
+        return self.broker.events.watch(seq)
+
+    def end_of(self, job: Job) -> asyncio.Future[Outcome]:
+        """Return what becomes of a job that was cancelled."""
+        return self.broker.events.end_of(job)
+
+    async def running(self) -> list[Job]:
+        """Return the jobs in ``processing``."""
+        return await self.broker.read(lookups.running)
+
+    async def number_workers(self, count: int) -> list[int]:
+        """Return numbers for new workers."""
+        return await self.broker.run(lambda tx: upkeep.number_workers(tx, count))
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Store a small value of the daemon's own."""
+        await self.broker.run(lambda tx: upkeep.set_meta(tx, key, value))
+
+    async def view(self, job_id: str, **asked: Any) -> JobView:
+        """Return a job with its attempts."""
+        return await self.broker.read(lookups.view, job_id, **asked)
+
+    async def delete(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forget jobs."""
+        return await self.broker.run(lambda tx: delete.delete(tx, jobs))
 
 
 @asynccontextmanager
