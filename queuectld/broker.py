@@ -26,9 +26,9 @@ from queuectld.operations import (
     lookups,
     promote,
     retry_all,
+    set_setting,
     upkeep,
 )
-from queuectld.operations import settings as set_settings
 from queuectld.operations.change import Outcome
 from queuectld.operations.done import Done
 from queuectld.operations.enqueue import Enqueued, IfExists
@@ -60,7 +60,11 @@ class Observer(Protocol):
 
 
 class Broker:
-    """The queue's operations. What they wrote is durable when they return.
+    """Runs operations on the queue. What they wrote is durable when they return.
+
+    It has a method for each operation that needs more than a transaction: the time, the
+    settings, a random number, what is known of running jobs. Others are run by ``run``,
+    and lookups by ``read``.
 
     Attributes:
         events: tells who watches of what was committed.
@@ -257,7 +261,7 @@ class Broker:
         """
         means = self.means
         stored = await self.run(
-            lambda tx: set_settings.set_setting(tx, key, value, means=means)
+            lambda tx: set_setting.set_setting(tx, key, value, means=means)
         )
         self._settings = stored.in_force
         return stored.setting
