@@ -91,33 +91,15 @@ class Observed:
         self.doubts += 1
 
 
-async def cancel(
+async def change(
     broker: Broker,
+    event: Event,
     job_id: str,
     if_state: JobState | None = None,
     submitter: int | None = None,
 ) -> Job:
-    """Cancel one job."""
-    return only(
-        await broker.change(Event.CANCEL, [job_id], if_state, submitter=submitter)
-    )
-
-
-async def retry(
-    broker: Broker,
-    job_id: str,
-    if_state: JobState | None = None,
-    submitter: int | None = None,
-) -> Job:
-    """Retry one job."""
-    return only(
-        await broker.change(Event.RETRY, [job_id], if_state, submitter=submitter)
-    )
-
-
-def only(outcomes: Sequence[Outcome]) -> Job:
-    """Return what became of the one job; raise it if it is a refusal."""
-    (outcome,) = outcomes
+    """Cancel or retry one job; raise why that was refused."""
+    (outcome,) = await broker.change(event, [job_id], if_state, submitter=submitter)
     if isinstance(outcome, QueueError):
         raise outcome
     return outcome
@@ -194,23 +176,13 @@ class Desk:
         """Return the job as it is now."""
         return await self.broker.job(job.id)
 
-    async def cancel(
-        self,
-        job_id: str,
-        if_state: JobState | None = None,
-        submitter: int | None = None,
-    ) -> Job:
-        """Cancel one job."""
-        return await cancel(self.broker, job_id, if_state, submitter)
+    async def cancel(self, job_id: str, *guards: Any, **named: Any) -> Job:
+        """Cancel one job; see ``change``."""
+        return await change(self.broker, Event.CANCEL, job_id, *guards, **named)
 
-    async def retry(
-        self,
-        job_id: str,
-        if_state: JobState | None = None,
-        submitter: int | None = None,
-    ) -> Job:
-        """Retry one job."""
-        return await retry(self.broker, job_id, if_state, submitter)
+    async def retry(self, job_id: str, *guards: Any, **named: Any) -> Job:
+        """Retry one job; see ``change``."""
+        return await change(self.broker, Event.RETRY, job_id, *guards, **named)
 
     def watch(self, seq: int) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set at each committed change of a job."""

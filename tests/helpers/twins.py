@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from helpers.brokers import Observed, cancel, retry
+from helpers.brokers import Observed, change
 from helpers.clocks import StandingClock
 from helpers.model import FINAL, RANDOM, WAITING, ModelJob, ModelQueue, Wanted
 from helpers.model import RefusedError as Refused
@@ -26,6 +26,7 @@ from queuectld.core.errors import (
     QueueError,
     QueueFullError,
 )
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.operations.enqueue import IfExists
 from queuectld.store.api import Reader
@@ -72,11 +73,11 @@ class Twins:
 
     async def cancel(self, job_id: str, if_state: JobState | None = None) -> Job:
         """Have the broker cancel a job."""
-        return await cancel(self.broker, job_id, if_state)
+        return await change(self.broker, Event.CANCEL, job_id, if_state)
 
     async def retry(self, job_id: str, if_state: JobState | None = None) -> Job:
         """Have the broker retry a job."""
-        return await retry(self.broker, job_id, if_state)
+        return await change(self.broker, Event.RETRY, job_id, if_state)
 
     def close(self) -> None:
         """Leave nothing behind."""
