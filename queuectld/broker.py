@@ -8,7 +8,7 @@ nobody knows whether that took place, everybody is told to look.
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.clock import Clock
@@ -17,7 +17,7 @@ from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.limits import NO_MEANS, Means
 from queuectld.core.settings import Setting, Settings, Value
-from queuectld.events import Events
+from queuectld.events import Events, Observer
 from queuectld.operations import (
     change,
     claim,
@@ -46,19 +46,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Observer(Protocol):
-    """Who is told what was committed, right after it was."""
-
-    def job_waits(self, run_at: int | None) -> None:
-        """A job waits: for a worker (None), or for a time (milliseconds) first."""
-
-    def written(self) -> None:
-        """There was a committed write."""
-
-    def in_doubt(self) -> None:
-        """Nobody knows whether a write was committed: any job may wait now."""
-
-
 class Broker:
     """Runs operations on the queue. What they wrote is durable when they return.
 
@@ -81,7 +68,6 @@ class Broker:
         means: Means = NO_MEANS,
     ) -> None:
         self._store = store
-        self._observer = observer
         self._clock = clock
         self._random = random
         self._settings = settings.in_force({})
@@ -89,7 +75,7 @@ class Broker:
         self._claimed: dict[int, Job] = {}
         # Leases of ends of which nobody knows yet whether they are on record.
         self._unsure: set[int] = set()
-        self.events = Events(observer.job_waits)
+        self.events = Events(observer)
         self.store_id = ""
         self.means = means
         self._born = 0
@@ -122,13 +108,9 @@ class Broker:
         try:
             result, announcements = await self._store.write(operation, weight=weight)
         except OutcomeUnknownError:
-            # Perhaps somebody waits for just what was committed: let all look.
-            self.events.wake_all()
-            self._observer.in_doubt()
+            self.events.doubt()
             raise
-        self._observer.written()
-        if announcements:
-            self.events.publish(announcements)
+        self.events.publish(announcements)
         return result
 
     # -- jobs ---------------------------------------------------------------------

@@ -9,10 +9,11 @@ from typing import Any, TypeVar, cast
 from helpers.clocks import StandingClock
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Observer
+from queuectld.broker import Broker
 from queuectld.core.errors import QueueError
 from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.events import Observer
 from queuectld.operations import delete, lookups, upkeep
 from queuectld.operations.change import Outcome
 from queuectld.operations.enqueue import IfExists
