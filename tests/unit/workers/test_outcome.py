@@ -17,6 +17,7 @@ FACTS = Facts(
     finished_at=4_000,
     end_reason=None,
     exit=Exit(status=0, max_rss=1, user_ms=2, system_ms=3),
+    max_rss=1,
     left_behind=0,
     short_of_memory=False,
     stdout=4,
