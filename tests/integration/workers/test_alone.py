@@ -1,4 +1,4 @@
-"""A worker without its daemon, or with a daemon that wants it to go."""
+"""A worker without a daemon, or with one that tells it to exit."""
 
 import os
 import select
@@ -26,7 +26,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
 
 
 def waiting_job(worker: WorkerHarness) -> messages.RunJob:
-    """Start a job that ends, with 5, when ``go_on`` is called."""
+    """Start a job that exits with 5 when ``go_on`` is called."""
     job = worker.start(WAITS, cwd=str(worker.home))
     worker.says(job, "up")
     return job
@@ -40,7 +40,7 @@ def go_on(worker: WorkerHarness) -> None:
 
 
 def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
-    """Nothing to do and nobody to serve: it ends and leaves nothing."""
+    """An idle worker without a daemon exits and leaves no file."""
     worker.run("true")
     worker.vanish()
     assert worker.exit_status() == 0
@@ -49,7 +49,7 @@ def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
 
 
 def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
-    """A job outlives its daemon; its result waits for the next one, with its record."""
+    """A job goes on without its daemon; result and record wait for the next one."""
     job = waiting_job(worker)
     worker.vanish()
     go_on(worker)
@@ -71,7 +71,7 @@ def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
 
 
 def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
-    """The closed link is not looked at again while the job runs."""
+    """A worker does not poll its closed channel while the job runs."""
     waiting_job(worker)
     worker.vanish()
     where = Path(f"/proc/{worker.pid}/syscall")
@@ -91,7 +91,7 @@ def voluntary_switches(status: Path) -> int:
 
 
 def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
-    """A worker keeps its job's promises alone."""
+    """A worker without a daemon enforces the timeout."""
     job = worker.start("exec sleep 600", timeout=0.5)
     worker.vanish()
     assert worker.exit_status() == 0
@@ -101,7 +101,7 @@ def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
 
 
 def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
-    """A daemon that dies between the result and its ack finds it in the spool."""
+    """A result that is reported but not acknowledged goes to the spool."""
     job = worker.start("exit 4")
     told = worker.finished()
     worker.vanish()
@@ -111,7 +111,7 @@ def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
 
 
 def test_spawn_error_that_was_not_taken(worker: WorkerHarness) -> None:
-    """A run that could not start is a result like any other, on record and kept."""
+    """A spawn error is a result like any other: it is on record and in the spool."""
     worker.run("true")
     job = worker.job(("no-such-tool",))
     worker.send(job)
@@ -145,7 +145,7 @@ def test_ack_of_another_result(worker: WorkerHarness) -> None:
 
 
 def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None:
-    """A result that meets a broken pipe goes to the spool."""
+    """A result that cannot be sent, because the daemon is dead, goes to the spool."""
     job = waiting_job(worker)
     worker.signal(signal.SIGSTOP)
     worker.vanish()
@@ -156,7 +156,7 @@ def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None
 
 
 def test_worker_that_nobody_greets(tmp_path: Path) -> None:
-    """A daemon that dies before its hello leaves no worker behind."""
+    """A worker whose daemon dies before the hello exits."""
     harness = WorkerHarness(tmp_path)
     harness.vanish()
     assert harness.exit_status() == 0
@@ -167,7 +167,7 @@ def test_worker_that_nobody_greets(tmp_path: Path) -> None:
 
 
 def test_spool_without_room(worker: WorkerHarness) -> None:
-    """The worker ends at once: the result is behind its record, for the next daemon."""
+    """The worker writes the result behind its record, and exits at once."""
     job = waiting_job(worker)
     (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
@@ -185,12 +185,12 @@ def test_spool_without_room(worker: WorkerHarness) -> None:
 
 
 def no_room_behind_the_record(worker: WorkerHarness) -> None:
-    """Make it a worker that found none when it started."""
+    """Cut off the room for a result, as if the disk had been full at the start."""
     os.truncate(worker.record_path, records.SIZE)
 
 
 def test_no_room_anywhere(worker: WorkerHarness) -> None:
-    """The worker tries again until the result is kept."""
+    """The worker tries again until it has written the result."""
     job = waiting_job(worker)
     no_room_behind_the_record(worker)
     obstacle = worker.spool_dir / f"{job.lease}.json.tmp"
@@ -204,7 +204,7 @@ def test_no_room_anywhere(worker: WorkerHarness) -> None:
 
 
 def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
-    """SIGTERM ends the wait: the result is lost, and the status says so."""
+    """SIGTERM ends the wait for room: the result is lost; the exit status says so."""
 
     def has_ended() -> bool:
         # The first may come while the job's end is not known yet, and is for the job.
@@ -223,7 +223,7 @@ def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
 
 
 def test_spool_that_is_gone(worker: WorkerHarness) -> None:
-    """Without a state directory nobody will ask: no worker waits for ever."""
+    """A worker whose spool directory is gone does not wait for it."""
     waiting_job(worker)
     worker.spool_dir.rmdir()
     worker.vanish()
@@ -235,7 +235,7 @@ def test_spool_that_is_gone(worker: WorkerHarness) -> None:
 
 
 def blocked_job(worker: WorkerHarness) -> tuple[messages.RunJob, Path]:
-    """Give a job whose output files cannot be created; return it and the obstacle."""
+    """Send a job whose output files cannot be created; return it and the obstacle."""
     job = worker.job("echo x")
     obstacle = worker.output_dir / str(job.seq // outputs.SHARD)
     obstacle.write_text("in the way")
@@ -248,7 +248,7 @@ def blocked_job(worker: WorkerHarness) -> tuple[messages.RunJob, Path]:
 
 
 def test_output_without_room(worker: WorkerHarness) -> None:
-    """The job waits, the operator is told once, and then it runs."""
+    """A job without output files waits; the operator is told once; then it runs."""
     _, obstacle = blocked_job(worker)
     obstacle.unlink()
     assert worker.finished().exit_code == 0
@@ -256,7 +256,7 @@ def test_output_without_room(worker: WorkerHarness) -> None:
 
 
 def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
-    """A run that waits can be called off; it never started."""
+    """A job that waits for its output files can be cancelled; it never started."""
     job, obstacle = blocked_job(worker)
     worker.send(messages.End(job.lease, Reason.CANCELLED, 5))
     end = worker.finished()
@@ -268,7 +268,7 @@ def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
 
 
 def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
-    """A run that never started is nobody's loss: no file of it, no result."""
+    """An attempt that never started leaves no file and no result."""
     job, _ = blocked_job(worker)
     worker.vanish()
     assert worker.exit_status() == 0
@@ -280,14 +280,14 @@ def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
 
 
 def test_stop_when_idle(worker: WorkerHarness) -> None:
-    """An idle worker goes at once."""
+    """An idle worker exits at once."""
     worker.send(messages.Stop())
     assert worker.exit_status() == 0
     assert not worker.record_path.exists()
 
 
 def test_stop_when_busy(worker: WorkerHarness) -> None:
-    """A busy one finishes, tells, and waits until that is committed."""
+    """A busy worker finishes, reports, waits for the acknowledgement and exits."""
     job = waiting_job(worker)
     worker.send(messages.Stop())
     go_on(worker)
@@ -301,14 +301,14 @@ def test_stop_when_busy(worker: WorkerHarness) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_signal_when_idle(worker: WorkerHarness, number: int) -> None:
-    """It goes, as after a stop."""
+    """An idle worker exits on SIGTERM and SIGQUIT, as after a stop."""
     worker.signal(number)
     assert worker.exit_status() == 0
     assert not worker.record_path.exists()
 
 
 def test_sigterm_when_busy(worker: WorkerHarness) -> None:
-    """The job is interrupted with its grace; its end is told and committed first."""
+    """SIGTERM interrupts the job with its grace; the worker exits after the commit."""
     job = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
     worker.says(job, "up")
     worker.signal(signal.SIGTERM)
@@ -319,7 +319,7 @@ def test_sigterm_when_busy(worker: WorkerHarness) -> None:
 
 
 def test_sigterm_twice(worker: WorkerHarness) -> None:
-    """The second one leaves the job no time."""
+    """A second SIGTERM kills the job."""
     job = worker.start(STUBBORN, kill_grace=600)
     worker.says(job, "up")
     worker.signal(signal.SIGTERM)
@@ -341,7 +341,7 @@ def sigterm_taken(status: Path) -> bool:
 
 
 def test_sigquit_when_busy(worker: WorkerHarness) -> None:
-    """SIGQUIT means at once, where two SIGTERM might arrive as one."""
+    """SIGQUIT kills the job at once: two SIGTERM might arrive as one."""
     job = worker.start(STUBBORN, kill_grace=600)
     worker.says(job, "up")
     worker.signal(signal.SIGTERM)
@@ -351,7 +351,7 @@ def test_sigquit_when_busy(worker: WorkerHarness) -> None:
 
 
 def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
-    """The next daemon ends an adopted worker so, and finds the result in the spool."""
+    """SIGTERM ends the job of an adopted worker; the result is in the spool."""
     job = worker.start("exec sleep 600")
     worker.vanish()
     worker.signal(signal.SIGTERM)
@@ -363,7 +363,7 @@ def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
-    """They are meant for the daemon: a worker stays."""
+    """A worker ignores the signals that a terminal sends to all its processes."""
     job = waiting_job(worker)
     worker.signal(number)
     go_on(worker)
@@ -373,7 +373,7 @@ def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
 
 
 def test_run_after_sigterm(worker: WorkerHarness) -> None:
-    """A run that meets a leaving worker is not started, and so not counted."""
+    """A job that reaches a worker after its SIGTERM is not started."""
     job = worker.job("true")
     worker.signal(signal.SIGSTOP)
     worker.signal(signal.SIGTERM)
@@ -386,8 +386,8 @@ def test_run_after_sigterm(worker: WorkerHarness) -> None:
 # A daemon that makes no sense
 
 
-def test_other_version_of_the_link(tmp_path: Path) -> None:
-    """A worker of another version says so and goes."""
+def test_other_version_of_the_channel(tmp_path: Path) -> None:
+    """A worker of another version says so and exits."""
     harness = WorkerHarness(tmp_path)
     harness.send(harness.hello(version=messages.VERSION + 1))
     assert "restart the daemon" in harness.receive(messages.Trouble).message
@@ -396,7 +396,7 @@ def test_other_version_of_the_link(tmp_path: Path) -> None:
 
 
 def test_record_that_cannot_be_written(tmp_path: Path) -> None:
-    """A worker that could not be found again does not begin."""
+    """A worker that cannot write its record exits."""
     harness = WorkerHarness(tmp_path)
     harness.record_path.mkdir()
     harness.send(harness.hello())
@@ -416,8 +416,8 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
         b"\xff\xff\xff\xff",
     ],
 )  # fmt: skip
-def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
-    """The worker leaves such a daemon as if it had died; the job is not harmed."""
+def test_nonsense_on_the_channel(worker: WorkerHarness, nonsense: bytes) -> None:
+    """A worker leaves a daemon that sends nonsense as if it had died; its job goes on."""
     job = waiting_job(worker)
     worker.socket.sendall(nonsense)
     assert "leaves its daemon" in worker.receive(messages.Trouble).message
@@ -429,7 +429,7 @@ def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
 
 
 def test_a_record_left_by_a_dead_worker(tmp_path: Path) -> None:
-    """A worker takes over the file of one that died, longer garbage included."""
+    """A worker replaces the record of a dead one, even if that is longer."""
     (tmp_path / "1.json").write_bytes(b"x" * 2 * records.SIZE)
     with worker_harness.worker(tmp_path) as worker:
         record = worker.record()

@@ -1,4 +1,4 @@
-"""A worker on its way out takes no other job."""
+"""A worker that is about to exit starts no other job."""
 
 import signal
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
 
 
 def assert_left_without(worker: WorkerHarness, job: messages.RunJob) -> None:
-    """It ends without a word, and the run has no output files: it never began."""
+    """Assert that it exits without a message, and that the job never started."""
     assert worker.exit_status() == 0
     assert worker.socket.recv(100) == b""
     where = str(worker.output_dir)
@@ -29,14 +29,14 @@ def assert_left_without(worker: WorkerHarness, job: messages.RunJob) -> None:
 
 
 def test_an_idle_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
-    """Stop and a job may come together."""
+    """A job that comes in the same read as the stop is not started."""
     job = worker.job("echo never")
     worker.send(messages.Stop(), job)
     assert_left_without(worker, job)
 
 
 def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
-    """A job that comes after the end of the one it runs implies that end's ack."""
+    """A job after the stop acknowledges the result before it, and is not started."""
     first = worker.start("exec sleep 600")
     worker.send(messages.Stop(), messages.End(first.lease, Reason.CANCELLED, 0))
     assert worker.finished().reason is Reason.CANCELLED
@@ -46,7 +46,7 @@ def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
 
 
 def test_a_worker_that_was_terminated(worker: WorkerHarness) -> None:
-    """Somebody else told it to go, and its daemon cannot know that yet."""
+    """A job that comes after the worker got SIGTERM is not started."""
     worker.start("exec sleep 600")
     worker.signal(signal.SIGTERM)
     assert worker.finished().reason is Reason.INTERRUPTED

@@ -1,4 +1,4 @@
-"""A real worker runs real commands: what a job gets, and what is told of it."""
+"""A real worker runs real commands: what a job gets, and what is reported of it."""
 
 import os
 import resource
@@ -38,7 +38,7 @@ def output_of(
 
 
 def test_output_and_exit_code(worker: WorkerHarness) -> None:
-    """A command's two streams are kept apart and its exit code is told."""
+    """The two streams are in two files, and the exit code is reported."""
     job = worker.start("echo out; echo err >&2; exit 3")
     end = worker.finished()
     assert (end.reason, end.exit_code, end.signal) == (Reason.EXIT, 3, None)
@@ -48,7 +48,7 @@ def test_output_and_exit_code(worker: WorkerHarness) -> None:
 
 
 def test_one_job_after_another(worker: WorkerHarness) -> None:
-    """A run acknowledges the result before it, so no message is spent on that."""
+    """A job acknowledges the result before it: no further message is needed."""
     jobs = [worker.job(f"echo {number}") for number in range(20)]
     for job in jobs:
         worker.send(job)
@@ -59,7 +59,7 @@ def test_one_job_after_another(worker: WorkerHarness) -> None:
 def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
     worker: WorkerHarness, tmp_path: Path
 ) -> None:
-    """What somebody writes there later, long after the run, is in nobody's output."""
+    """What another process writes to a job's file later is in no other job's output."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "server"))
         server.settimeout(waiting.DEADLINE)
@@ -86,7 +86,7 @@ def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
 
 
 def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
-    """Those of the last run go with its acknowledgement; output stays where it is."""
+    """The empty files of a job become the next one's; output stays where it is."""
     jobs = [worker.job(line) for line in ("true", "echo out", "echo err >&2")]
     files = []
     for job in jobs:
@@ -128,7 +128,7 @@ def test_shell_line_that_looks_like_an_option(worker: WorkerHarness, line: str) 
 
 
 def test_what_a_job_is_told(worker: WorkerHarness) -> None:
-    """Its environment is the one given, and what tells it about itself."""
+    """A job's environment is the given one and the variables of queuectl."""
     job = worker.job("env", env={**ENV, "ODD": "a=b\nc", "RAW": "\udcff"})
     worker.send(job)
     worker.finished()
@@ -151,14 +151,14 @@ def test_what_a_job_is_told(worker: WorkerHarness) -> None:
 
 
 def test_environment_is_sent_once(worker: WorkerHarness) -> None:
-    """A run without an environment has that of the run before it."""
+    """A job that comes without an environment has that of the job before it."""
     output_of(worker, "true", env={**ENV, "COLOUR": "red"})
     assert output_of(worker, "echo $COLOUR", env=None) == "red\n"
     assert output_of(worker, "echo $COLOUR", env=ENV) == "\n"
 
 
 def test_session_and_stdin(worker: WorkerHarness) -> None:
-    """A job leads its own session, away from the worker's, and reads nothing."""
+    """A job leads a session of its own, and its stdin is empty."""
     job = worker.start("cat; exec sleep 60")
     record = worker.record()
     assert record is not None
@@ -173,7 +173,7 @@ def test_session_and_stdin(worker: WorkerHarness) -> None:
 
 
 def test_nothing_is_inherited_by_accident(worker: WorkerHarness) -> None:
-    """No open file, blocked signal or ignored signal of the worker is left to a job."""
+    """A job inherits no open file and no blocked or ignored signal of the worker."""
     text = output_of(
         worker, "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status"
     )
@@ -186,7 +186,7 @@ def test_nothing_is_inherited_by_accident(worker: WorkerHarness) -> None:
 
 
 def test_cwd_and_umask(worker: WorkerHarness, tmp_path: Path) -> None:
-    """They are the job's own: the next job does not notice."""
+    """Directory and umask are those of this job alone."""
     assert output_of(worker, "pwd; umask", cwd=str(tmp_path), umask=0o027) == (
         f"{tmp_path}\n0027\n"
     )
@@ -255,7 +255,7 @@ SPAWN_ERRORS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
 
 @pytest.mark.parametrize("case", SPAWN_ERRORS)
 def test_what_cannot_start(worker: WorkerHarness, tmp_path: Path, case: str) -> None:
-    """A command that cannot start is a failed attempt with a reason, no dead worker."""
+    """A command that cannot start is a failed attempt; the worker goes on."""
     (tmp_path / "text").write_text("not executable")
     (tmp_path / "garbage").write_bytes(b"\x01\x02\x03\x04 no program")
     (tmp_path / "garbage").chmod(0o755)
@@ -279,7 +279,7 @@ def test_what_cannot_start(worker: WorkerHarness, tmp_path: Path, case: str) -> 
 
 
 def test_end_by_a_signal(worker: WorkerHarness) -> None:
-    """A main process that a signal ended is told as that, whoever sent it."""
+    """A main process that a signal ended is reported with that signal."""
     end = worker.run("kill -USR1 $$")
     assert (end.reason, end.signal) == (Reason.SIGNAL, signal.SIGUSR1)
     end = worker.run("kill -KILL $$")
@@ -325,7 +325,7 @@ def test_output_files_are_private(worker: WorkerHarness) -> None:
 
 
 def test_empty_files_stay_until_the_result_is_taken(worker: WorkerHarness) -> None:
-    """The files prove that the run began; the empty ones go after the ack."""
+    """A job has both files; the empty ones are removed after the acknowledgement."""
     job = worker.start("echo x")
     worker.finished()
     shard = worker.output_dir / str(job.seq // 1000)
@@ -345,7 +345,7 @@ def test_outputs_are_appended_to(worker: WorkerHarness) -> None:
 
 
 def test_a_stale_output_file(worker: WorkerHarness) -> None:
-    """A file of that name can only be from a restored past: the run gets its own."""
+    """A file of that name, from before a backup was restored, is replaced."""
     job = worker.job("echo new")
     name = outputs.path(
         str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
@@ -358,7 +358,7 @@ def test_a_stale_output_file(worker: WorkerHarness) -> None:
 
 
 def test_a_planted_link_is_not_followed(worker: WorkerHarness, tmp_path: Path) -> None:
-    """Output goes to a file of ours, never through a link that somebody left."""
+    """Output is never written through a symbolic link."""
     job = worker.job("echo new")
     name = outputs.path(
         str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
@@ -374,7 +374,7 @@ def test_a_planted_link_is_not_followed(worker: WorkerHarness, tmp_path: Path) -
 
 
 def test_record_follows_the_worker(worker: WorkerHarness) -> None:
-    """Whoever reads the record finds the worker, and its job while there is one."""
+    """The record names the worker, and its job while it runs."""
     idle = worker.record()
     assert idle is not None
     assert (idle.store, idle.worker, idle.pid) == (worker.store, 1, worker.pid)
@@ -394,7 +394,7 @@ def test_record_follows_the_worker(worker: WorkerHarness) -> None:
 
 
 def test_start_ticks_are_the_kernels(worker: WorkerHarness) -> None:
-    """The clock that stands in for /proc agrees with it, job after job."""
+    """The start ticks that the clock tells are those in /proc."""
     for _ in range(30):
         job = worker.job("exec sleep 60")
         worker.send(job)
@@ -431,7 +431,7 @@ def test_a_small_worker(worker: WorkerHarness) -> None:
 def test_jobs_get_the_limit_of_descriptors_that_the_daemon_began_with(
     tmp_path: Path,
 ) -> None:
-    """The daemon takes all that it may have, which is not for programs with select."""
+    """A job has the soft limit of descriptors that the hello says."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with worker_harness.worker(tmp_path, descriptors=333) as worker:
         text = output_of(worker, "ulimit -Sn; ulimit -Hn")
