@@ -417,7 +417,7 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_nonsense_on_the_channel(worker: WorkerHarness, nonsense: bytes) -> None:
-    """A worker leaves a daemon that sends nonsense as if it had died; its job goes on."""
+    """A worker leaves a daemon that sends nonsense; its job goes on."""
     job = waiting_job(worker)
     worker.socket.sendall(nonsense)
     assert "leaves its daemon" in worker.receive(messages.Trouble).message
