@@ -92,7 +92,7 @@ class Mailbox:
             request_id = self._connection.send_request(method, dict(params))
         except (OverflowError, ValueError) as error:
             raise errors.InvalidParamsError(
-                f"{method} cannot be sent: {_obstacle(error)}"
+                f"{method} cannot be sent: {_unsendable(error)}"
             ) from None
         data = self._connection.data_to_send()
         limit = (self.greeting or {}).get("max_frame", MAX_FRAME)
@@ -101,7 +101,7 @@ class Mailbox:
                 f"{method} takes {len(data)} bytes and the daemon accepts {limit}; "
                 "split it, or raise max_frame in queuectld.toml"
             )
-        self._open[request_id] = _Open(method, self._patience(method, params))
+        self._open[request_id] = _Open(method, self._time_limit(method, params))
         if stream:
             self._events[request_id] = deque()
         return request_id, data
@@ -113,7 +113,7 @@ class Mailbox:
         except ProtocolError as error:
             self._end = _violation(error)
             return []
-        return [found for message in messages if (found := self._file(message))]
+        return [found for message in messages if (found := self._sort(message))]
 
     def receive_eof(self) -> None:
         """Record that the daemon closed the connection."""
@@ -142,7 +142,7 @@ class Mailbox:
             return reply.result
         if isinstance(reply, Failure):
             raise errors.from_failure(reply)
-        raise self.why(method)
+        raise self.end_error(method)
 
     def event(self, request_id: int) -> dict[str, Any] | None:
         """Return the next event of a stream that has come, or None."""
@@ -163,7 +163,7 @@ class Mailbox:
             f"the daemon did not answer {method} in time; it may still carry it out"
         )
 
-    def why(self, method: str | None = None) -> QueuectlError:
+    def end_error(self, method: str | None = None) -> QueuectlError:
         """Return the exception to raise for the end of the connection.
 
         Args:
@@ -183,17 +183,17 @@ class Mailbox:
         except KeyError:
             raise LookupError(f"no request {request_id} waits for a reply") from None
 
-    def _patience(self, method: str, params: Mapping[str, Any]) -> float | None:
+    def _time_limit(self, method: str, params: Mapping[str, Any]) -> float | None:
         if self._timeout is None or method not in self._waits:
             return self._timeout
         limited_by = self._waits[method]
         wanted = params.get(limited_by) if limited_by else None
         return None if wanted is None else self._timeout + wanted
 
-    def _file(self, message: Greeting | Reply | Failure | StreamEvent) -> _Id | None:
+    def _sort(self, message: Greeting | Reply | Failure | StreamEvent) -> _Id | None:
         match message:
             case Greeting():
-                self._greet(message.body)
+                self._take_greeting(message.body)
             case Failure(id=None):
                 # It is about the connection, and the daemon closes it next.
                 self._end = _farewell(message, greeted=self.greeting is not None)
@@ -205,7 +205,7 @@ class Mailbox:
                 return key
         return None
 
-    def _greet(self, body: dict[str, Any]) -> None:
+    def _take_greeting(self, body: dict[str, Any]) -> None:
         newest, oldest = body.get("api", API), body.get("min_api", API)
         if oldest <= API <= newest:
             self.greeting = body
@@ -234,7 +234,7 @@ def _incompatible(message: str) -> _End:
     return lambda _context: errors.IncompatibleDaemonError(message)
 
 
-def _obstacle(error: OverflowError | ValueError) -> str:
+def _unsendable(error: OverflowError | ValueError) -> str:
     """Return why msgpack cannot hold something, in words for people."""
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object[error.start]!a} is half a character, and no text"

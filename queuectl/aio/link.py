@@ -44,7 +44,7 @@ class AsyncLink(asyncio.Protocol):
         """
         while self.mailbox.greeting is None:
             if self.mailbox.ended:
-                raise self.mailbox.why()
+                raise self.mailbox.end_error()
             await self.wait_for(None)
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Any:
@@ -117,7 +117,7 @@ class AsyncLink(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Record the end, and what the daemon sent before it."""
         if error:
-            # Writing failed before everything was read: the reason may come now.
+            # Writing failed before everything was read: the socket may hold the reason.
             with suppress(OSError):
                 while data := self._socket.recv(CHUNK):
                     self.mailbox.receive_data(data)

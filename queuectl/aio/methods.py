@@ -10,8 +10,10 @@ from queuectl.aio.session import AsyncSession
 from queuectl.aio.stream import AsyncStream
 from queuectl.calls.call import Call, Part, StreamCall, presented_as
 
+C = TypeVar("C")
 E = TypeVar("E")
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -26,78 +28,53 @@ def method(
     call: Callable[P, Call[T]],
 ) -> Callable[Concatenate[AsyncOwner, P], Coroutine[Any, Any, T]]:
     """Return a method that returns the result of a call."""
-
-    @presented_as(call)
-    async def method(self: AsyncOwner, /, *args: P.args, **options: P.kwargs) -> T:
-        return await perform(self._session, call(*args, **options))
-
-    return method
+    return _async_method(call, perform)
 
 
 def method_of_many(
     calls: Callable[P, list[Call[tuple[T, ...]]]],
 ) -> Callable[Concatenate[AsyncOwner, P], Coroutine[Any, Any, tuple[T, ...]]]:
-    """Return a method that returns the items of all calls, in order.
-
-    All are sent before the first reply is waited for, and all are carried out, also if
-    one of them fails.
-    """
-
-    @presented_as(calls)
-    async def method(
-        self: AsyncOwner, /, *args: P.args, **options: P.kwargs
-    ) -> tuple[T, ...]:
-        asked = calls(*args, **options)
-        results = await asyncio.gather(
-            *[perform(self._session, each) for each in asked]
-        )
-        return tuple(item for result in results for item in result)
-
-    return method
+    """Return a method that returns the items of all calls, in order."""
+    return _async_method(calls, _perform_many)
 
 
 def iterator(
     call: Callable[P, Call[Part[T]]],
 ) -> Callable[Concatenate[AsyncOwner, P], AsyncIterator[T]]:
     """Return a method that yields the items of all parts, each fetched when needed."""
-
-    @presented_as(call)
-    def method(
-        self: AsyncOwner, /, *args: P.args, **options: P.kwargs
-    ) -> AsyncIterator[T]:
-        return _items(self._session, call(*args, **options))
-
-    return method
+    return _method(call, _items)
 
 
 def collection(
     call: Callable[P, Call[Part[T]]],
 ) -> Callable[Concatenate[AsyncOwner, P], Coroutine[Any, Any, tuple[T, ...]]]:
     """Return a method that returns the items of all parts."""
-
-    @presented_as(call)
-    async def method(
-        self: AsyncOwner, /, *args: P.args, **options: P.kwargs
-    ) -> tuple[T, ...]:
-        items = _items(self._session, call(*args, **options))
-        return tuple([item async for item in items])
-
-    return method
+    return _async_method(call, _collect)
 
 
 def stream(
     call: Callable[P, StreamCall[E, T]],
 ) -> Callable[Concatenate[AsyncOwner, P], AsyncStream[E, T]]:
     """Return a method that returns the events and the result of a call."""
+    return _method(call, AsyncSession.open_stream)
 
+
+def _method(
+    call: Callable[P, C], carry_out: Callable[[AsyncSession, C], R]
+) -> Callable[Concatenate[AsyncOwner, P], R]:
     @presented_as(call)
-    def method(
-        self: AsyncOwner, /, *args: P.args, **options: P.kwargs
-    ) -> AsyncStream[E, T]:
-        asked = call(*args, **options)
-        return self._session.open_stream(
-            asked.method, asked.params, asked.event, asked.read
-        )
+    def method(self: AsyncOwner, /, *args: P.args, **options: P.kwargs) -> R:
+        return carry_out(self._session, call(*args, **options))
+
+    return method
+
+
+def _async_method(
+    call: Callable[P, C], carry_out: Callable[[AsyncSession, C], Coroutine[Any, Any, R]]
+) -> Callable[Concatenate[AsyncOwner, P], Coroutine[Any, Any, R]]:
+    @presented_as(call)
+    async def method(self: AsyncOwner, /, *args: P.args, **options: P.kwargs) -> R:
+        return await carry_out(self._session, call(*args, **options))
 
     return method
 
@@ -107,6 +84,13 @@ async def perform(session: AsyncSession, call: Call[T]) -> T:
     return call.read(await session.call(call.method, call.params))
 
 
+async def _perform_many(
+    session: AsyncSession, calls: list[Call[tuple[T, ...]]]
+) -> tuple[T, ...]:
+    results = await asyncio.gather(*[perform(session, call) for call in calls])
+    return tuple(item for result in results for item in result)
+
+
 async def _items(session: AsyncSession, call: Call[Part[T]]) -> AsyncIterator[T]:
     following: Call[Part[T]] | None = call
     while following is not None:
@@ -114,3 +98,7 @@ async def _items(session: AsyncSession, call: Call[Part[T]]) -> AsyncIterator[T]
         for item in part.items:
             yield item
         following = part.following
+
+
+async def _collect(session: AsyncSession, call: Call[Part[T]]) -> tuple[T, ...]:
+    return tuple([item async for item in _items(session, call)])

@@ -9,12 +9,13 @@ import asyncio
 import socket as sockets
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.aio.link import AsyncLink
 from queuectl.aio.stream import AsyncStream
+from queuectl.calls.call import StreamCall
 from queuectl.errors import RequestTimeoutError
 from queuectl.mailbox import Mailbox, as_it_is
 
@@ -66,12 +67,7 @@ class AsyncSession:
         await self.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -126,23 +122,26 @@ class AsyncSession:
         Both are as they are on the wire. It has a connection to itself, opened when
         the first event is asked for. Its iteration raises as ``call``.
         """
-        return self.open_stream(method, params or {}, as_it_is, as_it_is)
+        return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def open_stream(
+    def open_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
+        """Return the typed events that answer a call, and its typed result."""
+        return self._open(call.method, call.params, call.event, call.read)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed; return at once when there is none."""
+        if self._link:
+            await self._link.wait_closed()
+
+    def _open(
         self,
         method: str,
         params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], T],
     ) -> AsyncStream[E, T]:
-        """Return such events and such a result, as the two functions make them."""
         connect = partial(self._connect, eager=False)
         return AsyncStream(connect, method, params, event, result)
-
-    async def wait_closed(self) -> None:
-        """Wait until the connection is closed; return at once when there is none."""
-        if self._link:
-            await self._link.wait_closed()
 
     async def _ready(self) -> AsyncLink:
         if self._closed:

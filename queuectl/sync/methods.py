@@ -1,7 +1,7 @@
 """How a call becomes a method of the blocking client.
 
-Each function here takes a function of ``queuectl.calls`` and returns a method with its
-parameters and documentation, which carries out what that function returns.
+Each of the first functions takes a function of ``queuectl.calls`` and returns a method
+with its parameters and documentation, which carries out what that function returns.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from queuectl.calls.call import Call, Part, StreamCall, presented_as
 from queuectl.sync.session import Session
 from queuectl.sync.stream import Stream
 
+C = TypeVar("C")
 E = TypeVar("E")
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -27,75 +29,43 @@ class Owner(Protocol):
 
 def method(call: Callable[P, Call[T]]) -> Callable[Concatenate[Owner, P], T]:
     """Return a method that returns the result of a call."""
-
-    @presented_as(call)
-    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> T:
-        return perform(self._session, call(*args, **options))
-
-    return method
+    return _method(call, perform)
 
 
 def method_of_many(
     calls: Callable[P, list[Call[tuple[T, ...]]]],
 ) -> Callable[Concatenate[Owner, P], tuple[T, ...]]:
-    """Return a method that returns the items of all calls, in order.
-
-    All are sent before the first reply is waited for, and all are carried out, also if
-    one of them fails.
-    """
-
-    @presented_as(calls)
-    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> tuple[T, ...]:
-        session = self._session
-        asked = calls(*args, **options)
-        under_way = [(call, session.send(call.method, call.params)) for call in asked]
-        try:
-            results = [
-                call.read(session.receive(request)) for call, request in under_way
-            ]
-        finally:
-            for _, request in under_way:
-                session.forget(request)
-        return tuple(item for result in results for item in result)
-
-    return method
+    """Return a method that returns the items of all calls, in order."""
+    return _method(calls, _perform_many)
 
 
 def iterator(
     call: Callable[P, Call[Part[T]]],
 ) -> Callable[Concatenate[Owner, P], Iterator[T]]:
     """Return a method that yields the items of all parts, each fetched when needed."""
-
-    @presented_as(call)
-    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> Iterator[T]:
-        return _items(self._session, call(*args, **options))
-
-    return method
+    return _method(call, _items)
 
 
 def collection(
     call: Callable[P, Call[Part[T]]],
 ) -> Callable[Concatenate[Owner, P], tuple[T, ...]]:
     """Return a method that returns the items of all parts."""
-
-    @presented_as(call)
-    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> tuple[T, ...]:
-        return tuple(_items(self._session, call(*args, **options)))
-
-    return method
+    return _method(call, lambda session, asked: tuple(_items(session, asked)))
 
 
 def stream(
     call: Callable[P, StreamCall[E, T]],
 ) -> Callable[Concatenate[Owner, P], Stream[E, T]]:
     """Return a method that returns the events and the result of a call."""
+    return _method(call, Session.open_stream)
 
+
+def _method(
+    call: Callable[P, C], carry_out: Callable[[Session, C], R]
+) -> Callable[Concatenate[Owner, P], R]:
     @presented_as(call)
-    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> Stream[E, T]:
-        asked = call(*args, **options)
-        return self._session.open_stream(
-            asked.method, asked.params, asked.event, asked.read
-        )
+    def method(self: Owner, /, *args: P.args, **options: P.kwargs) -> R:
+        return carry_out(self._session, call(*args, **options))
 
     return method
 
@@ -103,6 +73,18 @@ def stream(
 def perform(session: Session, call: Call[T]) -> T:
     """Carry out a call; return its typed result."""
     return call.read(session.call(call.method, call.params))
+
+
+def _perform_many(session: Session, calls: list[Call[tuple[T, ...]]]) -> tuple[T, ...]:
+    # All are sent before the first reply is waited for, and all are carried out, also
+    # if one of them fails.
+    under_way = [(call, session.send(call.method, call.params)) for call in calls]
+    try:
+        results = [call.read(session.receive(request)) for call, request in under_way]
+    finally:
+        for _, request in under_way:
+            session.forget(request)
+    return tuple(item for result in results for item in result)
 
 
 def _items(session: Session, call: Call[Part[T]]) -> Iterator[T]:

@@ -6,7 +6,7 @@ It knows no method of the protocol by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
@@ -15,6 +15,7 @@ from queuectl.mailbox import Mailbox, as_it_is
 from queuectl.sync.link import Link, deadline
 
 if TYPE_CHECKING:
+    from queuectl.calls.call import StreamCall
     from queuectl.sync.stream import Stream
 
 E = TypeVar("E")
@@ -63,12 +64,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -89,7 +85,7 @@ class Session:
         until = deadline(self._timeout)
         while mailbox.greeting is None:
             if mailbox.ended:
-                raise mailbox.why()
+                raise mailbox.end_error()
             if not self._link.pump(until):
                 raise RequestTimeoutError("the daemon did not greet in time")
         return mailbox.greeting
@@ -141,20 +137,11 @@ class Session:
         Both are as they are on the wire. Other requests can be made meanwhile; events
         that come in between are kept. Raises as ``send``; its iteration as ``receive``.
         """
-        return self.open_stream(method, params or {}, as_it_is, as_it_is)
+        return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def open_stream(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        event: Callable[[dict[str, Any]], E | None],
-        result: Callable[[Any], T],
-    ) -> Stream[E, T]:
-        """Send a request that events answer; see ``Stream`` for the two functions."""
-        from queuectl.sync.stream import Stream  # noqa: PLC0415 - few commands use one
-
-        request_id = self._send(method, params, stream=True)
-        return Stream(self._link, request_id, event, result)
+    def open_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
+        """Send a request that typed events answer, and a typed result at their end."""
+        return self._open(call.method, call.params, call.event, call.read)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the daemon closes the connection.
@@ -204,3 +191,15 @@ class Session:
         if not sent:
             raise mailbox.expire(request_id)
         return request_id
+
+    def _open(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        event: Callable[[dict[str, Any]], E | None],
+        result: Callable[[Any], T],
+    ) -> Stream[E, T]:
+        from queuectl.sync.stream import Stream  # noqa: PLC0415 - few commands use one
+
+        request_id = self._send(method, params, stream=True)
+        return Stream(self._link, request_id, event, result)

@@ -15,7 +15,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-start    the same for a start, before it looks after what the last daemon left
 
 The variable HINDERED is a JSON object of constants:
-``{"control.scheduler.DRAIN_SPARE": 1}``.
+``{"control.draining.DRAIN_SPARE": 1}``.
 """
 
 import asyncio
