@@ -59,9 +59,9 @@ def record_of(pid: int) -> WorkerRecord:
 async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) -> None:
     """No signal goes through a closed pidfd, whose number may be another's by then."""
     gone = asyncio.Event()
-    listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
+    observer: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
     pool = Pool(CONFIG, SystemClock())
-    pool.report_to(listener)
+    pool.report_to(observer)
     with a_process() as ended, a_process() as other:
         handle = os.pidfd_open(ended.pid)
         run = RunningAttempt(
@@ -88,9 +88,9 @@ async def test_a_worker_of_another_users_is_left_to_end(
     def refuse(_pidfd: int, _number: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
+    observer: Any = SimpleNamespace(worker_gone=lambda _worker: None)
     pool = Pool(CONFIG, SystemClock())
-    pool.report_to(listener)
+    pool.report_to(observer)
     with a_process() as theirs:
         run = RunningAttempt(
             worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW
