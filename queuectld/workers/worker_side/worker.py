@@ -202,7 +202,7 @@ class Worker:
 
     def _accept(self, job: messages.RunJob) -> None:
         if self._job:
-            raise messages.ChannelError("run came before the end of the run under way")
+            raise messages.ChannelError("a job came before the end of the last one")
         spare = self._result.spare()
         if job.env is not None:
             self._env = job.env
