@@ -33,7 +33,7 @@ class Facts(NamedTuple):
         exit: how the main process ended.
         max_rss: bytes, of the main process; None: not known.
         left_behind: processes that outlived it and had to be ended.
-        short_of_memory: the kernel killed processes for lack of memory lately.
+        short_of_memory: the kernel killed processes for lack of memory recently.
         stdout, stderr: bytes written.
         usage: of all processes together; None if the job had no cgroup.
     """

@@ -44,7 +44,7 @@ _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
 
 
 class SpawnError(Exception):
-    """The job's program could not be started; the message is for its hello."""
+    """The job's program could not be started; the message is for its owner."""
 
 
 def environment(
