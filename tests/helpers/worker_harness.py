@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from helpers import waiting
+from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
 from queuectld.linux import pidfd, procfs
 from queuectld.workers.daemon_side.launch import launch
@@ -112,6 +113,21 @@ class WorkerHarness:
         self.started(job)
         return job
 
+    def start_waiting(self) -> messages.RunJob:
+        """Start a job that exits with 5 when ``go_on`` is called."""
+        job = self.start("echo up; read line < fifo; exit 5", cwd=self.fifo())
+        self.says(job, "up")
+        return job
+
+    def go_on(self) -> None:
+        """Let the job of ``start_waiting`` exit."""
+        (self.home / "fifo").write_text("go on\n")
+
+    def fifo(self) -> str:
+        """Make a fifo that a job can wait for; return the directory it is in."""
+        os.mkfifo(self.home / "fifo")
+        return str(self.home)
+
     def started(self, job: messages.RunJob) -> WorkerRecord:
         """Wait until the job's process is there; return the record that names it."""
 
@@ -163,6 +179,16 @@ class WorkerHarness:
         where = str(self.output_dir)
         name = outputs.path(where, job.seq, job.run, job.lease, outputs.Stream(stream))
         return Path(name).read_text()
+
+    def output_of(self, command: str | tuple[str, ...], **fields: Any) -> str:
+        """Run a command that succeeds and return its stdout."""
+        job = self.job(command, **fields)
+        self.send(job)
+        end = self.finished()
+        assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
+        text = self.output(job)
+        self.send(messages.Ack(job.lease))
+        return text
 
     def says(self, job: messages.RunJob, text: str) -> None:
         """Wait until a job has written ``text`` to its stdout."""

@@ -1,9 +1,8 @@
-"""A worker without a daemon, or with one that tells it to exit."""
+"""A worker without a daemon, without room for its files, or with a bad daemon."""
 
 import os
 import select
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,28 +12,6 @@ from helpers.worker_harness import WorkerHarness
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.vocabulary import Reason
 from queuectld.workers.shared import messages, outputs, records, spool
-
-STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.01; done"
-WAITS = "echo up; read line < fifo; exit 5"
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
-    os.mkfifo(tmp_path / "fifo")
-    with worker_harness.worker(tmp_path) as ready:
-        yield ready
-
-
-def waiting_job(worker: WorkerHarness) -> messages.RunJob:
-    """Start a job that exits with 5 when ``go_on`` is called."""
-    job = worker.start(WAITS, cwd=str(worker.home))
-    worker.says(job, "up")
-    return job
-
-
-def go_on(worker: WorkerHarness) -> None:
-    (worker.home / "fifo").write_text("go on\n")
-
 
 # The daemon is gone
 
@@ -50,9 +27,9 @@ def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
 
 def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
     """A job goes on without its daemon; result and record wait for the next one."""
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     end = worker.spooled(job.lease)
     assert end is not None
@@ -72,7 +49,7 @@ def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
 
 def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
     """A worker does not poll its closed channel while the job runs."""
-    waiting_job(worker)
+    worker.start_waiting()
     worker.vanish()
     where = Path(f"/proc/{worker.pid}/syscall")
     if os.uname().machine == "x86_64":
@@ -81,7 +58,7 @@ def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
     before = voluntary_switches(switches)
     select.poll().poll(50)
     assert voluntary_switches(switches) - before <= 1
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
 
 
@@ -146,10 +123,10 @@ def test_ack_of_another_result(worker: WorkerHarness) -> None:
 
 def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None:
     """A result that cannot be sent, because the daemon is dead, goes to the spool."""
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     worker.signal(signal.SIGSTOP)
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     worker.signal(signal.SIGCONT)
     assert worker.exit_status() == 0
     assert worker.spooled(job.lease) is not None
@@ -168,10 +145,10 @@ def test_worker_that_nobody_greets(tmp_path: Path) -> None:
 
 def test_spool_without_room(worker: WorkerHarness) -> None:
     """The worker writes the result behind its record, and exits at once."""
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     assert worker.spooled(job.lease) is None
     data = records.kept(str(worker.record_path))
@@ -191,12 +168,12 @@ def no_room_behind_the_record(worker: WorkerHarness) -> None:
 
 def test_no_room_anywhere(worker: WorkerHarness) -> None:
     """The worker tries again until it has written the result."""
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     no_room_behind_the_record(worker)
     obstacle = worker.spool_dir / f"{job.lease}.json.tmp"
     obstacle.mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     waiting.until(lambda: not worker.processes(), "the job's end")
     obstacle.rmdir()
     assert worker.exit_status() == 0
@@ -211,11 +188,11 @@ def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
         worker.signal(signal.SIGTERM)
         return bool(select.select([worker.pidfd], [], [], 0.02)[0])
 
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     no_room_behind_the_record(worker)
     (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     waiting.until(lambda: not worker.processes(), "the job's end")
     waiting.until(has_ended, "the worker's end")
     assert worker.exit_status() == 1
@@ -224,10 +201,10 @@ def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
 
 def test_spool_that_is_gone(worker: WorkerHarness) -> None:
     """A worker whose spool directory is gone does not wait for it."""
-    waiting_job(worker)
+    worker.start_waiting()
     worker.spool_dir.rmdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 1
 
 
@@ -276,113 +253,6 @@ def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
     assert not worker.record_path.exists()
 
 
-# Stop and signals
-
-
-def test_stop_when_idle(worker: WorkerHarness) -> None:
-    """An idle worker exits at once."""
-    worker.send(messages.Stop())
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-
-
-def test_stop_when_busy(worker: WorkerHarness) -> None:
-    """A busy worker finishes, reports, waits for the acknowledgement and exits."""
-    job = waiting_job(worker)
-    worker.send(messages.Stop())
-    go_on(worker)
-    assert worker.finished().exit_code == 5
-    assert worker.record_path.exists()
-    worker.send(messages.Ack(job.lease))
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-    assert worker.spooled(job.lease) is None
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_signal_when_idle(worker: WorkerHarness, number: int) -> None:
-    """An idle worker exits on SIGTERM and SIGQUIT, as after a stop."""
-    worker.signal(number)
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-
-
-def test_sigterm_when_busy(worker: WorkerHarness) -> None:
-    """SIGTERM interrupts the job with its grace; the worker exits after the commit."""
-    job = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    end = worker.finished()
-    assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 3)
-    worker.send(messages.Ack(job.lease))
-    assert worker.exit_status() == 0
-
-
-def test_sigterm_twice(worker: WorkerHarness) -> None:
-    """A second SIGTERM kills the job."""
-    job = worker.start(STUBBORN, kill_grace=600)
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    # Only one of two pending signals of a kind arrives: the first must be taken.
-    pending = Path(f"/proc/{worker.pid}/status")
-    waiting.until(lambda: sigterm_taken(pending), "the first signal to be read")
-    worker.signal(signal.SIGTERM)
-    end = worker.finished()
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
-    # It does not wait for the ack any more; the spool has the result.
-    assert worker.exit_status() == 0
-    assert worker.spooled(job.lease) == end
-
-
-def sigterm_taken(status: Path) -> bool:
-    text = status.read_text()
-    (line,) = [x for x in text.splitlines() if x.startswith("ShdPnd")]
-    return not int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1
-
-
-def test_sigquit_when_busy(worker: WorkerHarness) -> None:
-    """SIGQUIT kills the job at once: two SIGTERM might arrive as one."""
-    job = worker.start(STUBBORN, kill_grace=600)
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    worker.signal(signal.SIGQUIT)
-    end = worker.finished()
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
-
-
-def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
-    """SIGTERM ends the job of an adopted worker; the result is in the spool."""
-    job = worker.start("exec sleep 600")
-    worker.vanish()
-    worker.signal(signal.SIGTERM)
-    assert worker.exit_status() == 0
-    end = worker.spooled(job.lease)
-    assert end is not None
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 15)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
-    """A worker ignores the signals that a terminal sends to all its processes."""
-    job = waiting_job(worker)
-    worker.signal(number)
-    go_on(worker)
-    assert worker.finished().lease == job.lease
-    worker.send(messages.Ack(job.lease))
-    assert worker.run("true").exit_code == 0
-
-
-def test_run_after_sigterm(worker: WorkerHarness) -> None:
-    """A job that reaches a worker after its SIGTERM is not started."""
-    job = worker.job("true")
-    worker.signal(signal.SIGSTOP)
-    worker.signal(signal.SIGTERM)
-    worker.send(job)
-    worker.signal(signal.SIGCONT)
-    assert worker.exit_status() == 0
-    assert outputs.sizes(str(worker.output_dir), job.seq, 1, job.lease) is None
-
-
 # A daemon that makes no sense
 
 
@@ -418,10 +288,10 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_nonsense_on_the_channel(worker: WorkerHarness, nonsense: bytes) -> None:
     """A worker leaves a daemon that sends nonsense; its job goes on."""
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     worker.socket.sendall(nonsense)
     assert "leaves its daemon" in worker.receive(messages.Trouble).message
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     end = worker.spooled(job.lease)
     assert end is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import waiting, worker_harness
+from helpers import waiting
 from helpers.worker_harness import ENV, WorkerHarness
 from queuectld.clock import SystemClock
 from queuectld.linux import pidfd, procfs
@@ -21,12 +21,6 @@ from queuectld.workers.daemon_side.leftovers import Leftovers, Traces
 from queuectld.workers.shared import marker, outputs
 
 CLOCK = SystemClock()
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
-    with worker_harness.worker(tmp_path) as ready:
-        yield ready
 
 
 @pytest.fixture
