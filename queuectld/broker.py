@@ -117,7 +117,7 @@ class Broker:
         now = self._clock.wall()
         known = await self._store.read(upkeep.introduced)
         if known is None:
-            known = await self._run(partial(upkeep.introduce, now=now))
+            known = await self._run(lambda tx: upkeep.introduce(tx, now))
         self.store_id, self._born = known
         # The store may have been restored from a copy, and what ran since the copy was
         # made had leases that this store knows nothing of. They count microseconds of
@@ -130,16 +130,16 @@ class Broker:
     ) -> T:
         """Run an operation; return its result once it is durable and announced."""
         try:
-            done = await self._store.write(operation, weight=weight)
+            result, announcements = await self._store.write(operation, weight=weight)
         except OutcomeUnknownError:
             # Perhaps somebody waits for just what was committed: let all look.
             self.events.wake_all()
             self._observer.in_doubt()
             raise
         self._observer.written()
-        if done.announcements:
-            self.events.publish(done.announcements)
-        return done.result
+        if announcements:
+            self.events.publish(announcements)
+        return result
 
     # -- jobs ---------------------------------------------------------------------
 
@@ -152,15 +152,18 @@ class Broker:
             JobExistsError, JobConflictError, QueueFullError, InvalidJobError: nothing
                 was added.
         """
-        operation = partial(
-            enqueue.enqueue,
-            submissions=submissions,
-            settings=self._settings,
-            if_exists=if_exists,
-            means=self.means,
-            now=self._clock.wall(),
+        in_force, means, now = self._settings, self.means, self._clock.wall()
+        return await self._run(
+            lambda tx: enqueue.enqueue(
+                tx,
+                submissions,
+                settings=in_force,
+                if_exists=if_exists,
+                means=means,
+                now=now,
+            ),
+            weight=enqueue.weight(submissions),
         )
-        return await self._run(operation, weight=enqueue.weight(submissions))
 
     async def cancel(
         self,
@@ -209,15 +212,13 @@ class Broker:
         Of several jobs the texts are left out. ``end_of`` waits for the end of those
         that are cancelled and still run.
         """
-        operation = partial(
-            change.change,
-            event=event,
-            ids=ids,
-            if_state=if_state,
-            submitter=submitter,
-            now=self._clock.wall(),
+        now = self._clock.wall()
+        return await self._run(
+            lambda tx: change.change(
+                tx, event, ids, if_state=if_state, submitter=submitter, now=now
+            ),
+            weight=len(ids),
         )
-        return await self._run(operation, weight=len(ids))
 
     async def retry_all(
         self, state: JobState, *, foreground: bool | None = None
@@ -250,7 +251,7 @@ class Broker:
 
     async def delete(self, jobs: Sequence[Job]) -> list[Job]:
         """Forget jobs, those that did not change since; return these."""
-        return await self._run(partial(delete.delete, jobs=jobs), weight=len(jobs))
+        return await self._run(lambda tx: delete.delete(tx, jobs), weight=len(jobs))
 
     # -- who watches --------------------------------------------------------------
 
@@ -369,8 +370,9 @@ class Broker:
             InvalidSettingError: there is no such setting, the value is not in range,
                 or it is a limit to which jobs cannot be held.
         """
+        means = self.means
         stored = await self._run(
-            partial(set_settings.set_setting, key=key, value=value, means=self.means)
+            lambda tx: set_settings.set_setting(tx, key, value, means=means)
         )
         self._settings = stored.in_force
         return stored.setting
@@ -390,31 +392,27 @@ class Broker:
 
         A bounded number at a time: the next time may be in the past.
         """
-        return await self._run(partial(promote.promote, now=self._clock.wall()))
+        now = self._clock.wall()
+        return await self._run(lambda tx: promote.promote(tx, now))
 
     async def claim(self, workers: Sequence[int]) -> list[Assignment]:
         """Claim up to one job for each worker; return them in the workers' order."""
-        operation = partial(
-            claim.claim,
-            workers=workers,
-            least_lease=self._least_lease,
-            now=self._clock.wall(),
+        now, least = self._clock.wall(), self._least_lease
+        claimed = await self._run(
+            lambda tx: claim.claim(tx, workers, least_lease=least, now=now)
         )
-        return self._remember(await self._run(operation))
+        return self._keep(claimed)
 
     async def claim_job(self, seq: int, worker: int) -> list[Assignment]:
         """Claim one certain job, if it is ready."""
         found = await self._store.read(lambda reader: reader.job_by_seq(seq))
         if found is None or not found.due:
             return []  # and nothing to write
-        operation = partial(
-            claim.claim_job,
-            seq=seq,
-            worker=worker,
-            least_lease=self._least_lease,
-            now=self._clock.wall(),
+        now, least = self._clock.wall(), self._least_lease
+        claimed = await self._run(
+            lambda tx: claim.claim_job(tx, seq, worker, least_lease=least, now=now)
         )
-        return self._remember(await self._run(operation))
+        return self._keep(claimed)
 
     async def finish(
         self,
@@ -428,29 +426,33 @@ class Broker:
 
         Interruptions that nobody ``asked`` for do not stay uncounted for ever.
         """
-        operation = partial(
-            finish.finish,
-            seq=seq,
-            end=end,
-            claimed=self._claimed.pop(end.lease, None),
-            in_doubt=end.lease in self._unsure,
-            asked=asked,
-            next_for=next_for,
-            least_lease=self._least_lease,
-            now=self._clock.wall(),
-            random=self._random(),
-        )
+        now, random, least = self._clock.wall(), self._random(), self._least_lease
+        claimed = self._claimed.pop(end.lease, None)
+        in_doubt = end.lease in self._unsure
         try:
-            finished = await self._run(operation)
+            finished = await self._run(
+                lambda tx: finish.finish(
+                    tx,
+                    seq,
+                    end,
+                    claimed=claimed,
+                    in_doubt=in_doubt,
+                    asked=asked,
+                    next_for=next_for,
+                    least_lease=least,
+                    now=now,
+                    random=random,
+                )
+            )
         except StoreError:
             self._unsure.add(end.lease)
             raise
         self._unsure.discard(end.lease)
         if finished.next is not None:
-            self._remember([finished.next])
+            self._keep([finished.next])
         return finished
 
-    def _remember(self, assignments: list[Assignment]) -> list[Assignment]:
+    def _keep(self, assignments: list[Assignment]) -> list[Assignment]:
         """Keep claimed jobs in memory, so that their end need not read them again."""
         for assignment in assignments:
             self._claimed[assignment.lease] = assignment.job
@@ -464,17 +466,17 @@ class Broker:
 
     async def set_meta(self, key: str, value: str) -> None:
         """Store a small value of the daemon's own."""
-        await self._run(partial(upkeep.set_meta, key=key, value=value))
+        await self._run(lambda tx: upkeep.set_meta(tx, key, value))
 
     async def worker_numbers(self, count: int) -> list[int]:
         """Return numbers for new workers."""
-        return await self._run(partial(upkeep.number_workers, count=count))
+        return await self._run(lambda tx: upkeep.number_workers(tx, count))
 
     async def thin_statistics(self) -> bool:
         """Merge some old statistics; return whether more is left to merge."""
+        now = self._clock.wall()
         return await self._run(
-            partial(upkeep.thin_statistics, now=self._clock.wall()),
-            weight=upkeep.THINNING_WEIGHT,
+            lambda tx: upkeep.thin_statistics(tx, now), weight=upkeep.THINNING_WEIGHT
         )
 
     async def probe(self) -> None:

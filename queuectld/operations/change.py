@@ -52,5 +52,5 @@ def change(
             tx.measure("cancelled", now)
         told = changed if len(ids) == 1 else without_texts(changed)
         outcomes.append(told)
-        news.append(Announcement(event, told))
-    return Done(outcomes, news)
+        news.append((event, told, None))
+    return outcomes, news

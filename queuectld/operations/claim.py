@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from queuectld.core import lifecycle
-from queuectld.core.event import Announcement, Event
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, Job
 from queuectld.operations.done import Done
 from queuectld.store.api import Transaction
@@ -24,7 +24,7 @@ def claim(
         assign(tx, job, worker, least_lease=least_lease, now=now)
         for worker, job in zip(workers, tx.ready(len(workers)), strict=False)
     ]
-    return Done(assignments, [Announcement(Event.CLAIM, a.job) for a in assignments])
+    return assignments, [(Event.CLAIM, a.job, None) for a in assignments]
 
 
 def claim_job(
@@ -33,9 +33,9 @@ def claim_job(
     """Claim one certain job, if it is ready."""
     job = tx.job_by_seq(seq)
     if job is None or not job.due:
-        return Done([])
+        return [], ()
     assignment = assign(tx, job, worker, least_lease=least_lease, now=now)
-    return Done([assignment], [Announcement(Event.CLAIM, assignment.job)])
+    return [assignment], [(Event.CLAIM, assignment.job, None)]
 
 
 def assign(

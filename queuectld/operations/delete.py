@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core import lifecycle
 from queuectld.core.errors import QueueError
-from queuectld.core.event import Announcement
 from queuectld.core.job import Job, without_texts
 from queuectld.operations.done import Done
 from queuectld.operations.lookups import JobView, find
@@ -50,4 +49,4 @@ def deletable(
 def delete(tx: Transaction, jobs: Sequence[Job]) -> Done[list[Job]]:
     """Forget jobs and their attempts, except those that changed; return the former."""
     gone = tx.delete(jobs)
-    return Done(gone, [Announcement(None, job) for job in gone])
+    return gone, [(None, job, None) for job in gone]

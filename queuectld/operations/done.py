@@ -1,20 +1,13 @@
 """What every operation returns."""
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 from queuectld.core.event import Announcement
 
 T = TypeVar("T")
 
-
-class Done(NamedTuple, Generic[T]):
-    """What an operation did; it counts from the commit on.
-
-    Attributes:
-        result: what whoever asked for the operation is told.
-        announcements: what everybody else is told, in the order in which it happened.
-    """
-
-    result: T
-    announcements: Sequence[Announcement] = ()
+Done = tuple[T, Sequence[Announcement]]
+"""What an operation did, which counts from the commit on: the result, for whoever asked
+for the operation, and what everybody else is told, in the order in which it happened.
+"""

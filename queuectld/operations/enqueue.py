@@ -79,7 +79,7 @@ def enqueue(
         if existing is not None:
             _check_existing(existing, asked, if_exists, index)
             done.append(Enqueued(existing, created=False))
-            announcements.append(Announcement(None, existing))
+            announcements.append((None, existing, None))
             continue
         room -= 1
         if room < 0:
@@ -95,8 +95,8 @@ def enqueue(
         )
         tx.insert(job)
         done.append(Enqueued(job, created=True))
-        announcements.append(Announcement(Event.ENQUEUE, job))
-    return Done(done, announcements)
+        announcements.append((Event.ENQUEUE, job, None))
+    return done, announcements
 
 
 def _check_existing(

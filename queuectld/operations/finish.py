@@ -62,6 +62,7 @@ def finish(
         random: from 0 up to 1, for the jitter of a retry.
     """
     job = there = ending = None
+    news: list[Announcement]
     # A lease of another job is none of this one.
     if claimed is not None and claimed.seq == seq:
         ending = _record(tx, claimed, end, asked=asked, now=now, random=random)
@@ -70,21 +71,21 @@ def finish(
         if there is not None and there.lease == end.lease:
             ending = _record(tx, there, end, asked=asked, now=now, random=random)
     if ending is not None:
-        job, news = ending.job, [Announcement(ending.event, ending.job, ending.end)]
+        job, news = ending.job, [(ending.event, ending.job, ending.end)]
     elif in_doubt:
         # Whoever waits for what the earlier try may have committed was not told.
         known = _is_last_on_record(tx, seq, end.lease)
         job = there if known else None
-        news = [Announcement(lifecycle.event_of(end) if known else None, there, end)]
+        news = [(lifecycle.event_of(end) if known else None, there, end)]
     else:
-        news = [Announcement(None, None, end)]
+        news = [(None, None, end)]
     following = None
     if next_for is not None and (ready := tx.ready(1)):
         following = claim.assign(
             tx, ready[0], next_for, least_lease=least_lease, now=now
         )
-        news.append(Announcement(Event.CLAIM, following.job))
-    return Done(Finished(job, following), news)
+        news.append((Event.CLAIM, following.job, None))
+    return Finished(job, following), news
 
 
 def _record(

@@ -10,4 +10,4 @@ CHUNK = 1000
 def promote(tx: Transaction, now: int) -> Done[int | None]:
     """Make some jobs ready; return the time of the next, which may be in the past."""
     tx.promote(now, CHUNK)
-    return Done(tx.next_run_at())
+    return tx.next_run_at(), ()

@@ -46,11 +46,11 @@ def retry_some(
         now: the present.
     """
     found = [job for job in tx.in_state(state, CHUNK, after) if job.seq <= upto]
-    news = []
+    news: list[Announcement] = []
     for job in found:
         if foreground in {None, job.foreground}:
             again = lifecycle.retry(job, now=now)
             tx.update(job, again)
-            news.append(Announcement(Event.RETRY, again))
+            news.append((Event.RETRY, again, None))
     last = found[-1].seq if found else None
-    return Done(Retried(len(news), len(found) - len(news), last), news)
+    return Retried(len(news), len(found) - len(news), last), news

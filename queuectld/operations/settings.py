@@ -33,4 +33,4 @@ def set_setting(
         if refused := limits.refusal(limits.NONE._replace(**limited), means):
             raise InvalidSettingError(setting.key, refused[1])
     tx.set_setting(setting.key, checked)
-    return Done(Stored(setting, settings.in_force(tx.settings())))
+    return Stored(setting, settings.in_force(tx.settings())), ()

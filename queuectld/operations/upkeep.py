@@ -23,25 +23,25 @@ def introduce(tx: Transaction, now: int) -> Done[tuple[str, int]]:
     found = str(uuid4())
     tx.set_meta("store_id", found)
     tx.set_meta("created_at", str(now))
-    return Done((found, now))
+    return (found, now), ()
 
 
 def set_meta(tx: Transaction, key: str, value: str) -> Done[None]:
     """Store a small value of the daemon's own."""
     tx.set_meta(key, value)
-    return Done(None)
+    return None, ()
 
 
 def number_workers(tx: Transaction, count: int) -> Done[list[int]]:
     """Return numbers that no worker ever had."""
-    return Done([tx.next_worker() for _ in range(count)])
+    return [tx.next_worker() for _ in range(count)], ()
 
 
 def thin_statistics(tx: Transaction, now: int) -> Done[bool]:
     """Merge some old statistics; return whether more is left to merge."""
-    return Done(tx.thin_statistics(now, HOURS_AT_ONCE))
+    return tx.thin_statistics(now, HOURS_AT_ONCE), ()
 
 
 def probe(_tx: Transaction) -> Done[None]:
     """Write nothing, in a commit of its own: can anything be written?"""
-    return Done(None)
+    return None, ()

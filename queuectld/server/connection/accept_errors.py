@@ -1,7 +1,7 @@
-"""Tells that clients cannot be taken for want of descriptors: seldom, and what to do.
+"""Logs that clients cannot be accepted for lack of descriptors: once a minute at most.
 
-asyncio tries again each second by itself, and each time tells it to the loop's
-exception handler as if it were news.
+asyncio tries again every second, and reports each failure to the loop's exception
+handler.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from queuectld.host import logs
 
 TOLD_EVERY = 60.0
-"""Seconds between two records of it."""
+"""Seconds between two such records."""
 
 _ACCEPT_FAILED = "socket.accept() out of system resource"  # asyncio.selector_events
 
@@ -19,7 +19,7 @@ _log = logs.get("server")
 
 
 class AcceptErrorReporter:
-    """The loop's exception handler; passes on all that is not its own."""
+    """The loop's exception handler; passes other errors to the default handler."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -28,7 +28,7 @@ class AcceptErrorReporter:
     def __call__(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
     ) -> None:
-        """Be told of an error that no coroutine can be told of."""
+        """Handle an error that no coroutine awaits."""
         if context.get("message") != _ACCEPT_FAILED:
             loop.default_exception_handler(context)
             return

@@ -1,4 +1,4 @@
-"""The socket's file: opened privately, a dead one replaced, a live one left alone."""
+"""Opens a listening socket and its file; replaces a stale file, and no other."""
 
 import contextlib
 import os
@@ -10,20 +10,21 @@ from pathlib import Path
 from queuectl_protocol.paths import SUN_PATH_MAX
 
 BACKLOG = 1024
-"""Connections the kernel keeps until they are accepted; net.core.somaxconn caps it."""
+"""Connections that the kernel queues until they are accepted; at most
+net.core.somaxconn."""
 
 
 class ListenError(Exception):
-    """There can be no socket at this path; the message says what to do."""
+    """No socket can listen at this path; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A listening socket, and its file if that is ours to remove.
+    """A listening socket, and its file if this daemon made it.
 
     Attributes:
-        path: None for a socket that somebody else made, such as systemd.
-        identity: device and inode of the file we made.
+        path: the file; None if another program made it, such as systemd.
+        identity: device and inode of the file.
     """
 
     socket: socket.socket
@@ -32,13 +33,13 @@ class Endpoint:
 
     @property
     def address(self) -> Path | None:
-        """Where clients connect; None where that is no file."""
+        """The path at which clients connect; None: it is no file."""
         name = self.socket.getsockname()
-        # An abstract one is bytes. See unix(7).
+        # The name of an abstract socket is bytes; see unix(7).
         return Path(name) if isinstance(name, str) and name else None
 
     def is_there(self) -> bool:
-        """Tell whether the path leads here, as far as one can tell."""
+        """Whether the path leads to this socket, as far as can be seen."""
         address = self.address
         if address is None:
             return True
@@ -49,9 +50,9 @@ class Endpoint:
         return self.identity is None or found == self.identity
 
     def remove(self) -> None:
-        """Remove the file, unless another daemon's stands in its place by now.
+        """Remove the file, unless another daemon has replaced it.
 
-        One that cannot be removed is the next daemon's to replace.
+        If it cannot be removed, the next daemon replaces it.
         """
         if self.path is None:
             return
@@ -85,7 +86,7 @@ def _listen(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(os.fspath(path))
-        # Nobody can connect before listen(), so nobody meets the mode of bind().
+        # Nobody can connect before listen(), so the mode that bind() gave does no harm.
         path.chmod(0o600)
         listening.listen(BACKLOG)
     except OSError:
@@ -111,9 +112,9 @@ def _remove_stale(path: Path) -> None:
 
 
 def _answers(path: Path) -> bool:
-    """Return whether a process listens at ``path``; nothing is sent to it."""
+    """Return whether a process listens at ``path``, without sending anything."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # A live daemon whose backlog is full would make a blocking probe wait.
+        # A blocking probe would wait for a daemon whose backlog is full.
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Accepts clients, and at the end lets them go: the server as the daemon sees it."""
+"""Accepts clients and, at the end, closes their connections."""
 
 import asyncio
 import socket
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from queuectld.host import logs
+from queuectld.linux.inotify import Watcher
 from queuectld.server import dispatch
 from queuectld.server.connection.accept_errors import AcceptErrorReporter
 from queuectld.server.connection.endpoint import (
@@ -22,24 +23,24 @@ from queuectld.server.schema.method import Method
 __all__ = ["ListenError", "Listener"]
 
 CLOSE_GRACE = 2.0
-"""Seconds for requests at work to end and for clients to read their replies."""
+"""Seconds at the end for requests at work and for clients to read their replies."""
 
 _ACCEPTED_AT_ONCE = 1
-"""asyncio takes up to ``backlog`` clients in one turn of the loop, and after a failure
-it goes on to fail so often, with a traceback and a timer each time."""
+"""asyncio accepts up to ``backlog`` clients in one turn of the loop. When descriptors
+run out, it fails as often, each time with a traceback and a timer."""
 
 _log = logs.get("server")
 
 
 class Listener:
-    """The public sockets and everybody connected to them."""
+    """The public sockets and the connections to them."""
 
     def __init__(
-        self, parts: Parts, shared: Shared, endpoints: Sequence[Endpoint]
+        self, shared: Shared, endpoints: Sequence[Endpoint], files: Watcher
     ) -> None:
-        self._parts = parts
         self._shared = shared
         self._endpoints = list(endpoints)
+        self._files = files
         self._servers: list[asyncio.Server] = []
 
     @classmethod
@@ -50,6 +51,11 @@ class Listener:
         methods: Mapping[str, Method] | None = None,
     ) -> "Listener":
         """Answer at the sockets that systemd passed, or else at the configured path.
+
+        Args:
+            parts: of the daemon.
+            passed: sockets that systemd opened.
+            methods: the dispatch table, bound; None: that of ``dispatch``.
 
         Raises:
             ListenError: the path cannot be used; the message is for a person.
@@ -65,38 +71,39 @@ class Listener:
             client_gone=parts.supervisor.release,
             connections=parts.connections,
         )
-        listener = cls(parts, shared, endpoints)
-        await listener._start()
+        listener = cls(shared, endpoints, parts.files)
+        errors = AcceptErrorReporter(parts.clock.monotonic)
+        asyncio.get_running_loop().set_exception_handler(errors)
+        for endpoint in endpoints:
+            listener._servers.append(await listener._serve(endpoint))
         return listener
 
     @property
     def addresses(self) -> list[Path]:
-        """The paths where clients connect."""
+        """The paths at which clients connect."""
         found = [endpoint.address for endpoint in self._endpoints]
         return [address for address in found if address is not None]
 
     @property
     def passed(self) -> bool:
-        """Whether the first of them is somebody else's to make, such as systemd's."""
+        """Whether another program, such as systemd, made the first socket."""
         return self._endpoints[0].path is None
 
     async def restore(self) -> None:
-        """Listen again where the socket's file has vanished.
-
-        Who is connected stays so.
+        """Listen again where a socket's file has vanished; connections stay open.
 
         Raises:
-            ListenError: the path cannot be used now, or it is another's to make.
+            ListenError: a path cannot be used now, or another program must make it.
         """
-        faults = []
+        errors = []
         for number, endpoint in enumerate(self._endpoints):
             if not endpoint.is_there():
                 try:
                     await self._reopen(number, endpoint)
                 except ListenError as error:
-                    faults.append(error)
-        if faults:
-            raise faults[0]
+                    errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def _reopen(self, number: int, endpoint: Endpoint) -> None:
         if endpoint.path is None:
@@ -113,14 +120,14 @@ class Listener:
         """Listen at another path as well.
 
         Raises:
-            ListenError: it cannot be used.
+            ListenError: the path cannot be used.
         """
         made = open_endpoint(path)
         self._endpoints.append(made)
         self._servers.append(await self._serve(made))
 
     async def close(self) -> None:
-        """Take nobody new, refuse who waits, answer the rest, and let them go."""
+        """Accept no more clients; answer the requests at work, refuse the others."""
         for endpoint in self._endpoints:
             endpoint.remove()
         for server in self._servers:
@@ -134,28 +141,22 @@ class Listener:
                     await session.gone.wait()
         except TimeoutError:
             self._abort()
-        self._parts.files.close()
-
-    async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(AcceptErrorReporter(self._parts.clock.monotonic))
-        for endpoint in self._endpoints:
-            self._servers.append(await self._serve(endpoint))
+        self._files.close()
 
     async def _serve(self, endpoint: Endpoint) -> asyncio.Server:
-        # Not create_unix_server, which since 3.13 removes the file at the end, even
-        # one that systemd made.
+        # Not create_unix_server: since 3.13 it removes the file at the end, even one
+        # that systemd made.
         server = await asyncio.get_running_loop().create_server(
             lambda: Session(self._shared),
             sock=endpoint.socket,
             backlog=_ACCEPTED_AT_ONCE,
         )
-        endpoint.socket.listen(BACKLOG)  # as asyncio has just said otherwise
+        endpoint.socket.listen(BACKLOG)  # asyncio has set it to its own backlog
         _log.info("listening", socket=endpoint.socket.getsockname())
         return server
 
     def _abort(self) -> None:
-        """Cut off who does not read, or whose request does not end."""
+        """Abort connections whose client does not read or whose request goes on."""
         sessions: list[Session] = list(self._shared.connections)
         _log.warning("clients_cut_off", count=len(sessions))
         for session in sessions:

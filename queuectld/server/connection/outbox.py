@@ -1,4 +1,4 @@
-"""The sending half of a connection: replies and events, and when to hold them back."""
+"""The sending half of a connection: replies and events, at the pace of the client."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,17 +10,17 @@ from queuectl_protocol.errors import ErrorCode
 from queuectld.server.errors import Refusal, refusal
 
 HIGH_WATER = 64 * 1024
-"""Bytes that the kernel did not take yet, over which nothing more is produced."""
+"""Bytes not yet taken by the kernel, over which nothing more is produced."""
 
 LOW_WATER = 16 * 1024
-"""Bytes under which it goes on."""
+"""Bytes under which production goes on."""
 
 
 class Outbox:
     """Collects what one turn of the loop sends into one write.
 
     Attributes:
-        paused: the client does not read; produce nothing for it.
+        paused: the client does not read, so nothing is to be produced for it.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Outbox:
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
     def write_bin(self, *, wanted: bool) -> None:
-        """Write strings that are not UTF-8 as bin, or as str, from now on."""
+        """From now on, write strings that are not UTF-8 as bin, or as str."""
         self._connection.bin = wanted
 
     def greet(self, body: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ class Outbox:
         self._flush_soon()
 
     def reply(self, request_id: int | str, result: dict[str, Any]) -> None:
-        """Send the good end of a request.
+        """Send the result of a request.
 
         Raises:
             FrameTooLargeError: nothing was sent.
@@ -55,51 +55,51 @@ class Outbox:
         self._flush_soon()
 
     def refuse(self, request_id: int | str | None, error: BaseException) -> None:
-        """Send the bad end of a request, as the table of errors words it."""
+        """Send the failure of a request, as the table of errors tells it."""
         self._fail(request_id, refusal(error))
 
     def fail(self, request_id: int | str | None, code: ErrorCode, message: str) -> None:
-        """Send the bad end of what never became a call."""
+        """Send a failure without an exception."""
         self._fail(request_id, Refusal(code, message, None))
 
     def event(self, sub: int | str, seq: int, body: dict[str, Any]) -> None:
-        """Send an event, at once, so that ``paused`` is true to the byte."""
+        """Send an event at once, so that ``paused`` is exact."""
         self._connection.send_event(sub, seq, body)
         self.flush()
 
     async def drained(self) -> None:
-        """Wait until the client has read enough for more to be produced."""
+        """Wait until the client has read enough."""
         while self.paused:
-            # One of those who wait may fill the buffer before the next one runs.
+            # Another waiting task may have filled the buffer again.
             await self._drained.wait()
 
     @property
     def gone(self) -> bool:
-        """Whether nobody will read what is sent from now on."""
+        """Whether the connection is closing: nobody reads what is sent now."""
         return self._transport.is_closing()
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """Wait for room for a large reply, which must be all that follows in here.
+        """Wait for room for a large reply, which is then made inside.
 
-        One at a time has it, when the client has read enough of what went before.
+        One task at a time has it, when the client has read enough of earlier replies.
         """
         async with self._room:
             await self.drained()
             yield
 
     def pause(self) -> None:
-        """The kernel takes no more."""
+        """Hold back: the kernel takes no more."""
         self.paused = True
         self._drained.clear()
 
     def resume(self) -> None:
-        """The kernel took most of it."""
+        """Go on: the kernel took most of it."""
         self.paused = False
         self._drained.set()
 
     def flush(self) -> None:
-        """Hand everything to the transport; drop it when the connection is gone."""
+        """Give everything to the transport, or drop it if the connection is closing."""
         self._flush_is_due = False
         data = self._connection.data_to_send()
         if data and not self._transport.is_closing():

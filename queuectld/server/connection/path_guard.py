@@ -1,10 +1,10 @@
-"""Sees to it that the daemon can be found as long as it runs, and that it ends if not.
+"""Guards the paths at which the daemon is found: restores what vanishes, or ends it.
 
 What a client, a worker or the next daemon looks for can vanish: a logout removes the
 runtime directory, a cleaner an old socket, a person the whole state directory. inotify
-tells; nothing is looked at while nothing happens and all is well. What is in the way
-of a look or of what is to be put back may go without a word, as a mode that forbids it:
-then it is tried again.
+tells of it, so nothing is looked at while nothing happens. Only what prevents a look or
+a restoration, such as a directory's mode, may change without an event: after such an
+error there is another try.
 """
 
 import asyncio
@@ -25,40 +25,40 @@ _log = logs.get("presence")
 
 
 SETTLE = 0.5
-"""Seconds after a change: who removes a whole directory is not to find new things in
-it before the lock is gone as well."""
+"""Seconds to wait after a change. A program that removes the state directory must not
+find new files in it before it has removed the lock."""
 
 TRY_AGAIN = 5.0
-"""Seconds from a look that met an error to the next one, if no change comes first."""
+"""Seconds from a failed look to the next one, unless a change comes first."""
 
 
 class PathGuard:
-    """Watches the places of one daemon.
+    """Watches the paths of one daemon.
 
     Args:
-        settings: where the places are.
-        state: the state directory that is held.
+        config: the paths.
+        state: the state directory, with its lock.
         listener: the sockets.
-        records_lost: called when the workers' records have vanished with their
-            directory, which is there again.
+        records_lost: called when the workers' records vanished with their directory,
+            which is restored then.
         lost: called once, when the state directory is gone.
     """
 
     def __init__(
         self,
-        settings: DaemonConfig,
+        config: DaemonConfig,
         state: StateDirectory,
         listener: Listener,
         *,
         records_lost: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
-        self._config = settings
+        self._config = config
         self._state = state
         self._listener = listener
         self._records_lost = records_lost
         self._lost = lost
-        self._own = settings.state_dir / SOCKET_NAME
+        self._own = config.state_dir / SOCKET_NAME
         self._target: Path | None = None
         self._watcher = Watcher()
         self._told = ""
@@ -69,7 +69,7 @@ class PathGuard:
         try:
             while True:
                 wake.clear()
-                armed = self._arm(wake)  # and look after that: what was is not told
+                armed = self._arm(wake)  # before the look: earlier changes are not told
                 if not self._state.is_held():
                     _log.error("state_dir_gone", state_dir=self._config.state_dir)
                     self._lost()
@@ -81,19 +81,19 @@ class PathGuard:
             self._watcher.close()
 
     def leave(self) -> None:
-        """Take the link away, unless systemd starts the next daemon where it leads."""
+        """Remove the link, unless systemd starts the next daemon at its target."""
         if self._target is not None and not self._listener.passed:
-            socket_link.take_down(self._own, self._target)
+            socket_link.remove(self._own, self._target)
 
-    # -- what is put back ---------------------------------------------------------
+    # -- what is restored ------------------------------------------------------
 
     async def _restore(self) -> bool:
-        """Put back what is missing; return whether all is there."""
+        """Restore what is missing; return whether all is there."""
         try:
             self._restore_directories()
             await self._restore_socket()
         except (ListenError, OSError) as error:
-            # It is tried again and again: say it once.
+            # It is tried again and again, and logged once.
             if str(error) != self._told:
                 self._told = str(error)
                 _log.error("not_reachable", error=self._told)
@@ -109,9 +109,9 @@ class PathGuard:
             self._records_lost()
 
     async def _restore_socket(self) -> None:
-        """Have the socket where it should be, and a way to it in the state directory.
+        """Restore the socket, and the link to it in the state directory.
 
-        Where that cannot be, clients are at least served in the state directory.
+        If the socket cannot be restored, listen in the state directory instead.
         """
         if self._own in self._listener.addresses:
             await self._listener.restore()
@@ -122,24 +122,24 @@ class PathGuard:
             await self._listener.add(self._own)
             raise
         for target in self._listener.addresses[:1]:
-            socket_link.put_up(self._own, target)
+            socket_link.make(self._own, target)
             self._target = target
 
     # -- what is watched ----------------------------------------------------------
 
     def _arm(self, wake: asyncio.Event) -> bool:
-        """Have ``wake`` set at the next change; return whether any will be told."""
+        """Have ``wake`` set at the next change; return whether all will be told."""
         armed = True
         for path, change in self._watched().items():
             try:
                 self._watcher.arm(str(path), change, wake)
             except OSError:
-                # It vanished just now, may not be read, or no watches are left.
+                # It has just vanished, may not be read, or no watches are left.
                 armed = False
         return armed
 
     def _watched(self) -> dict[Path, Change]:
-        """Return what to watch: where something is, or else where it may come back."""
+        """Return what to watch: each directory, or the place where it may appear."""
         parents = {self._config.state_dir, self._config.runtime_dir}
         parents |= {address.parent for address in self._listener.addresses}
         watched = {
@@ -154,12 +154,12 @@ class PathGuard:
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether a directory can be seen; that it cannot be is no error here."""
+    """Whether a directory is there and visible; an error means no."""
     return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises, on some Pythons)
 
 
 async def _changed(wake: asyncio.Event, within: float | None) -> None:
-    """Wait for a change; no longer than that many seconds, if any are given."""
+    """Wait for a change, at most ``within`` seconds; None: for ever."""
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
             await wake.wait()

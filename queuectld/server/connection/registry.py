@@ -1,7 +1,7 @@
-"""Who is connected, and whether there is room for one more.
+"""The open connections, and whether another one is allowed.
 
-Nobody is to keep everybody else away: a user who may not operate has a share, and the
-last places are for those who may, so that they can look and end it.
+No user can keep all others away: a user who may not operate has a limited share, and
+the last connections are for those who may, so that they can look and intervene.
 """
 
 from collections import Counter
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 KEPT_FOR_OPERATORS = 10
-"""One in so many connections is."""
+"""One in so many connections."""
 
 
 class Registry:
-    """One object for each connection, for as long as it or a request of it lives."""
+    """The sessions whose connection is open or whose requests are at work."""
 
     def __init__(self) -> None:
         self._uids: dict[Any, int] = {}
@@ -26,12 +26,12 @@ class Registry:
         return iter(self._uids)
 
     def add(self, session: Any, uid: int) -> None:
-        """Count one that was let in."""
+        """Add a session that was accepted."""
         self._uids[session] = uid
         self._by_uid[uid] += 1
 
     def discard(self, session: Any) -> None:
-        """Count it no more, if it was."""
+        """Remove a session, if it is there."""
         uid = self._uids.pop(session, None)
         if uid is None:
             return
@@ -40,12 +40,12 @@ class Registry:
             del self._by_uid[uid]
 
     def objection(self, uid: int, *, operates: bool, limit: int) -> str | None:
-        """Return why there is no room for one more of this user; None: there is.
+        """Return why this user may not have another connection; None: it may.
 
         Args:
-            uid: who has just connected.
+            uid: the user that has just connected.
             operates: whether that user may operate.
-            limit: connections of all together.
+            limit: connections of all users together.
         """
         if len(self) >= limit:
             return (
@@ -71,5 +71,5 @@ class Registry:
 
 
 def kept(limit: int) -> int:
-    """Return how many of so many connections are for those who may operate."""
+    """Return how many of ``limit`` connections are for those who may operate."""
     return 0 if limit == 1 else max(1, limit // KEPT_FOR_OPERATORS)

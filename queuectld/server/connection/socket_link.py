@@ -1,8 +1,8 @@
-"""A link in the state directory to the socket, where that is somewhere else.
+"""The link in the state directory to a socket that is elsewhere.
 
-Clients of one's own queue look in the state directory and nowhere else: it is the same
-in every session. The link follows the socket of a configuration or of systemd, and lets
-a path be longer than the kernel takes.
+Clients of a user's own queue look for the socket in the state directory alone. The link
+leads to the socket of a configuration or of systemd. It also allows a state directory
+whose path is longer than the kernel takes for a socket.
 """
 
 import contextlib
@@ -11,12 +11,12 @@ import stat
 from pathlib import Path
 
 
-def put_up(own: Path, target: Path) -> None:
-    """Make ``own`` lead to ``target``, in one step.
+def make(own: Path, target: Path) -> None:
+    """Make ``own`` a link to ``target``, in one step.
 
     Raises:
         OSError: it cannot be written.
-        FileExistsError: there is something that is no link and no socket.
+        FileExistsError: there is a file that is no link and no socket.
     """
     if _leads(own, target):
         return
@@ -30,8 +30,8 @@ def put_up(own: Path, target: Path) -> None:
     draft.replace(own)
 
 
-def take_down(own: Path, target: Path) -> None:
-    """Remove the link, unless it leads elsewhere by now."""
+def remove(own: Path, target: Path) -> None:
+    """Remove the link, unless it leads elsewhere now."""
     with contextlib.suppress(OSError):
         if _leads(own, target):
             own.unlink()

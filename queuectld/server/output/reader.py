@@ -1,10 +1,10 @@
-"""Reads what runs wrote: pieces of a file, and where its last lines begin.
+"""Reads output files: pieces of one, and where its last lines begin.
 
-A file that is not there reads as an empty one: empty ones are removed or passed on to
-another run. Whether there was more is on record, and is for who asked to compare.
+A missing file reads as an empty one, as empty files are removed or reused for another
+run. The record of the attempt says how much was written; the caller compares.
 
-Nor is all that is in a file its run's: who opened it while the run lasted can write on
-for ever. So what is on record is where the reading ends.
+A file may hold more than its run wrote: a process that opened it during the run can
+write on for ever. So reading ends at the recorded size.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 from queuectld.core.errors import NO_DESCRIPTORS
 
 TAIL_MAX = 8 * 1024 * 1024
-"""Bytes, at the end of a file, in which its last lines are looked for."""
+"""Bytes at the end of a file, in which its last lines are searched."""
 
 _BLOCK = 64 * 1024
 
 
 class UnreadableOutputError(Exception):
-    """The file is there and cannot be read; it may not be what a worker made."""
+    """The file exists and cannot be read; a worker may not have made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Piece:
 
     Attributes:
         offset: where it begins.
-        size: the whole stream's, when it was read.
+        size: of the whole stream when it was read.
     """
 
     data: bytes
@@ -43,14 +43,14 @@ class Piece:
 
 
 def open_output(path: str) -> int | None:
-    """Return a descriptor to read from; None when there is no such file.
+    """Return a descriptor to read from; None: there is no such file.
 
     Raises:
-        UnreadableOutputError: there is one, and it cannot be opened.
-        OSError: there is no descriptor to be had.
+        UnreadableOutputError: there is a file, and it cannot be opened.
+        OSError: no descriptor is left.
     """
-    # The file may be its job's, whose user may hold a lease: opened so, it cannot keep
-    # the daemon waiting. See fcntl(2), "Leases".
+    # The file may belong to the job's user, who may hold a lease on it. With O_NONBLOCK
+    # open() does not wait for that lease; see fcntl(2), "Leases".
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, flags)
@@ -77,9 +77,9 @@ def read(
     Args:
         path: the file.
         offset: bytes from the beginning.
-        tail: lines; when given, ``offset`` does not matter.
+        tail: lines; if given, ``offset`` is ignored.
         limit: bytes.
-        written: bytes that are the run's; None: all that are there.
+        written: bytes that the run wrote; None: all in the file.
     """
     nothing = Piece(b"", 0 if tail is not None else offset, 0)
     fd = open_output(path)
@@ -89,7 +89,7 @@ def read(
         size = _end(fd, written)
         if tail is not None:
             offset = tail_offset(fd, tail, size)
-        # The kernel refuses offsets near the end of its numbers.
+        # The kernel refuses offsets near the maximum of its type.
         limit = min(limit, size - offset)
         data = read_from(fd, path, offset, limit) if offset < size else b""
         return Piece(data, offset, size) if data or is_at(fd, path) else nothing
@@ -98,18 +98,18 @@ def read(
 
 
 def read_from(fd: int, path: str, offset: int, limit: int) -> bytes:
-    """Return up to ``limit`` bytes of an open file, as long as it is at its place.
+    """Return up to ``limit`` bytes of an open file, if it is still at its path.
 
-    An empty file may become another run's while it is open here, and what is in it then
-    is that one's.
+    An empty file may be reused for another run while it is open here, and then holds
+    the output of that run.
     """
     data = os.pread(fd, limit, offset)
-    # Asked afterwards: it was at its place when the bytes were read.
+    # Checked afterwards: it was at its path when the bytes were read.
     return data if data and is_at(fd, path) else b""
 
 
 def is_at(fd: int, path: str) -> bool:
-    """Whether an open file is still the one at this path."""
+    """Whether the file at this path is still the open one."""
     try:
         there = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - for each chunk
     except FileNotFoundError:
@@ -122,8 +122,8 @@ class Loss:
     """What is left of a stream that had more.
 
     Attributes:
-        written: bytes that it had.
-        left: bytes in the file; None: there is none.
+        written: bytes that the run wrote.
+        left: bytes in the file; None: there is no file.
     """
 
     written: int
@@ -131,14 +131,14 @@ class Loss:
 
 
 def loss(path: str, written: int | None) -> Loss | None:
-    """Tell whether a run that has ended wrote more than is there.
+    """Tell whether a run that has ended wrote more than its file holds.
 
-    Output is not synced: a power cut may leave a file without its content. And whose
-    the run was can have kept it open, and cut it.
+    Output is not synced, so a power failure may leave a file without its content. The
+    user of the job may also have truncated it.
 
     Args:
         path: the file.
-        written: bytes on record; None: there is no telling.
+        written: bytes on record; None: not known.
     """
     if not written:
         return None
@@ -168,13 +168,13 @@ def _end(fd: int, written: int | None) -> int:
 def tail_offset(fd: int, lines: int, end: int) -> int:
     """Return where the last ``lines`` lines before ``end`` begin.
 
-    A last line without its newline counts. Lines that begin more than TAIL_MAX bytes
-    before the end are left out, or cut.
+    A last line without a newline counts. Lines that begin more than TAIL_MAX bytes
+    before the end are left out or cut.
     """
     start = max(0, end - TAIL_MAX)
     if not lines:
         return end
-    # The newline at the very end ends the last line; the one before it is the border.
+    # The newline at the very end belongs to the last line, so it is not counted.
     position, borders = end - 1, 0
     while position > start:
         begin = max(start, position - _BLOCK)
@@ -188,7 +188,7 @@ def tail_offset(fd: int, lines: int, end: int) -> int:
 
 
 def _nth_from_end(block: bytes, nth: int) -> int:
-    """Return the index of the ``nth`` newline, counted from the end; it is there."""
+    """Return the index of the ``nth`` newline from the end, which exists."""
     index = len(block)
     for _ in range(nth):
         index = block.rindex(b"\n", 0, index)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from queuectl_protocol import limits
 from queuectl_protocol.messages import MAX_REQUEST_ID
 from queuectld.config import DaemonConfig
-from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.control.desired import MAX_WORKERS
 from queuectld.core.settings import Settings
 from queuectld.operations import lookups
 from queuectld.server.output import reader

@@ -52,7 +52,7 @@ class SqliteTransaction(SqliteReader):
         self._stored: dict[JobState, int] | None = None
         self._environments: dict[bytes, dict[str, str]] = {}
 
-    # The batch's frame, called by the store thread.
+    # What the store calls around each unit and each batch.
 
     def keep_unit(self) -> None:
         """The unit went well: what it counted belongs to the batch."""
@@ -75,6 +75,7 @@ class SqliteTransaction(SqliteReader):
 
     def drop_batch(self) -> None:
         """The batch did not commit. The numbers stay: they may skip, never repeat."""
+        self.drop_unit()
         self._forget_batch()
         self._stored = None
 
@@ -228,7 +229,6 @@ class SqliteTransaction(SqliteReader):
         return True
 
     def _forget_batch(self) -> None:
-        self.drop_unit()
         self._counts.clear()
         self._delayed = 0
         self._rollup.clear()

@@ -8,7 +8,7 @@ from helpers import hindered, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE
 
-SHORT = {"control.scheduler.DRAIN_SPARE": 0.3, "control.attempts.CLOSE_WITHIN": 0.3}
+SHORT = {"control.draining.DRAIN_SPARE": 0.3, "control.attempts.CLOSE_WITHIN": 0.3}
 """Seconds for what should not take any; five and two by default."""
 
 JOBS = 20_000

@@ -165,7 +165,7 @@ async def test_interruptions_are_in_a_row_unless_somebody_asked(
         assert worker.attempt is not None
         worker.attempt.end_reason = outcome
         if draining:
-            one.supervisor.drain()
+            one.desired.drain()
         end = good_end(one, assignment.job)
         end = end._replace(reason=Reason.INTERRUPTED, exit_code=None)
         one.scheduler.attempt_finished(worker, end)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from queuectld.linux.inotify import Change, Watcher
-from queuectld.server.output.follower import CHUNK, GrowingFile
+from queuectld.server.output.growing_file import CHUNK, GrowingFile
 
 Story = Callable[[Watcher, asyncio.Event], Awaitable[None]]
 
