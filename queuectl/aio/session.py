@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.aio.link import AsyncLink
-from queuectl.aio.stream import AsyncStream
+from queuectl.aio.stream import AsyncEventStream
 from queuectl.calls.call import StreamCall
 from queuectl.errors import RequestTimeoutError
 from queuectl.mailbox import Mailbox, as_it_is
@@ -116,7 +116,7 @@ class AsyncSession:
 
     def stream(
         self, method: str, params: Mapping[str, Any] | None = None
-    ) -> AsyncStream[dict[str, Any], Any]:
+    ) -> AsyncEventStream[dict[str, Any], Any]:
         """Return the events that answer a request, and its result at their end.
 
         Both are as they are on the wire. It has a connection to itself, opened when
@@ -124,7 +124,7 @@ class AsyncSession:
         """
         return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def open_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
+    def open_stream(self, call: StreamCall[E, T]) -> AsyncEventStream[E, T]:
         """Return the typed events that answer a call, and its typed result."""
         return self._open(call.method, call.params, call.event, call.read)
 
@@ -139,9 +139,9 @@ class AsyncSession:
         params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], T],
-    ) -> AsyncStream[E, T]:
+    ) -> AsyncEventStream[E, T]:
         connect = partial(self._connect, eager=False)
-        return AsyncStream(connect, method, params, event, result)
+        return AsyncEventStream(connect, method, params, event, result)
 
     async def _ready(self) -> AsyncLink:
         if self._closed:
