@@ -112,7 +112,20 @@ class AsyncSession:
             DaemonNotRunningError: nobody answers.
         """
         link = await self._ready()
-        return await link.call(method, params or {})
+        mailbox = link.mailbox
+        request_id, data = mailbox.request(method, params or {})
+        try:
+            async with asyncio.timeout(mailbox.limit(request_id)) as limit:
+                await link.send(data)
+                while not mailbox.answered(request_id):
+                    await link.wait_for(request_id)
+            return mailbox.take(request_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise mailbox.expire(request_id) from None
+        finally:
+            mailbox.forget(request_id)
 
     def stream(
         self, method: str, params: Mapping[str, Any] | None = None
@@ -160,7 +173,7 @@ class AsyncSession:
         await loop.create_unix_connection(lambda: link, sock=connected)
         try:
             async with asyncio.timeout(self._timeout):
-                await link.greet()
+                await _await_greeting(link)
         except TimeoutError:
             link.close()
             raise RequestTimeoutError("the daemon did not greet in time") from None
@@ -181,6 +194,13 @@ class AsyncSession:
         except asyncio.CancelledError:
             dialling.add_done_callback(_hang_up)  # a thread cannot be cancelled
             raise
+
+
+async def _await_greeting(link: AsyncLink) -> None:
+    while link.mailbox.greeting is None:
+        if link.mailbox.ended:
+            raise link.mailbox.end_error()
+        await link.wait_for(None)
 
 
 def _hang_up(dialling: asyncio.Task[sockets.socket]) -> None:
