@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from queuectl.cli.policy import Rule
-from queuectl.cli.signals import die_of
 
 OTHER_NAMES = {
     "add": "enqueue",
@@ -75,6 +74,8 @@ def _dying_of_a_closed_pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
+        from queuectl.cli.signals import die_of  # noqa: PLC0415 - seldom needed
+
         die_of(signal.SIGPIPE)
 
 
