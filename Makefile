@@ -55,10 +55,10 @@ bench: venv
 		--rounds $(BENCH_ROUNDS) --into build
 
 bench-peers: venv
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench_peers
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.peers
 
 soak: venv
-	PYTHONPATH=tests $(BIN)/python -m faults.soak
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak
 
 power-loss: venv
 	QUEUECTL_POWER_CUTS=$(POWER_CUTS) $(BIN)/python -m pytest -rP \
@@ -72,7 +72,7 @@ $(FUZZ_VENV)/.installed: $(INSTALLED_FROM)
 	@touch $@
 
 fuzz: $(FUZZ_VENV)/.installed
-	$(FUZZ_VENV)/bin/python tests/faults/fuzz_protocol.py
+	PYTHONPATH=tests $(FUZZ_VENV)/bin/python -m benchmarks.fuzz
 
 lint: venv
 	$(BIN)/ruff check
@@ -94,5 +94,5 @@ docs: venv
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
-	find queuectl queuectld protocol tests tools -name __pycache__ -prune \
+	find queuectl queuectld protocol tests benchmarks tools -name __pycache__ -prune \
 		-exec rm -rf {} +

@@ -13,7 +13,6 @@ from typing import NoReturn
 
 import click
 
-from queuectl import stdio
 from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, of_error
@@ -174,7 +173,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = _stdout_failed(error.error, status)
     except OSError as error:
         if error.filename is None:  # click could not write a help text
-            stdio.abandon(sys.stdout)
+            _abandon_stdout()
         what = error.filename or "cannot write"
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
@@ -186,12 +185,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _abandon_stdout() -> None:
+    """Drop what stdout still holds and cannot write, so that the exit does not fail."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
+
+
 def _stdout_failed(error: OSError, status: int) -> int:
     """Write the result of a change to stderr, as stdout failed; return the status.
 
     A command that only looks ends as any program in a pipe does.
     """
-    stdio.abandon(sys.stdout)
+    _abandon_stdout()
     if done := output.unwritten():
         output.note(
             f"queuectl: this was done, and cannot be written to stdout "

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from faults import plans
-from faults.campaign import Plan, Round, play
-from faults.strikes import STRIKES
+from benchmarks.soak import plans
+from benchmarks.soak.campaign import Plan, Round, play
+from benchmarks.soak.strikes import STRIKES
 from helpers.home import a_home
 
 SEED = os.environ.get("FAULTS_SEED", "ci")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import places, traced
+from faults import places
 from faults.places import SmallDisk
-from helpers import waiting
+from helpers import traced, waiting
 from helpers.home import a_home
 from queuectl_protocol.messages import Reply
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from faults import places, released, traced
+from faults import places, released
 from faults.places import SmallDisk
-from helpers import databases, waiting
+from helpers import databases, traced, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE, RawClient
 from queuectl_protocol.messages import Failure, Reply

@@ -1,8 +1,8 @@
 """Bytes, names and files that were made to hurt. A real daemon; others are served.
 
-What single functions make of such input is tested with them (``unit/test_frames``,
-``test_messages``, ``test_submission``), what the command line shows of it in
-``acceptance/test_cli_listing``; ``fuzz_protocol.py`` looks for more.
+What single functions make of such input is tested with them (``unit/protocol``,
+``unit/core``), what the command line shows of it in ``acceptance/cli``;
+``make fuzz`` looks for more.
 """
 
 import random
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults import fuzz_targets, mutations
+from benchmarks.fuzz import mutations, targets
 from faults.watching import Watch
 from helpers.daemon import Daemon, a_daemon
 from helpers.home import a_home
@@ -26,7 +26,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.limits import MAX_BATCH, MAX_FRAME
 from queuectl_protocol.messages import BadMessageError, Failure, Reply, Request
-from queuectld.server.limits import CONTAINERS_OF_A_JOB
+from queuectld.server.schema.wire_limits import CONTAINERS_OF_A_JOB
 
 BEGIN = b"\x83\xa2id\x01\xa6method"
 """How most requests begin."""
@@ -115,7 +115,7 @@ def test_whatever_frames_hold_the_next_request_is_answered(
             assert not isinstance(end, Failure) or end.code in set(ErrorCode)
 
 
-SEEDS = fuzz_targets.seeds()
+SEEDS = targets.seeds()
 
 
 def test_bytes_are_read_or_refused_and_nothing_else() -> None:
@@ -124,7 +124,7 @@ def test_bytes_are_read_or_refused_and_nothing_else() -> None:
         chance = random.Random(seed)
         data = mutations.worse(chance.choice(SEEDS), chance)
         try:
-            fuzz_targets.receive(data)
+            targets.receive(data)
         except Exception as error:
             raise AssertionError(f"seed {seed}: {data.hex()}") from error
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults.strikes import plant
+from benchmarks.soak.strikes import plant
 from helpers import waiting
 from helpers.home import ALONE, Home, a_home
 from queuectl_protocol.vocabulary import Reason

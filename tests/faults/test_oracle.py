@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from faults import oracle, recorder
-from faults.evidence import Evidence, Line, Output, leftovers
-from faults.ledger import Ledger, Task
+from benchmarks.soak import oracle, recorder
+from benchmarks.soak.evidence import Evidence, Line, Output, leftovers
+from benchmarks.soak.ledger import Ledger, Task
 from helpers.home import Home, a_home
 
 Forge = Callable[[Evidence], object]

@@ -8,9 +8,10 @@ import os
 
 import pytest
 
-from faults import powercut, traced
-from faults.crashstates import Loss
-from faults.powercut import Life, Verdict
+from benchmarks.power_loss import powercut
+from benchmarks.power_loss.crashstates import Loss
+from benchmarks.power_loss.powercut import Life, Verdict
+from helpers import traced
 
 CUTS = int(os.environ.get("QUEUECTL_POWER_CUTS", "400"))
 SEED = int(os.environ.get("QUEUECTL_POWER_SEED", "1"))

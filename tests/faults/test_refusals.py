@@ -1,6 +1,6 @@
 """Databases that a daemon must not work with: refused as they are, with what to do.
 
-What the store says to each kind of file is tested in contract/test_sqlite_opening;
+What the store says to each kind of file is tested in contract/sqlite/test_opening;
 here: what a person reads, and that nothing is changed, replaced or left running.
 """
 

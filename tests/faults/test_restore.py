@@ -11,7 +11,7 @@ import pytest
 from helpers import processes, waiting
 from helpers.home import ALONE, Gate, Home, a_home
 from queuectl_protocol.vocabulary import JobState
-from queuectld.server import diagnosis
+from queuectld.server.health import doctor
 from queuectld.store.sqlite.store import SqliteStore
 
 
@@ -321,14 +321,14 @@ def test_an_examination_ends_when_its_time_is_up(
 ) -> None:
     """It says that it did not see all, and is no error."""
 
-    async def run() -> diagnosis.Check:
+    async def run() -> doctor.Check:
         store = SqliteStore(tmp_path / "queuectl.db")
         try:
-            return await diagnosis.database(store.examine())
+            return await doctor.database(store.examine())
         finally:
             await store.close()
 
-    monkeypatch.setattr(diagnosis, "DEEP_WITHIN", 0)
+    monkeypatch.setattr(doctor, "DEEP_WITHIN", 0)
     check = asyncio.run(run())
     assert check.level == "warning"
     assert "not read to its end" in check.detail

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import traced
-from faults.traced import Event, Synced, Written
+from helpers import traced
+from helpers.traced import Event, Synced, Written
 
 ROOT = "/q"
 

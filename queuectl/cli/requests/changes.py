@@ -7,11 +7,11 @@ takes no other job that the request changes.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from queuectl import many
 from queuectl.cli import exits
 from queuectl.cli.view import job_view, output, text
 from queuectl.errors import NotFoundError, RequestError
 from queuectl.sync.session import Session
+from queuectl_protocol.limits import MAX_CHANGES
 
 Job = dict[str, Any]
 Outcome = Job | str
@@ -71,7 +71,8 @@ def _many(
     client: Session, verb: str, ids: Sequence[str], params: Mapping[str, Any]
 ) -> list[Outcome]:
     """Change several jobs; send all requests before the first reply is waited for."""
-    batches = [{"ids": batch, **params} for batch in many.batches(ids)]
+    steps = range(0, len(ids), MAX_CHANGES)
+    batches = [{"ids": ids[i : i + MAX_CHANGES], **params} for i in steps]
     requests = [client.send(f"{verb}_many", batch) for batch in batches]
     return [
         outcome

@@ -1,0 +1,282 @@
+"""A job's cgroup: all of the job is in it, it is ended with it, and nothing is left.
+
+Here without controllers; the limits themselves are shown in tests/controllers.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import cgroups, waiting, worker_harness
+from helpers.worker_harness import WorkerHarness
+from queuectl_protocol.vocabulary import Reason
+from queuectld.core.limits import INFINITY, Limits, Means
+from queuectld.linux import procfs
+from queuectld.workers.shared import cgroup, messages
+
+ASTRAY = "setsid env -i sh -c 'sleep 1000 & sleep 1000 & echo there; wait' & wait"
+"""A job some of whose processes have left its session and its environment."""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[Path]:
+    """Where job cgroups are made."""
+    mounts = tmp_path / "cgroup"
+    mounts.mkdir()
+    with cgroups.a_cgroup(mounts) as group:
+        yield group
+        left = [each.name for each in group.iterdir() if each.is_dir()]
+    assert not [name for name in left if not name.endswith(".another")]
+
+
+@pytest.fixture
+def worker(tmp_path: Path, parent: Path) -> Iterator[WorkerHarness]:
+    """A worker whose jobs have cgroups."""
+    with worker_harness.worker(tmp_path, cgroup=str(parent)) as ready:
+        yield ready
+
+
+@pytest.fixture
+def free(tmp_path: Path) -> Iterator[WorkerHarness]:
+    """A worker whose jobs have none."""
+    with worker_harness.worker(tmp_path) as ready:
+        yield ready
+
+
+def group_of(parent: Path, worker: WorkerHarness, job: messages.RunJob) -> Path:
+    """Return a run's cgroup."""
+    where = (worker.store, job.seq, job.run, job.lease)
+    return Path(cgroup.path(str(parent), *where))
+
+
+def output_of(worker: WorkerHarness, command: str, **say: object) -> str:
+    """Run a command that succeeds and return its stdout."""
+    job = worker.job(command, **say)
+    worker.send(job)
+    end = worker.finished()
+    assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
+    return worker.output(job).strip()
+
+
+# -- the cgroup -----------------------------------------------------------------------
+
+
+def test_a_job_is_born_in_its_own(worker: WorkerHarness, parent: Path) -> None:
+    """The job, and nobody else; it is gone with the job."""
+    job = worker.job("cat /proc/self/cgroup")
+    worker.send(job)
+    end = worker.finished()
+    group = group_of(parent, worker, job)
+    (line,) = [x for x in worker.output(job).splitlines() if x.startswith("0::")]
+    assert line.endswith(f"/{parent.name}/{group.name}")
+    assert not group.exists()
+    assert (end.reason, end.exit_code) == (Reason.EXIT, 0)
+    assert end.user_ms is not None
+    assert end.memory_peak is None, "there is no memory controller here"
+
+
+def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
+    """Whatever it has left; and all of it is ended with the job."""
+    job = worker.start(ASTRAY)
+    group = group_of(parent, worker, job)
+    pids = waiting.until(
+        lambda: len(found := cgroups.members(group)) == 4 and found, "four processes"
+    )
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0))
+    assert worker.finished().reason is Reason.CANCELLED
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not group.exists()
+
+
+def test_what_another_user_runs_is_ended(worker: WorkerHarness, parent: Path) -> None:
+    """Who writes to cgroup.kill needs no right to signal."""
+    line = "exec setpriv --reuid 65534 sh -c 'trap \"\" TERM; echo; exec sleep 1000'"
+    job = worker.start(line)
+    group = group_of(parent, worker, job)
+    waiting.until(lambda: worker.output(job), "it to ignore SIGTERM")
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0.01))
+    assert worker.finished().signal == signal.SIGKILL
+    assert not group.exists()
+
+
+def test_groups_below_it_go_as_well(worker: WorkerHarness, parent: Path) -> None:
+    """A job may divide its own."""
+    job = worker.job(f"cd {parent}/job-* && mkdir -p a/b && echo $$ >a/b/cgroup.procs")
+    worker.send(job)
+    assert worker.finished().exit_code == 0
+    assert not group_of(parent, worker, job).exists()
+
+
+def test_groups_in_groups(worker: WorkerHarness, parent: Path) -> None:
+    """As many as a path can name."""
+    job = worker.job(
+        f"cd {parent}/job-* && mkdir -p $(yes a/ | head -700 | tr -d '\\n')"
+    )
+    worker.send(job)
+    assert worker.finished().exit_code == 0
+    assert not group_of(parent, worker, job).exists()
+
+
+def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
+    """A process that somebody moved into it does not outlive the job."""
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
+    job = worker.start("exec sleep 1000")
+    group = group_of(parent, worker, job)
+    (group / "cgroup.procs").write_text(str(pid))
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 5))
+    assert worker.finished().reason is Reason.CANCELLED
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert not group.exists()
+
+
+def test_a_cgroup_of_that_name(worker: WorkerHarness, parent: Path) -> None:
+    """From a future that a restored backup took back: it is replaced."""
+    job = worker.job("true")
+    group = group_of(parent, worker, job)
+    (group / "below").mkdir(parents=True)
+    worker.send(job)
+    assert worker.finished().exit_code == 0
+    assert not group.exists()
+
+
+def test_without_room_for_a_cgroup_it_waits(
+    worker: WorkerHarness, parent: Path
+) -> None:
+    """It is not started, and not failed; the operator is told."""
+    (parent / "cgroup.max.descendants").write_text("0")
+    job = worker.job("true")
+    worker.send(job)
+    trouble = worker.receive(messages.Trouble)
+    assert "cgroup of job" in trouble.message
+    (parent / "cgroup.max.descendants").write_text("max")
+    assert worker.finished().exit_code == 0
+
+
+def test_a_daemon_finds_and_ends_what_is_left(
+    worker: WorkerHarness, parent: Path
+) -> None:
+    """The cgroup of a dead worker's job, with all that is in it; of no other store."""
+    job = worker.start(ASTRAY)
+    group = group_of(parent, worker, job)
+    pids = waiting.until(
+        lambda: len(found := cgroups.members(group)) == 4 and found, "four processes"
+    )
+    other = parent / "job-1.1.1.another"
+    other.mkdir()
+    worker.signal(signal.SIGKILL)
+    assert worker.exit_status() == -signal.SIGKILL
+    assert cgroup.leases(str(parent), worker.store) == {job.lease: str(group)}
+    cgroup.remove_all(str(parent), worker.store, {job.lease}, within=20)
+    assert group.exists(), "it is kept"
+    cgroup.remove_all(str(parent), worker.store, (), within=20)
+    assert not group.exists()
+    # Whoever reaps orphans here may take its time.
+    found = [procfs.process(pid) for pid in pids]
+    assert not [each for each in found if each and each.alive]
+    assert other.exists()
+
+
+# -- what a run starts with, with and without a cgroup --------------------------------
+
+
+@pytest.fixture(params=["worker", "free"])
+def either(request: pytest.FixtureRequest) -> WorkerHarness:
+    """One with cgroups, and one without: two ways to fork."""
+    found: WorkerHarness = request.getfixturevalue(request.param)
+    return found
+
+
+SOME = Limits(nice=3, rlimits=(("nofile", 50), ("core", INFINITY)))
+
+
+def test_nice_and_rlimits(either: WorkerHarness) -> None:
+    """Soft and hard; of this job alone."""
+    line = "nice; ulimit -n; ulimit -Hn; ulimit -c"
+    own = output_of(either, "nice; ulimit -n").splitlines()
+    assert output_of(either, line, limits=SOME).splitlines() == [
+        str(int(own[0]) + 3), "50", "50", "unlimited",
+    ]  # fmt: skip
+    assert output_of(either, "nice; ulimit -n").splitlines() == own
+
+
+def test_a_limit_that_is_hit(either: WorkerHarness) -> None:
+    """The kernel's own signal, as on a command line."""
+    limits = Limits(rlimits=(("cpu", 1),))
+    end = either.run("while :; do :; done", limits=limits)
+    assert (end.reason, end.signal) == (Reason.SIGNAL, signal.SIGKILL)
+    assert end.message == "used up the 1s of processor time that it had"
+
+
+def test_the_same_beginning(either: WorkerHarness, tmp_path: Path) -> None:
+    """Directory, umask, signals, descriptors and session are as without limits."""
+    line = (
+        "pwd; umask; ls -l /proc/self/fd | grep -c pipe; grep Sig[BI] /proc/self/status"
+        "; read _ && echo read; ps -o pid= -o sid= -p $$; echo err >&2"
+    )
+    say = {"cwd": str(tmp_path), "umask": 0o027}
+    plain = output_of(either, line, **say).splitlines()
+    forked = output_of(either, line, limits=SOME, **say).splitlines()
+    assert plain[:-1] == forked[:-1]
+    pid, session = forked[-1].split()
+    assert pid == session
+
+
+@pytest.mark.parametrize(
+    ("command", "say", "sentence"),
+    [
+        (("no-such-program",), {}, "command not found"),
+        (("/no/such/program",), {}, "no such file"),
+        (("/etc/passwd",), {}, "permission denied"),
+        ("true", {"cwd": "/no/such/directory"}, "cannot enter the directory"),
+        (("true", "x" * 2_000_000), {}, "larger than the kernel takes"),
+    ],
+)
+def test_what_cannot_start(
+    either: WorkerHarness,
+    command: str | tuple[str, ...],
+    say: dict[str, object],
+    sentence: str,
+) -> None:
+    """The same sentences as without limits, from another process."""
+    for limits in (Limits(), SOME):
+        end = either.run(command, limits=limits, **say)
+        assert end.reason is Reason.SPAWN_ERROR
+        assert end.message is not None
+        assert sentence in end.message
+
+
+def test_a_limit_that_cannot_be_enforced(either: WorkerHarness) -> None:
+    """It is an error of the job, never silence."""
+    end = either.run("true", limits=Limits(memory_max=2**20))
+    assert end.reason is Reason.SPAWN_ERROR
+    assert end.message is not None
+    assert end.message.startswith("memory_max cannot be enforced: ")
+    assert either.run("true").exit_code == 0
+
+
+def test_a_limit_that_nobody_expected_to_fail(tmp_path: Path, parent: Path) -> None:
+    """Its controller went after the daemon looked."""
+    means = Means(controllers=frozenset({"pids"}))
+    with worker_harness.worker(tmp_path, cgroup=str(parent), means=means) as worker:
+        end = worker.run("true", limits=Limits(tasks_max=5))
+    assert end.reason is Reason.SPAWN_ERROR
+    assert end.message is not None
+    assert "cannot set the limits of" in end.message
+    assert not [each for each in parent.iterdir() if each.is_dir()]
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"),
+    [
+        (150, "150000 100000"),
+        (1, "1000 100000"),
+        (0.5, "5000 1000000"),
+        (0.01, "1000 1000000"),
+    ],
+)
+def test_quotas(percent: float, text: str) -> None:
+    """The kernel takes a millisecond at the least, and periods up to a second."""
+    assert cgroup.cpu_max(percent) == text
