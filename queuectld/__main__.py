@@ -17,7 +17,7 @@ import click
 
 from queuectl_protocol.version import __version__
 from queuectld import config, daemon
-from queuectld.host import detach, logs, sd_notify, service_unit, stdio
+from queuectld.host import detach, logs, sd_notify, stdio, systemd_unit
 from queuectld.host.detach import Outcome
 from queuectld.host.journal import JournalHandler
 from queuectld.server.connection import startup_refusal
@@ -214,8 +214,8 @@ def _environment(*, of_service: bool) -> dict[str, str]:
     }
     own = {name: value for name, value in os.environ.items() if name not in ours}
     try:
-        return own | dict(service_unit.environment())
-    except service_unit.ServiceError as error:
+        return own | dict(systemd_unit.environment())
+    except systemd_unit.ServiceError as error:
         _exit(Outcome(FAILED, str(error)))
 
 

@@ -18,9 +18,11 @@ from queuectl_protocol import __version__
 from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
-from queuectld.control import attempts, scheduler
+from queuectld.control import attempts
 from queuectld.control.agenda import Agenda
 from queuectld.control.attempts import Attempts
+from queuectld.control.desired import DesiredWorkers
+from queuectld.control.draining import Drain
 from queuectld.control.housekeeping import Housekeeping
 from queuectld.control.pruning import Pruner
 from queuectld.control.recovery import Recovery
@@ -28,7 +30,9 @@ from queuectld.control.reloading import Reloader
 from queuectld.control.scheduler import Scheduler
 from queuectld.control.service_manager import ServiceManager
 from queuectld.control.shutdown import Ending, Shutdown
+from queuectld.control.starting import WorkerStarter
 from queuectld.control.supervisor import Supervisor
+from queuectld.control.waiting import WaitingRequests
 from queuectld.control.wakeup import WakeUp
 from queuectld.host import cgroup_delegation, logs, sd_notify, statedir
 from queuectld.host.cgroup_delegation import Subtree
@@ -85,7 +89,8 @@ class Daemon:
         self._service_manager.starting("opening the database")
         self._store = _open_store(self._reloader.config)
         try:
-            await self._compose()
+            await self._open_broker()
+            await self._make_control()
             self._listen_to_signals()
             self._service_manager.starting("looking after what the last daemon left")
             await self._scheduler.open()
@@ -99,51 +104,76 @@ class Daemon:
 
     # -- composition --------------------------------------------------------------
 
-    async def _compose(self) -> None:
-        """Make every part, from the lowest to the highest."""
+    async def _open_broker(self) -> None:
+        """Make what the queue consists of without its workers."""
         config, clock = self._reloader.config, self._clock
-        self._subtree = subtree = _take_subtree(config)
-        means = cgroup_delegation.means(subtree, as_submitter=config.as_submitter)
+        self._subtree = _take_subtree(config)
+        self._wakeup = WakeUp(clock)
+        self._agenda = Agenda(
+            clock, self._wakeup, on_write=self._service_manager.changed
+        )
+        self._broker = Broker(
+            self._store,
+            self._agenda,
+            clock,
+            random.random,
+            cgroup_delegation.means(self._subtree, as_submitter=config.as_submitter),
+        )
+        await self._broker.open()
 
-        wakeup = WakeUp(clock)
-        agenda = Agenda(clock, wakeup, on_write=self._service_manager.changed)
-        self._broker = broker = Broker(self._store, agenda, clock, random.random, means)
-        await broker.open()
-
-        worker_config = WorkerConfig(
-            store_id=f"{broker.store_id}.{self._state.identity}",
+    def _worker_config(self) -> WorkerConfig:
+        config, cgroup = self._reloader.config, self._subtree.directory
+        return WorkerConfig(
+            store_id=f"{self._broker.store_id}.{self._state.identity}",
             output_dir=str(config.output_dir),
             spool_dir=str(config.spool_dir),
             records_dir=str(config.workers_dir),
             socket=str(self._socket()),
             descriptors=rlimits.raise_descriptors(),
-            cgroup=str(subtree.directory) if subtree.directory else None,
-            means=means,
+            cgroup=str(cgroup) if cgroup else None,
+            means=self._broker.means,
             as_submitter=config.as_submitter,
         )
+
+    async def _make_control(self) -> None:
+        """Make what starts workers, gives them jobs and ends both."""
+        broker, wakeup, clock = self._broker, self._wakeup, self._clock
+        worker_config = self._worker_config()
+        waiting = WaitingRequests()
+        desired = DesiredWorkers(broker, waiting, wakeup)
+        await desired.open()
         self._pool = pool = Pool(worker_config, clock)
-        self._supervisor = supervisor = Supervisor(broker, pool, wakeup, clock)
-        recovery = Recovery(broker, pool, worker_config, clock)
+        starter = WorkerStarter(broker, pool, desired, waiting, clock)
+        self._supervisor = supervisor = Supervisor(
+            broker=broker,
+            pool=pool,
+            desired=desired,
+            waiting=waiting,
+            starter=starter,
+            wakeup=wakeup,
+        )
         self._attempts = Attempts(
             broker=broker,
             pool=pool,
-            supervisor=supervisor,
-            recovery=recovery,
+            desired=desired,
+            recovery=Recovery(broker, pool, worker_config, clock),
             wakeup=wakeup,
             clock=clock,
         )
-        self._pruner = Pruner(broker, str(config.output_dir), clock)
+        self._pruner = Pruner(broker, worker_config.output_dir, clock)
         self._scheduler = Scheduler(
             broker=broker,
             pool=pool,
+            desired=desired,
+            starter=starter,
             supervisor=supervisor,
-            recovery=recovery,
             attempts=self._attempts,
-            housekeeping=Housekeeping(self._store, self._pruner, agenda),
-            agenda=agenda,
+            housekeeping=Housekeeping(self._store, self._pruner, self._agenda),
+            agenda=self._agenda,
             wakeup=wakeup,
             clock=clock,
         )
+        self._drain = Drain(broker, pool, desired, supervisor, wakeup)
 
     def _parts(self) -> Parts:
         """Return what the server gets."""
@@ -222,13 +252,12 @@ class Daemon:
             manager.restarting(closing)
             return
         grace = self._reloader.config.shutdown_grace
-        kill_grace = self._broker.settings.kill_grace
         _events.info("daemon_draining", grace=grace)
-        manager.draining(grace + kill_grace + scheduler.DRAIN_SPARE + closing)
-        draining = asyncio.create_task(self._scheduler.drain(grace))
+        manager.draining(self._drain.within(grace) + closing)
+        draining = asyncio.create_task(self._drain.run(grace))
         while not draining.done() and not shutdown.restarts:
             if shutdown.ending is Ending.NOW:
-                self._scheduler.end_now()
+                self._drain.end_now()
             again = asyncio.create_task(shutdown.requested())
             await asyncio.wait([draining, again], return_when="FIRST_COMPLETED")
             again.cancel()

@@ -14,7 +14,7 @@ from queuectl_protocol.frames import HEADER, FrameDecoder
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
-from queuectld.core.submission import FIELDS
+from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
 from queuectld.server.schema import arguments
@@ -98,7 +98,7 @@ def _requests() -> Iterator[Request]:
             named = {param.name: value for param in method.params}
             yield Request(1, method.name, named)
     values: list[Any] = ["true", "0022", "default", 1, 0.5, ["true", "x"], {"A": "b"}]
-    for field in FIELDS:
+    for field in GIVEN:
         for value in values:
             job = {"command": "true", field: value}
             yield Request("x", "enqueue", {"job": job})

@@ -1,15 +1,17 @@
-"""The kinds of command that ours are made of; each only changes how click behaves."""
+"""The classes of the commands: click's own, with changes to help and to mistakes."""
 
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from inspect import cleandoc
+from itertools import chain
 from typing import Any
 
 import click
 
-from queuectl.cli.exits import die_of
+from queuectl.cli.policy import Rule
+from queuectl.cli.signals import die_of
 
 OTHER_NAMES = {
     "add": "enqueue",
@@ -31,43 +33,44 @@ OTHER_NAMES = {
     "resume": "worker start",
     "help": "--help",
 }
-"""What the same thing is called elsewhere (pueue, task-spooler, the shell)."""
+"""Names of other tools (pueue, task-spooler, the shell) -> commands of this one."""
 
 NEAR = 0.6
-"""How like a command a word must be to be taken for it; ``difflib``'s measure."""
+"""How similar a word must be to a command to be taken for it, as ``difflib`` counts."""
 
 NEARER = 0.7
-"""The same for commands that begin with another letter."""
+"""The same for a command that begins with another letter."""
 
 VERY_NEAR = 0.8
-"""The same for commands that delete: two letters changed places, or one is missing."""
+"""The same for a command that deletes: two letters swapped, or one missing."""
 
 DELETING = frozenset({"prune", "purge", "delete"})
-"""Commands that nobody is to be led to who meant another."""
+"""Commands that are not suggested to somebody who meant another one."""
 
-_EXACT = "queuectl.exact"
+_AFTER_DASHES = "queuectl.after_dashes"
+"""Key in a context's ``meta``: whether words came after ``--``."""
 
 
 def keep_examples(text: str | None) -> str | None:
-    """Return a help text in which click leaves examples as they are.
+    """Return a help text whose examples click does not wrap.
 
-    An example is a paragraph of which every line begins with ``$``. Click wants a
-    line with a backspace character before it.
+    An example is a paragraph in which every line begins with ``$``. Click does not
+    wrap a paragraph that begins with a line of one backspace character.
     """
-    return text and "\n\n".join(map(_kept, cleandoc(text).split("\n\n")))
+    return text and "\n\n".join(map(_unwrapped, cleandoc(text).split("\n\n")))
 
 
-def _kept(paragraph: str) -> str:
+def _unwrapped(paragraph: str) -> str:
     if not paragraph.startswith("$ "):
         return paragraph
     return "\b" + f"\n{paragraph}".replace("\n$ ", "\n  ")
 
 
 @contextmanager
-def _stdout() -> Iterator[None]:
-    """If nobody reads on, end as any program in a pipe does.
+def _dying_of_a_closed_pipe() -> Iterator[None]:
+    """Die of SIGPIPE when nobody reads stdout, as programs in a pipe do.
 
-    click would end with 1, as after a failure.
+    click ends with 1, which means a failure.
     """
     try:
         yield
@@ -76,15 +79,20 @@ def _stdout() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command whose help keeps examples as they are."""
+    """A command.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    Attributes:
+        rule: what it may do to a queue.
+    """
+
+    def __init__(self, *args: Any, rule: Rule, **options: Any) -> None:
         super().__init__(*args, **options)
         self.help = keep_examples(self.help)
+        self.rule = rule
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an option that is not ours may stand in the wrong place."""
-        words = list(args)  # click takes them away as it goes
+        """Parse; advise on an option that belongs before the command."""
+        words = list(args)  # click empties its list while it parses
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -92,7 +100,7 @@ class Command(click.Command):
             raise click.UsageError(self._advice(ctx, error), ctx) from None
 
     def _check_negative(self, ctx: click.Context, args: list[str]) -> None:
-        """Refuse a negative number for its range: it was not meant for an option."""
+        """Refuse a negative number for its range, instead of as an unknown option."""
         numbers = [word for word in args if word[:1] == "-" and word[1:].isdigit()]
         for param in self.params if numbers else ():
             ranged = isinstance(param.type, click.IntRange)
@@ -101,8 +109,8 @@ class Command(click.Command):
 
     def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
         root = ctx.find_root()
-        theirs = {name for param in root.command.params for name in _names(param)}
-        if error.option_name in theirs:
+        of_root = {name for param in root.command.params for name in _names(param)}
+        if error.option_name in of_root:
             return (
                 f"{error.option_name} goes before the command: "
                 f"{root.command_path} {error.option_name} ... {ctx.info_name}"
@@ -111,9 +119,9 @@ class Command(click.Command):
 
 
 def is_exact() -> bool:
-    """Tell whether the words of the command that runs are a program's exact ones."""
+    """Tell whether the words of the command that runs are an exact argument vector."""
     ctx = click.get_current_context(silent=True)
-    return ctx is not None and bool(ctx.meta.get(_EXACT))
+    return ctx is not None and bool(ctx.meta.get(_AFTER_DASHES))
 
 
 def _names(param: click.Parameter) -> list[str]:
@@ -121,27 +129,27 @@ def _names(param: click.Parameter) -> list[str]:
 
 
 class PassingCommand(Command):
-    """A command whose arguments are another command: explains where ``--`` goes.
+    """A command whose arguments are another command, which may come after ``--``.
 
-    Its context tells by ``is_exact`` whether they came after one.
+    ``is_exact`` tells whether they did.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; remember whether words came after ``--``, which click drops."""
-        ctx.meta[_EXACT] = any(
-            word == "--" and index + 1 < len(args) and self._ends(ctx, args[:index])
+        """Parse; remember whether words came after ``--``, which click removes."""
+        ctx.meta[_AFTER_DASHES] = any(
+            word == "--" and index + 1 < len(args) and self._complete(ctx, args[:index])
             for index, word in enumerate(args)
         )
         return super().parse_args(ctx, args)
 
-    def _ends(self, ctx: click.Context, before: list[str]) -> bool:
-        """Tell whether what stands before ``--`` is whole, so that it is no value."""
+    def _complete(self, ctx: click.Context, before: list[str]) -> bool:
+        """Tell whether no option before ``--`` takes it as its value."""
         try:
             self.make_parser(ctx).parse_args(before)
         except click.BadOptionUsage:
-            return False  # its last option takes the next word, whatever that is
+            return False  # the last option takes the next word, whatever that is
         except click.UsageError:
-            pass  # a mistake, and told as such when all is parsed
+            pass  # this mistake is reported when all words are parsed
         return True
 
     def _advice(self, ctx: click.Context, error: click.NoSuchOption) -> str:
@@ -152,7 +160,7 @@ class PassingCommand(Command):
 
 
 class Group(click.Group):
-    """A group that names the nearest command when it has none of that name."""
+    """A group that suggests the most similar command for an unknown name."""
 
     command_class = Command
 
@@ -185,58 +193,57 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """The root group: loads a command's module only when that command is used.
+    """The root group: loads the module of a command when that command is used.
 
-    ``queuectl status`` pays for its own imports, and for nobody else's.
+    ``queuectl status`` imports what ``status`` needs, and not what others need.
     """
 
     def __init__(
         self,
         *args: Any,
-        sections: Mapping[str, Mapping[str, tuple[str, str]]],
+        package: str,
+        sections: Mapping[str, Mapping[str, str]],
         **options: Any,
     ) -> None:
-        """Take the sections.
+        """Make the group.
 
         Args:
             args: as ``click.Group`` takes them.
-            sections: title -> name -> ``module:attribute`` and the command's first
-                sentence, in the order shown.
+            package: has a module for each command, with the command's name. In it the
+                command has that name too, or ``name_`` where Python needs the name.
+            sections: title -> name -> the command's first sentence, in the order shown.
             options: as ``click.Group`` takes them.
         """
         super().__init__(*args, **options)
+        self._package = package
         self._sections = sections
-        self._places = {
-            name: place
-            for names in sections.values()
-            for name, (place, _summary) in names.items()
-        }
+        self._names = list(chain.from_iterable(sections.values()))
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return all names, without loading anything."""
-        return list(self._places)
+        return self._names
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Load the one command asked for."""
-        if (place := self._places.get(name)) is None:
+        """Load one command."""
+        if name not in self._names:
             return None
-        module, attribute = place.split(":")
-        command = getattr(import_module(module), attribute)
+        module = import_module(f"{self._package}.{name}")
+        command = getattr(module, name, None) or getattr(module, f"{name}_")
         assert isinstance(command, click.Command)
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Parse; --help and --version write already here. See ``_stdout``."""
-        with _stdout():
+        """Parse, and write what --help and --version ask for."""
+        with _dying_of_a_closed_pipe():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. See ``_stdout``."""
-        with _stdout():
+        """Run the command."""
+        with _dying_of_a_closed_pipe():
             return super().invoke(ctx)
 
     def suggestion(self, ctx: click.Context, name: str) -> str | None:
-        """Also know what other tools call our commands."""
+        """Also know the names that other tools have for these commands."""
         return OTHER_NAMES.get(name) or super().suggestion(ctx, name)
 
     def format_commands(
@@ -245,12 +252,9 @@ class LazyGroup(Group):
         formatter: click.HelpFormatter,
     ) -> None:
         """List the commands section by section, without loading anything."""
-        longest = max(map(len, self._places))
+        longest = max(map(len, self._names))
         for title, names in self._sections.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [
-                        (f"{name:{longest}}", summary)
-                        for name, (_place, summary) in names.items()
-                    ]
+                    [(f"{name:{longest}}", summary) for name, summary in names.items()]
                 )

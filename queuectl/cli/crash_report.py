@@ -1,4 +1,4 @@
-"""What nobody thought of: kept in a file for those who mend it, told in one line."""
+"""Reports of internal errors: the details go to a file, one line goes to the person."""
 
 import os
 import sys
@@ -11,14 +11,17 @@ from queuectl.errors import SocketPathError
 from queuectl_protocol import __version__
 
 LOG_NAME = "queuectl-errors.log"
-"""Beside the daemon's own log, where there is a state directory."""
+"""In the state directory, beside the daemon's own log."""
 
-MOST = 1024 * 1024
-"""Bytes of such a log; then it begins anew."""
+MAX_SIZE = 1024 * 1024
+"""Bytes of the log file; at this size it begins anew."""
 
 
 def report(error: BaseException) -> str:
-    """Write the details of a fault of ours to a file; return what to tell a person."""
+    """Write the details of an internal error to a file; return the line to show.
+
+    Of the command line only the command's name is written: the rest may hold secrets.
+    """
     what = f"internal error: {type(error).__name__}: {error}"
     details = "".join(traceback.format_exception(error))
     moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -33,17 +36,14 @@ def report(error: BaseException) -> str:
 def _append(entry: bytes) -> str:
     fd, path = _open()
     with os.fdopen(fd, "ab") as file:
-        if file.tell() > MOST:
+        if file.tell() > MAX_SIZE:
             file.truncate(0)
         file.write(entry)
     return path
 
 
 def _open() -> tuple[int, str]:
-    """Open the log in the state directory, else a file of its own. Makes no directory.
-
-    The command line is not in it beyond the command's name: it may have secrets.
-    """
+    """Open the log in the state directory, or a temporary file if there is none."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         path = os.path.join(paths.find().state_dir, LOG_NAME)  # noqa: PTH118

@@ -1,34 +1,54 @@
-"""Ctrl-C while the daemon works on something for us: what becomes of that is said.
+"""Signals: which of them a command may handle, and what a command says of its end.
 
-The command still dies of the signal, at once: see ``__main__``.
+By default Ctrl-C kills a command at once: see ``queuectl.__main__``.
 """
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
-from queuectl.cli.exits import die_of
+from queuectl.cli.exits import Status
 from queuectl.cli.view import output
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask a program to end."""
+
+
+def handle(
+    numbers: Iterable[signal.Signals], handler: Callable[..., object]
+) -> list[signal.Signals]:
+    """Handle these signals; return those that are handled.
+
+    A signal that the parent process ignores stays ignored: see nohup(1).
+    """
+    handled = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, handler)
+    return handled
+
+
+def die_of(number: signal.Signals) -> NoReturn:
+    """End this process by a signal, as its parent expects after one."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise SystemExit(Status.SIGNALLED + number)  # the signal is blocked
 
 
 @contextmanager
 def explained(sentence: str) -> Iterator[None]:
-    """Say on Ctrl-C what goes on without us.
-
-    A signal that our parent had ignored stays ignored: see nohup(1).
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        yield
-        return
+    """On Ctrl-C, say what the daemon goes on with; then die of the signal."""
 
     def leave(*_: object) -> None:
-        # It may have come in the middle of writing, which cannot be begun again.
+        # The signal may interrupt a write, and a buffered stream refuses to be
+        # entered twice.
         with suppress(RuntimeError):
             output.note(f"interrupted: {sentence}")
         die_of(signal.SIGINT)
 
-    signal.signal(signal.SIGINT, leave)
+    before = signal.getsignal(signal.SIGINT)
+    handle([signal.SIGINT], leave)
     try:
         yield
     finally:

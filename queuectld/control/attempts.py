@@ -13,8 +13,8 @@ from typing import Any
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker, Event, Finished, Outcome
 from queuectld.clock import Clock
+from queuectld.control.desired import DesiredWorkers
 from queuectld.control.recovery import Recovery, Unsettled, never_started
-from queuectld.control.supervisor import Supervisor
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
@@ -50,14 +50,14 @@ class Attempts:
         *,
         broker: Broker,
         pool: Pool,
-        supervisor: Supervisor,
+        desired: DesiredWorkers,
         recovery: Recovery,
         wakeup: WakeUp,
         clock: Clock,
     ) -> None:
         self._broker = broker
         self._pool = pool
-        self._supervisor = supervisor
+        self._desired = desired
         self._recovery = recovery
         self._wakeup = wakeup
         self._clock = clock
@@ -66,6 +66,11 @@ class Attempts:
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
         self.unstored: set[int] = set()
+
+    async def open(self) -> None:
+        """Adopt the workers that live, and settle what the others left."""
+        for unsettled in await self._recovery.adopt():
+            self.settle(unsettled)
 
     # -- beginnings ---------------------------------------------------------------
 
@@ -136,7 +141,7 @@ class Attempts:
     def _fit(self, worker: WorkerHandle) -> bool:
         """Whether a job that is claimed for this worker can run there."""
         there = self._pool.workers.get(worker.number) is worker
-        leaves = worker.stopping or worker.adopted or self._supervisor.draining
+        leaves = worker.stopping or worker.adopted or self._desired.draining
         return there and not leaves
 
     def _assign(self, worker: WorkerHandle, assignment: Assignment) -> None:
@@ -263,7 +268,7 @@ class Attempts:
         self, run: RunningAttempt, end: AttemptEnd, number: int | None
     ) -> Finished:
         # Whoever ends the service may have signalled the workers, too.
-        asked = run.asked or self._supervisor.draining
+        asked = run.asked or self._desired.draining
         finish = partial(self._broker.finish, run.seq, end, asked=asked)
         if number is None or self.in_doubt:
             return await finish()

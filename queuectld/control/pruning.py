@@ -8,8 +8,8 @@ from queuectld.clock import Clock
 from queuectld.core.errors import QueueError
 from queuectld.core.job import Job
 from queuectld.host import logs
-from queuectld.host.crew import Crew
-from queuectld.operations.units import PRUNED_AT_ONCE
+from queuectld.host.thread_pool import ThreadPool
+from queuectld.operations import delete
 from queuectld.workers.shared import outputs
 
 _events = logs.get("housekeeping")
@@ -25,7 +25,7 @@ class Pruner:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
-        self._removing = Crew("pruning", 1, ready=True)
+        self._removing = ThreadPool("pruning", 1, ready=True)
 
     async def remove_old(self) -> int:
         """Merge old statistics, and prune jobs older than ``retention``.
@@ -71,8 +71,8 @@ class Pruner:
         In bounded steps, as ``prune``. The jobs are told without their texts.
         """
         done: list[Job | QueueError] = []
-        for begin in range(0, len(ids), PRUNED_AT_ONCE):
-            step = ids[begin : begin + PRUNED_AT_ONCE]
+        for begin in range(0, len(ids), delete.AT_ONCE):
+            step = ids[begin : begin + delete.AT_ONCE]
             done += await self._delete(step, if_state, submitter)
         return done
 

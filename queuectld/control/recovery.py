@@ -20,7 +20,7 @@ from queuectld.control import untracked_runs
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
 from queuectld.host import logs
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
 from queuectld.store.api import COPIED_AT
@@ -84,9 +84,9 @@ class Recovery:
         self._spool = config.spool_dir
         self._records = config.records_dir
         self._cgroup = config.cgroup
-        self._searching = Crew("recovery", _AT_ONCE, ready=True)
+        self._searching = ThreadPool("recovery", _AT_ONCE, ready=True)
         # A worker that is to have its next job never waits for what searches.
-        self._filing = Crew("results", 1, ready=True)
+        self._filing = ThreadPool("results", 1, ready=True)
         self._unrecorded: dict[int, str] = {}  # records that may have to hold a result
 
     async def adopt(self) -> list[Unsettled]:

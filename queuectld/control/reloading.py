@@ -6,7 +6,7 @@ from queuectld import config
 from queuectld.config import ConfigError, DaemonConfig
 from queuectld.control.service_manager import ServiceManager
 from queuectld.host import logs
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 
 _events = logs.get("daemon")
 
@@ -23,7 +23,7 @@ class Reloader:
     ) -> None:
         self.config = configuration
         self._service_manager = service_manager
-        self._reading = Crew("config", 1, ready=True)
+        self._reading = ThreadPool("config", 1, ready=True)
         self._wanted = False
         self._task: asyncio.Task[None] | None = None
 

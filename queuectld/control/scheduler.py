@@ -5,7 +5,6 @@ for that or for a wake-up. Nothing here looks at a clock to see whether somethin
 happened.
 """
 
-import asyncio
 import math
 
 from queuectl_protocol.vocabulary import Reason
@@ -13,8 +12,9 @@ from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.agenda import Agenda, Timer
 from queuectld.control.attempts import Attempts
+from queuectld.control.desired import DesiredWorkers
 from queuectld.control.housekeeping import Housekeeping
-from queuectld.control.recovery import Recovery
+from queuectld.control.starting import WorkerStarter
 from queuectld.control.supervisor import Supervisor
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import AttemptEnd
@@ -32,20 +32,18 @@ since suspend and clock steps move it against the monotonic one."""
 STORE_RETRY = 1.0
 """Seconds until the next try when the store refused (a full disk, usually)."""
 
-DRAIN_SPARE = 5.0
-"""Seconds beyond the graces after which a drain gives up on what is stuck."""
-
 
 class Scheduler:
-    """Listens to the workers, decides what is done next, and ends the work."""
+    """Listens to the workers, and does what is due."""
 
     def __init__(
         self,
         *,
         broker: Broker,
         pool: Pool,
+        desired: DesiredWorkers,
+        starter: WorkerStarter,
         supervisor: Supervisor,
-        recovery: Recovery,
         attempts: Attempts,
         housekeeping: Housekeeping,
         agenda: Agenda,
@@ -54,14 +52,14 @@ class Scheduler:
     ) -> None:
         self._broker = broker
         self._pool = pool
+        self._desired = desired
+        self._starter = starter
         self._supervisor = supervisor
-        self._recovery = recovery
         self._attempts = attempts
         self._housekeeping = housekeeping
         self._agenda = agenda
         self._wakeup = wakeup
         self._clock = clock
-        self._hurry = asyncio.Event()
         self._store_retry = Timer()
 
     # -- life ---------------------------------------------------------------------
@@ -69,50 +67,16 @@ class Scheduler:
     async def open(self) -> None:
         """Settle what the last daemon left, before anything new is promised."""
         self._pool.report_to(self)
-        for unsettled in await self._recovery.adopt():
-            self._attempts.settle(unsettled)
-        await self._supervisor.open()
+        await self._attempts.open()
 
     async def run(self) -> None:
         """Do what is due, wait, and so on, until cancelled."""
         while True:
             await self._wakeup.wait(await self._tick())
 
-    async def drain(self, grace: float) -> None:
-        """End: claim nothing more, let jobs finish for ``grace`` seconds, interrupt.
-
-        Bounded: what cannot be ended or recorded in time is left to the next daemon.
-        """
-        self._supervisor.drain()
-        patience = grace + self._broker.settings.kill_grace + DRAIN_SPARE
-        retiring = asyncio.create_task(self._retire(grace))
-        hurrying = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait(
-            [retiring, hurrying], timeout=patience, return_when="FIRST_COMPLETED"
-        )
-        await asyncio.wait([retiring], timeout=DRAIN_SPARE if hurrying.done() else 0)
-        hurrying.cancel()
-        if retiring.done():
-            retiring.result()
-            return
-        retiring.cancel()
-        _events.warning("drain_gave_up", workers=len(self._pool.workers))
-
-    async def _retire(self, grace: float) -> None:
-        await self._supervisor.retire(
-            await self._supervisor.present(), interrupt_after=grace
-        )
-
-    def end_now(self) -> None:
-        """Kill what still runs; each run counts as interrupted."""
-        for worker in self._pool:
-            self._pool.end_attempt(worker, Reason.INTERRUPTED, 0)
-        self._hurry.set()
-        self._wakeup.wake()
-
     async def close(self) -> None:
         """Leave the workers that are left to finish by themselves."""
-        self._supervisor.drain()
+        self._desired.drain()
         self._pool.leave()
         self._housekeeping.close()
         await self._attempts.close()
@@ -122,7 +86,7 @@ class Scheduler:
     def worker_ready(self, worker: WorkerHandle) -> None:
         """It can take jobs."""
         _events.debug("worker_ready", worker=worker.number)
-        self._supervisor.ready()
+        self._starter.ready()
         self._wakeup.wake()
 
     def attempt_finished(self, worker: WorkerHandle, end: AttemptEnd) -> None:
@@ -131,7 +95,7 @@ class Scheduler:
 
     def worker_gone(self, worker: WorkerHandle) -> None:
         """Settle what it left, then replace it."""
-        self._supervisor.gone(worker)
+        self._starter.gone(worker)
         self._attempts.gone(worker)
         self._wakeup.wake()
 
@@ -156,7 +120,7 @@ class Scheduler:
         try:
             if self._attempts.in_doubt:
                 await self._attempts.reconcile()
-            respawn = await self._supervisor.fill()
+            respawn = await self._starter.fill()
             await self._promote()
             await self._claim_reserved()
             await self._claim()

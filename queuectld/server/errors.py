@@ -12,7 +12,7 @@ from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.core import unixtext
-from queuectld.host.crew import NoThreadError
+from queuectld.host.thread_pool import NoThreadError
 from queuectld.server.output.reader import Loss, UnreadableOutputError
 from queuectld.server.schema.arguments import InvalidParamsError, nearest, shown
 from queuectld.store import api as store

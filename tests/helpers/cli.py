@@ -22,6 +22,14 @@ class Said(NamedTuple):
     out: str
     err: str
 
+    def refused(self, *subjects: str) -> bool:
+        """Return whether stderr has a refusal for each of these, which names it."""
+        lines = self.err.splitlines()
+        return len(lines) == len(subjects) and all(
+            line.startswith("queuectl: ") and subject in line
+            for line, subject in zip(lines, subjects, strict=True)
+        )
+
 
 class Cli:
     """``queuectl`` in a home.

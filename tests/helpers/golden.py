@@ -1,6 +1,6 @@
 """Golden files: what a person sees, kept to be looked at in a diff.
 
-``UPDATE_GOLDEN=1 pytest tests/acceptance`` writes them anew.
+``UPDATE_GOLDEN=1 pytest tests/acceptance/cli`` writes them anew.
 """
 
 import os

@@ -30,6 +30,12 @@ def code(text: str, after: str) -> str:
     return " ".join(block[0].split()) if block else ""
 
 
+def marked(page: str, name: str) -> list[str]:
+    """Return the words in backquotes between ``<!-- name -->`` and ``<!-- end -->``."""
+    (words,) = re.findall(rf"(?s)<!-- {name} -->(.*?)<!-- end -->", page)
+    return re.findall("`(.*?)`", words)
+
+
 def fenced(text: str, language: str = "console") -> list[str]:
     """Return the contents of the fenced blocks in one language."""
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)

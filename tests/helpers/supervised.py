@@ -16,11 +16,14 @@ from helpers.clocks import StandingClock
 from helpers.stores import KINDS, Home
 from queuectld.control.agenda import Agenda
 from queuectld.control.attempts import Attempts
+from queuectld.control.desired import DesiredWorkers
 from queuectld.control.housekeeping import Housekeeping
 from queuectld.control.pruning import Pruner
 from queuectld.control.recovery import Recovery
 from queuectld.control.scheduler import Scheduler
+from queuectld.control.starting import WorkerStarter
 from queuectld.control.supervisor import Supervisor
+from queuectld.control.waiting import WaitingRequests
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.job import Assignment
 from queuectld.store.api import Store, StoreFullError
@@ -35,6 +38,7 @@ class Supervised:
 
     desk: Desk
     pool: Pool
+    desired: DesiredWorkers
     supervisor: Supervisor
     recovery: Recovery
     attempts: Attempts
@@ -86,12 +90,22 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
     async with a_desk(Home(KINDS[0], folder), clock, agenda) as desk:
         broker, store = desk.broker, cast("Store", desk.others)
         pool = Pool(config, clock)
-        supervisor = Supervisor(broker, pool, wakeup, clock)
+        waiting = WaitingRequests()
+        desired = DesiredWorkers(broker, waiting, wakeup)
+        starter = WorkerStarter(broker, pool, desired, waiting, clock)
+        supervisor = Supervisor(
+            broker=broker,
+            pool=pool,
+            desired=desired,
+            waiting=waiting,
+            starter=starter,
+            wakeup=wakeup,
+        )
         recovery = Recovery(broker, pool, config, clock)
         attempts = Attempts(
             broker=broker,
             pool=pool,
-            supervisor=supervisor,
+            desired=desired,
             recovery=recovery,
             wakeup=wakeup,
             clock=clock,
@@ -101,8 +115,9 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
         scheduler = Scheduler(
             broker=broker,
             pool=pool,
+            desired=desired,
+            starter=starter,
             supervisor=supervisor,
-            recovery=recovery,
             attempts=attempts,
             housekeeping=housekeeping,
             agenda=agenda,
@@ -111,6 +126,6 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
         )
         await scheduler.open()
         yield Supervised(
-            desk, pool, supervisor, recovery, attempts, housekeeping, scheduler
+            desk, pool, desired, supervisor, recovery, attempts, housekeeping, scheduler
         )
         await scheduler.close()

@@ -1,4 +1,4 @@
-"""What can be examined without the daemon. Only looks, and not through SQLite."""
+"""What ``doctor`` examines without the daemon. Changes nothing, opens no SQLite."""
 
 import os
 import platform
@@ -21,11 +21,10 @@ NETWORK = frozenset(
 """File systems on which SQLite's locks or shared memory do not work as it needs."""
 
 LITTLE_SPACE = 100 * 1024 * 1024
-"""Bytes free under which the queue will soon refuse jobs."""
-
+"""Free bytes below which the queue may soon refuse jobs."""
 
 APPLICATION_ID = b"quct"
-"""What queuectld writes into the header of its database."""
+"""The application id in the header of queuectld's database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Check:
 
     Attributes:
         level: ``ok``, ``warning`` or ``error``.
-        advice: what to do about it.
+        advice: what to do; None: nothing.
     """
 
     name: str
@@ -43,15 +42,15 @@ class Check:
     advice: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as the wire has it."""
+        """Return the finding as a JSON object, as the daemon does."""
         return asdict(self)
 
 
 def local_checks(find: Callable[[], Place]) -> Iterator[Check]:
-    """Yield what is found on this machine, for this user.
+    """Yield the findings on this machine, for this user.
 
     Args:
-        find: tells the place of the queue that was asked for.
+        find: returns the place of the queue.
     """
     yield _python()
     yield _sqlite()
@@ -76,7 +75,7 @@ def _python() -> Check:
 
 def _sqlite() -> Check:
     try:
-        import sqlite3  # noqa: PLC0415 - may be missing, and that is a finding
+        import sqlite3  # noqa: PLC0415 - if it is missing, that is a finding
     except ImportError as error:
         advice = "install Python's sqlite3 module"
         return Check("sqlite", "error", str(error), advice)
@@ -124,13 +123,13 @@ def _directory(name: str, path: str) -> Check:
     if not stat.S_ISDIR(found.st_mode):
         return Check(name, "error", f"{path}: not a directory", "move it away")
     if found.st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
-        advice = _to_own(path, found)
+        advice = _how_to_write(path, found)
         return Check(name, "error", detail, advice)
     return Check(name, "ok", detail, None)
 
 
-def _to_own(path: str, found: os.stat_result) -> str:
-    """Return what to do about a directory that this user cannot write to."""
+def _how_to_write(path: str, found: os.stat_result) -> str:
+    """Return how to make a directory writable for this user."""
     elsewhere = "or set QUEUECTL_HOME to a directory of yours"
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return (
@@ -138,14 +137,14 @@ def _to_own(path: str, found: os.stat_result) -> str:
         )
     if found.st_uid == os.geteuid():
         return f"let yourself write to it: chmod u+rwx {quote(path)}; {elsewhere}"
-    # Nobody but root can give a file away.
+    # Only root can change the owner of a file.
     return (
         f"have root make it yours: chown -R {os.geteuid()} {quote(path)}; {elsewhere}"
     )
 
 
 def _permissions(directories: list[str]) -> Check:
-    """Look at modes: commands, environments and output may hold secrets."""
+    """Examine modes: commands, environments and output may hold secrets."""
     found = [path for path in directories if os.path.isdir(path)]  # noqa: PTH112
     modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in found}  # noqa: PTH116
     wide = {path: mode for path, mode in modes.items() if mode & 0o077}
@@ -182,7 +181,9 @@ def file_system(path: str, mounts: list[str]) -> str:
         _, where, what, *_ = mount.split(" ")
         where = where.encode("latin-1", "replace").decode("unicode_escape")
         inside = path == where or path.startswith(where.rstrip("/") + "/")
-        if inside and len(where) >= len(best):  # of two on one place the later counts
+        if inside and len(where) >= len(
+            best
+        ):  # the later of two mounts at one place hides the other
             best, kind = where, what
     return kind
 
@@ -197,9 +198,9 @@ def _space(path: str) -> Check:
 
 
 def _database(path: str) -> Check:
-    """Look at the database's header, as far as it tells that no daemon could open it.
+    """Examine the database's header for what keeps every daemon from opening it.
 
-    What is wrong further on, a daemon tells.
+    The daemon examines the rest.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - the paths are strings here
@@ -209,18 +210,18 @@ def _database(path: str) -> Check:
         return Check("database", "ok", f"{path}: will be made", None)
     except OSError as error:
         return Check("database", "error", f"{path}: {error.strerror}", None)
-    # With a log, what is missing may be in there, on its way into the file.
+    # With a log: the missing part may be there, not yet written to the file.
     logged = os.path.exists(f"{path}-wal")  # noqa: PTH110 - as above
     fault = _fault(header, size, logged=logged) if header else None
     if fault:
         return Check("database", "error", f"{path}: {fault[0]}", fault[1])
-    return Check("database", "ok", f"{path}: begins as it should", None)
+    return Check("database", "ok", f"{path}: its header is valid", None)
 
 
 def _fault(header: bytes, size: int, *, logged: bool) -> tuple[str, str] | None:
-    """Return what is wrong with a database and what to do about it, if anything.
+    """Return what is wrong with a database and what to do about it; None if nothing.
 
-    The fields are those of sqlite.org/fileformat2.html, 1.3.
+    See sqlite.org/fileformat2.html, 1.3, for the fields of the header.
     """
     restore = "move it away and restore a backup in its place (docs/howto/backup.md)"
     application, schema = header[68:72], int.from_bytes(header[60:64], "big")
@@ -240,10 +241,10 @@ def _fault(header: bytes, size: int, *, logged: bool) -> tuple[str, str] | None:
 
 
 def _size(header: bytes) -> int:
-    """Return how many bytes a database has by its header; 0 if that does not say."""
+    """Return the size of a database in bytes by its header; 0 if it does not say."""
     page, pages = int.from_bytes(header[16:18], "big"), header[28:32]
     current = header[24:28] == header[92:96]
-    # 64 KiB do not fit into the field: 1 stands for it.
+    # The field cannot hold 65,536; 1 stands for it.
     return (page if page > 1 else 65_536) * int.from_bytes(pages, "big") * current
 
 

@@ -1,9 +1,10 @@
-"""``rpc``: any method of the protocol, by hand."""
+"""``rpc``: calls any method of the protocol."""
 
 from typing import Any
 
 import click
 
+from queuectl.cli import policy
 from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
@@ -12,7 +13,7 @@ from queuectl.cli.view import output
 from queuectl.errors import RequestError
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.ACTS)
 @click.argument("method")
 @click.argument("params", metavar="[JSON]", default="{}")
 @pass_connector

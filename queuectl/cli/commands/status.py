@@ -1,7 +1,8 @@
-"""``status``: how many jobs are in each state."""
+"""``status``: counts jobs by their states, and workers."""
 
 import click
 
+from queuectl.cli import policy
 from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.view import output, text, which_queue
@@ -16,10 +17,10 @@ TITLES = {
 }
 
 WAITING = {"ready": "Ready", "delayed": "Delayed"}
-"""Of the jobs that wait: those a free worker takes, and those whose time is to come."""
+"""Jobs that wait for a worker, and jobs that wait for their time."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.LOOKS)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
@@ -32,7 +33,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
         counts = client.call("status", {})
         queue = which_queue.facts(client)
     workers = counts["workers"]
-    # A daemon of an older version does not tell.
+    # Older daemons do not count these.
     waiting = {key: counts[key] for key in WAITING if key in counts}
     if as_json:
         states = {key: counts[key] for key in TITLES}

@@ -1,4 +1,4 @@
-"""``systemd``: the daemon's units, written for this installation and taken back."""
+"""``systemd``: writes the daemon's units for this installation, and removes them."""
 
 import os
 import pwd
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from queuectl.cli import policy
 from queuectl.cli.command_classes import Group
 from queuectl.cli.systemd import orphaned_jobs, plan, unit_files
 from queuectl.cli.systemd.plan import Step
@@ -19,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _options(force: str) -> Callable[[F], F]:
-    """Return a decorator: the options that both commands have."""
+    """Return a decorator that adds the options of ``install`` and ``uninstall``."""
     declared = (
         click.option(
             "--system", "manager", flag_value="system", help="The machine's systemd."
@@ -59,7 +60,7 @@ def systemd() -> None:
     """
 
 
-@systemd.command()
+@systemd.command(rule=policy.LOOKS)
 @click.option(
     "--backup", is_flag=True, help="With a timer that copies the database each night."
 )
@@ -77,8 +78,8 @@ def install(
 
     They run the queuectld that is beside this queuectl. Nothing is enabled and
     nothing started: the commands for that are printed. A file that was changed, or
-    that is not queuectl's, is never replaced without --force, and the configuration
-    never at all.
+    that is not queuectl's, is replaced only with --force, and the configuration is
+    never replaced.
 
     $ sudo queuectl systemd install       /etc/systemd/system: for the machine
     $ queuectl systemd install --user     ~/.config/systemd/user: for yourself
@@ -95,12 +96,12 @@ def install(
     elif dry_run:
         _show_texts(steps)
     else:
-        _tell(steps, following)
+        _print(steps, following)
     if target == Target(Manager.USER, ROOT):
-        _warn()
+        _note_variables()
 
 
-@systemd.command()
+@systemd.command(rule=policy.LOOKS)
 @_options("Remove files of queuectl also if they were changed.")
 def uninstall(
     *, manager: str | None, dry_run: bool, force: bool, root: Path, as_json: bool
@@ -127,13 +128,13 @@ def uninstall(
         output.line("there is nothing to remove")
     elif dry_run:
         output.line("This would be done:")
-    _tell(steps, following, account=_has_account(target))
+    _print(steps, following, account=_has_account(target))
 
 
-@systemd.command("end-jobs", hidden=True)
+@systemd.command("end-jobs", hidden=True, rule=policy.LOOKS)
 @click.option("--user", "user", is_flag=True, help="Of your own systemd's service.")
 def end_jobs(*, user: bool) -> None:
-    """End the jobs that a failed service left, which is being stopped.
+    """End the jobs that a failed service has left, when it is stopped.
 
     The unit queuectld-jobs.service runs it.
     """
@@ -161,7 +162,7 @@ def _document(
 
 
 def _show_texts(steps: Sequence[Step]) -> None:
-    """Write all files as ``systemctl cat`` does."""
+    """Write the texts of all files as ``systemctl cat`` does."""
     for step in steps:
         path = text.escape(str(step.path))
         if step.action == "kept":
@@ -171,7 +172,7 @@ def _show_texts(steps: Sequence[Step]) -> None:
         output.line(step.content.decode())
 
 
-def _tell(
+def _print(
     steps: Sequence[Step], following: Sequence[str], *, account: bool = False
 ) -> None:
     shown = [(step.action, str(step.path)) for step in steps]
@@ -181,9 +182,9 @@ def _tell(
         output.lines(f"  {text.escape(command)}" for command in following)
 
 
-def _warn() -> None:
-    """Say so if commands are told to look for another daemon than the service."""
-    for name in unit_files.elsewhere():
+def _note_variables() -> None:
+    """Note that variables here lead commands to another daemon than the service."""
+    for name in unit_files.leading_elsewhere():
         output.note(
             f"{name} is set here, and systemd does not know it: commands that have it "
             "talk to another daemon than the service's"
@@ -191,7 +192,7 @@ def _warn() -> None:
 
 
 def _has_account(target: Target) -> bool:
-    """Tell whether there is a user that systemd-sysusers has made for the service."""
+    """Tell whether there is the user that systemd-sysusers makes for the service."""
     if target.manager is Manager.USER or target.root != ROOT:
         return False
     return any(user.pw_name == "queuectl" for user in pwd.getpwall())

@@ -1,4 +1,4 @@
-"""From the bytes of a file to batches of jobs; never more than a batch in memory."""
+"""Reads a file of jobs, a line each, into batches. Keeps one batch in memory."""
 
 import os
 from collections.abc import Callable
@@ -11,10 +11,10 @@ BATCH = 1_000
 """Jobs in a batch."""
 
 BATCH_BYTES = 2 * 1024 * 1024
-"""Bytes of lines with which a batch is full too: well inside one frame."""
+"""Bytes of lines at which a batch is full too: well below the size of a frame."""
 
 MAX_LINE = 4 * 1024 * 1024
-"""Bytes in a line: more than all fields of a job may have together."""
+"""Bytes of a line: more than all fields of a job may have together."""
 
 _CHUNK = 256 * 1024
 
@@ -22,7 +22,7 @@ Parser = Callable[[bytes], dict[str, Any]]
 
 
 class BadLineError(Exception):
-    """A line is no job; nothing of its batch was enqueued.
+    """A line is not a job; no job of its batch was enqueued.
 
     Attributes:
         line: its number in the file, from 1.
@@ -53,7 +53,7 @@ class Batch:
 
     @property
     def full(self) -> bool:
-        """No more lines belong in it."""
+        """Whether it takes no more lines."""
         return len(self.jobs) >= BATCH or self.size >= BATCH_BYTES
 
 
@@ -62,40 +62,40 @@ def shell_line(line: bytes) -> dict[str, Any]:
     return {"command": line.decode("utf-8", "surrogateescape")}
 
 
-class Source:
-    """Batches from a file descriptor.
+class JobFile:
+    """The batches of a file.
 
-    ``take`` gives a batch when one is ready; while it gives none and the source has
-    not ``ended``, ``read`` takes more of the file.
+    ``take`` returns a batch if one is ready. If it returns none and the file has not
+    ``ended``, ``read`` reads more of it.
 
     Attributes:
-        fd: the file.
-        mistake: the first bad line; the source ends there.
+        fd: its descriptor.
+        mistake: the first bad line; reading ends there.
     """
 
     def __init__(self, fd: int, parse: Parser = job_json.parse_json) -> None:
         self.fd = fd
         self.mistake: BadLineError | None = None
         self._parse = parse
-        self._lines: list[bytes] = []  # whole ones, the next one last
+        self._lines: list[bytes] = []  # complete lines, the next one last
         self._rest = b""
         self._batch = Batch(0, 0)
         self._at_end = False
 
     @property
     def ended(self) -> bool:
-        """Nothing more will come."""
+        """Whether no more batches will come."""
         return self.mistake is not None or (
             self._at_end and not self._lines and not self._batch.jobs
         )
 
     @property
     def partial(self) -> bool:
-        """A batch has begun that is not full."""
+        """Whether a batch has begun that is not full."""
         return bool(self._batch.jobs)
 
     def read(self) -> None:
-        """Take the next bytes of the file; blocks where it has none yet."""
+        """Read the next bytes of the file; blocks until it has some."""
         chunk = os.read(self.fd, _CHUNK)
         self._at_end = not chunk
         lines = (self._rest + chunk).split(b"\n")
@@ -107,10 +107,10 @@ class Source:
             self._lines.insert(0, self._rest)
 
     def take(self, *, partial: bool = False) -> Batch | None:
-        """Return the next batch that is full, or the last one.
+        """Return the next batch if it is full, or the last one of the file.
 
         Args:
-            partial: also one that is not full.
+            partial: also return a batch that is not full.
         """
         while self._lines and not self._batch.full and self.mistake is None:
             self._add(self._lines.pop())

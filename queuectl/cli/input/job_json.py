@@ -1,4 +1,4 @@
-"""Jobs as people write them: JSON objects, command lines, words. Pure."""
+"""Reads jobs as people write them: JSON objects, command lines, words. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from json import JSONDecoder
 
 MAX_DEPTH = 4
-"""Nested lists and maps in a job; no field of one needs more than two."""
+"""Levels of lists and maps in a job; its fields have at most two."""
 
 _CONTAINERS = (dict, list)
 
@@ -22,7 +22,7 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
     """Return the JSON object in ``text``.
 
     Raises:
-        ValueError: it is no JSON object, or one that cannot travel.
+        ValueError: it is not a JSON object, or the protocol cannot carry it.
     """
     import json  # noqa: PLC0415 - most commands are no JSON
 
@@ -47,14 +47,14 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 @cache
 def _decoder() -> JSONDecoder:
-    """Return what reads JSON, made once: a file may have a million lines of it."""
+    """Return the decoder; it is made once, as a file may have a million lines."""
     from json import JSONDecoder  # noqa: PLC0415 - as above
 
     return JSONDecoder(parse_int=_integer, parse_constant=_refuse)
 
 
 def command(arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Return the job that words on the command line mean.
+    """Return the job that the words on the command line mean.
 
     One word is a shell command line, or a job in JSON when it begins with ``{``;
     several are an exact argument vector.
@@ -86,7 +86,7 @@ def _check_depth(value: dict[str, Any] | list[Any], left: int) -> None:
 
 
 def _check_text(value: Any) -> None:
-    """Refuse halves of characters, other than those that stand for bytes (PEP 383)."""
+    """Refuse lone surrogates, except those that stand for bytes (PEP 383)."""
     if isinstance(value, str):
         try:
             value.encode("utf-8", "surrogateescape")

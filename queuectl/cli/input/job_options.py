@@ -1,8 +1,13 @@
-"""The options that describe a job, for ``enqueue`` and ``run``, and what they mean."""
+"""The options that describe a job, for ``enqueue`` and ``run``, and what they mean.
+
+A new option is a row of ``SHARED``, or of ``ENQUEUE_ONLY``. Its name, or the name after
+its flags, is that of the job's field on the wire; ``read`` passes it on.
+"""
 
 import os
 import stat
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -13,6 +18,7 @@ from queuectl.cli.input import job_json
 from queuectl.cli.input.param_types import (
     DURATION,
     INTEGER,
+    MOMENT,
     PERCENT,
     RLIMIT,
     SHELL,
@@ -28,14 +34,115 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_option = partial(partial, click.option)
+"""A row: the arguments of ``click.option``, some of which a command may replace."""
+
+ENQUEUE_ONLY = (
+    _option(
+        "--id",
+        metavar="ID",
+        show_default="a number",
+        help="An id of your own; not of digits alone.",
+    ),
+    _option(
+        "--max-retries",
+        type=Whole(min=0),
+        metavar="N",
+        show_default="setting max_retries",
+        help="Runs after the first.",
+    ),
+    _option("--delay", type=DURATION, help="Not before this much time has passed."),
+    _option(
+        "--at",
+        "run_at",
+        type=MOMENT,
+        help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
+    ),
+)
+"""The options of ``enqueue`` alone, in the order of its help."""
+
+SHARED = (
+    _option(
+        "--shell",
+        type=SHELL,
+        show_default="setting shell",
+        help="Runs the command, if that is one line: /bin/bash.",
+    ),
+    _option(
+        "-p",
+        "--priority",
+        type=INTEGER,
+        metavar="N",
+        show_default="0",
+        help="Higher runs first.",
+    ),
+    _option("--timeout", type=DURATION, help="End a run after this long; 0: never."),
+    _option(
+        "--cwd",
+        metavar="DIR",
+        show_default="here",
+        help="Where it runs.",
+        shell_complete=path_completion("dir"),
+    ),
+    _option(
+        "-e",
+        "--env",
+        type=VARIABLE,
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        help="Set a variable; NAME alone: to its value here.",
+    ),
+    _option(
+        "--clean-env",
+        is_flag=True,
+        help="Start with a minimal environment, not this one.",
+    ),
+    _option("--label", metavar="TEXT", help="A name for people."),
+    _option(
+        "--nice",
+        type=INTEGER,
+        metavar="N",
+        show_default="setting nice",
+        help="Give way to others: added to the niceness, -20 to 19.",
+    ),
+    _option(
+        "--memory-max",
+        type=SIZE,
+        show_default="setting memory_max",
+        help="Kill it if its processes together need more; 0: no limit.",
+    ),
+    _option(
+        "--cpu-quota",
+        type=PERCENT,
+        show_default="setting cpu_quota",
+        help="Of one processor, for all its processes: 20%, 150%; 0: no limit.",
+    ),
+    _option(
+        "--tasks-max",
+        type=Whole(min=0),
+        metavar="N",
+        show_default="setting tasks_max",
+        help="Processes and threads at a time; 0: no limit.",
+    ),
+    _option(
+        "--rlimit",
+        "rlimits",
+        type=RLIMIT,
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Limit of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
+    ),
+)
+"""The options of both ``enqueue`` and ``run``, in the order of their help."""
+
 
 class JobOptions(NamedTuple):
     """What the options say.
 
     Attributes:
         fields: of the job, by their names on the wire.
-        variables: to be set in its environment.
-        clean_env: whether it starts without this environment.
+        variables: added to the job's environment.
+        clean_env: the job does not inherit this process's environment.
     """
 
     fields: dict[str, Any]
@@ -48,15 +155,15 @@ class JobOptions(NamedTuple):
         job: Mapping[str, Any],
         place: "Place | None" = None,
     ) -> dict[str, Any]:
-        """Return what a job of this daemon gets from here: cwd, umask, env.
+        """Return the fields that a job inherits from this process: cwd, umask, env.
 
         Args:
-            greeting: the daemon's: from another user a job inherits nothing.
+            greeting: the daemon's. A job of another user's daemon inherits nothing.
             job: its own fields.
             place: where the daemon is.
 
         Raises:
-            CurrentDirectoryError: the job needs a directory which is gone.
+            CurrentDirectoryError: the job needs this directory, which was removed.
         """
         found = inherit.for_daemon(greeting, place)
         inherit.check(job, found)
@@ -87,8 +194,8 @@ class JobOptions(NamedTuple):
 
 
 def _minimal(uid: int) -> dict[str, str]:
-    """Return the environment that the daemon of this user gives a job without one."""
-    import pwd  # noqa: PLC0415 - for a variable beside an environment of nobody
+    """Return the environment that this user's daemon gives to a job without one."""
+    import pwd  # noqa: PLC0415 - for --env with --clean-env alone
 
     from queuectl_protocol import environment  # noqa: PLC0415 - as above
 
@@ -98,7 +205,24 @@ def _minimal(uid: int) -> dict[str, str]:
         return environment.minimal(None)
 
 
-def from_options(
+def add(*, timeout: str, enqueue: bool = False) -> Callable[[F], F]:
+    """Return a decorator that adds the options.
+
+    Args:
+        timeout: what is shown as the default of ``--timeout``.
+        enqueue: with those of ``enqueue`` alone.
+    """
+
+    def decorate(function: F) -> F:
+        for row in reversed((*(ENQUEUE_ONLY if enqueue else ()), *SHARED)):
+            default = {"show_default": timeout} if "--timeout" in row.args else {}
+            function = row(**default)(function)
+        return function
+
+    return decorate
+
+
+def read(
     *,
     env: tuple[tuple[str, str], ...],
     clean_env: bool,
@@ -106,7 +230,9 @@ def from_options(
     rlimits: tuple[tuple[str, int], ...] = (),
     **fields: Any,
 ) -> JobOptions:
-    """Return what the options of ``job_options`` say; one not given is None."""
+    """Return what the options say; one that is not given is None."""
+    if fields.get("delay") is not None and fields.get("run_at") is not None:
+        raise click.UsageError("give --delay or --at, not both")
     if rlimits:
         fields["rlimits"] = dict(rlimits)
     if cwd is not None:
@@ -115,100 +241,8 @@ def from_options(
     return JobOptions(given, dict(env), clean_env)
 
 
-def add(*, timeout: str) -> Callable[[F], F]:
-    """Add the options that ``enqueue`` and ``run`` have in common.
-
-    Args:
-        timeout: what a job has that says nothing of it, in words.
-    """
-    options = (
-        click.option(
-            "--shell",
-            type=SHELL,
-            show_default="setting shell",
-            help="Runs the command, if that is one line: /bin/bash.",
-        ),
-        click.option(
-            "-p",
-            "--priority",
-            type=INTEGER,
-            metavar="N",
-            show_default="0",
-            help="Higher runs first.",
-        ),
-        click.option(
-            "--timeout",
-            type=DURATION,
-            show_default=timeout,
-            help="End a run after this long; 0: never.",
-        ),
-        click.option(
-            "--cwd",
-            metavar="DIR",
-            show_default="here",
-            help="Where it runs.",
-            shell_complete=path_completion("dir"),
-        ),
-        click.option(
-            "-e",
-            "--env",
-            type=VARIABLE,
-            metavar="NAME[=VALUE]",
-            multiple=True,
-            help="Set a variable; NAME alone: to its value here.",
-        ),
-        click.option(
-            "--clean-env",
-            is_flag=True,
-            help="Start with a minimal environment, not this one.",
-        ),
-        click.option("--label", metavar="TEXT", help="A name for people."),
-        click.option(
-            "--nice",
-            type=INTEGER,
-            metavar="N",
-            show_default="setting nice",
-            help="Give way to others: added to the niceness, -20 to 19.",
-        ),
-        click.option(
-            "--memory-max",
-            type=SIZE,
-            show_default="setting memory_max",
-            help="Kill it if all its processes need more; 0: no limit.",
-        ),
-        click.option(
-            "--cpu-quota",
-            type=PERCENT,
-            show_default="setting cpu_quota",
-            help="Of one processor, for all its processes: 20%, 150%; 0: no limit.",
-        ),
-        click.option(
-            "--tasks-max",
-            type=Whole(min=0),
-            metavar="N",
-            show_default="setting tasks_max",
-            help="Processes and threads at a time; 0: no limit.",
-        ),
-        click.option(
-            "--rlimit",
-            "rlimits",
-            type=RLIMIT,
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="Of each process: nofile=1024, cpu=10m, fsize=1G, core=infinity.",
-        ),
-    )
-
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
-def remark_directory(job: Mapping[str, Any]) -> None:
-    """Say that the directory of a job is not there, if one can tell."""
+def note_missing_directory(job: Mapping[str, Any]) -> None:
+    """Note that the job's directory does not exist, if this process can see that."""
     cwd = job.get("cwd")
     if not isinstance(cwd, str):
         return
@@ -217,18 +251,18 @@ def remark_directory(job: Mapping[str, Any]) -> None:
     except (FileNotFoundError, NotADirectoryError):
         missing = True
     except (OSError, ValueError):
-        return  # it may be open to whoever the job runs as
+        return  # the job's user may be allowed to look
     if missing:
         output.note(f"there is no directory {cwd} yet; without it the job fails")
 
 
-def remark_shell(shell: object, uid: int, what: str = "the job fails") -> None:
-    """Say that a shell is not there, if one can tell.
+def note_missing_shell(shell: object, uid: int, what: str = "the job fails") -> None:
+    """Note that a shell does not exist, if this process can see that.
 
     Args:
         shell: its path.
-        uid: of the daemon; another user's may see what is not to be seen from here.
-        what: happens without it.
+        uid: of the daemon; another user's daemon may see other files.
+        what: happens without the shell.
     """
     if not isinstance(shell, str) or uid != os.geteuid():
         return
@@ -237,13 +271,13 @@ def remark_shell(shell: object, uid: int, what: str = "the job fails") -> None:
     except (FileNotFoundError, NotADirectoryError):
         output.note(f"there is no shell {shell} yet; without it {what}")
     except (OSError, ValueError):
-        return  # it may be open to whoever the job runs as
+        return  # the job's user may be allowed to look
 
 
 def read_command(line: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """Return the job that ``-c LINE`` or the arguments mean.
 
-    Arguments after ``--`` are a program and its arguments, be it a single word.
+    Arguments after ``--`` are a program and its arguments, also a single one.
 
     Raises:
         click.UsageError: there is no command, or two.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,38 +16,58 @@ from queuectl_protocol.vocabulary import JobState
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+# Modules that few commands need are imported where they are used.
 # ParamType takes a type argument since click 8.4, and must not be given one before.
 
 
-MOST = 2**63 - 1
-"""What the database can hold."""
+MAX_INTEGER = 2**63 - 1
+"""The largest number that the database can hold."""
 
 
-class Integer(click.ParamType):  # type: ignore[type-arg]
+class Parsed(click.ParamType):  # type: ignore[type-arg]
+    """A type with a parser. What is not text is a value already."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the value that the text means."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except (ValueError, OverflowError) as error:
+            self.fail(str(error), param, ctx)
+
+    @abstractmethod
+    def parse(self, text: str) -> Any:
+        """Return the value that ``text`` means.
+
+        Raises:
+            ValueError: it means none; the message says what to write.
+        """
+
+
+class Integer(Parsed):
     """A whole number, in plain digits.
 
-    Python's own reading also takes other scripts' digits and underscores, and numbers
-    of any length.
+    ``int()`` takes other scripts' digits, underscores and numbers of any length too.
     """
 
     name = "integer"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def parse(self, text: str) -> int:
         """Return the number."""
-        if isinstance(value, int):
-            return value
-        digits = value[1:] if value[:1] in {"+", "-"} else value
+        digits = text[1:] if text[:1] in {"+", "-"} else text
         if not (digits.isascii() and digits.isdigit()):
-            self.fail(f"{value!r} is no whole number", param, ctx)
-        if len(digits.lstrip("0")) > len(str(MOST)) or abs(int(value)) > MOST:
-            self.fail(f"{value!r} is too large", param, ctx)
-        return int(value)
+            raise ValueError(f"{text!r} is no whole number")
+        too_long = len(digits.lstrip("0")) > len(str(MAX_INTEGER))
+        if too_long or abs(int(text)) > MAX_INTEGER:
+            raise ValueError(f"{text!r} is too large")
+        return int(text)
 
 
 class Whole(Integer, click.IntRange):
-    """A whole number in a range, which ``--help`` tells."""
+    """A whole number in a range, which ``--help`` shows."""
 
     name = "integer range"
 
@@ -58,64 +79,48 @@ class Whole(Integer, click.IntRange):
         return click.IntRange.convert(self, number, param, ctx)
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg]
+class Duration(Parsed):
     """A duration such as ``90``, ``90s``, ``5m``, ``2h`` or ``1d``, in seconds."""
 
     name = "duration"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def parse(self, text: str) -> float:
         """Return seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        from queuectl_protocol import units  # noqa: PLC0415 - not in every command
+        from queuectl_protocol import units  # noqa: PLC0415 - as above
 
-        try:
-            duration = units.parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        duration = units.parse_duration(text)
         if not math.isfinite(duration):
-            self.fail(f"{value!r} is too long", param, ctx)
+            raise ValueError(f"{text!r} is too long")
         return duration
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]
-    """A point in time (``times.parse_at``), as RFC 3339 for the wire."""
+class Moment(Parsed):
+    """A point in time, see ``moments.parse``, as RFC 3339 for the wire."""
 
     name = "time"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def parse(self, text: str) -> str:
         """Return RFC 3339."""
-        from queuectl.cli.view import times  # noqa: PLC0415 - not in every command
+        from queuectl.cli.input import moments  # noqa: PLC0415 - as above
         from queuectl_protocol import units  # noqa: PLC0415 - as above
 
-        try:
-            return units.format_time(times.parse_at(value, now=time.time()))
-        except (ValueError, OverflowError) as error:
-            self.fail(str(error), param, ctx)
+        return units.format_time(moments.parse(text, now=time.time()))
 
 
-class Variable(click.ParamType):  # type: ignore[type-arg]
+class Variable(Parsed):
     """``NAME=VALUE``, or ``NAME`` alone for its value in this environment."""
 
     name = "variable"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
+    def parse(self, text: str) -> tuple[str, str]:
         """Return the name and the value."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, content = value.partition("=")
+        name, equals, content = text.partition("=")
         if not name:
-            # Without what is there: it is a value, and may be a secret.
-            self.fail("a variable has no name; write NAME=VALUE", param, ctx)
+            # The message does not repeat the value, which may be a secret.
+            raise ValueError("a variable has no name; write NAME=VALUE")
         if not equals:
             if name not in os.environ:
-                self.fail(f"{name} is not set here; write {name}=VALUE", param, ctx)
+                raise ValueError(f"{name} is not set here; write {name}=VALUE")
             content = os.environ[name]
         return name, content
 
@@ -125,68 +130,52 @@ class Variable(click.ParamType):  # type: ignore[type-arg]
         param: click.Parameter,  # noqa: ARG002 - as above
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Offer the names of those that are set here."""
-        from queuectl.cli.input.completion.values import variables  # noqa: PLC0415 - as below
+        """Return the names of variables that are set here."""
+        from queuectl.cli.input.completion import values  # noqa: PLC0415 - as above
 
-        return variables(incomplete)
+        return values.variables(incomplete)
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]
+class Size(Parsed):
     """A size such as ``1048576``, ``64k``, ``10M`` or ``1GiB``, in bytes."""
 
     name = "size"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def parse(self, text: str) -> int:
         """Return bytes."""
-        if isinstance(value, int):
-            return value
-        from queuectl_protocol import units  # noqa: PLC0415 - not in every command
+        from queuectl_protocol import units  # noqa: PLC0415 - as above
 
-        try:
-            return units.parse_size(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return units.parse_size(text)
 
 
-class Percent(click.ParamType):  # type: ignore[type-arg]
+class Percent(Parsed):
     """A share such as ``20%``, ``150%`` or ``150``, in percent."""
 
     name = "percent"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def parse(self, text: str) -> float:
         """Return the number."""
-        number = str(value).removesuffix("%")
+        number = text.removesuffix("%")
         try:
             plain = number.isascii() and "_" not in number
             percent = float(number) if plain else math.nan
         except ValueError:
             percent = math.nan
         if not math.isfinite(percent):
-            self.fail(f"{value!r} is no percentage; write 20% or 150%", param, ctx)
+            raise ValueError(f"{text!r} is no percentage; write 20% or 150%")
         return percent
 
 
-class Rlimit(click.ParamType):  # type: ignore[type-arg]
+class Rlimit(Parsed):
     """A resource limit, ``NAME=VALUE``: see ``rlimits``."""
 
     name = "rlimit"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
+    def parse(self, text: str) -> tuple[str, int]:
         """Return the name and the value."""
-        if isinstance(value, tuple):
-            return value
-        from queuectl.cli.input import rlimits  # noqa: PLC0415 - few jobs have one
+        from queuectl.cli.input import rlimits  # noqa: PLC0415 - as above
 
-        try:
-            return rlimits.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return rlimits.parse(text)
 
     def shell_complete(
         self,
@@ -194,17 +183,17 @@ class Rlimit(click.ParamType):  # type: ignore[type-arg]
         param: click.Parameter,  # noqa: ARG002 - as above
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Offer the names."""
-        from queuectl.cli.input.completion.values import rlimit_names  # noqa: PLC0415 - as above
+        """Return the names of resource limits."""
+        from queuectl.cli.input.completion import values  # noqa: PLC0415 - as above
 
-        return rlimit_names(incomplete)
+        return values.rlimit_names(incomplete)
 
 
-class JobId(click.ParamType):  # type: ignore[type-arg]
-    """A job's id; at a terminal the shell completes it.
+class JobId(Parsed):
+    """A job's id.
 
     Args:
-        states: of the jobs that are offered; none: of any.
+        states: of the jobs that the shell's completion offers; none: of any.
     """
 
     name = "id"
@@ -212,13 +201,11 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, *states: JobState) -> None:
         self.states = states
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def parse(self, text: str) -> str:
         """Return the id."""
-        if not value:
-            self.fail("an id is not empty", param, ctx)
-        return str(value)
+        if not text:
+            raise ValueError("an id is not empty")
+        return text
 
     def shell_complete(
         self,
@@ -226,13 +213,10 @@ class JobId(click.ParamType):  # type: ignore[type-arg]
         param: click.Parameter,
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Offer the newest jobs' ids; no daemon, no offer."""
-        from queuectl.cli.input.completion.values import job_ids  # noqa: PLC0415 - loads the client
+        """Return the ids of the newest jobs; none if no daemon runs."""
+        from queuectl.cli.input.completion import values  # noqa: PLC0415 - as above
 
-        return job_ids(ctx, param, incomplete, self.states)
-
-
-INTEGER = Integer()
+        return values.job_ids(ctx, param, incomplete, self.states)
 
 
 class Shell(click.Path):
@@ -246,12 +230,13 @@ class Shell(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Return the path; whether it is there is seen when the job starts."""
-        if not str(value).startswith("/"):
+        """Return the path; the program need not exist before the job starts."""
+        if not os.path.isabs(value):  # noqa: PTH117 - pathlib is slow to import
             self.fail(f"{value!r} is no absolute path, as /bin/bash is", param, ctx)
         return value
 
 
+INTEGER = Integer()
 DURATION = Duration()
 MOMENT = Moment()
 VARIABLE = Variable()
@@ -270,19 +255,19 @@ RETRIABLE_ID = JobId(
 
 
 def path_completion(kind: str) -> Callable[..., list[CompletionItem]]:
-    """Return what offers files (``file``) or directories (``dir``) for an option."""
-    return lambda *_: _offered(kind)
+    """Return a completion by files (``file``) or directories (``dir``)."""
+    return lambda *_: _by_shell(kind)
 
 
 def word_completion(
     ctx: click.Context, param: click.Parameter, _incomplete: str
 ) -> list[CompletionItem]:
-    """Offer programs for the first word of a job, and files for those after it."""
-    return _offered("file" if ctx.params.get(param.name or "") else "command")
+    """Complete the first word of a job by programs, and the others by files."""
+    return _by_shell("file" if ctx.params.get(param.name or "") else "command")
 
 
-def _offered(kind: str) -> list[CompletionItem]:
-    """Return what leaves the offer to the shell."""
+def _by_shell(kind: str) -> list[CompletionItem]:
+    """Return the item that leaves the completion to the shell."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415 - as above
 
     return [CompletionItem("", kind)]

@@ -1,4 +1,4 @@
-"""Standard input that a job does not get: its own is /dev/null."""
+"""Data on standard input that a job does not get, as a job reads /dev/null."""
 
 import fcntl
 import os
@@ -11,16 +11,16 @@ STDIN = 0
 
 
 def identity() -> str | None:
-    """Return what tells this input from others; None when nothing is lost.
+    """Return an identity of this input if it has unread data, else None.
 
-    Something is when bytes wait in a pipe, or a file is open at its beginning: one
-    that was read before, as by the loop of a script, is somebody else's.
+    That is a pipe with data, or a file at its beginning. A file further on belongs to
+    somebody else, such as the loop of a script that reads it.
     """
     try:
         found = os.fstat(STDIN)
         lost = _holds_bytes(found)
     except OSError:
-        return None  # closed, or of a kind that cannot be asked
+        return None  # it is closed, or of a kind that does not tell
     return f"{found.st_dev}:{found.st_ino}" if lost else None
 
 
@@ -32,7 +32,7 @@ def _holds_bytes(found: os.stat_result) -> bool:
     ready, _, _ = select.select([STDIN], [], [], 0)
     if not ready:
         return False
-    # At the end of a pipe there is nothing to be read either.
+    # A pipe at its end is ready too, and has no data.
     answer = fcntl.ioctl(STDIN, termios.FIONREAD, struct.pack("i", 0))
     (waiting,) = struct.unpack("i", answer)
     return bool(waiting)

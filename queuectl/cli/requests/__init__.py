@@ -1,1 +1,1 @@
-"""What commands ask of the daemon in more than one request."""
+"""What several commands ask of the daemon, and what takes more than one request."""

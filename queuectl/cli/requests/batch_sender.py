@@ -1,20 +1,20 @@
-"""Many jobs at once: a file's batches, each stored whole or not at all.
+"""Sends the jobs of a file in batches, each of which is stored whole or not at all.
 
-The next batch is read and parsed while the daemon stores the one before, so both are
-busy; but it is sent only once that one is acknowledged. So what is stored is always a
-beginning of the file, and whoever mends the bad line goes on from there.
+The next batch is read and parsed while the daemon stores the one before, but is sent
+only when that one is acknowledged. So the stored jobs are always the first lines of the
+file, and after a bad line is mended the rest of the file can be enqueued.
 """
 
 import select
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from queuectl.cli.input.job_file import BadLineError, Batch, Source
+from queuectl.cli.input.job_file import BadLineError, Batch, JobFile
 from queuectl.errors import QueuectlError
 from queuectl.sync.session import Session
 
 PAUSE = 0.5
-"""Seconds without input after which a batch goes off as it is: for ``tail -f``."""
+"""Seconds without input after which an unfinished batch is sent: for ``tail -f``."""
 
 
 class Stored(NamedTuple):
@@ -33,25 +33,25 @@ class Stored(NamedTuple):
     position: int
 
 
-class Bulk:
-    """The enqueueing of a whole file.
+class BatchSender:
+    """Enqueues the jobs of a file.
 
     Attributes:
         stored: all lines up to this number are enqueued.
-        waiting: it is blocked until more input comes, and nothing is under way.
+        waiting: it waits for input, and no batch is under way.
         stopping: ``stop`` was called.
     """
 
     def __init__(
         self,
         client: Session,
-        source: Source,
+        file: JobFile,
         *,
         defaults: Mapping[str, Any],
         if_exists: str,
     ) -> None:
         self._client = client
-        self._source = source
+        self._file = file
         self._common = {"defaults": dict(defaults), "if_exists": if_exists}
         self._sent: tuple[int, Batch] | None = None
         self.stored = 0
@@ -59,7 +59,7 @@ class Bulk:
         self.stopping = False
 
     def stop(self) -> None:
-        """Send nothing more; what is under way still ends."""
+        """Send no more batches; ``run`` still waits for the one under way."""
         self.stopping = True
 
     def run(self) -> Iterator[Stored]:
@@ -69,32 +69,33 @@ class Bulk:
             BadLineError: a line was refused, here or by the daemon.
             QueuectlError: anything else went wrong.
         """
-        while not self.stopping and not self._source.ended:
-            if batch := self._source.take():
+        while not self.stopping and not self._file.ended:
+            if batch := self._file.take():
                 yield from self._acknowledged()
                 self._send(batch)
-            elif not self._source.ended:
+            elif not self._file.ended:
                 yield from self._wait()
         yield from self._acknowledged()
-        if self._source.mistake is not None and not self.stopping:
-            raise self._source.mistake
+        if self._file.mistake is not None and not self.stopping:
+            raise self._file.mistake
 
     def _wait(self) -> Iterator[Stored]:
-        """Take more input; if it pauses, settle first what there is."""
+        """Read more input; if there is none, first wait for the batch under way."""
         if self._sent is not None and not self._readable(0):
             yield from self._acknowledged()
-        pause = PAUSE if self._source.partial else None
+        pause = PAUSE if self._file.partial else None
         if self._sent is not None or self._readable(pause):
-            self._source.read()
-        elif not self.stopping and (batch := self._source.take(partial=True)):
+            self._file.read()
+        elif not self.stopping and (batch := self._file.take(partial=True)):
             self._send(batch)
 
     def _readable(self, timeout: float | None) -> bool:
         self.waiting = self._sent is None
-        # In this order ``stop`` comes before the look, or finds it waiting.
+        # In this order: a signal handler that calls ``stop`` either comes before the
+        # next line or finds ``waiting`` set.
         if self.stopping:
             timeout = 0
-        ready, _, _ = select.select([self._source.fd], [], [], timeout)
+        ready, _, _ = select.select([self._file.fd], [], [], timeout)
         self.waiting = False
         return bool(ready)
 

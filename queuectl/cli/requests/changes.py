@@ -1,27 +1,27 @@
-"""One change to several jobs: asked together, and told of each.
+"""One change to several jobs: requested together, and reported for each.
 
-The changes of many are one request, so that no worker that one of them frees takes
-another of them.
+The changes of many jobs are one request. So when one of them frees a worker, the worker
+takes no other job that the request changes.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from queuectl import many
 from queuectl.cli import exits
 from queuectl.cli.view import job_view, output, text
 from queuectl.errors import NotFoundError, RequestError
 from queuectl.sync.session import Session
+from queuectl_protocol.limits import MAX_CHANGES
 
 Job = dict[str, Any]
 Outcome = Job | str
 """A job, or why nothing was done to it."""
 
 AT_ONCE = 100
-"""Jobs that are asked for while the replies about others are on their way."""
+"""Requests for whole jobs that are sent before the first reply is waited for."""
 
 
-def change(
+def apply(
     client: Session,
     verb: str,
     job_ids: Sequence[str],
@@ -30,21 +30,21 @@ def change(
     sentence: Callable[[Job], str] = job_view.sentence,
     **params: Any,
 ) -> int:
-    """Change each job, whatever becomes of the others; return the exit status.
+    """Change each job, also when others are refused; return the exit status.
 
     Args:
         client: the daemon.
-        verb: the method that changes one; with ``_many`` behind it, several.
+        verb: the method that changes one job; with ``_many`` appended, several.
         job_ids: the jobs; one that is named twice is changed once.
         as_json: print the jobs, instead of a sentence about each.
         sentence: says what became of a job.
         params: for the method.
     """
     ids = list(dict.fromkeys(job_ids))
-    ask = _one if len(ids) == 1 else _many
+    request = _one if len(ids) == 1 else _many
     jobs: list[Job] = []
     failed = False
-    for outcome in ask(client, verb, ids, params):
+    for outcome in request(client, verb, ids, params):
         if isinstance(outcome, str):
             output.note(f"queuectl: {text.brief(outcome)}")
             failed = True
@@ -60,7 +60,7 @@ def change(
 def _one(
     client: Session, verb: str, ids: Sequence[str], params: Mapping[str, Any]
 ) -> list[Outcome]:
-    """Change one; a daemon from before those of many can do that as well."""
+    """Change one job, by the method that daemons of older versions have too."""
     try:
         return [client.call(verb, {"id": ids[0], **params})["job"]]
     except RequestError as error:
@@ -70,8 +70,9 @@ def _one(
 def _many(
     client: Session, verb: str, ids: Sequence[str], params: Mapping[str, Any]
 ) -> list[Outcome]:
-    """Change several, all asked before the first is waited for."""
-    batches = [{"ids": batch, **params} for batch in many.batches(ids)]
+    """Change several jobs; send all requests before the first reply is waited for."""
+    steps = range(0, len(ids), MAX_CHANGES)
+    batches = [{"ids": ids[i : i + MAX_CHANGES], **params} for i in steps]
     requests = [client.send(f"{verb}_many", batch) for batch in batches]
     return [
         outcome
@@ -81,7 +82,7 @@ def _many(
 
 
 def _outcomes(client: Session, request: int, ids: Sequence[str]) -> list[Outcome]:
-    """Return what became of a batch; what was done of those before it is told too."""
+    """Return the outcomes of a batch, also if the whole batch is refused."""
     try:
         results = client.receive(request)["results"]
     except RequestError as error:
@@ -90,7 +91,7 @@ def _outcomes(client: Session, request: int, ids: Sequence[str]) -> list[Outcome
 
 
 def _whole(client: Session, jobs: Sequence[Job]) -> Iterable[Job]:
-    """Yield the jobs with all their fields: of many, few were told."""
+    """Yield the jobs with all their fields: ``_many`` replies with a few of them."""
     for begin in range(0, len(jobs), AT_ONCE):
         step = jobs[begin : begin + AT_ONCE]
         requests = [

@@ -1,4 +1,4 @@
-"""A job's output as it comes, every byte once, also across restarts of the daemon."""
+"""Follows a job's output: every byte once, also across restarts of the daemon."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,11 +16,11 @@ class Follower:
     Args:
         job_id: the job.
         write: where its output goes.
-        run: follow this attempt alone; None: the last one, and those after it.
-        tail: begin with so many lines of what is there; None: with all of it.
+        run: follow this attempt only; None: the last one, and those after it.
+        tail: begin with the last so many lines; None: with all of them.
         streams: which of stdout and stderr.
-        connected: is called with each connection before anything is followed on it.
-        begun: is called when an attempt begins, or is found.
+        connected: called with each new connection before the output is followed on it.
+        begun: called when an attempt begins or has begun.
     """
 
     def __init__(
@@ -46,20 +46,21 @@ class Follower:
 
     @property
     def missing(self) -> list[str]:
-        """Return a sentence for each stream that the daemon has lost since its run."""
+        """Return a sentence for each stream of which the daemon has lost a part."""
         return [
             f"the {stream} of attempt {run} of job {self._job_id} {_loss(event)}"
             for (run, stream), event in self._gone.items()
         ]
 
     def follow(self, connector: Connector) -> dict[str, Any]:
-        """Return the job at the end of what was to be followed."""
+        """Follow to the end of the attempt or of the job; return the job."""
         return connector.persist(self._resume)
 
     def _resume(self, client: Session) -> dict[str, Any]:
-        """Follow; on a new connection begin with the attempt the old one was lost in.
+        """Follow on a new connection, from the attempt that was followed last.
 
-        What was written already is sent again and dropped here by its offset.
+        The daemon sends its output again; what was written already is dropped by its
+        offset.
         """
         self._connected(client)
         if self._seen and self._run is None:

@@ -1,4 +1,4 @@
-"""What a foreground job waits behind, said to whoever wonders why nothing happens."""
+"""A note for somebody who waits for a job: what the job itself waits for."""
 
 import os
 import threading
@@ -6,31 +6,30 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from queuectl.cli.commands import change
 from queuectl.cli.connector import Connector
-from queuectl.cli.view import output
+from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl.sync.session import Session
 
-WONDERING = 2.0
-"""Seconds without a beginning after which somebody wonders."""
+DELAY = 2.0
+"""Seconds that a job may wait before the note is written."""
 
 NAMED = 5
-"""Running jobs that are named."""
+"""Running jobs that the note names."""
 
 
-class Patience:
-    """Says once, after a while, what a job waits behind; unless it began before.
+class WaitingNotice:
+    """Writes one note if the job has not begun after ``DELAY``.
 
-    It asks on a connection and in a thread of its own: the one that follows the job
-    waits for nothing else.
+    It asks in a thread and on a connection of its own, as the connection that follows
+    the job is in use.
     """
 
     def __init__(self, connector: Connector, job_id: str, *, quiet: bool) -> None:
         self._connector = connector
         self._job_id = job_id
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._wonder, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._quiet = quiet
 
     def __enter__(self) -> Self:
@@ -44,23 +43,23 @@ class Patience:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.begun()
+        self.cancel()
 
-    def begun(self) -> None:
-        """The job runs, or is over: there is nothing to be said any more."""
+    def cancel(self) -> None:
+        """Write no note: the job has begun, or its end is known."""
         self._over.set()
 
-    def _wonder(self) -> None:
-        if self._over.wait(WONDERING):
+    def _run(self) -> None:
+        if self._over.wait(DELAY):
             return
         try:
             with self._connector.connect(autostart=False) as client:
                 own = own_job(client.place.socket)
-                said = explanation(client, self._job_id, own)
+                notice = explanation(client, self._job_id, own)
         except QueuectlError:
-            return  # whoever follows the job hears of it
-        if said and not self._over.is_set():
-            output.note(said)
+            return  # the command itself reports it
+        if notice and not self._over.is_set():
+            output.note(notice)
 
 
 def own_job(socket: str, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -70,12 +69,12 @@ def own_job(socket: str, environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def explanation(client: Session, job_id: str, own: str | None = None) -> str | None:
-    """Return what a job waits for; None when it does not wait, or not for long.
+    """Return what a job waits for; None if it does not wait, or for its time only.
 
     Args:
         client: the daemon.
         job_id: the job.
-        own: the job that waits for it, and has a worker as long as it does.
+        own: the job that waits for it, and occupies a worker meanwhile.
     """
     place = client.call("position", {"id": job_id})
     if not place["ready"]:
@@ -83,13 +82,13 @@ def explanation(client: Session, job_id: str, own: str | None = None) -> str | N
     store = client.call("health")["store"]
     if store["problem"]:
         return f"job {job_id} waits: the daemon can store nothing: {store['problem']}"
-    there = [w for w in client.call("workers.list")["workers"] if _works(w)]
-    if not there:
+    usable = [w for w in client.call("workers.list")["workers"] if _is_usable(w)]
+    if not usable:
         return f"job {job_id} waits: {output.NO_WORKERS}"
-    if all(worker["state"] == "starting" for worker in there):
+    if all(worker["state"] == "starting" for worker in usable):
         return f"job {job_id} waits for a worker that is starting"
-    workers = "the worker" if len(there) == 1 else f"one of {len(there)} workers"
-    running = [worker["job"] for worker in there if worker["job"] is not None]
+    workers = "the worker" if len(usable) == 1 else f"one of {len(usable)} workers"
+    running = [worker["job"] for worker in usable if worker["job"] is not None]
     return f"job {job_id} waits for {workers}{_busy(running)}{_before(place)}" + (
         f"; job {own} is this job itself: with no other worker it never begins"
         if own in running
@@ -97,9 +96,15 @@ def explanation(client: Session, job_id: str, own: str | None = None) -> str | N
     )
 
 
-def _works(worker: dict[str, Any]) -> bool:
-    own = worker.get("reserved") and worker["state"] == "starting"
-    return worker["state"] != "stopping" and (own or not worker.get("reserved"))
+def _is_usable(worker: dict[str, Any]) -> bool:
+    """Tell whether a worker may run the job.
+
+    A reserved worker runs one job. While it starts, this may be the one; later it has
+    its job.
+    """
+    if worker["state"] == "stopping":
+        return False
+    return not worker.get("reserved") or bool(worker["state"] == "starting")
 
 
 def _busy(running: Sequence[str]) -> str:
@@ -115,4 +120,4 @@ def _before(place: dict[str, Any]) -> str:
         return "; it is the next"
     more = " or more" if place["ahead_more"] else ""
     verb = "is" if place["ahead"] == 1 else "are"
-    return f"; {change.counted(place['ahead'], 'job')}{more} {verb} before it"
+    return f"; {text.counted(place['ahead'], 'job')}{more} {verb} before it"

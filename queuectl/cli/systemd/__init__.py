@@ -1,1 +1,1 @@
-"""``queuectl systemd``: the units of the service, written and taken back."""
+"""What ``queuectl systemd`` does: writes and removes the units of the service."""

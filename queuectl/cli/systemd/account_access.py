@@ -1,7 +1,7 @@
-"""Whether the account of the system's service can run this installation.
+"""Checks that the account of the system's service can run this installation.
 
-What it cannot reach would be status 203/EXEC at the start, with a path and no reason.
-Looks at files and changes nothing.
+Otherwise the service would fail with status 203/EXEC, which gives no reason. Changes
+nothing.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 ACCOUNT = "queuectl"
-"""The user of the service, which may not be there yet."""
+"""The user of the service, which may not exist yet."""
 
 HOMES = ("/root", "/home", "/run/user")
 """What ``ProtectHome=`` hides. See systemd.exec(5)."""
@@ -27,10 +27,10 @@ _READ, _RUN = 4, 1
 
 
 def check(program: Path) -> None:
-    """Make sure of it.
+    """Check the program and all that it imports.
 
     Raises:
-        click.ClickException: it says which path is in the way, and what to do.
+        click.ClickException: it names a path without access, and says what to do.
     """
     for path in _needed(program):
         for each in (path, path.resolve()):
@@ -71,7 +71,7 @@ def _homes() -> Iterator[Path]:
 
 
 def _identity() -> tuple[int, frozenset[int]]:
-    """Return uid and groups of the account; before there is one, those of nobody."""
+    """Return uid and groups of the account; if it does not exist, of no user."""
     try:
         known = pwd.getpwnam(ACCOUNT)
     except KeyError:
@@ -90,7 +90,7 @@ def _check_modes(path: Path, whose: tuple[int, frozenset[int]], *, runs: bool) -
 
 
 def _may(path: Path, whose: tuple[int, frozenset[int]], wanted: int) -> bool:
-    """Tell what a path's mode says, as the kernel reads it: the first that fits."""
+    """Tell whether the mode of a path permits this, to owner, group or others."""
     uid, groups = whose
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)

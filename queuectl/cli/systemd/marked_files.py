@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and known again by their first line.
+"""Files that are written whole or not at all, and recognized by their first line.
 
-Knows nothing of units or of where they go.
+Knows nothing of units.
 """
 
 import errno
@@ -21,7 +21,7 @@ MARK = (
 """The first line. Systemd and people read it as a comment."""
 
 DIGEST_LENGTH = 16
-"""Hexadecimal digits: they tell a file that was edited, and guard against nobody."""
+"""Hexadecimal digits: enough to detect an edit; they protect from no attacker."""
 
 MARKED = re.compile(re.escape(MARK).replace(r"\{digest\}", "([0-9a-f]+)").encode())
 
@@ -29,7 +29,7 @@ MODE = 0o644
 
 
 class Origin(StrEnum):
-    """Whose a file is; the value completes a sentence that begins with its path."""
+    """Who wrote a file; the value completes a sentence that begins with its path."""
 
     ABSENT = "is not there"
     OURS = "is as queuectl wrote it"
@@ -42,7 +42,7 @@ class Existing:
     """What is at a path now.
 
     Attributes:
-        origin: whose it is.
+        origin: who wrote it.
         content: all of it, if it is a regular file.
     """
 
@@ -51,19 +51,19 @@ class Existing:
 
 
 def marked(text: str) -> bytes:
-    """Return what a file with this text holds: a line that marks it, and the text."""
+    """Return the content of a file: a line that marks it, and the text."""
     content = text.encode()
     return MARK.format(digest=_digest(content)).encode() + b"\n" + content
 
 
 def examine(path: Path) -> Existing:
-    """Tell whose the file at a path is. A link, as of ``systemctl mask``, is foreign.
+    """Tell who wrote the file at a path. A link, as of ``systemctl mask``, is foreign.
 
     Raises:
         OSError: it cannot be read.
     """
     try:
-        # Without O_NONBLOCK a FIFO would keep us waiting for its other end.
+        # Without O_NONBLOCK, opening a FIFO would block.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return Existing(Origin.ABSENT)
@@ -79,15 +79,15 @@ def examine(path: Path) -> Existing:
 
 
 def write(path: Path, content: bytes, *, directory_mode: int) -> None:
-    """Put a file in place, with the directories that it needs; old or new, never half.
+    """Write a file whole or not at all, and make the directories that it needs.
 
     Args:
-        path: where to.
+        path: of the file.
         content: all of it.
-        directory_mode: of the directories that are made, whatever the umask.
+        directory_mode: of the directories that are made, whatever the umask is.
 
     Raises:
-        OSError: it is not there, and what was there before still is.
+        OSError: it is not written, and what was there before is unchanged.
     """
     _make(path.parent, directory_mode)
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -106,10 +106,10 @@ def write(path: Path, content: bytes, *, directory_mode: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file for good.
+    """Remove a file durably.
 
     Raises:
-        OSError: it is still there.
+        OSError: it could not be removed.
     """
     path.unlink()
     _sync(path.parent)

@@ -1,8 +1,8 @@
-"""Ends the jobs of a service that has no daemon any more, when the service is stopped.
+"""Ends the jobs of a service whose daemon is gone, when the service is stopped.
 
-systemd runs no command of a unit that has failed when somebody stops it, and jobs are
-spared when their daemon dies: a unit beside the service hears of the stop, and this is
-what it runs. It knows systemd and cgroups, and nothing of queue.
+Jobs outlive their daemon, and systemd runs no command of a failed unit when that is
+stopped. So another unit is stopped with it, and runs this. It knows systemd and
+cgroups, and nothing of queues.
 """
 
 import os
@@ -19,20 +19,18 @@ MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 """Where systemd mounts version 2: alone, or beside version 1. See cgroups(7)."""
 
 SUPERVISOR = "supervisor"
-"""The cgroup of daemon and workers, where one is delegated: those below are jobs'."""
+"""The cgroup of daemon and workers if cgroups are delegated; jobs have others."""
 
 WITHIN = 45.0
-"""Seconds that workers have to interrupt their jobs and to write down that they did:
-longer than the setting ``kill_grace`` is as a rule, shorter than the unit's
-``TimeoutStopSec=``."""
+"""Seconds that workers have to interrupt their jobs and to record it: longer than the
+usual ``kill_grace``, shorter than the unit's ``TimeoutStopSec=``."""
 
 
 def end(manager: Manager) -> int:
-    """End what is left in the service's cgroup; return how many processes that were.
+    """End the processes in the service's cgroup; return how many there were.
 
-    Workers are asked first: they interrupt their jobs, whose attempts then do not
-    count. What is there after that is killed. Nothing is done while there is a daemon,
-    whose jobs they are.
+    First workers are asked to stop: they interrupt their jobs, whose attempts then do
+    not count. What is left after that is killed. While a daemon runs nothing is done.
     """
     shown = _systemctl(manager, "show", "--property=MainPID,ControlGroup", SERVICE)
     known = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
@@ -75,9 +73,9 @@ def _members(group: Path) -> list[int]:
 
 
 def _ask(group: Path) -> None:
-    """Ask workers to leave, and wait until they have.
+    """Ask workers to stop, and wait until they have.
 
-    Without delegation nobody can tell workers and jobs apart here, and all are asked.
+    Without delegation workers and jobs are in one cgroup, and all are asked.
     """
     workers = group / SUPERVISOR
     place = workers if workers.is_dir() else group
@@ -85,7 +83,7 @@ def _ask(group: Path) -> None:
     for pid in _members(place):
         with suppress(ProcessLookupError):
             handles.append(handle := os.pidfd_open(pid))
-            # Only now the number cannot change hands.
+            # With the pidfd open, the pid cannot be reused.
             if pid in _members(place):
                 signal.pidfd_send_signal(handle, signal.SIGTERM)
     try:

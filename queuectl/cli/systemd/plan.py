@@ -1,6 +1,6 @@
 """What install and uninstall do to each file: decided for all, then carried out.
 
-Nothing is changed as long as one file stands in the way.
+If one file must not be changed, none is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from queuectl.cli.systemd.target import Target
 from queuectl.cli.systemd.unit_files import Manager, Place
 
 DIRECTORY_MODES = {Manager.SYSTEM: 0o755, Manager.USER: 0o700}
-"""Of directories that are made. The service's user reads /etc/queuectl; a user's
-~/.config is the user's own, as its specification asks."""
+"""Modes of directories that are made. The service's user reads /etc/queuectl; ~/.config
+is for its user alone, as the XDG specification asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Step:
     Attributes:
         path: where it is.
         action: ``written``, ``unchanged``, ``kept``, ``removed`` or ``left``.
-        content: what it is to hold, where it is written.
+        content: its new content, if it is written.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Step:
     content: bytes = b""
 
     def to_json(self, *, whole: bool) -> dict[str, str]:
-        """Return it as JSON has it, with its new text if that is asked for."""
+        """Return it as a JSON object; ``whole``: with the new text."""
         shown = {"path": str(self.path), "action": self.action}
         if whole and self.action == "written":
             shown["text"] = self.content.decode()
@@ -48,13 +48,13 @@ def installation(
     """Return what install does.
 
     Args:
-        target: where to.
+        target: what is installed to.
         program: the ``queuectld`` that the units run.
-        force: replace what is not as it was written.
-        backup: with the units that make copies, which stay once they are there.
+        force: replace files that queuectl did not write, or that were changed since.
+        backup: with the units of backups. If they exist already, they are updated.
 
     Raises:
-        click.ClickException: a file that is there is not ours to replace.
+        click.ClickException: a file must not be replaced.
     """
     steps, refused = [], []
     backup = backup or _has_backup(target)
@@ -82,14 +82,14 @@ def _has_backup(target: Target) -> bool:
 
 
 def _step(place: Place, path: Path, existing: Existing, body: str) -> tuple[Step, bool]:
-    """Return what is done to a file, and whether that is ours to do."""
+    """Return what is done to a file, and whether that needs no ``force``."""
     if place.configuration:
         absent = existing.origin is Origin.ABSENT
         return Step(path, "written" if absent else "kept", body.encode()), True
     content = marked_files.marked(body)
     if existing.content == content:
         return Step(path, "unchanged", content), True
-    # One that somebody copied from the source by hand loses nothing by the mark.
+    # A copy of the template made by hand loses nothing by the mark.
     ours = existing.origin in {Origin.ABSENT, Origin.OURS}
     return Step(path, "written", content), ours or existing.content == body.encode()
 
@@ -98,7 +98,7 @@ def removal(target: Target, *, force: bool) -> list[Step]:
     """Return what uninstall does.
 
     Raises:
-        click.ClickException: a file of ours was changed.
+        click.ClickException: a file that queuectl wrote was changed.
     """
     steps, refused = [], []
     for place in unit_files.places(target.manager, backup=True):
@@ -125,10 +125,10 @@ def _check_none(refused: Sequence[str], advice: str) -> None:
 
 
 def write(target: Target, steps: Sequence[Step]) -> None:
-    """Write what is to be written.
+    """Write the files.
 
     Raises:
-        click.ClickException: a file could not be; those before it are.
+        click.ClickException: one failed; those before it are done.
     """
     mode = DIRECTORY_MODES[target.manager]
     for step in steps:
@@ -138,16 +138,16 @@ def write(target: Target, steps: Sequence[Step]) -> None:
 
 
 def remove(target: Target, steps: Sequence[Step]) -> None:
-    """Remove what is to be removed.
+    """Remove the files.
 
     Raises:
-        click.ClickException: a file could not be; those before it are.
+        click.ClickException: one failed; those before it are done.
     """
     for step in steps:
         if step.action == "removed":
             with _reported(target, step.path):
                 marked_files.remove(step.path)
-    # The directory of drop-ins was made for the example; it may hold others by now.
+    # The directory of drop-ins was made for the example; it may hold other files now.
     with suppress(OSError):
         directory = unit_files.directory(target.manager)
         target.actual(directory / unit_files.EXAMPLE).parent.rmdir()
@@ -155,7 +155,7 @@ def remove(target: Target, steps: Sequence[Step]) -> None:
 
 @contextmanager
 def _reported(target: Target, path: Path) -> Iterator[None]:
-    """Say which of our files could not be changed, and not which temporary one."""
+    """Report an error with the path of the file, and not that of a temporary one."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The systemd that is installed for: asked what runs, and told to people as commands.
+"""The systemd to install for: what runs there, and the commands to type for it.
 
 Changes nothing.
 """
@@ -17,7 +17,7 @@ from queuectl.cli.systemd.unit_files import SERVICE, SOCKET, UNITS, Manager
 ROOT = Path("/")
 
 ASKING_LIMIT = 10.0
-"""Seconds for an answer of systemctl: one that has no manager to ask fails at once."""
+"""Seconds for an answer of systemctl; without a manager it fails at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Target:
     root: Path
 
     def actual(self, path: Path) -> Path:
-        """Return where a path of that system is for us.
+        """Return where a path of that system is on this one.
 
         Raises:
             click.ClickException: a link leads out of the image.
@@ -47,16 +47,16 @@ class Target:
 
     @property
     def where(self) -> list[str]:
-        """What systemd's tools are to be told of the root."""
+        """The options that select the root, for systemd's tools."""
         return [] if self.root == ROOT else [f"--root={self.root}"]
 
     def systemctl(self, *arguments: str) -> str:
-        """Return a command for a person to type."""
+        """Return a systemctl command for this manager."""
         user = ["--user"] if self.manager is Manager.USER else []
         return " ".join(["systemctl", *user, *arguments])
 
     def is_active(self) -> bool:
-        """Tell whether a unit of ours runs. Nothing runs in an image."""
+        """Tell whether a unit of queuectl is active. In an image none is."""
         if self.root != ROOT or not shutil.which("systemctl"):
             return False
         known = (*UNITS, unit_files.JOBS, unit_files.BACKUP[1])
@@ -73,10 +73,10 @@ class Target:
         return False
 
     def is_enabled(self) -> bool:
-        """Tell whether it would start by itself: then links to our units are left."""
+        """Tell whether a unit of queuectl is enabled: then there are links to it."""
         directory = self.actual(unit_files.directory(self.manager))
-        # A link in an image means a file of the image, so it looks broken from here,
-        # and a pattern would only find it if it did not.
+        # In an image a link seems broken, as its target is a path of the image. A
+        # pattern such as *.wants/NAME does not find broken links.
         names = (*UNITS, unit_files.BACKUP[1])
         links = (wants / name for wants in directory.glob("*.wants") for name in names)
         return any(link.is_symlink() for link in links)
@@ -86,10 +86,10 @@ class Target:
         return self.actual(directory / unit_files.BACKUP[1]).exists()
 
     def check_at_rest(self) -> None:
-        """Refuse to take a unit away that runs, or will at the next boot.
+        """Make sure that no unit runs, or will run at the next boot.
 
         Raises:
-            click.ClickException: it says what to do first.
+            click.ClickException: one does; the message says what to do first.
         """
         if self.is_active():
             state = "is active"
@@ -103,10 +103,10 @@ class Target:
         raise click.ClickException(f"{SERVICE} {state}; first: {command}")
 
     def to_start(self, *, backup: bool) -> list[str]:
-        """Return the commands that make a service of units that were written.
+        """Return the commands that start the service after its units were written.
 
         Args:
-            backup: copies were asked for.
+            backup: with the timer of backups.
         """
         commands = self._to_start()
         if backup:
@@ -126,18 +126,20 @@ class Target:
         if self.is_active():
             return [*commands, self.systemctl("restart", SERVICE)]
         if not system:
-            commands += _end_of_another()
+            commands += _stop_own_daemon()
         commands.append(self.systemctl("enable", "--now", SOCKET, SERVICE))
         return commands if system else [*commands, "loginctl enable-linger"]
 
     def to_forget(self) -> list[str]:
-        """Return the commands after which systemd no longer knows removed units."""
+        """Return the commands that make systemd forget removed units."""
         return [self.systemctl("daemon-reload")] if self.root == ROOT else []
 
 
-def _end_of_another() -> list[str]:
-    """The daemon that the command line has started has to leave the state to this."""
+def _stop_own_daemon() -> list[str]:
+    """Return the command that stops a daemon which the command line has started."""
     runs = Path(unit_files.user_paths().socket).exists()
     return (
-        ["queuectl --user daemon stop"] if runs and not unit_files.elsewhere() else []
+        ["queuectl --user daemon stop"]
+        if runs and not unit_files.leading_elsewhere()
+        else []
     )

@@ -1,6 +1,6 @@
-"""What a service of systemd consists of: which files, where, and with which program.
+"""The files of the service: where each goes, and its text for this installation.
 
-Reads the templates and looks at this installation. Writes nothing.
+Reads the templates and this installation. Writes nothing.
 """
 
 import os
@@ -23,13 +23,13 @@ PROGRAM = "queuectld"
 SERVICE, SOCKET = UNITS = ("queuectld.service", "queuectld.socket")
 
 JOBS = "queuectld-jobs.service"
-"""Ends what the service leaves when it has failed, once somebody stops it."""
+"""Ends the jobs that a failed service left, when the service is stopped."""
 
 BACKUP = ("queuectl-backup.service", "queuectl-backup.timer")
-"""Copies of the database, for whoever wants them."""
+"""The service and the timer of backups, which are optional."""
 
 EXAMPLE = "queuectld.service.d/local.conf.example"
-"""Systemd reads what ends in ``.conf``, so this is for people until it is copied."""
+"""systemd reads only names that end in ``.conf``, so this is an example to copy."""
 
 EXAMPLES = (
     EXAMPLE,
@@ -37,20 +37,19 @@ EXAMPLES = (
     "queuectld.service.d/strict.conf.example",
     "queuectld.service.d/submitter.conf.example",
 )
-"""Those for the machine's systemd. What the others are about a user's has not."""
+"""The examples for the machine's systemd; a user's has only the first one."""
 
 CONFIGURATION = Path("/etc/queuectl/queuectld.toml")
 
 STATE = Path("/var/lib/queuectl")
 
-UNSPEAKABLE = r"""["'\\]"""
-"""What the name of a program cannot contain in a unit, however it is quoted."""
-
+UNQUOTABLE = r"""["'\\]"""
+"""Characters that the path of a program in a unit cannot contain, even quoted."""
 
 NAMED = re.compile(
     r"(?m)^(Exec\w+=(?P<shell>-?sh -c '[^']*' )?)\S*\b(?P<name>queuectld?)(?=\s)"
 )
-"""Where a unit names a program of ours: first, or first after a script of the shell."""
+"""A program of queuectl in a unit: the first word, or the one after a shell script."""
 
 XDG = ("XDG_STATE_HOME",)
 
@@ -67,9 +66,9 @@ class Place:
     """Where a file goes, and where its text comes from.
 
     Attributes:
-        path: as the running system names it.
+        path: on the system that is installed to.
         template: its path among the templates.
-        configuration: it is its administrator's as soon as it is there.
+        configuration: it belongs to the administrator as soon as it exists.
     """
 
     path: Path
@@ -78,11 +77,11 @@ class Place:
 
 
 def places(manager: Manager, *, backup: bool) -> list[Place]:
-    """Return where everything goes, in the order in which it is written.
+    """Return the places of all files, in the order in which they are written.
 
     Args:
         manager: whose units.
-        backup: with those that make copies.
+        backup: with the units of backups.
     """
     units = directory(manager)
     names = (*UNITS, JOBS, *(BACKUP if backup else ()))
@@ -97,7 +96,7 @@ def places(manager: Manager, *, backup: bool) -> list[Place]:
 
 
 def directory(manager: Manager) -> Path:
-    """Return where its administrator's units are. See systemd.unit(5)."""
+    """Return the directory of the administrator's units. See systemd.unit(5)."""
     if manager is Manager.SYSTEM:
         return Path("/etc/systemd/system")
     base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
@@ -107,27 +106,27 @@ def directory(manager: Manager) -> Path:
 
 
 def left(manager: Manager) -> list[Path]:
-    """Return what is not a unit's, and so stays when the units go."""
+    """Return what is left when the units are removed."""
     if manager is Manager.SYSTEM:
         return [CONFIGURATION, STATE]
     return [Path(user_paths().state_dir)]
 
 
-def elsewhere() -> list[str]:
-    """Return variables that say where commands look; systemd does not know them."""
+def leading_elsewhere() -> list[str]:
+    """Return the variables set here that select another queue than the service's."""
     return [
         name for name in ("QUEUECTL_HOME", "QUEUECTL_SOCKET") if os.environ.get(name)
     ]
 
 
 def user_paths() -> Paths:
-    """Return where a user's service keeps what."""
+    """Return the paths of a user's service."""
     known = {name: os.environ[name] for name in XDG if name in os.environ}
     return resolve(known, str(_home()))
 
 
 def text(place: Place, program: Path) -> str:
-    """Return the text of a file, with the programs in it where they are named."""
+    """Return the text of a file, with the paths of the programs filled in."""
     template = _templates().joinpath(*place.template.split("/"))
 
     def named(match: re.Match[str]) -> str:
@@ -139,7 +138,7 @@ def text(place: Place, program: Path) -> str:
 
 
 def program(manager: Manager) -> Path:
-    """Return the ``queuectld`` of this installation.
+    """Return the path of this installation's ``queuectld``.
 
     Raises:
         click.ClickException: there is none, or the service could not run it.
@@ -151,7 +150,7 @@ def program(manager: Manager) -> Path:
             f"there is no {PROGRAM} in {where}, beside this queuectl; install the "
             "package whole, for example: pipx install queuectld"
         )
-    if not str(found).isprintable() or re.search(UNSPEAKABLE, str(found)):
+    if not str(found).isprintable() or re.search(UNQUOTABLE, str(found)):
         raise click.ClickException(
             f"no unit file can name {found}, because of the characters in it; install "
             "queuectl in another directory"
@@ -162,10 +161,10 @@ def program(manager: Manager) -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    """Yield where the program may be: beside the command as it was typed, first.
+    """Yield where the program may be: first, beside the command as it was typed.
 
-    That path, say /usr/local/bin or ~/.local/bin, is one that its user knows, and
-    outlives the directory that a link there points to.
+    That path, such as /usr/local/bin or ~/.local/bin, is known to its user and outlives
+    the directory that a link there points to.
     """
     command = Path(os.path.abspath(sys.argv[0]))  # noqa: PTH100 - keeps the link
     if command.name == "queuectl":
@@ -193,7 +192,7 @@ def _home() -> Path:
 
 
 def _templates() -> resources.abc.Traversable:
-    """Return where the templates are: in the package, or beside it in a checkout."""
+    """Return the templates' directory: in the package, or beside it in a checkout."""
     package = resources.files("queuectl")
     installed = package / "systemd"
     return installed if installed.is_dir() else package / ".." / "systemd"

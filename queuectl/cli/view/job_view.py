@@ -1,4 +1,7 @@
-"""How a job looks to a person. Pure: jobs off the wire in, text out, nothing sent."""
+"""Jobs and attempts as people read them. Pure: jobs off the wire in, text out.
+
+A new field that is shown is a row of ``facts``.
+"""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -6,9 +9,9 @@ from signal import Signals
 from types import MappingProxyType
 from typing import Any
 
-from queuectl.cli.input import rlimits
 from queuectl.cli.view import text, times
 from queuectl.cli.view.table import Cell, Column, Row
+from queuectl_protocol.rlimits import INFINITY, RLIMITS
 from queuectl_protocol.units import format_duration, format_size
 
 Fields = Mapping[str, Any]
@@ -48,7 +51,7 @@ _LIMITS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "nice": lambda number: f"nice {number}",
     }
 )
-"""Limits of a job as they are shown."""
+"""Field -> how it is shown in the row of limits."""
 
 
 def row(job: Fields, *, now: float, style: str | None = None) -> Row:
@@ -86,7 +89,7 @@ def attempt_row(attempt: Fields, *, now: float) -> Row:
 
 
 def command(value: str | list[str]) -> str:
-    """Return a command as a shell would take it."""
+    """Return a command as one types it in a shell."""
     return value if isinstance(value, str) else shlex.join(value)
 
 
@@ -104,12 +107,12 @@ def outcome(fields: Fields) -> str:
 
 
 def brief_failure(job: Fields) -> str:
-    """Return ``failure`` for a list: without the PATH, which ``show`` tells."""
+    """Return ``failure`` for a list: without the PATH, which only ``show`` has."""
     return failure(job).partition("; the job's PATH is ")[0]
 
 
 def failure(job: Fields) -> str:
-    """Return how a job's last run ended; of one that never began, also why."""
+    """Return how a job's last run ended; if it never began, also why."""
     why = job["message"] if job["reason"] == "spawn_error" else None
     return f"{outcome(job)}: {why}" if why else outcome(job)
 
@@ -122,19 +125,19 @@ def signal_name(number: int | None) -> str:
         return f"signal {number}"
 
 
-def verdict(job: Fields) -> str:
-    """Return a job's state in words, of a failure with its reason."""
+def state(job: Fields) -> str:
+    """Return a job's state, with the reason if it failed."""
     failed = job["state"] in {"failed", "dead"}
     return f"{job['state']} ({failure(job)})" if failed else str(job["state"])
 
 
 def sentence(job: Fields) -> str:
-    """Return a job's id and ``verdict`` as one line."""
-    return text.escape(f"{job['id']}: {verdict(job)}")
+    """Return a job's id and state as one line."""
+    return text.escape(f"{job['id']}: {state(job)}")
 
 
 def detail(job: Fields, now: float) -> str:
-    """Return what is worth knowing of a job in its state, in a few words."""
+    """Return the cell RESULT of a list: what matters in the job's state."""
     match job["state"]:
         case "processing":
             ending = ", cancelling" if job.get("cancel_requested") else ""
@@ -153,7 +156,7 @@ def detail(job: Fields, now: float) -> str:
 
 
 def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
-    """Return titles and values of everything worth showing of one job."""
+    """Return titles and values of one job; an empty value is not shown."""
     return [
         ("Command", command(job["command"])),
         ("Label", job["label"] or ""),
@@ -169,7 +172,7 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
         ("Backoff", _backoff(job)),
         ("Output limit", _limit(job["output_limit"], format_size)),
         ("Limits", _limits(job)),
-        ("Rlimits", rlimits.readable(job.get("rlimits", {}))),
+        ("Rlimits", _rlimits(job.get("rlimits", {}))),
         ("Shell", _shell(job)),
         ("Directory", job["cwd"] or ""),
         ("Umask", job["umask"] or ""),
@@ -180,7 +183,7 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
 
 
 def _shell(job: Fields) -> str:
-    """Return what runs its line, where that is not the usual one."""
+    """Return the shell, if it is not the default one."""
     shell = job.get("shell")
     return "" if shell in {None, "/bin/sh"} else str(shell)
 
@@ -201,9 +204,26 @@ def _backoff(job: Fields) -> str:
 
 
 def _limits(job: Fields) -> str:
-    """Return the limits that are set; a daemon from before them tells none."""
+    """Return the limits that are set; older daemons have none."""
     set_ones = [(key, job[key]) for key in _LIMITS if job.get(key)]
     return ", ".join(_LIMITS[key](value) for key, value in set_ones)
+
+
+def _rlimits(limits: Mapping[str, int]) -> str:
+    """Return resource limits in words: ``core 0 B, nofile 1024``."""
+    return ", ".join(f"{name} {_rlimit(name, limits[name])}" for name in limits)
+
+
+def _rlimit(name: str, value: int) -> str:
+    if value == INFINITY:
+        return "infinity"
+    unit = RLIMITS.get(name, "").partition(" ")[0]  # a newer daemon may know others
+    match unit:
+        case "bytes":
+            return format_size(value)
+        case "seconds":
+            return format_duration(value)
+    return str(value)
 
 
 def _submitter(uid: int | None) -> str:

@@ -1,8 +1,8 @@
-"""Remarks that are worth making once in a while, and not at each of a thousand calls.
+"""Notes that are not repeated within a minute, however often a command is called.
 
-When one was made last is kept in the state directory of one's own queue, or for want of
-one in the session's runtime directory. Where it cannot be kept the remark is made each
-time: better said too often than never.
+The time of the last note is kept in the state directory of the user's own queue, or if
+there is none in the session's runtime directory. If it cannot be kept, the note is
+written each time.
 """
 
 import fcntl
@@ -10,72 +10,72 @@ import os
 import stat
 import time
 
-from queuectl.cli.connector import Connector
 from queuectl.cli.view import output
-from queuectl.errors import SocketPathError
+from queuectl.paths import Place
 
 INTERVAL = 60.0
-"""Seconds in which a remark is not repeated."""
+"""Seconds in which a note is not repeated."""
 
-_MOST = 4096
-"""Bytes that are read of what a remark was about."""
+_MAX_CONTENT = 4096
+"""Bytes that are compared of what a note was about."""
 
 
-def note(connector: Connector, topic: str, content: str, *, about: str = "") -> None:
-    """Write a note for people, unless the same was noted not long ago.
+def no_workers(place: Place) -> None:
+    """Note that nothing will run the jobs."""
+    note(place, "no-workers", output.NO_WORKERS)
+
+
+def note(place: Place, topic: str, content: str, *, about: str = "") -> None:
+    """Write a note for people, unless the same was written in the last minute.
 
     Args:
-        connector: tells the queue.
-        topic: names the remark; a file is named after it.
+        place: the queue.
+        topic: names the note, and the file that keeps its time.
         content: the note.
-        about: what it is about; one about something else is another one.
+        about: what it is about; a note about something else is another one.
     """
-    if _due(connector, topic, about):
+    try:
+        path = f"{_prefix(place.state_dir)}told-{topic}"
+        due = _claim(path, f"{place.socket} {about}")
+    except (OSError, ValueError):
+        due = True
+    if due:
         output.note(content)
 
 
-def _due(connector: Connector, topic: str, about: str) -> bool:
-    try:
-        place = connector.place
-        path = f"{_prefix(place.state_dir)}told-{topic}"
-        return _claimed(path, f"{place.socket} {about}")
-    except (OSError, ValueError, SocketPathError):
-        return True
-
-
 def _prefix(state: str) -> str:
-    """Return how the names of stamps begin; no state directory is made for them.
+    """Return how the paths of the files begin; no directory is made for them.
 
     Raises:
-        OSError: there is no place for them.
+        OSError: there is no directory for them.
     """
     if os.path.isdir(state):  # noqa: PTH112 - pathlib is slow to import
         return f"{state}/"
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if not runtime.startswith("/"):
+    if not os.path.isabs(runtime):  # noqa: PTH117 - as above
         raise FileNotFoundError(runtime)
     return f"{runtime}/queuectl-"
 
 
-def _claimed(path: str, about: str) -> bool:
-    """Note that the remark is made now; return False if it was made not long ago."""
+def _claim(path: str, about: str) -> bool:
+    """Record that the note is written now; return False if it was not long ago."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    stamp = os.open(path, flags, 0o600)
+    file = os.open(path, flags, 0o600)
     try:
-        # Who finds it locked calls while somebody else makes the remark.
-        fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found = os.fstat(stamp)
+        # A file that is locked belongs to a command that writes the note right now.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             return True
         age = time.time() - found.st_mtime
-        content = about.encode("utf-8", "surrogateescape")[:_MOST]
-        known = os.read(stamp, _MOST) == content
+        content = about.encode("utf-8", "surrogateescape")[:_MAX_CONTENT]
+        known = os.read(file, _MAX_CONTENT) == content
         if known and 0 <= age < INTERVAL:
             return False
-        os.ftruncate(stamp, 0)
-        os.pwrite(stamp, content, 0)
+        os.ftruncate(file, 0)
+        os.pwrite(file, content, 0)
     except BlockingIOError:
         return False
     finally:
-        os.close(stamp)
+        os.close(file)
     return True

@@ -1,9 +1,10 @@
-"""Which queue a command has talked to, for people and for programs."""
+"""The queue that a command is connected to, for people and for programs."""
 
 import os
 import pwd
 from typing import Any
 
+from queuectl import inherit
 from queuectl.paths import Queue
 from queuectl.sync.session import Session
 
@@ -13,13 +14,13 @@ def facts(client: Session) -> dict[str, Any]:
     place = client.place
     return {
         "kind": place.queue.value,
-        "socket": os.path.abspath(place.socket),  # noqa: PTH100 - as in paths
+        "socket": inherit.absolute(place.socket),
         "uid": client.greeting["uid"],
     }
 
 
 def title(queue: dict[str, Any]) -> str:
-    """Return the same in words."""
+    """Return the facts in words."""
     whose = {
         Queue.USER.value: "your own",
         Queue.SYSTEM.value: "the system's",

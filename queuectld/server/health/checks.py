@@ -14,7 +14,7 @@ from pathlib import Path
 from queuectl_protocol.paths import SOCKET_NAME
 from queuectl_protocol.units import format_size
 from queuectld.config import DaemonConfig
-from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.control.desired import MAX_WORKERS
 from queuectld.host import statedir
 
 SPACE_LOW, SPACE_OUT = 1024**3, 64 * 1024**2

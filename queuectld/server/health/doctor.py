@@ -14,7 +14,7 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.server.health import checks
 from queuectld.server.health.checks import Check, Level
 from queuectld.store.api import Store, StoreError
@@ -47,7 +47,9 @@ class Doctor:
     config: Callable[[], DaemonConfig]
     socket: Path
     # A thread of its own, as a directory service may not answer.
-    _names: Crew = field(default_factory=lambda: Crew("names", 1, ready=True))
+    _names: ThreadPool = field(
+        default_factory=lambda: ThreadPool("names", 1, ready=True)
+    )
 
     async def checks(self) -> list[Check]:
         """Run all checks but the examination of the database."""

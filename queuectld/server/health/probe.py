@@ -15,8 +15,8 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.control.attempts import Attempts
-from queuectld.host.crew import Crew
-from queuectld.operations.units import Vitals
+from queuectld.host.thread_pool import ThreadPool
+from queuectld.operations.lookups import Vitals
 from queuectld.store.api import Store, StoreError
 
 WITHIN = 2.0
@@ -46,7 +46,9 @@ class HealthProbe:
     attempts: Attempts
     _running: dict[str, asyncio.Task[Facts]] = field(default_factory=dict)
     # A thread of its own: a file system that hangs delays nothing else.
-    _crew: Crew = field(default_factory=lambda: Crew("health", 1, ready=True))
+    _thread: ThreadPool = field(
+        default_factory=lambda: ThreadPool("health", 1, ready=True)
+    )
 
     async def measure(self) -> Facts:
         """Return what is found out within ``WITHIN`` seconds."""
@@ -80,7 +82,7 @@ class HealthProbe:
 
     async def _measure_files(self) -> Facts:
         config = self.config()
-        return await self._crew.run(
+        return await self._thread.run(
             _measure_files, config.state_dir, config.spool_dir, self.store
         )
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -58,7 +57,7 @@ class Daemon:
             "started_at": encoding.time(self.started_at),
             "instance": self.instance,
             "draining": self.supervisor.draining,
-            "workers": self._workers(),
+            "workers": self.supervisor.counts()._asdict(),
             "connections": len(self.connections),
             "rss": psutil.Process().memory_info().rss,
             "limits": encoding.means(self.broker.means),
@@ -69,7 +68,7 @@ class Daemon:
         return {
             "draining": self.supervisor.draining,
             "uptime": self._uptime(),
-            "workers": self._workers(),
+            "workers": self.supervisor.counts()._asdict(),
             **await self.probe.measure(),
         }
 
@@ -97,13 +96,6 @@ class Daemon:
 
     def _uptime(self) -> float:
         return max(0, self.clock.wall() - self.started_at) / 1000
-
-    def _workers(self) -> dict[str, Any]:
-        return {
-            "active": self.supervisor.active,
-            "busy": self.supervisor.busy,
-            "wanted": self.supervisor.wanted,
-        }
 
 
 METHODS = (

@@ -9,7 +9,7 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker, Look
 from queuectld.config import DaemonConfig
 from queuectld.core.errors import JobNotFoundError
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.server import encoding
 from queuectld.server.call import Call
@@ -40,7 +40,9 @@ class Logs:
     broker: Broker
     config: Callable[[], DaemonConfig]
     files: Watcher
-    readers: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))
+    readers: ThreadPool = field(
+        default_factory=lambda: ThreadPool("reading", _READERS, ready=True)
+    )
 
     async def read(
         self,

@@ -23,13 +23,11 @@ class Stats:
 
     async def status(self, _call: Call) -> Result:
         """Return how many jobs are in each state, at a cost independent of these."""
+        workers = self.supervisor.counts()
         tally = await self.broker.tally()
         return {
             **{state.value: count for state, count in tally.states.items()},
-            "workers": {
-                "active": self.supervisor.active,
-                "busy": self.supervisor.busy,
-            },
+            "workers": {"active": workers.active, "busy": workers.busy},
             "draining": self.supervisor.draining,
             "ready": tally.ready,
             "delayed": tally.delayed,

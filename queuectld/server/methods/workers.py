@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
-from queuectld.control.supervisor import MAX_WORKERS, Supervisor
+from queuectld.control.desired import MAX_WORKERS
+from queuectld.control.supervisor import Supervisor
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params

@@ -12,7 +12,7 @@ from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.server.call import Stream
 from queuectld.server.output import reader
@@ -35,7 +35,7 @@ class Follower:
         *,
         broker: Broker,
         files: Watcher,
-        readers: Crew,
+        readers: ThreadPool,
         output_dir: str,
         which: Sequence[outputs.Stream],
     ) -> None:

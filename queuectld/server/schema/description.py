@@ -33,7 +33,7 @@ def describe(methods: Mapping[str, Method]) -> dict[str, Any]:
                 "doc": field.doc,
                 "compared": field.compared,
             }
-            for name, field in submission.FIELDS.items()
+            for name, field in submission.GIVEN.items()
         ],
         "forms": forms.schemas(),
         "errors": list(ErrorCode),

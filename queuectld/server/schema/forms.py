@@ -1,7 +1,8 @@
 """The forms that the daemon tells things in: their keys, the types of these, and why.
 
 Named in the types of results; ``describe`` tells them as JSON Schema, and PROTOCOL.md
-has the same rows. ``wire`` makes what they say: tests hold all three together.
+has the same rows. ``encoding`` makes what they say: tests hold all three together. The
+keys of JOB are those of the table of job fields.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from queuectld.core import submission
+from queuectld.core.fields.table import FIELDS
 from queuectld.server.schema import json_schema
 from queuectld.server.schema.json_schema import Schema
 
@@ -27,105 +29,17 @@ class Key(NamedTuple):
     doc: str
 
 
+def _job() -> tuple[Key, ...]:
+    return tuple(
+        Key(field.name if told.always else f"{field.name}?", told.type, told.doc)
+        for field in FIELDS
+        if (told := field.told)
+    )
+
+
 FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
     {
-        "JOB": (
-            Key("id", "str", "the given id, or the generated one"),
-            Key("command", "unix | [unix]", "as it was enqueued"),
-            Key("state", "str", "where it stands: see States"),
-            Key(
-                "attempts",
-                "int",
-                "runs that count, since the last manual retry: the retry budget used",
-            ),
-            Key("max_retries", "int", "runs after the first one"),
-            Key("created_at", "time", "when it was enqueued"),
-            Key("updated_at", "time", "when it changed last"),
-            Key(
-                "run_at",
-                "time | null",
-                "not to be started before; after a failure: when the retry is due",
-            ),
-            Key("priority", "int", "higher runs first"),
-            Key("timeout", "seconds", "a run is ended after this long; 0: never"),
-            Key(
-                "backoff_base",
-                "number",
-                "the delay before retry n is this ** n seconds",
-            ),
-            Key("backoff_max", "seconds", "the longest delay, jitter not counted"),
-            Key("backoff_jitter", "number", "up to this share of the delay is added"),
-            Key(
-                "output_limit",
-                "bytes",
-                "a run that writes more is ended; 0: no limit",
-            ),
-            Key("cwd", "unix | null", "null: /"),
-            Key("umask", "str | null", "octal; null: 0022"),
-            Key("queue", "str", "default"),
-            Key(
-                "exit_code",
-                "int | null",
-                "of the last attempt that ended, if it exited; null while one runs",
-            ),
-            Key(
-                "signal",
-                "int | null",
-                "of the last attempt that ended, if a signal ended it; null while "
-                "one runs",
-            ),
-            Key(
-                "reason",
-                "str | null",
-                "why the last attempt ended; null while one runs; cancelled too for "
-                "a job that was cancelled while it waited",
-            ),
-            Key(
-                "message",
-                "str | null",
-                "of the last attempt that ended, for people: what the codes do not "
-                "say; null while one runs",
-            ),
-            Key("worker", "int | null", "the worker that runs it, or ran it last"),
-            Key(
-                "started_at",
-                "time | null",
-                "start of the running or the last attempt",
-            ),
-            Key(
-                "finished_at",
-                "time | null",
-                "end of the last attempt, or of the job, while none runs",
-            ),
-            Key("label", "str | null", "as it was enqueued"),
-            Key("submitter", "int | null", "uid of who enqueued it"),
-            Key("runs", "int", "runs in all; never reset"),
-            Key(
-                "cancel_requested",
-                "bool",
-                "it was cancelled and its processes are being ended",
-            ),
-            Key(
-                "nice",
-                "int",
-                "as it was enqueued, or from the settings; 0: as the daemon's",
-            ),
-            Key("memory_max", "bytes", "of all its processes together; 0: no limit"),
-            Key("cpu_quota", "number", "percent of one processor; 0: no limit"),
-            Key("tasks_max", "int", "processes and threads at a time; 0: no limit"),
-            Key("rlimits", "{str: int}", "as it was enqueued; -1: infinity"),
-            Key(
-                "shell",
-                "unix | null",
-                "what runs command; null: it is a list of words",
-            ),
-            Key("foreground", "bool", "as it was enqueued"),
-            Key(
-                "env?",
-                "{unix: unix} | null",
-                "in the reply of get with env: its environment; null: none of its own",
-            ),
-        ),
+        "JOB": _job(),
         "BRIEF": (
             Key("id", "str", "the job's id"),
             Key("state", "str", "where it stands: see States"),
@@ -337,7 +251,7 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
 
 
 SUBMISSION = "SUBMISSION"
-"""The form of a job to be enqueued: its keys are ``submission.FIELDS``."""
+"""The form of a job to be enqueued: its keys are ``submission.GIVEN``."""
 
 
 def schemas() -> dict[str, Schema]:
@@ -347,8 +261,8 @@ def schemas() -> dict[str, Schema]:
 
 def _submission() -> Schema:
     properties = {
-        name: {**json_schema.of(field.type), "description": field.doc}
-        for name, field in submission.FIELDS.items()
+        name: {**json_schema.of(given.type), "description": given.doc}
+        for name, given in submission.GIVEN.items()
     }
     return {"type": "object", "properties": properties, "required": ["command"]}
 

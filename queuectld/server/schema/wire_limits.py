@@ -9,9 +9,9 @@ from types import MappingProxyType
 from queuectl_protocol import limits
 from queuectl_protocol.messages import MAX_REQUEST_ID
 from queuectld.config import DaemonConfig
-from queuectld.control.supervisor import MAX_WORKERS
+from queuectld.control.desired import MAX_WORKERS
 from queuectld.core.settings import Settings
-from queuectld.operations import units
+from queuectld.operations import lookups
 from queuectld.server.output import reader
 
 CONTAINERS_OF_A_JOB = 10
@@ -55,7 +55,7 @@ LIMITS: Mapping[str, Value] = MappingProxyType(
         "max_batch_text": _fixed(limits.MAX_BATCH_TEXT),
         "max_changes": _fixed(limits.MAX_CHANGES),
         "max_page": lambda config, _: config.max_page,
-        "max_attempts": _fixed(units.ATTEMPTS_SHOWN),
+        "max_attempts": _fixed(lookups.ATTEMPTS_SHOWN),
         "max_id": _fixed(limits.MAX_ID),
         "max_word": _fixed(limits.MAX_COMMAND),
         "max_words": _fixed(limits.MAX_ARGV),

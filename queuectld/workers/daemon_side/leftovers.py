@@ -1,8 +1,8 @@
-"""Find what is left of a job whose worker died, and end it.
+"""Finds the processes that a job left when its worker died, and ends them.
 
-The processes are known by what they carry: the mark in their environment, the job's
-session, its output files, and who is above them. No pid is signalled on trust: see
-``pidfd``. What shook off all of these, or runs as another user, only a cgroup holds.
+Four things tell them: the marker in their environment, the job's session, its output
+files, and their parents. Signals go through ``pidfd``, never to a bare pid. A process
+that has none of these traces, or that runs as another user, only a cgroup can end.
 """
 
 import os
@@ -16,23 +16,23 @@ from queuectld.linux.procfs import Process, ProcessId
 from queuectld.workers.shared import marker
 
 _WAITED_FOR = 256
-"""Processes whose end is awaited at once; one file each."""
+"""Processes whose end is awaited at the same time; each takes a file."""
 
 
 KILL_WITHIN = 10.0
-"""Seconds for processes to go after SIGKILL; only what is stuck in the kernel needs
-more, and then nobody can help."""
+"""Seconds for processes to end after SIGKILL. Only one that hangs in the kernel needs
+more, and nothing can end that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What the processes of a run can be known by after their worker died.
+    """What tells the processes of an attempt after its worker died.
 
     Attributes:
-        store, lease: what its mark says (``marker``).
+        store, lease: the two parts of their marker.
         leader: the job's main process, which led its session.
-        outputs: paths of the run's output files.
-        orphans: returns pids that can only be left from dead workers.
+        outputs: paths of the attempt's output files.
+        orphans: returns pids of processes that only dead workers can have left.
     """
 
     store: str
@@ -44,11 +44,11 @@ class Traces:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What became of the processes that a run left.
+    """What became of the processes that an attempt left.
 
     Attributes:
         ended: killed and gone.
-        left: still there: not ours to kill, or not dying in time.
+        left: still alive: of another user, or they did not end in time.
     """
 
     ended: tuple[Process, ...]
@@ -56,49 +56,55 @@ class Leftovers:
 
 
 def find(traces: Traces) -> list[Process]:
-    """Return the living processes of a run and everything below them.
+    """Return the living processes of an attempt, and all their descendants.
 
-    Never the caller, nor anything above it: a daemon may have been started by a job.
+    Never the caller, nor an ancestor of it: a job may have started the daemon.
     """
-    return _Hunt(traces).look()
+    return _Search(traces).look()
 
 
 def kill_leftovers(traces: Traces, *, within: float, clock: Clock) -> Leftovers:
-    """Kill what is left of a run. Blocks; use a thread.
+    """Kill the processes that an attempt left. Blocks; use a thread.
 
     Args:
-        traces: how to know its processes.
-        within: seconds after which to give up on those that do not die.
+        traces: what tells them.
+        within: seconds to wait for their end.
         clock: for the deadline.
     """
     deadline = clock.monotonic() + within
-    hunt = _Hunt(traces)
+    search = _Search(traces)
     while True:
-        for entry in hunt.look():
-            hunt.kill(entry)
-        left = hunt.left()
-        # Whoever was born during a look is new to the next one: so a look that meets
-        # nobody new, when nobody is left, has met all.
-        if hunt.complete and hunt.refused.issuperset(entry.id for entry in left):
+        for entry in search.look():
+            search.kill(entry)
+        left = search.left()
+        # A process that is born during a look is new to the next one. So a look that
+        # finds nothing new, when none is left alive, has found all.
+        if search.complete and search.refused.issuperset(entry.id for entry in left):
             break
         if clock.monotonic() >= deadline:
             break
-        killed = [entry for entry in left if entry.id not in hunt.refused]
+        killed = [entry for entry in left if entry.id not in search.refused]
         _await_end(killed, deadline, clock)
-    gone = [entry for entry in hunt.killed.values() if entry not in left]
+    gone = [entry for entry in search.killed.values() if entry not in left]
     return Leftovers(ended=tuple(gone), left=tuple(left))
 
 
-class _Hunt:
-    """A search for a run's processes that goes on while they multiply.
+class _Search:
+    """A search for an attempt's processes, which goes on while they fork.
 
-    Each process is examined once, when it is first met. So a look costs much only the
-    first time, and one that forks and exits again and again is met while it is there.
+    It examines each process once, when it first finds it. So only the first look costs
+    much, and a later one is quick enough to find a process that forks and exits again
+    and again.
+
+    Attributes:
+        killed: the processes that got SIGKILL.
+        refused: those that this process may not signal.
+        complete: the last look found no process that was new.
     """
 
     def __init__(self, traces: Traces) -> None:
         self._traces = traces
-        self._mark = marker.variable(traces.store, traces.lease)
+        self._marker = marker.variable(traces.store, traces.lease)
         self._files = {os.path.realpath(path) for path in traces.outputs}
         self._table: dict[int, Process] = {}
         self._found: dict[int, Process] = {}
@@ -107,7 +113,7 @@ class _Hunt:
         self.complete = False
 
     def look(self) -> list[Process]:
-        """Return the run's processes that were not met before."""
+        """Return the attempt's processes that no look before this one has found."""
         new = procfs.scan(self._table)
         self.complete = not new
         self._table |= new
@@ -117,10 +123,10 @@ class _Hunt:
             if entry.alive and entry.pid not in spared and self._belongs(entry):
                 self._found[entry.pid] = entry
         for pid in self._traces.orphans():
-            # Not as first met: whoever becomes an orphan had another parent then.
+            # Read again: before it became an orphan it had another parent.
             if pid not in spared and (orphan := procfs.process(pid)):
                 self._table[pid] = self._found[pid] = orphan
-        if self._session_is_ours():
+        if self._session_is_the_jobs():
             members = filter(self._in_session, self._table.values())
             self._found |= {p.pid: p for p in members if p.pid not in spared}
         for seed in list(self._found.values()):
@@ -130,7 +136,7 @@ class _Hunt:
         return [entry for entry in fresh if entry.alive]
 
     def kill(self, entry: Process) -> None:
-        """Send SIGKILL, and keep in mind whether that was possible."""
+        """Send SIGKILL, and note whether that was possible."""
         try:
             if pidfd.send(entry.id, signal.SIGKILL):
                 self.killed[entry.id] = entry
@@ -138,19 +144,19 @@ class _Hunt:
             self.refused.add(entry.id)
 
     def left(self) -> list[Process]:
-        """Return those met so far that still live."""
+        """Return the processes found so far that are still alive."""
         return [entry for entry in self._found.values() if _lives(entry)]
 
     def _belongs(self, entry: Process) -> bool:
-        if procfs.carries(entry.pid, self._mark):
+        if procfs.carries(entry.pid, self._marker):
             return True
         return procfs.writes_to(entry.pid, self._files)
 
-    def _session_is_ours(self) -> bool:
-        """Whether the number of the job's session still means the job's session.
+    def _session_is_the_jobs(self) -> bool:
+        """Whether the number of the job's session still names that session.
 
-        It does while its leader is there, or one of the job in it. Otherwise it may
-        have been given to somebody else since.
+        It does while the leader lives, or another process of the job in it. After that
+        the kernel may have given the number to another session.
         """
         leader = self._traces.leader
         if leader is None:

@@ -1,9 +1,9 @@
-"""What a worker's job consists of, seen from the worker: all of it is below.
+"""The processes of a worker's job: all descendants of the worker.
 
-The worker is a child subreaper (``syscalls``), so whatever the job started, wherever
-its session and its parents went, is a descendant of the worker. And a child cannot be
-replaced by another process with its pid before the worker reaps it: such pids, and
-the groups they are in, are signalled directly.
+The worker is a child subreaper (``syscalls``), so every process that the job started is
+a descendant of the worker, whatever became of its session and its parents. And no other
+process can get a child's pid before the worker reaps it: so children, and the groups
+that they are in, are signalled by their numbers.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from queuectld.linux.procfs import Process
 
 
 class Exit(NamedTuple):
-    """How a child ended: its status as wait(2) has it, and what it used.
+    """How a child ended: its status, as of wait(2), and what it used.
 
     Attributes:
-        max_rss: bytes. Not under the worker's own: a spawned child begins in the
+        max_rss: bytes. Never less than the worker's own: a spawned child begins in the
             worker's memory, and the kernel counts that; see ``procfs.OwnMemory``.
     """
 
@@ -30,12 +30,12 @@ class Exit(NamedTuple):
 
 
 def reap(main: int | None) -> tuple[Exit | None, bool]:
-    """Collect every child of this process that ended.
+    """Reap every child of this process that ended.
 
     Returns:
         How ``main`` ended, if it is among them; and whether children are left. A
-        worker without children has no descendants at all: what loses its parent
-        below a subreaper becomes the subreaper's child in the same moment.
+        worker without children has no descendants at all: a process that loses its
+        parent below a subreaper becomes the subreaper's child in the same moment.
     """
     ended = None
     try:
@@ -54,7 +54,7 @@ def reap(main: int | None) -> tuple[Exit | None, bool]:
         return ended, False
 
 
-def below() -> list[Process]:
+def living() -> list[Process]:
     """Return the living processes below this one, parents before their children."""
     found = procfs.descendants(os.getpid(), procfs.scan())
     return [entry for entry in found if entry.alive]
@@ -64,8 +64,8 @@ def terminate(entries: list[Process], main: int | None) -> None:
     """Send SIGTERM to each of these processes, once.
 
     Args:
-        entries: what ``below`` returned.
-        main: the job's main process, if it is still to be reaped. Its group gets the
+        entries: what ``living`` returned.
+        main: the job's main process, unless it has been reaped. Its group gets the
             signal in one call, so that no shell sees its child die first and goes on
             with its script.
     """
@@ -76,15 +76,15 @@ def terminate(entries: list[Process], main: int | None) -> None:
             if entry.group != main:
                 pidfd.send(entry.id, signal.SIGTERM)
             if entry.state == "T":
-                # Stopped, it could not answer SIGTERM. systemd.kill(5) does the same.
+                # A stopped process does not handle SIGTERM. As in systemd.kill(5).
                 pidfd.send(entry.id, signal.SIGCONT)
 
 
 def kill_children() -> tuple[list[int], bool]:
-    """Send SIGKILL to every child of this process and to all of its group.
+    """Send SIGKILL to every child of this process and to the child's whole group.
 
-    What a killed child leaves becomes a child in turn. So repeat this, and reap,
-    until ``reap`` says that none is left; a race with fork is only another round.
+    The children of a killed child become children of this process. So repeat this, and
+    reap, until ``reap`` says that none is left; a race with fork costs another round.
 
     Returns:
         The children that may not be signalled, since they run as another user; and
@@ -108,13 +108,14 @@ def kill_children() -> tuple[list[int], bool]:
     return refused, others
 
 
-def kill_below() -> bool:
-    """Send SIGKILL to every process below this one that may get it; return if any.
+def kill_all() -> bool:
+    """Send SIGKILL to each descendant that may be signalled; return whether any was.
 
-    For what is below a child that may not be signalled, and so never becomes a child.
+    This reaches processes below a child that may not be signalled: such a child lives
+    on, so they do not become children of this process.
     """
     killed = False
-    for entry in below():
+    for entry in living():
         with contextlib.suppress(PermissionError):
             killed |= pidfd.send(entry.id, signal.SIGKILL)
     return killed

@@ -1,8 +1,8 @@
-"""One run, from the spawn to the moment when nothing of it is left.
+"""A job that runs, from the spawn until none of its processes is left.
 
-Owns the job's process: its timeout, its output limit, and how it is ended. Told what
-happens (``child_ended``, ``end``, ``tick``), it never waits; ``due`` says when it wants
-to be called again.
+Owns the job's timeout, its output limit, and how its processes are ended. It is told
+what happens (``child_ended``, ``end``, ``tick``) and never waits; ``due`` says when to
+call it again.
 """
 
 import math
@@ -23,44 +23,44 @@ LOOK_INTERVAL = 1.0
 """Seconds between looks at the size of the output."""
 
 SETTLE_TIME = 0.1
-"""Seconds that processes left behind get to end by themselves before SIGTERM: the
-``tee`` of ``cmd > >(tee log)`` always outlives its shell by a moment."""
+"""Seconds that processes which outlive the main process get before SIGTERM: the ``tee``
+of ``cmd > >(tee log)`` always outlives its shell by a moment."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 
 STUBBORN_AFTER = 5.0
-"""Seconds of SIGKILL after which the operator should know."""
+"""Seconds of SIGKILL after which the operator is told."""
 
 _NAMED = 5
-"""Processes that a sentence for the operator names."""
+"""The most processes that a sentence for the operator names."""
 
 
 class Phase(Enum):
-    """Where a run stands."""
+    """Where a job stands."""
 
     RUNNING = auto()
-    """The main process runs and nobody wants it to end."""
+    """The main process runs and is to go on."""
     SETTLING = auto()
     """The main process ended by itself; others still run."""
     ENDING = auto()
     """SIGTERM was sent."""
     KILLING = auto()
-    """SIGKILL, again and again."""
+    """SIGKILL is sent, again and again."""
     OVER = auto()
     """Nothing is left."""
 
 
 class RunningJob:
-    """A job that was spawned.
+    """A job whose main process was spawned.
 
     Attributes:
-        job: what was asked for.
+        job: what the daemon asked for.
         due: when to call ``tick``, on the monotonic clock; inf for never.
-        over: nothing of the job is left.
+        over: none of its processes is left.
         pid: the main process, leader of the job's session.
         trouble: sentences for the operator, oldest first; the caller empties it.
-        abandoned: children are left that this user may not end.
+        abandoned: processes of other users are left, which this one may not end.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class RunningJob:
         self.due = min(self._timeout_at, self._look_at)
         self._stubborn_at = math.inf
         self._pause = _FIRST_PAUSE
-        self._asked: Reason | None = None
+        self._end_reason: Reason | None = None
         self._exit: descendants.Exit | None = None
         self._finished_at = 0
         self._left_behind = 0
@@ -110,24 +110,24 @@ class RunningJob:
                 return
 
     def child_ended(self) -> None:
-        """Collect what ended, after SIGCHLD."""
-        self._collect()
+        """Reap what ended, after SIGCHLD."""
+        self._reap()
         if self._phase is Phase.KILLING:
-            # What the dead left is ours now: kill it before it can fork again.
+            # The children of the dead are ours now: kill them before they fork again.
             self.due = 0
 
     def end(self, reason: Reason, grace: float) -> None:
-        """End the run. The first reason stays; the least grace counts.
+        """End the job. The first reason and the least grace count.
 
         Args:
             reason: what to report, unless the main process has ended by itself.
             grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         """
-        # Its end may be waiting to be seen; then that is the truth.
-        self._collect()
+        # It may have ended by itself already; then that is what to report.
+        self._reap()
         match self._phase:
             case Phase.RUNNING:
-                self._asked = reason
+                self._end_reason = reason
                 self._terminate(grace)
             case Phase.SETTLING:
                 self._terminate(grace)
@@ -137,7 +137,7 @@ class RunningJob:
                 return
 
     def result(self, memory: procfs.MemoryWatch) -> AttemptEnd:
-        """Return how it ended, once it is over; closes its files, ends its cgroup."""
+        """Return how it ended, once it is over; close its files, remove its cgroup."""
         assert self._exit is not None
         stdout, stderr = self._files.sizes()
         if self.job.user is not None:
@@ -147,32 +147,32 @@ class RunningJob:
         facts = outcome.Facts(
             started_at=self.started_at,
             finished_at=self._finished_at,
-            asked=self._asked,
+            end_reason=self._end_reason,
             exit=self._exit,
             left_behind=self._left_behind,
-            short_of_memory=self._from_outside() and memory.ran_out(),
+            short_of_memory=self._killed_from_outside() and memory.ran_out(),
             stdout=stdout,
             stderr=stderr,
             usage=usage,
         )
-        return outcome.judge(self.job, facts)
+        return outcome.ended(self.job, facts)
 
     def _end_group(self) -> cgroup.Usage | None:
         if self._group is None:
             return None
         usage = cgroup.usage(self._group)
         if not cgroup.remove(self._group):
-            # Somebody moved a process of another job, or of nobody's, into it.
+            # Somebody has moved a process into it that is not the job's.
             cgroup.end(self._group, within=STUBBORN_AFTER)
         return usage
 
-    def _from_outside(self) -> bool:
+    def _killed_from_outside(self) -> bool:
         exit_ = self._exit
         killed = exit_ is not None and os.WIFSIGNALED(exit_.status)
-        return killed and self._asked is None
+        return killed and self._end_reason is None
 
-    def _collect(self) -> None:
-        # Once it is reaped, its pid may come back as that of an orphan.
+    def _reap(self) -> None:
+        # After it is reaped, an orphan may get its pid.
         ended, left = descendants.reap(None if self._exit else self.pid)
         if ended:
             self._exit = ended
@@ -198,21 +198,21 @@ class RunningJob:
             self.due = min(self._timeout_at, self._look_at)
 
     def _exceeded(self, limit: Reason) -> None:
-        self._collect()
+        self._reap()
         if self._phase is Phase.RUNNING:
-            self._asked = limit
+            self._end_reason = limit
             self._terminate(self.job.kill_grace)
 
     def _terminate(self, grace: float) -> None:
-        below = descendants.below()
+        living = descendants.living()
         if self._exit:
-            self._left_behind = len(below)
+            self._left_behind = len(living)
         if grace <= 0:
             self._kill()
             return
         self._phase = Phase.ENDING
         self.due = self._clock.monotonic() + grace
-        descendants.terminate(below, None if self._exit else self.pid)
+        descendants.terminate(living, None if self._exit else self.pid)
 
     def _kill(self) -> None:
         now = self._clock.monotonic()
@@ -222,28 +222,28 @@ class RunningJob:
         if self._group is not None:
             cgroup.kill(self._group)
         refused, others = descendants.kill_children()
-        if not others and self._out_of_reach(refused):
+        if not others and self._only_others_left(refused):
             self._abandon(refused)
             return
         if now >= self._stubborn_at:
-            self._complain()
+            self._tell_stubborn()
         self.due = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _out_of_reach(self, refused: list[int]) -> bool:
-        """Whether all that is left runs as others, in no cgroup."""
+    def _only_others_left(self, refused: list[int]) -> bool:
+        """Whether all processes left run as other users, and in no cgroup."""
         if not refused or self._group is not None or self._exit is None:
             return False
-        return not descendants.kill_below()
+        return not descendants.kill_all()
 
     def _abandon(self, refused: list[int]) -> None:
-        # The main process is never left so: another attempt could run beside it.
+        # Never the main process: another attempt could run at the same time.
         self.trouble.append(f"cannot end {_name(refused)}: it runs as another user")
         self.abandoned = True
         self._is_over()
 
-    def _complain(self) -> None:
-        still = [entry.pid for entry in descendants.below()]
+    def _tell_stubborn(self) -> None:
+        still = [entry.pid for entry in descendants.living()]
         if still:
             self.trouble.append(
                 f"{_name(still)} is still there {STUBBORN_AFTER:g}s after SIGKILL: "

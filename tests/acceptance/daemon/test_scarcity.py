@@ -7,7 +7,7 @@ from helpers import hindered, waiting
 from helpers.home import ALONE, Home
 from queuectl_protocol.errors import ErrorCode
 
-SOON = {"control.attempts.RETRY": 0.1, "control.supervisor.RESPAWN_MAX": 0.2}
+SOON = {"control.attempts.RETRY": 0.1, "control.starting.RESPAWN_MAX": 0.2}
 
 HOLD_ONCE = (
     f"{ALONE} [ $QUEUECTL_ATTEMPT -gt 1 ] || "

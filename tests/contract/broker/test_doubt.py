@@ -162,5 +162,5 @@ async def test_an_attempt_that_nobody_waits_for_leaves_nothing_behind(
         end = AttemptEnd(running.lease or 0, NOW, NOW, Reason.CANCELLED)
         await in_doubt(doubtful, lambda: desk.broker.finish(running.seq, end))
         await desk.broker.finish(running.seq, end)
-        assert desk.broker._ends_to_come == {}
+        assert desk.broker.events._cancelled == {}
         assert desk.broker._unsure == set()

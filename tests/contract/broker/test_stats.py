@@ -10,7 +10,7 @@ from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
-from queuectld.operations import units
+from queuectld.operations import lookups
 
 NOTHING = Spread(0, None, None, None, None)
 MINUTE = 60_000
@@ -69,7 +69,7 @@ async def test_long_statistics_let_others_have_their_turn(
         async def count() -> None:
             turns.append(await desk.broker.counts())
 
-        monkeypatch.setattr(units, "ROLLUP_ROWS", 1)
+        monkeypatch.setattr(lookups, "ROLLUP_ROWS", 1)
         desk.others.after_read = count
         assert await desk.broker.stats(None) == whole
         assert len(turns) >= 3

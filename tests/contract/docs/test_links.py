@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")
-    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
+    if not re.match(r"\.|(build|dist)/", str(page.relative_to(ROOT)))
 )
 HOMES = (ROOT, ROOT / "queuectld", ROOT / "queuectl")
 """Where the files named on the page about the architecture are looked for."""

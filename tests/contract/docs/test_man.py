@@ -81,7 +81,6 @@ def test_every_key_is_there() -> None:
         assert f".TP\n{roff.bold(key)}\n" in CLIENT
     for role in ("read", "submit", "operate", "admin"):
         assert re.search(rf"(?m)^{role} = \[", FILE)
-    assert "What is marked" in FILE  # there is no table of options on this page
 
 
 def test_the_signals_and_exit_statuses_are_there() -> None:

@@ -90,9 +90,8 @@ def test_every_role_is_explained_from_the_least_to_the_most() -> None:
 
 
 def test_the_errors_that_any_request_can_meet_are_named() -> None:
-    """The sentence in the chapter on errors has what ``describe`` tells."""
-    (sentence,) = re.findall(r"(?s)\nAny request can meet (.*?)\.", CHAPTERS["Errors"])
-    assert re.findall("`(.*?)`", sentence) == TOLD["common_errors"]
+    """The chapter on errors has those that ``describe`` tells."""
+    assert markdown.marked(PAGE, "any request") == TOLD["common_errors"]
 
 
 def test_every_error_code_is_explained() -> None:
@@ -154,13 +153,12 @@ def test_every_form_has_its_table() -> None:
 
 def test_the_fields_that_are_not_compared_are_named() -> None:
     """All others are, where an id is taken and the job that has it is asked for."""
-    (sentence,) = re.findall(r"(?s)all fields but (.*?): those", FORMS["Ids"])
-    assert re.findall("`(.*?)`", sentence) == [
+    assert markdown.marked(PAGE, "not compared") == [
         field["name"] for field in TOLD["job_fields"] if not field["compared"]
     ]
 
 
-A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
+A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, channel=None, owner=None, started_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +181,7 @@ def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> Non
         assert told[key] is not None or kind.endswith("| null")
 
 
-@pytest.mark.parametrize(
-    "key", sorted(encoding.job(a_job()).keys() - submission.FIELDS)
-)
+@pytest.mark.parametrize("key", sorted(encoding.job(a_job()).keys() - submission.GIVEN))
 def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) -> None:
     """Who enqueues a job as it was read is told which keys to leave out."""
     with pytest.raises(InvalidJobError, match=f"{key} is set by the daemon"):
@@ -207,28 +203,17 @@ def test_the_limits_are_those_that_are_told(tmp_path: Path) -> None:
 
 def test_the_configured_limits_are_the_options() -> None:
     """The page says which ones an administrator can change."""
-    (sentence,) = re.findall(r"setting; (.*?) are options", _one_line("Limits"))
     options = {key for key in OPTIONS if key.startswith("max_")}
-    assert set(re.findall("`(.*?)`", sentence)) == options
+    assert set(markdown.marked(PAGE, "options")) == options
 
 
 def test_bulky_replies_are_named() -> None:
     """Those that are made one at a time for each connection."""
-    (names,) = re.findall(
-        r"Replies that may be large \((.*?), and those", _one_line("A connection")
-    )
     bulky = {name for name, method in METHODS.items() if method.bulky}
-    assert set(re.findall("`(.*?)`", names)) == bulky
+    assert set(markdown.marked(PAGE, "large")) == bulky
 
 
 def test_writes_to_every_job_are_named() -> None:
     """Those that come between all writes of their connection."""
-    (names,) = re.findall(
-        r"say their `id`\); (.*?) count as writes", _one_line("A connection")
-    )
     to_all = {name for name, method in METHODS.items() if method.changes == ()}
-    assert set(re.findall("`(.*?)`", names)) == to_all
-
-
-def _one_line(chapter: str) -> str:
-    return " ".join(CHAPTERS[chapter].split())
+    assert set(markdown.marked(PAGE, "every job")) == to_all

@@ -127,7 +127,7 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
         worker = one.busy(await one.desk.claim(1))
         one.pool.workers[worker.number] = worker
         lost = await one.desk.enqueue()
-        other = replace(worker, number=2, run=None)
+        other = replace(worker, number=2, attempt=None)
 
         async def nobody_knows() -> None:
             raise StoreError("nobody knows")
@@ -165,7 +165,7 @@ async def test_interruptions_are_in_a_row_unless_somebody_asked(
         assert worker.attempt is not None
         worker.attempt.end_reason = outcome
         if draining:
-            one.supervisor.drain()
+            one.desired.drain()
         end = good_end(one, assignment.job)
         end = end._replace(reason=Reason.INTERRUPTED, exit_code=None)
         one.scheduler.attempt_finished(worker, end)

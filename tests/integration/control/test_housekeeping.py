@@ -15,7 +15,7 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.control.pruning import RETENTION_STATES, Pruner
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Job
-from queuectld.operations import units
+from queuectld.operations import delete
 from queuectld.store.api import StoreError
 from queuectld.workers.shared import outputs
 
@@ -202,7 +202,7 @@ async def test_pruning_goes_in_bounded_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others write in between: a million old jobs are no long pause for anybody."""
-    monkeypatch.setattr(units, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(delete, "AT_ONCE", 2)
     async with a_house(tmp_path) as house:
         for state in (C, X, D, C, X, D, C):
             await house.job(state)

@@ -80,7 +80,7 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
 async def test_workers_are_not_ensured_by_a_draining_daemon(tmp_path: Path) -> None:
     """It refuses, and stores no wish for the next one to fulfil."""
     async with supervised(tmp_path) as one:
-        one.supervisor.drain()
+        one.desired.drain()
         writes = one.desk.others.writes
         with pytest.raises(DrainingError):
             await one.supervisor.ensure(7)

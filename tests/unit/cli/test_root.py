@@ -46,38 +46,10 @@ def test_no_word_is_taken_for_a_command_that_deletes(typed: str) -> None:
     assert "dlq purge" not in _error("dlq", typed)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "advice"),
-    [
-        (["status", "--no-autostart"], "goes before the command"),
-        (["enqueue", "make", "-j4"], "go after --"),
-        (["run", "make", "-j4"], "queuectl run -- rsync"),
-        (["enqueue"], "there is no command"),
-        (["enqueue", "-c", "x", "y"], "not both"),
-        (["enqueue", "--lines", "x"], "--lines goes with --file"),
-        (["enqueue", "--file", "-", "x"], "--file does not go with a command"),
-        (["enqueue", "--file", "-", "--wait"], "--file does not go with --wait"),
-        (["enqueue", "--file", "/does/not/exist"], "does not exist"),
-        (["enqueue", "x", "--at", "never"], "is no time"),
-        (["enqueue", "x", "--max-retries", "-1"], "not in the range"),
-        (["list", "--state", "asleep"], "asleep"),
-        (["list", "--limit", "0"], "not in the range"),
-        (["worker", "start", "--count", "0"], "not in the range"),
-        (["worker", "stop", "--now", "--timeout", "5"], "not both"),
-        (["dlq", "retry"], "the ids of jobs, or --all"),
-        (["wait"], "Missing argument"),
-        (["rpc", "get", "[1]"], "not an object"),
-    ],
-)
-def test_a_usage_error_says_what_to_do(arguments: list[str], advice: str) -> None:
-    """Mistakes are found before anything is sent, and end with 2."""
-    assert advice in _error(*arguments)
-
-
 def test_the_root_tells_what_the_commands_say() -> None:
     """The list of commands is kept apart from them, and says the same."""
     for names in SECTIONS.values():
-        for name, (_place, summary) in names.items():
+        for name, summary in names.items():
             command = root.get_command(None, name)  # type: ignore[arg-type]
             assert command is not None
             assert command.get_short_help_str(limit=80) == summary

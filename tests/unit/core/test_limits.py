@@ -27,10 +27,16 @@ def test_no_limits_need_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "controller"),
-    [("memory_max", "memory"), ("cpu_quota", "cpu"), ("tasks_max", "pids")],
+    ("name", "controller", "instead"),
+    [
+        ("memory_max", "memory", "the address space of each process (as)"),
+        ("cpu_quota", "cpu", "nice makes a job give way to others"),
+        ("tasks_max", "pids", "the processes of the account (nproc)"),
+    ],
 )
-def test_a_limit_needs_its_controller_alone(name: str, controller: str) -> None:
+def test_a_limit_needs_its_controller_alone(
+    name: str, controller: str, instead: str
+) -> None:
     """Without it the sentence has the name, the reason, and what else there is."""
     asked = NONE._replace(**{name: 1 << 20})
     assert limits.refusal(asked, Means(frozenset({controller}))) is None
@@ -41,6 +47,7 @@ def test_a_limit_needs_its_controller_alone(name: str, controller: str) -> None:
     assert refused is not None
     assert refused[0] == name
     assert refused[1].startswith(f"{name} cannot be enforced: it rains; ")
+    assert refused[1].endswith(instead)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,30 @@ def test_a_quantity_that_may_be_none_says_so(value: float) -> None:
         SETTINGS["cpu_quota"].check(value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("max_retries", "many", "max_retries is a whole number: 'many' is none"),
+        ("max_retries", "-1", "max_retries must be from 0 to 1,000,000"),
+        ("backoff_base", "0.5", "backoff_base must be from 1 to 1,000"),
+        ("timeout", "soon", "timeout is a duration: 'soon' is no duration"),
+        ("timeout", "-1", "timeout is a duration: '-1' is no duration"),
+        ("timeout", "367d", "timeout must be from 0s to 366d"),
+        ("output_limit", "big", "output_limit is a size: 'big' is no size"),
+        ("output_limit", "2000T", "output_limit must be from 0 B to 1024.0 TiB"),
+        ("nice", "-21", "nice must be from -20 to 19"),
+        ("cpu_quota", "lots", "cpu_quota is a number: 'lots' is none"),
+    ],
+)
+def test_a_refusal_has_the_range_in_written_form(
+    key: str, value: str, message: str
+) -> None:
+    """Or an example of what is meant."""
+    with pytest.raises(InvalidSettingError) as caught:
+        SETTINGS[key].check(value)
+    assert str(caught.value).startswith(message)
+
+
 @pytest.mark.parametrize("key", ["max_retries", "backoff_base"])
 @pytest.mark.parametrize("value", ["\N{ARABIC-INDIC DIGIT THREE}", "1_0"])
 def test_a_number_is_written_in_ascii_digits(key: str, value: str) -> None:

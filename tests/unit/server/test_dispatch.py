@@ -78,7 +78,7 @@ def test_describe_tells_every_method_and_travels() -> None:
     """It is generated from the table and is plain data."""
     told = describe(METHODS)
     assert [method["name"] for method in told["methods"]] == list(METHODS)
-    assert [field["name"] for field in told["job_fields"]] == list(submission.FIELDS)
+    assert [field["name"] for field in told["job_fields"]] == list(submission.GIVEN)
     assert told["errors"] == list(ErrorCode)
     assert messages.unpack(messages.pack(told)) == json.loads(json.dumps(told))
     listing = next(m for m in told["methods"] if m["name"] == "list")

@@ -13,7 +13,7 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.server.call import Stream
 from queuectld.server.output.follower import Follower
@@ -46,7 +46,7 @@ async def test_the_output_of_another_job_is_never_sent() -> None:
         changed,
         broker=cast("Any", Renamed()),
         files=Watcher(),
-        readers=Crew("reading", 1),
+        readers=ThreadPool("reading", 1),
         output_dir="/nowhere",
         which=tuple(Which),
     )
@@ -132,7 +132,7 @@ async def test_a_file_that_grows_on_is_left_at_the_end_of_its_run(
         changed,
         broker=cast("Any", broker),
         files=files,
-        readers=Crew("reading", 1),
+        readers=ThreadPool("reading", 1),
         output_dir=str(tmp_path),
         which=(Which.STDOUT,),
     )

@@ -43,7 +43,7 @@ class Kernel:
         ended, self.ended = self.ended, None
         return ended, self.left
 
-    def below(self) -> list[Process]:
+    def living(self) -> list[Process]:
         """Return the child while there is one."""
         return [CHILD] if self.left else []
 
@@ -56,7 +56,7 @@ class Kernel:
         self.killed += 1
         return ([CHILD.pid], False) if self.refuses else ([], True)
 
-    def kill_below(self) -> bool:
+    def kill_all(self) -> bool:
         """Return whether something below that child could be killed."""
         return self.killable
 
@@ -64,7 +64,7 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     fake = Kernel()
-    for name in ("reap", "below", "terminate", "kill_children", "kill_below"):
+    for name in ("reap", "living", "terminate", "kill_children", "kill_all"):
         monkeypatch.setattr(descendants, name, getattr(fake, name))
     monkeypatch.setattr(procfs, "process", lambda _pid: CHILD)
     return fake

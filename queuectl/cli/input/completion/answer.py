@@ -1,6 +1,6 @@
-"""What fits where somebody has pressed Tab: asked by the scripts of ``shells``.
+"""Answers the completion scripts: what fits at the cursor.
 
-A person in the middle of a line is told of no error, and waits for nothing.
+It writes no error: a person is in the middle of a line.
 """
 
 import os
@@ -17,17 +17,17 @@ VARIABLE = "_QUEUECTL_COMPLETE"
 """Its value names the shell: ``bash_complete``."""
 
 LINE, BREAKS = "_QUEUECTL_LINE", "_QUEUECTL_BREAKS"
-"""The line up to the cursor, and the characters that end a word for bash. Without a
-line a script of an older version asks, which click understands."""
+"""The line up to the cursor, and the characters that end a word for bash. The script of
+an older version sets no line; click answers that one."""
 
 
 def wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a shell asks."""
+    """Tell whether a completion script asks."""
     return VARIABLE in environ and LINE in environ
 
 
-def answer(root: click.Command, environ: Mapping[str, str] = os.environ) -> None:
-    """Write what fits, a line each: what it is, the word, and what the word means."""
+def write(root: click.Command, environ: Mapping[str, str] = os.environ) -> None:
+    """Write what fits, a line each: its kind, the word, and what the word means."""
     words, incomplete = split(environ[LINE])
     try:
         items = _Completer(root).get_completions(words[1:], incomplete)
@@ -35,26 +35,26 @@ def answer(root: click.Command, environ: Mapping[str, str] = os.environ) -> None
         return
     breaks = environ.get(BREAKS, "") if environ[VARIABLE].startswith("bash") else ""
     for item in items:
-        parts = [item.type, _untyped(item, incomplete, breaks), item.help or ""]
+        parts = [item.type, _word(item, incomplete, breaks), item.help or ""]
         output.line("\t".join(" ".join(part.split("\t")) for part in parts).rstrip())
 
 
 def split(line: str) -> tuple[list[str], str]:
-    """Return the words of a line, as a shell reads them, and the one that is typed."""
+    """Return the complete words of a line, as a shell reads them, and the last one."""
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split = True
     lexer.commenters = ""
     words: list[str] = []
     try:
         words.extend(lexer)
-    except ValueError:  # a quote is open: the word goes on
+    except ValueError:  # a quote is open, so the last word is not complete
         return words, lexer.token or ""
     ended = line[-1:].isspace() and not line[:-1].endswith("\\")
     return (words, "") if ended or not words else (words[:-1], words[-1])
 
 
 class _Completer(ShellComplete):
-    """click's search for what fits, which does not know whose options follow --."""
+    """click's completion; after ``--`` it completes another program's words."""
 
     name = "queuectl"
     source_template = ""
@@ -72,7 +72,7 @@ class _Completer(ShellComplete):
 
 
 def _command(root: click.Command, args: list[str]) -> click.Command | None:
-    """Return the command of the root that is named first."""
+    """Return the first command of the root that is named."""
     assert isinstance(root, click.Group)
     ctx = click.Context(root)
     return next(_commands(root, ctx, args), None)
@@ -86,10 +86,10 @@ def _commands(
             yield found
 
 
-def _untyped(item: CompletionItem, incomplete: str, breaks: str) -> str:
-    """Return what bash has to be given: it keeps what stands before a break."""
+def _word(item: CompletionItem, incomplete: str, breaks: str) -> str:
+    """Return the word as bash needs it: without what stands before the last break."""
     value = str(item.value)
     if not value.startswith(incomplete):
-        return value  # of --option=value, say
+        return value  # click returns only the value of --option=value
     kept = max((incomplete.rfind(one) for one in breaks), default=-1)
     return value[kept + 1 :]

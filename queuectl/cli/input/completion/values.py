@@ -1,6 +1,6 @@
-"""What the shell offers for ids, keys and paths: asked of a daemon that runs, quickly.
+"""Values that fit an argument: job ids, settings, resource limits, variables.
 
-Nobody is told of an error while pressing Tab, and no daemon is started for it.
+A running daemon is asked, for a short time. On an error nothing fits.
 """
 
 import os
@@ -19,7 +19,7 @@ from queuectl_protocol.rlimits import RLIMITS
 
 NEWEST = 50
 TIMEOUT = 1.0
-"""Seconds: longer than any answer takes, shorter than people wait for a Tab."""
+"""Seconds: longer than an answer takes, shorter than people wait after Tab."""
 
 WIDTH = 40
 """Columns of a job's command beside its id."""
@@ -28,9 +28,9 @@ WIDTH = 40
 def job_ids(
     ctx: click.Context, param: click.Parameter, incomplete: str, states: Sequence[str]
 ) -> list[CompletionItem]:
-    """Return the newest jobs' ids that begin with what is typed.
+    """Return the ids of the newest jobs in these states that begin with ``incomplete``.
 
-    Those in the given states, or in any if there are none, and not given already.
+    Without states: in any. Ids that are on the line already are left out.
     """
     given = ctx.params.get(param.name or "") or ()
     which = {"states": list(states)} if states else {}
@@ -54,7 +54,7 @@ def _meaning(job: job_view.Fields) -> str:
 
 
 def setting_keys(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return the settings whose key begins with what is typed."""
+    """Return the settings whose key begins with ``incomplete``."""
     try:
         with _client(ctx) as client:
             settings = client.call("config.list")["settings"]
@@ -69,7 +69,7 @@ def setting_keys(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 def rlimit_names(incomplete: str) -> list[CompletionItem]:
-    """Return the resource limits whose name begins with what is typed."""
+    """Return the resource limits whose name begins with ``incomplete``."""
     return [
         CompletionItem(f"{name}=", "joined", help=bounds)
         for name, bounds in RLIMITS.items()
@@ -78,14 +78,14 @@ def rlimit_names(incomplete: str) -> list[CompletionItem]:
 
 
 def variables(incomplete: str) -> list[CompletionItem]:
-    """Return the variables that are set here; a value is nobody's to guess."""
+    """Return the environment variables whose name begins with ``incomplete``."""
     return [CompletionItem(name) for name in os.environ if name.startswith(incomplete)]
 
 
 @contextmanager
 def _client(ctx: click.Context) -> Iterator[Session]:
-    # While completing, click parses the root's options and does not run it. A socket
-    # that is named is connected to at once or not at all.
+    # click does not run the root command here, it only parses its options. A session
+    # with an explicit socket does not wait for a daemon that is starting.
     options = ctx.find_root().params
     queue = next((name for name in ("user", "system") if options.get(name)), None)
     place = paths.find(None if queue else options.get("socket"), queue=queue)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from queuectl import errors, inherit
+from queuectl.cli import policy
 from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.input import job_options
 
@@ -29,7 +30,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _options(**given: Any) -> job_options.JobOptions:
     usual: dict[str, Any] = {"env": (), "clean_env": False, "cwd": None}
-    return job_options.from_options(**{**usual, **given})
+    return job_options.read(**{**usual, **given})
 
 
 def test_options_not_given_are_no_fields() -> None:
@@ -147,7 +148,7 @@ def test_what_comes_after_dashes_is_exact(
     """One word is a program's name there; an option's value is no separator."""
     read: list[dict[str, Any]] = []
 
-    @click.command(cls=PassingCommand)
+    @click.command(cls=PassingCommand, rule=policy.LOOKS)
     @click.argument("words", nargs=-1)
     @job_options.add(timeout="none")
     def probe(words: tuple[str, ...], **_options: Any) -> None:

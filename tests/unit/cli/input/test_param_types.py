@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 
+from queuectl.cli.input import moments
 from queuectl.cli.input.param_types import (
     DURATION,
     JOB_ID,
@@ -53,7 +54,7 @@ def test_what_is_no_duration_is_refused(written: str) -> None:
 )
 def test_times_are_read(written: str, expected: str) -> None:
     """RFC 3339, local date and time, and the next time of day are understood."""
-    milliseconds = times.parse_at(written, now=NOON, zone=BERLIN)
+    milliseconds = moments.parse(written, now=NOON, zone=BERLIN)
     moment = datetime.fromisoformat(expected)
     assert milliseconds == round(moment.timestamp() * 1000)
 
@@ -64,7 +65,7 @@ def test_times_are_read(written: str, expected: str) -> None:
 def test_what_is_no_time_is_refused(written: str) -> None:
     """The refusal is a ValueError, which becomes a usage error."""
     with pytest.raises(ValueError, match=r"is no time|must be in|day"):
-        times.parse_at(written, now=NOON, zone=BERLIN)
+        moments.parse(written, now=NOON, zone=BERLIN)
     with pytest.raises(click.BadParameter):
         MOMENT.convert(written, None, None)
 
@@ -90,7 +91,7 @@ def test_a_time_of_day_is_the_next_one_when_the_clocks_change(
 ) -> None:
     """Of an hour that comes twice it is the first that is still ahead."""
     present = datetime.fromisoformat(now).timestamp()
-    milliseconds = times.parse_at(written, now=present, zone=BERLIN)
+    milliseconds = moments.parse(written, now=present, zone=BERLIN)
     assert milliseconds == datetime.fromisoformat(expected).timestamp() * 1000
 
 
@@ -99,13 +100,13 @@ def test_a_time_of_day_that_the_clocks_skip_next_is_refused(now: str) -> None:
     """Tomorrow's, a day late, is hardly what was meant."""
     present = datetime.fromisoformat(now).timestamp()
     with pytest.raises(ValueError, match="put forward"):
-        times.parse_at("02:30", now=present, zone=BERLIN)
+        moments.parse("02:30", now=present, zone=BERLIN)
 
 
 def test_a_time_that_the_clocks_skip_is_refused() -> None:
     """In the hour that summer time skips there is no time to run at."""
     with pytest.raises(ValueError, match="put forward"):
-        times.parse_at("2026-03-29 02:30", now=NOON, zone=BERLIN)
+        moments.parse("2026-03-29 02:30", now=NOON, zone=BERLIN)
 
 
 def test_a_time_goes_out_as_rfc_3339() -> None:

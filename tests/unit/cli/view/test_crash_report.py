@@ -58,7 +58,7 @@ def test_the_log_does_not_grow_for_ever(
     faulty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop that fails a million times fills no disk."""
-    monkeypatch.setattr(crash_report, "MOST", 2000)
+    monkeypatch.setattr(crash_report, "MAX_SIZE", 2000)
     for _ in range(20):
         root.run(["list"])
     assert 0 < (faulty / crash_report.LOG_NAME).stat().st_size < 10_000

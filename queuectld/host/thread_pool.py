@@ -1,8 +1,8 @@
-"""A few threads for one kind of work that blocks, and for no other.
+"""Threads of their own for each kind of blocking work.
 
-Whoever has such work has a crew of its own for it, so that a slow disk, a directory
-service that does not answer or a long look at the database holds up nobody else. The
-event loop's own executor is not used at all: everybody would share it.
+Each part that blocks has a pool of its own, so that a slow disk, a directory service
+that does not answer or a long read of the database delays nobody else. The executor of
+the event loop is not used at all: all parts would share it.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ class NoThreadError(Exception):
     """The system gives the daemon no thread for this; try again later."""
 
 
-class Crew:
-    """Does what it is given, in the order it came, ``most`` things at a time.
+class ThreadPool:
+    """Calls functions in threads, in the order of the requests.
 
-    Its threads are started as they are needed, and are daemons: one that hangs in the
-    kernel or in a library does not keep the process from ending.
+    The threads are started when they are needed. They are daemon threads: one that
+    hangs in the kernel or in a library does not keep the process from ending.
 
     Args:
-        name: what its threads are called.
-        most: threads, and so things done at the same time.
-        ready: start one of them at once, for a time in which there is no room for any.
+        name: the prefix of the threads' names.
+        size: the most threads, and so the most calls at the same time.
+        ready: start one thread at once, for a time when the system has none to give.
     """
 
-    def __init__(self, name: str, most: int, *, ready: bool = False) -> None:
+    def __init__(self, name: str, size: int, *, ready: bool = False) -> None:
         self._name = name
-        self._most = most
+        self._size = size
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._threads = 0
         self._unfinished = 0
@@ -47,11 +47,11 @@ class Crew:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call it in one of the threads; return what it returns.
 
-        A caller that is cancelled while it waits for its turn is not worked for; what
+        If the caller is cancelled before the call begins, there is no call. A call that
         has begun goes on to its end.
 
         Raises:
-            NoThreadError: there is none to be had.
+            NoThreadError: the system has no thread to give.
             Whatever ``work`` raises.
         """
         loop = asyncio.get_running_loop()
@@ -62,8 +62,8 @@ class Crew:
         return await future
 
     def _grow(self) -> None:
-        """Start another thread if all there are have something to do."""
-        if self._threads >= min(self._most, self._unfinished + 1):
+        """Start another thread if all threads are busy."""
+        if self._threads >= min(self._size, self._unfinished + 1):
             return
         name = f"{self._name}-{self._threads + 1}"
         try:
@@ -83,11 +83,11 @@ class Crew:
                     result = work()
             except BaseException as raised:  # noqa: BLE001 - it is the caller's
                 error = raised
-            # The loop may be gone, and with it whoever asked.
+            # The loop may be closed by now; then the caller is gone as well.
             with contextlib.suppress(RuntimeError):
                 loop = future.get_loop()
                 loop.call_soon_threadsafe(self._answer, future, result, error)
-            # While it waits for the next task, it must not keep the last one's objects.
+            # A thread that waits must not keep the objects of its last task alive.
             del work, future, result, error
 
     def _answer(

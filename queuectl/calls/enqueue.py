@@ -1,30 +1,49 @@
-"""Many jobs as few requests: cut into batches, and the answers put together again.
+"""New jobs: one, or any number as few requests.
 
-No I/O. A batch is stored whole or not at all, and is sent only when the one before it
-is acknowledged; the next is built meanwhile. So what is stored is always a beginning
-of the jobs, and whoever mends the bad one can go on from there.
+A batch is stored whole or not at all, and is sent only when the one before it is
+acknowledged; the next is built meanwhile. So the stored jobs are always the first ones,
+and a caller who corrects the bad job can go on from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from queuectl.calls import Call, IfExists
+from queuectl.calls.call import Call, as_model
 from queuectl.errors import InvalidParamsError, QueuectlError
 from queuectl.submission import Command, NewJob, to_wire
 from queuectl_protocol.messages import pack
+
+if TYPE_CHECKING:
+    from queuectl.models import Job
+
+IfExists = Literal["error", "return"]
 
 BATCH = 1_000
 """Jobs in a batch."""
 
 BATCH_BYTES = 1024 * 1024
-"""Bytes after which a batch is full too. With the largest environment beside it, it
-stays well inside the smallest frame that a daemon can be set to."""
+"""Bytes after which a batch ends too. With the largest environment in it, a batch is
+still far below the smallest ``max_frame`` that a daemon can be configured with."""
 
 
-class Bulk:
-    """An enqueueing of any number of jobs.
+def enqueue(
+    job: Mapping[str, Any], inherited: Mapping[str, Any], if_exists: IfExists
+) -> Call[Job]:
+    """Return the request that enqueues one job: see ``Client.enqueue``.
+
+    Args:
+        job: a ``NewJob``.
+        inherited: fields for the job if it lacks them.
+        if_exists: what to do about an id that is taken.
+    """
+    params = {"job": {**inherited, **to_wire(job, inherited)}, "if_exists": if_exists}
+    return Call("enqueue", params, as_model("Job", "job"))
+
+
+class EnqueueMany:
+    """The requests that enqueue any number of jobs: see ``Client.enqueue_many``.
 
     Args:
         jobs: commands or ``NewJob`` maps; taken one by one, as batches are built.
@@ -64,14 +83,14 @@ class Bulk:
         return Call("enqueue_many", {"jobs": batch, **self._common}, _ids)
 
     def store(self, ids: list[str]) -> None:
-        """Take note that the batch under way is stored under these ids."""
+        """Record that the batch under way is stored under these ids."""
         self._ids += ids
 
     def place(self, error: QueuectlError) -> None:
-        """Say in ``error.data`` what is stored, and which job of all is to blame.
+        """Say in ``error.data`` what is stored, and which of all jobs is at fault.
 
-        ``index`` becomes the place among all jobs instead of that in the batch under
-        way; ``ids`` are those of the stored jobs, which are the first so many.
+        ``index`` becomes the position among all jobs, instead of that in the batch;
+        ``ids`` are those of the stored jobs, which are the first so many.
         """
         if "index" in error.data:
             error.data["index"] += len(self._ids)
@@ -93,7 +112,7 @@ def _ids(result: Any) -> list[str]:
 def _fields(
     jobs: Iterable[Command | NewJob], inherited: Mapping[str, Any]
 ) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the fields of each job, and the bytes they take."""
+    """Yield the fields of each job, and their size in bytes."""
     for index, job in enumerate(jobs):
         named: Mapping[str, Any] = job if isinstance(job, Mapping) else {"command": job}
         try:

@@ -1,5 +1,11 @@
-"""Which workers were started for which request, when several ask at the same time."""
+"""The requests that wait for workers to come or to go.
 
+When several requests start workers at the same time, each new worker is counted for
+one of them only.
+"""
+
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from queuectld.workers.daemon_side.handle import WorkerHandle
@@ -25,38 +31,53 @@ class StartRequest:
         return len(self.started) >= self.count and all(w.ready for w in self.started)
 
 
-class StartRequests:
-    """The requests that wait for workers, oldest first."""
+class WaitingRequests:
+    """Who waits for which workers, the oldest request first."""
 
     def __init__(self) -> None:
-        self._waiting: list[StartRequest] = []
+        self._starts: list[StartRequest] = []
+        self._changed = asyncio.Event()
 
     def add(self, owner: object | None, count: int) -> StartRequest:
-        """Expect so many workers more."""
+        """Expect so many new workers. ``remove`` must follow."""
         request = StartRequest(owner, count)
-        self._waiting.append(request)
+        self._starts.append(request)
         return request
 
     def remove(self, request: StartRequest) -> None:
         """Expect nothing more for that request."""
-        self._waiting.remove(request)
+        self._starts.remove(request)
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Return when the predicate is true. It is evaluated at each change."""
+        while not predicate():
+            self._changed.clear()
+            await self._changed.wait()
+
+    # -- what changes -------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Have every request that waits look again."""
+        self._changed.set()
 
     def started(self, worker: WorkerHandle) -> None:
-        """Give a new worker to whoever has waited longest for one."""
-        for request in self._waiting:
+        """Give a new worker to the request that has waited longest for one."""
+        for request in self._starts:
             if request.owner is worker.owner and len(request.started) < request.count:
                 request.started.append(worker)
                 return
 
     def died(self, worker: WorkerHandle) -> None:
-        """It ended by itself: who waited for it gets another."""
-        for request in self._waiting:
+        """A worker ended: if nobody stopped it, its request gets another."""
+        for request in self._starts:
             if worker in request.started:
                 request.started.remove(worker)
+        self.changed()
 
     def stopped(self, worker: WorkerHandle) -> None:
-        """Somebody stopped it: who waited for it gets no other."""
-        for request in self._waiting:
+        """A worker is being stopped on request: its own request gets no other."""
+        for request in self._starts:
             if worker in request.started:
                 request.started.remove(worker)
                 request.count -= 1
+        self.changed()
