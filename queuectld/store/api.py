@@ -270,7 +270,7 @@ class Store(Protocol):
         """
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why nothing can be written: what the last write failed of, if it failed."""
 
     async def read(self, query: Callable[[Reader], T]) -> T:

@@ -31,7 +31,7 @@ class Stats:
             "draining": self.supervisor.draining,
             "ready": tally.ready,
             "delayed": tally.delayed,
-            "trouble": self.broker.trouble,
+            "trouble": self.broker.problem,
         }
 
     async def stats(self, call: Call, *, since: float | None) -> Result:
