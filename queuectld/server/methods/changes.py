@@ -22,7 +22,7 @@ from queuectld.server import audit, encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Handler, Method, Param, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Handler, Method, Param, Result
 
 HEAVY = 16 * 1024
 """Bytes from which a reply is made one at a time for each connection: a thousand
@@ -170,7 +170,6 @@ def _result(job_id: str, outcome: Outcome) -> dict[str, Any]:
 _IF_STATE = params.choice(
     "if_state", "do it only if the job is in this state", tuple(JobState)
 )
-_ID = params.text("id", "the job's id", required=True)
 _IDS = params.texts("ids", f"ids of 1 to {MAX_CHANGES} jobs", count=MAX_CHANGES)
 _WAIT = params.flag("wait", "reply when no process of the job is left", default=True)
 _WAIT_FOR_ALL = params.flag(
@@ -184,7 +183,6 @@ _RETRIABLE = (
 )
 
 _OF_THE_JOB = (ErrorCode.NOT_FOUND, ErrorCode.INVALID_STATE)
-_STORAGE = (ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR)
 
 
 def _change(
@@ -192,7 +190,7 @@ def _change(
 ) -> Method:
     """Declare a method that changes one job, or many if its name says so."""
     many = name.endswith("_many")
-    target = _IDS if many else _ID
+    target = _IDS if many else params.JOB_ID
     return Method(
         name=name,
         doc=doc,
@@ -203,7 +201,7 @@ def _change(
         audit=(target.name,),
         params=(target, _IF_STATE, *more),
         result="{results: [RESULT]}" if many else result,
-        errors=_STORAGE if many else (*_OF_THE_JOB, *_STORAGE),
+        errors=WRITE_ERRORS if many else (*_OF_THE_JOB, *WRITE_ERRORS),
     )
 
 
@@ -222,7 +220,7 @@ METHODS = (
             ),
         ),
         result="{retried: int, skipped: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     _change(
         "cancel", Changes.cancel, "Cancel a job that is waiting or running.", _WAIT

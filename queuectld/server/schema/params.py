@@ -101,6 +101,9 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
     return Param(name, f"str 1..{most}", doc, check, required)
 
 
+JOB_ID = text("id", "the job's id", required=True)
+
+
 def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
     """Declare a list of 1 to ``count`` strings, each checked as by ``text``."""
     one = text(name, doc, most=most).check
