@@ -28,7 +28,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[RawClient]:
-    """A connection of the test's own; what it started is stopped and forgotten."""
+    """A connection of the test's own; its workers are stopped, its jobs deleted."""
     with daemon.connect() as client:
         yield client
         client.call("workers.stop", now=True)
@@ -57,7 +57,7 @@ def _listed(client: RawClient, **params: Any) -> tuple[list[str], int]:
 
 
 def test_enqueue_answers_with_the_job(client: RawClient) -> None:
-    """What was not said is as the settings have it, and the submitter is known."""
+    """Fields that were not given come from the settings; the submitter is known."""
     reply = client.call("enqueue", job={"command": ["echo", "a b"], "priority": 5})
     job = reply["job"]
     assert (reply["created"], reply["workers"]) == (True, 0)
@@ -69,7 +69,7 @@ def test_enqueue_answers_with_the_job(client: RawClient) -> None:
 
 
 def test_an_environment_is_told_when_asked_for(client: RawClient) -> None:
-    """And only then: it may hold secrets."""
+    """It may hold secrets, so it is told only then."""
     job = _enqueue(client, env={"TOKEN": "secret"})
     assert "env" not in job
     assert "env" not in client.call("get", id=job["id"])["job"]
@@ -85,7 +85,7 @@ def test_bytes_that_are_not_text_come_back_as_they_were(client: RawClient) -> No
 
 
 def test_a_taken_id_is_refused_or_returned(client: RawClient) -> None:
-    """As if_exists says; what is different is named."""
+    """``if_exists`` decides; the error names what is different."""
     _enqueue(client, id="one")
     job = {"command": "true", "id": "one"}
     assert client.refused("enqueue", job=job).code == ErrorCode.ALREADY_EXISTS
@@ -100,7 +100,7 @@ def test_a_taken_id_is_refused_or_returned(client: RawClient) -> None:
 
 
 def test_a_batch_shares_its_defaults(client: RawClient) -> None:
-    """A job's own fields go before them."""
+    """A job's own fields have precedence."""
     reply = client.call(
         "enqueue_many",
         jobs=[{"command": "a"}, {"command": "b", "priority": 1, "cwd": "/tmp"}],
@@ -128,14 +128,14 @@ def test_a_batch_shares_its_defaults(client: RawClient) -> None:
 def test_a_batch_with_one_bad_job_is_no_batch(
     client: RawClient, jobs: list[dict[str, Any]], data: dict[str, Any]
 ) -> None:
-    """All or nothing, and the first bad one is named by its place."""
+    """No job is added, and the error has the index of the first bad one."""
     failure = client.refused("enqueue_many", jobs=jobs)
     assert (failure.code, failure.data) == (ErrorCode.INVALID_PARAMS, data)
     assert client.call("status")["pending"] == 0
 
 
 def test_bad_defaults_are_refused_once(client: RawClient) -> None:
-    """They are no job's fault, so there is no index."""
+    """The error has no index, as it is not about one job."""
     failure = client.refused(
         "enqueue_many", jobs=[{"command": "a"}], defaults={"cwd": "here"}
     )
@@ -143,14 +143,14 @@ def test_bad_defaults_are_refused_once(client: RawClient) -> None:
 
 
 def test_a_batch_over_the_limit_is_refused(client: RawClient) -> None:
-    """With both numbers."""
+    """The message has the size and the limit."""
     failure = client.refused("enqueue_many", jobs=[{"command": "a"}] * 10_001)
     assert failure.code == ErrorCode.INVALID_PARAMS
     assert failure.message == "jobs has 10001 items, and max_batch is 10000; send less"
 
 
 def test_a_listing_is_read_page_by_page(client: RawClient) -> None:
-    """Newest first, each job once, and null at the end."""
+    """Newest jobs come first, each once, and ``next`` is null at the end."""
     ids = client.call("enqueue_many", jobs=[{"command": "a"}] * 250)["ids"]
     assert _listed(client, limit=120) == (ids[::-1], 3)
 
@@ -182,7 +182,7 @@ def test_a_listing_by_state(client: RawClient) -> None:
 
 
 def test_cancel_and_retry(client: RawClient) -> None:
-    """There and back, and if_state guards both."""
+    """A job is cancelled and queued again; ``if_state`` guards both."""
     job = _enqueue(client)
     failure = client.refused("cancel", id=job["id"], if_state="processing")
     assert failure.code == ErrorCode.INVALID_STATE
@@ -195,7 +195,7 @@ def test_cancel_and_retry(client: RawClient) -> None:
 
 
 def test_cancel_replies_when_the_processes_are_gone(client: RawClient) -> None:
-    """A job that ignores SIGTERM included."""
+    """It waits even for a job that ignores SIGTERM."""
     client.call("config.set", key="kill_grace", value=0.1)
     client.call("workers.start")
     job = _enqueue(client, "trap '' TERM; sleep 1000 & wait; sleep 1000")
@@ -206,7 +206,7 @@ def test_cancel_replies_when_the_processes_are_gone(client: RawClient) -> None:
 
 
 def test_retry_all_and_prune(client: RawClient) -> None:
-    """Both say how many, and prune forgets the ids."""
+    """Both tell how many, and the ids of pruned jobs are free."""
     for name in ("a", "b"):
         _enqueue(client, id=name)
         client.call("cancel", id=name)
@@ -223,7 +223,7 @@ def test_retry_all_and_prune(client: RawClient) -> None:
 
 
 def test_wait_replies_at_the_end(client: RawClient) -> None:
-    """Many may wait for one job, on one connection, and all hear of it."""
+    """Many requests of one connection may wait for one job; all are answered."""
     job = _enqueue(client)
     waits = [client.send("wait", id=job["id"]) for _ in range(500)]
     assert client.call("ping") == {}
@@ -234,7 +234,7 @@ def test_wait_replies_at_the_end(client: RawClient) -> None:
 
 
 def test_wait_has_an_end_of_its_own(client: RawClient) -> None:
-    """The reply says that it was the time, and how the job stands."""
+    """The reply says that the time is up, and has the job's state."""
     job = _enqueue(client)
     reply = client.call("wait", id=job["id"], timeout=0.05)
     assert (reply["timed_out"], reply["job"]["state"]) == (True, "pending")
@@ -242,7 +242,7 @@ def test_wait_has_an_end_of_its_own(client: RawClient) -> None:
 
 
 def test_settings_are_listed_set_and_unset(client: RawClient) -> None:
-    """With hyphens or underscores, as a number or as people write it."""
+    """Keys take hyphens or underscores, values are numbers or written forms."""
     listed = client.call("config.list")["settings"]
     assert [each["key"] for each in listed] == list(SETTINGS)
     changed = client.call("config.set", key="kill-grace", value="2m")
@@ -256,7 +256,7 @@ def test_settings_are_listed_set_and_unset(client: RawClient) -> None:
 
 
 def test_workers_are_started_listed_and_stopped(client: RawClient) -> None:
-    """Each reply comes when it is true."""
+    """Each reply comes when the change is complete."""
     started = client.call("workers.start", count=2)
     assert started["wanted"] == 2
     assert [each["state"] for each in started["workers"]] == ["idle", "idle"]
@@ -275,7 +275,7 @@ def test_workers_are_started_listed_and_stopped(client: RawClient) -> None:
 def test_bound_workers_end_with_their_connection(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """They finish what they run, and are nobody's wanted ones."""
+    """They finish their jobs, and do not count as wanted."""
     with daemon.connect() as other:
         started = other.call("workers.start", bound=True)
         assert (started["wanted"], started["workers"][0]["bound"]) == (0, True)
@@ -288,7 +288,7 @@ def test_bound_workers_end_with_their_connection(
 def test_a_client_that_vanishes_at_once_leaves_no_bound_worker(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """Even when it does not wait for the reply."""
+    """It leaves none even if it does not wait for the reply."""
     with daemon.connect() as other:
         other.greeting()
         other.send("workers.start", bound=True)
@@ -299,7 +299,7 @@ def test_a_client_that_vanishes_at_once_leaves_no_bound_worker(
 def test_a_job_is_enqueued_though_the_client_is_gone(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """A request that reached the daemon is carried out, and a worker hears of it."""
+    """A request that reached the daemon is carried out, and a worker gets the job."""
     client.call("workers.start")
     with daemon.connect() as other:
         other.greeting()
@@ -312,7 +312,7 @@ def test_a_job_is_enqueued_though_the_client_is_gone(
 
 
 def test_status_counts(client: RawClient) -> None:
-    """Jobs by state, workers by what they do."""
+    """It counts jobs by state, and active and busy workers."""
     _enqueue(client)
     assert client.call("status") == {
         "pending": 1,
@@ -330,7 +330,7 @@ def test_status_counts(client: RawClient) -> None:
 
 
 def test_status_tells_ready_from_delayed(client: RawClient) -> None:
-    """What waits for a worker, and what waits for its time; a retry's is one too."""
+    """Ready jobs wait for a worker, delayed ones for their time, as do retries."""
 
     def waiting() -> tuple[int, int]:
         status = client.call("status")
@@ -360,7 +360,7 @@ def test_status_tells_ready_from_delayed(client: RawClient) -> None:
 
 
 def test_statistics(client: RawClient) -> None:
-    """Counts, a rate, and spreads in seconds."""
+    """They have counts, a rate, and spreads in seconds."""
     client.call("workers.start")
     job = _enqueue(client)
     client.call("wait", id=job["id"])
@@ -372,7 +372,7 @@ def test_statistics(client: RawClient) -> None:
 
 
 def test_the_daemon_tells_who_it_is(daemon: Daemon, client: RawClient) -> None:
-    """The same instance as in the greeting, and figures that can be true."""
+    """It tells the instance of the greeting, and plausible figures."""
     status = client.call("daemon.status")
     assert status["pid"] == daemon.process.pid
     assert status["instance"] == client.greeting()["instance"]
@@ -386,7 +386,7 @@ def test_the_daemon_tells_who_it_is(daemon: Daemon, client: RawClient) -> None:
 
 
 def test_doctor_looks_at_everything(client: RawClient) -> None:
-    """Each check has a level, and what is not in order has advice."""
+    """Each check has a level, and each that is not OK has advice."""
     checks = client.call("doctor")["checks"]
     assert [check["name"] for check in checks] == [
         "sqlite",
@@ -413,7 +413,7 @@ def test_describe_is_the_table(client: RawClient) -> None:
 
 
 def test_stop_is_answered_and_then_done() -> None:
-    """The client has its reply before the daemon ends; waits are told."""
+    """The client gets its reply before the daemon ends, and so do waiting requests."""
     with a_daemon() as daemon, daemon.connect() as client:
         job = _enqueue(client)
         wait = client.send("wait", id=job["id"])

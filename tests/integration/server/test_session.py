@@ -25,7 +25,7 @@ KIB = 1024
 
 
 class Handlers:
-    """Methods whose course a test decides."""
+    """Methods that end when the test lets them."""
 
     def __init__(self) -> None:
         self.started, self.ended, self.cancelled = Moment(), Moment(), Moment()
@@ -37,13 +37,13 @@ class Handlers:
         return {}
 
     async def echo(self, _call: Call, *, text: str) -> Result:
-        """Answer what was asked."""
+        """Return the text."""
         return {"text": text}
 
     async def hold(
         self, _call: Call, *, gate: int, load: dict[str, Any] | None
     ) -> Result:
-        """Hold until ``open`` opens the gate."""
+        """Wait until ``open`` opens the gate."""
         del load
         self.started.happen()
         try:
@@ -55,17 +55,17 @@ class Handlers:
         return {"gate": gate}
 
     async def open(self, _call: Call, *, gate: int) -> Result:
-        """Let go who holds at the gate."""
+        """Open a gate."""
         self._gate(gate).set()
         return {}
 
     async def large(self, _call: Call, *, size: int) -> Result:
-        """Answer with that many bytes."""
+        """Return that many bytes."""
         self.produced.happen()
         return {"data": b"x" * size}
 
     async def pour(self, call: Call) -> Result:
-        """Send events until the client has enough."""
+        """Send events until the client has seen enough."""
         with call.stream() as stream:
             while not stream.ended:
                 await stream.ready()
@@ -74,14 +74,14 @@ class Handlers:
         return {"poured": True}
 
     async def fail(self, _call: Call) -> Result:
-        """Make a mistake."""
+        """Raise an unexpected error."""
         raise RuntimeError("a secret of ours")
 
     def _gate(self, gate: int) -> asyncio.Event:
         return self._gates.setdefault(gate, asyncio.Event())
 
     def table(self) -> dict[str, Method]:
-        """Return the methods; what they are called is in the tests."""
+        """Return the table of these methods."""
         gate = (params.whole("gate", "which", default=0),)
         hold = (*gate, params.fields("load", "anything"))
         size = (params.whole("size", "bytes"),)
@@ -112,7 +112,7 @@ def handlers() -> Handlers:
 
 
 def test_the_server_greets_first(handlers: Handlers) -> None:
-    """The greeting comes unasked, and says who may do what."""
+    """The greeting comes unasked, and tells the client's uid and role."""
     with serving(handlers.table()) as served, served.connect() as client:
         greeting = client.greeting()
         assert greeting["server"] == "queuectld"
@@ -168,7 +168,7 @@ def test_no_more_requests_run_than_the_limit_allows(handlers: Handlers) -> None:
 
 
 def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Handlers) -> None:
-    """What is not answered yet is not read without end."""
+    """The number of unanswered requests that are read is limited."""
     with (
         serving(handlers.table(), max_inflight=1) as served,
         served.connect() as client,
@@ -182,7 +182,7 @@ def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Handlers) ->
 
 
 def test_large_requests_count_by_their_size(handlers: Handlers) -> None:
-    """No more bytes of requests are at work than fit into about one frame."""
+    """Requests at work have about as many bytes as one frame at most."""
     load = {"of": "x" * 40_000}
     with (
         serving(handlers.table(), max_frame=100_000) as served,
@@ -198,7 +198,7 @@ def test_large_requests_count_by_their_size(handlers: Handlers) -> None:
 
 
 def test_waits_do_not_hold_up_other_requests(handlers: Handlers) -> None:
-    """Any number of waits leave room for the request that ends them."""
+    """Waiting requests leave room for the request that ends them."""
     with (
         serving(handlers.table(), max_inflight=3) as served,
         served.connect() as client,
@@ -212,7 +212,7 @@ def test_waits_do_not_hold_up_other_requests(handlers: Handlers) -> None:
 
 
 def test_an_unknown_method_is_refused_with_the_nearest(handlers: Handlers) -> None:
-    """The message says what was probably meant; the connection goes on."""
+    """The message names a similar method; the connection goes on."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("pong")
         assert failure.code == ErrorCode.UNKNOWN_METHOD
@@ -221,7 +221,7 @@ def test_an_unknown_method_is_refused_with_the_nearest(handlers: Handlers) -> No
 
 
 def test_an_unknown_parameter_is_refused_by_name(handlers: Handlers) -> None:
-    """A misspelt parameter is no parameter that was left out."""
+    """A misspelt parameter is refused, not ignored."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("hold", gates=1)
         assert failure.code == ErrorCode.INVALID_PARAMS
@@ -232,7 +232,7 @@ def test_an_unknown_parameter_is_refused_by_name(handlers: Handlers) -> None:
 def test_what_is_no_message_is_refused_and_the_next_one_answered(
     handlers: Handlers,
 ) -> None:
-    """A bad message costs its sender an error, and not the connection."""
+    """A bad message is answered with an error, and the connection goes on."""
     bad = b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa2id\x07", b"\x81\xa6method\xa4ping"
     with serving(handlers.table()) as served, served.connect() as client:
         for payload in bad:
@@ -249,7 +249,7 @@ def test_what_is_no_message_is_refused_and_the_next_one_answered(
 
 
 def test_a_huge_frame_is_refused_before_it_is_read(handlers: Handlers) -> None:
-    """The announced length is enough to be refused, and the connection ends."""
+    """It is refused by its announced length, and the connection ends."""
     with (
         serving(handlers.table(), max_frame=1000) as served,
         served.connect() as client,
@@ -263,7 +263,7 @@ def test_a_huge_frame_is_refused_before_it_is_read(handlers: Handlers) -> None:
 
 
 def test_a_reply_that_does_not_fit_is_an_error(handlers: Handlers) -> None:
-    """The client is told instead of sent what it would have to refuse."""
+    """The client gets an error instead of a frame that it would have to refuse."""
     with (
         serving(handlers.table(), max_frame=1000) as served,
         served.connect() as client,
@@ -294,7 +294,7 @@ def test_an_id_in_use_is_refused(handlers: Handlers) -> None:
 def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
     handlers: Handlers, bad: dict[str, Any]
 ) -> None:
-    """What is no message does not look like the end of the request with its id."""
+    """The failure of a bad message does not carry the id of a request at work."""
     with serving(handlers.table()) as served, served.connect() as client:
         held = client.send("hold")
         client.socket.sendall(encode_frame(messages.pack({"id": held, **bad})))
@@ -306,7 +306,7 @@ def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
 
 
 def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
-    """What was not begun is refused without the id that is at work."""
+    """A request that did not start is refused without the id of one at work."""
     with (
         serving(handlers.table(), max_inflight=1) as served,
         served.connect() as client,
@@ -330,7 +330,7 @@ def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
 
 
 def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Handlers) -> None:
-    """The client learns that it was our fault; the log has the rest."""
+    """The client gets ``internal``; the log has the details."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("fail")
         assert failure.code == ErrorCode.INTERNAL
@@ -339,7 +339,7 @@ def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Handlers) -> N
 
 
 def test_one_connection_too_many_is_told_so(handlers: Handlers) -> None:
-    """It gets an error in place of the greeting; those that are there stay."""
+    """It gets an error instead of the greeting; the open connections stay."""
     with (
         serving(handlers.table(), max_connections=2) as served,
         served.connect() as one,
@@ -362,7 +362,7 @@ def test_one_connection_too_many_is_told_so(handlers: Handlers) -> None:
 def test_when_the_client_vanishes_its_waits_end_and_its_requests_do_not(
     handlers: Handlers,
 ) -> None:
-    """A request that changes something is carried out, read reply or not."""
+    """A request that changes something is carried out, even if the client is gone."""
     with serving(handlers.table()) as served:
         with served.connect() as client:
             client.send("wait", gate=1)
@@ -379,7 +379,7 @@ def test_when_the_client_vanishes_its_waits_end_and_its_requests_do_not(
 
 
 def test_a_client_that_never_reads_gets_no_more_events(handlers: Handlers) -> None:
-    """A stream stops where its reader stopped, and goes on when it reads."""
+    """A stream pauses while its client does not read."""
     with serving(handlers.table()) as served, served.connect() as client:
         stream = client.send("pour")
         produced = _until_it_stops(handlers.produced, served)
@@ -413,7 +413,7 @@ def test_a_client_that_never_reads_gets_no_more_bulky_replies(
 def test_a_client_that_vanishes_unread_leaves_nothing_behind(
     handlers: Handlers,
 ) -> None:
-    """What waited for it to read is given up."""
+    """Requests that waited for it to read are cancelled."""
     with serving(handlers.table()) as served:
         with served.connect() as client:
             for _ in range(10):
@@ -426,7 +426,7 @@ def test_a_client_that_vanishes_unread_leaves_nothing_behind(
 
 
 def test_a_client_that_never_reads_is_not_read_from(handlers: Handlers) -> None:
-    """Its replies pile up to a limit, then its requests stay in its own buffers."""
+    """Its replies are limited; then its requests stay in its own buffers."""
     with serving(handlers.table()) as served, served.connect() as client:
         assert _push(client, "large", size=10 * KIB) < 2 * KIB * KIB
         assert handlers.produced.count * 10 * KIB < 20 * KIB * KIB
@@ -435,7 +435,7 @@ def test_a_client_that_never_reads_is_not_read_from(handlers: Handlers) -> None:
 def test_at_shutdown_who_waits_is_told_and_the_rest_is_answered(
     handlers: Handlers,
 ) -> None:
-    """A wait ends in shutting_down, a request at work in its reply, then it is over."""
+    """A waiting request gets shutting_down, one at work its reply; then it closes."""
     with serving(handlers.table()) as served, served.connect() as client:
         wait = client.send("wait", gate=1)
         held = client.send("hold", gate=2)
@@ -456,7 +456,7 @@ def test_at_shutdown_who_waits_is_told_and_the_rest_is_answered(
 def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
     handlers: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon does not wait for it longer than its grace."""
+    """The daemon waits for it at most ``CLOSE_GRACE``."""
     monkeypatch.setattr("queuectld.server.connection.listener.CLOSE_GRACE", 0.05)
     with serving(handlers.table()) as served, served.connect() as client:
         client.send("pour")
@@ -467,7 +467,7 @@ def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
 
 
 def _push(client: RawClient, method: str, **arguments: Any) -> int:
-    """Send requests until nothing is taken any more; return how many bytes were."""
+    """Send requests until the kernel takes no more; return the bytes sent."""
     client.socket.settimeout(0.5)
     pushed = 0
     try:
@@ -483,7 +483,7 @@ def _push(client: RawClient, method: str, **arguments: Any) -> int:
 
 
 def _until_it_stops(moment: Moment, served: Served) -> int:
-    """Return how often it has happened when the server has come to rest."""
+    """Return how often it has happened, once the server is idle."""
     seen = -1
     while seen != moment.count:
         seen = moment.count
