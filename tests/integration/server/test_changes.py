@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.daemon import Daemon, a_daemon
+from helpers.daemon import Daemon
 from helpers.home import Gate
 from helpers.rawclient import RawClient
 from helpers.waiting import until
@@ -20,25 +20,6 @@ LONG = "x" * 20_000
 
 SLOWLY = {"backoff_base": 1000, "backoff_max": 1000}
 """Makes a retry wait longer than a test."""
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """A daemon without workers, for all tests of the file."""
-    with a_daemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[RawClient]:
-    """A connection of the test's own; its workers are stopped, its jobs deleted."""
-    with daemon.connect() as client:
-        yield client
-        client.call("workers.stop", now=True)
-        for state in ("pending", "failed"):
-            for job in client.call("list", state=state)["jobs"]:
-                client.call("cancel", id=job["id"])
-        client.call("prune", states=["completed", "cancelled", "dead"])
 
 
 @pytest.fixture

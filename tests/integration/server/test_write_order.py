@@ -1,12 +1,11 @@
 """The order in which pipelined writes of one connection take effect."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from helpers.daemon import Daemon, a_daemon
+from helpers.daemon import Daemon
 from helpers.rawclient import RawClient
 from helpers.serving import Moment, serving
 from helpers.waiting import until
@@ -14,19 +13,6 @@ from queuectl_protocol.messages import Failure, Reply
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """A daemon without workers, for all tests of the file."""
-    with a_daemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[RawClient]:
-    with daemon.connect() as client:
-        yield client
 
 
 def at_once(client: RawClient, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
