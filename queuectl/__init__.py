@@ -6,8 +6,8 @@
         job = q.enqueue("make -C build")
         print(q.wait(job.id).exit_code)
 
-``AsyncClient`` has the same methods for asyncio. Importing this package costs next to
-nothing: each name below is loaded when it is first used.
+``AsyncClient`` has the same methods for asyncio. Importing this package takes almost no
+time: each name below is loaded when it is first used.
 """
 
 from importlib import import_module

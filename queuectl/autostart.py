@@ -1,6 +1,6 @@
-"""Starting the daemon because a client needs it, as tmux and gpg-agent do.
+"""Starts a daemon because a client needs it, as tmux and gpg-agent do.
 
-Whether one may be started, and whose turn it is to do so, is not decided here.
+``dial`` decides whether a client may start one, and which client does.
 """
 
 import os
@@ -13,15 +13,15 @@ from queuectl.errors import AutostartError
 from queuectl.inherit import environment
 
 COMMAND = (sys.executable, "-P", "-m", "queuectld", "--detach")
-"""Returns when the daemon answers, or tells on stderr why it will not. ``-P``: what
-lies in the current directory is not to be imported."""
+"""It returns when the daemon answers, or says on stderr why it does not start. ``-P``:
+import nothing from the current directory."""
 
 START_LIMIT = 30.0
-"""Seconds for a start: far more than one takes, short of looking hung for ever."""
+"""Seconds for a start, which usually takes less than one."""
 
 
 def prepare(state_dir: str) -> None:
-    """Make the directory that clients take turns at, as the daemon would.
+    """Make the state directory, as the daemon would: a client locks it first.
 
     Raises:
         AutostartError: it cannot be made, or would be in another user's directory.
@@ -38,10 +38,10 @@ def prepare(state_dir: str) -> None:
 
 
 def _check_owner(state_dir: str) -> None:
-    """Refuse to leave files of root's in a user's directory, which sudo may name.
+    """Refuse another user's directory: with sudo, root would leave files in it.
 
     Raises:
-        AutostartError: it is somebody else's.
+        AutostartError: the directory belongs to another user.
     """
     path = state_dir
     while not os.path.lexists(path):
@@ -55,32 +55,32 @@ def _check_owner(state_dir: str) -> None:
 
 
 def _make(path: str) -> None:
-    """Make a directory and those above it, closed to others whatever the umask."""
+    """Make a directory and its parents, closed to other users whatever the umask."""
     if os.path.isdir(path):  # noqa: PTH112 - the paths are strings here
         return
     above = os.path.dirname(path)  # noqa: PTH120 - as above
     if above != path:
         _make(above)
-    with suppress(FileExistsError):  # of somebody who came first
+    with suppress(FileExistsError):  # another process has just made it
         os.mkdir(path, mode=0o700)  # noqa: PTH102 - as above
     if not os.path.isdir(path):  # noqa: PTH112 - as above
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), path)
 
 
 def launch(state_dir: str) -> str | None:
-    """Start a daemon; return None when it is ready, else what it complained of.
+    """Start a daemon; return None when it is ready, else why it did not start.
 
     Args:
-        state_dir: of the daemon, whatever socket the environment names.
+        state_dir: the daemon's state directory, whatever socket the environment names.
 
     Raises:
-        AutostartError: it could not even be tried, or took too long.
+        AutostartError: the command could not be run, or took too long.
     """
     env = environment() | {"QUEUECTL_HOME": os.path.abspath(state_dir)}  # noqa: PTH100
     env.pop("QUEUECTL_SOCKET", None)
-    # A file and not a pipe: should the daemon keep its stderr open, nobody waits
-    # for the end of it. And never our own job's variables: recovery would take the
-    # daemon for a process of that job.
+    # stderr is a file and not a pipe, whose end would not come while the daemon keeps
+    # it open. The environment is without the variables of a job that this process may
+    # belong to: recovery would take the daemon for a process of that job.
     with open(os.memfd_create("queuectld"), "w+b") as stderr:  # noqa: PTH123
         try:
             status = subprocess.run(  # noqa: S603 - our own interpreter and module

@@ -1,6 +1,6 @@
-"""From a place to a connected socket, with the waiting and starting that may take.
+"""Connects a socket to the daemon of a place; waits for that daemon or starts it.
 
-Knows nothing of what is said over the socket.
+It does not know what is sent over the socket.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from queuectl.paths import Place, Queue, exists, may_start
 from queuectl_protocol.paths import LOCK_NAME, SYSTEM_GROUP, SYSTEM_SOCKET
 
 PATIENCE = 5.0
-"""Seconds to wait for a daemon that runs and does not answer: it is starting, or has
+"""Seconds to wait for a daemon that runs and does not answer. It is starting; or it has
 closed its socket and is ending, and another may follow."""
 
 _USER_UNIT = "systemd/user/queuectld.socket"
 """The unit of a user's own queue, below that user's configuration."""
 
-_PAUSE = 0.02
-"""Seconds between two looks at such a daemon."""
+_RETRY_INTERVAL = 0.02
+"""Seconds between two attempts to connect to such a daemon."""
 
-_LONGEST = 2.0**31
-"""Seconds, 68 years: a time-out that is longer is as good as this one."""
+_MAX_TIMEOUT = 2.0**31
+"""Seconds, 68 years: the longest time limit that is given to the kernel."""
 
 _TIMEVAL = struct.Struct("@ll")
-"""What SO_SNDTIMEO takes. See socket(7)."""
+"""The value of SO_SNDTIMEO. See socket(7)."""
 
 
 def connect(
@@ -47,15 +47,15 @@ def connect(
     """Return a socket, not blocking, connected to the daemon of ``place``.
 
     Args:
-        place: where it is looked for.
-        autostart: whether a daemon may be started when none answers, if that is
-            ours to do (``paths.may_start``).
+        place: where the daemon should be.
+        autostart: start a daemon when none answers, if a client may start it
+            (``paths.may_start``).
         timeout: seconds that the daemon may take to accept.
 
     Raises:
         DaemonNotRunningError: nobody answers; also ``AutostartError``, and
             ``DaemonUnreachableError`` when a daemon runs all the same.
-        ForbiddenError: the socket is not this user's to use.
+        ForbiddenError: this user may not use the socket.
         RequestTimeoutError: it was not accepted in time.
     """
     try:
@@ -63,7 +63,7 @@ def connect(
     except DaemonNotRunningError:
         if place.queue is not Queue.USER:
             raise
-        if found := _outwait(place, timeout):
+        if found := _await_running(place, timeout):
             return found
         if not autostart or not may_start(place):
             raise
@@ -74,8 +74,8 @@ def _connect(place: Place, timeout: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if timeout is not None:
-            # A socket that does not block would fail at once while others wait to be
-            # accepted; this one waits, and no longer than it may.
+            # A non-blocking socket would fail at once while others wait to be accepted.
+            # This one waits, for a limited time.
             connection.setsockopt(
                 socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout)
             )
@@ -83,7 +83,7 @@ def _connect(place: Place, timeout: float | None) -> socket.socket:
         connection.setblocking(False)
     except OSError as error:
         connection.close()
-        raise _reason(place, error) from None
+        raise _connect_error(place, error) from None
     except BaseException:
         connection.close()
         raise
@@ -91,23 +91,25 @@ def _connect(place: Place, timeout: float | None) -> socket.socket:
 
 
 def _timeval(seconds: float) -> bytes:
-    # Zero would mean: for ever; and the kernel takes no more than a long holds.
-    microseconds = max(1, round(min(seconds, _LONGEST) * 1_000_000))
+    # Zero means no limit, and the kernel takes a C long.
+    microseconds = max(1, round(min(seconds, _MAX_TIMEOUT) * 1_000_000))
     return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
 
 
-def _reason(place: Place, error: OSError) -> QueuectlError:
+def _connect_error(place: Place, error: OSError) -> QueuectlError:
     path = place.socket
     if isinstance(error, BlockingIOError):
         return RequestTimeoutError(f"the daemon at {path} did not accept in time")
     if isinstance(error, PermissionError):
-        return ForbiddenError(f"you may not use the socket {path}; {_way_in(place)}")
+        return ForbiddenError(
+            f"you may not use the socket {path}; {_access_hint(place)}"
+        )
     return DaemonNotRunningError(
-        f"no daemon answers at {path} ({error.strerror}); {_way_to_start(place)}"
+        f"no daemon answers at {path} ({error.strerror}); {_start_hint(place)}"
     )
 
 
-def _way_in(place: Place) -> str:
+def _access_hint(place: Place) -> str:
     if place.queue is Queue.USER:
         return (
             "its directory is closed to you: set HOME to your home, or QUEUECTL_HOME "
@@ -116,20 +118,23 @@ def _way_in(place: Place) -> str:
     if place.socket == SYSTEM_SOCKET:
         return (
             f"have root add you to the group {SYSTEM_GROUP} (usermod --append "
-            f"--groups {SYSTEM_GROUP} {_me()}) and log in again, or use {_OWN}"
+            f"--groups {SYSTEM_GROUP} {_me()}) and log in again, or use {_OWN_QUEUE}"
         )
-    return f"ask its owner, or use {_OWN}"
+    return f"ask its owner, or use {_OWN_QUEUE}"
 
 
-_OWN = "a queue of your own: queuectl --user daemon start"
+_OWN_QUEUE = "a queue of your own: queuectl --user daemon start"
 
 
 def _me() -> str:
     return os.environ.get("LOGNAME") or os.environ.get("USER") or "YOU"
 
 
-def _way_to_start(place: Place) -> str:
-    """Return what to type: a daemon by hand would be in the way of a service's own."""
+def _start_hint(place: Place) -> str:
+    """Return the command that starts the daemon.
+
+    A daemon that a person starts by hand would prevent the start of a service's own.
+    """
     if place.socket == SYSTEM_SOCKET:
         root = "start its service" + (", as root" if os.geteuid() else "")
         return f"{root}: systemctl start queuectld"
@@ -140,7 +145,7 @@ def _way_to_start(place: Place) -> str:
 
             own = f"QUEUECTL_HOME={quote(home)} queuectl --user daemon start"
             return f"start the one of that directory: {own}"
-        return f"start the daemon that listens there, or {_OWN}"
+        return f"start the daemon that listens there, or {_OWN_QUEUE}"
     if _has_user_unit(os.environ):
         return "start its socket: systemctl --user start queuectld.socket"
     if not may_start(place):
@@ -168,15 +173,15 @@ def _try(place: Place, timeout: float | None) -> socket.socket | None:
         return None
 
 
-def _outwait(place: Place, timeout: float | None) -> socket.socket | None:
-    """Return a connection to the daemon that holds the lock; None when none does.
+def _await_running(place: Place, timeout: float | None) -> socket.socket | None:
+    """Return a connection to the daemon that holds the lock; None if none holds it.
 
     Raises:
-        DaemonUnreachableError: one held it all the time, and never answered.
+        DaemonUnreachableError: a daemon held it all the time, and never answered.
     """
     deadline = time.monotonic() + PATIENCE
     lock = f"{place.state_dir}/{LOCK_NAME}"
-    with _turn(place.state_dir, fcntl.LOCK_SH):
+    with _start_lock(place.state_dir, fcntl.LOCK_SH):
         while _is_held(lock):
             if found := _try(place, timeout):
                 return found
@@ -186,18 +191,19 @@ def _outwait(place: Place, timeout: float | None) -> socket.socket | None:
                     f"{place.socket} for {PATIENCE:g} s; its log says why: "
                     f"{place.command('daemon logs')}"
                 )
-            time.sleep(_PAUSE)
-    # It may have opened its socket, and even ended, between our two looks.
+            time.sleep(_RETRY_INTERVAL)
+    # It may have opened its socket after the attempt to connect, and released the lock.
     return _try(place, timeout)
 
 
 @contextmanager
-def _turn(directory: str, kind: int) -> Iterator[None]:
-    """Keep clients that start a daemon apart from each other and from those that look.
+def _start_lock(directory: str, kind: int) -> Iterator[None]:
+    """Hold a lock on the state directory while starting a daemon or testing its lock.
 
-    To look at the daemon's lock is to take it for a moment, and a daemon that starts
-    at that moment would believe that another one runs. The directory itself is the
-    lock; where there is none, there is no daemon to keep apart from.
+    A client tests the daemon's lock by taking it for a moment. A daemon that starts at
+    that moment would conclude that another one runs. So clients that start a daemon
+    hold this lock exclusively, and those that test its lock share it. Without a
+    directory there is no daemon.
     """
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -217,7 +223,7 @@ def _is_held(lock: str) -> bool:
     except OSError:
         return False
     try:
-        # Shared, so that clients that look at the same time do not see each other.
+        # Shared, so that clients that test it at the same time do not find each other.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -228,7 +234,7 @@ def _is_held(lock: str) -> bool:
 
 
 def _pid(lock: str) -> str:
-    """Return who holds the lock, as the daemon has written it there."""
+    """Return the pid that the daemon has written to its lock."""
     try:
         with open(lock, encoding="ascii", errors="replace") as file:  # noqa: PTH123
             pid = file.read(20).strip()
@@ -241,16 +247,16 @@ def _start(place: Place, timeout: float | None) -> socket.socket:
     from queuectl import autostart  # noqa: PLC0415 - brings subprocess, used rarely
 
     autostart.prepare(place.state_dir)
-    with _turn(place.state_dir, fcntl.LOCK_EX):
-        # Whoever had the turn before us has most likely started one.
+    with _start_lock(place.state_dir, fcntl.LOCK_EX):
+        # The client that held this lock before has most likely started one.
         if found := _try(place, timeout):
             return found
-        complaint = autostart.launch(place.state_dir)
-    # The complaint may be that another daemon, a person's or systemd's, came first.
-    if found := _outwait(place, timeout):
+        failure = autostart.launch(place.state_dir)
+    # It may have failed because another daemon, a person's or systemd's, came first.
+    if found := _await_running(place, timeout):
         return found
     raise AutostartError(
-        complaint
+        failure
         or f"queuectld has started but does not answer at {place.socket}; its log "
         f"says why: {place.command('daemon logs')}"
     )

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions.
+"""The exceptions of the clients.
 
     QueuectlError
     ├── DaemonNotRunningError        nothing answers on the socket
@@ -29,8 +29,8 @@
         ├── ShuttingDownError        shutting_down
         └── InternalError            internal
 
-A ``RequestError`` with a code that this version does not know is a plain
-``RequestError``: catch that class for what the daemon may learn to say.
+A code that this version does not know, from a newer daemon, is raised as a plain
+``RequestError``.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ class QueuectlError(Exception):
     """The request could not be carried out.
 
     Attributes:
-        code: a stable word for programs. Those of ``RequestError`` and below are the
-            wire's; the others are this client's own.
-        data: what a program can read besides the message, by name.
-        retryable: the same request, unchanged, may succeed later and cannot have been
-            carried out yet.
+        code: a stable word for programs. ``RequestError`` and its subclasses have the
+            codes of the protocol; the other codes are this client's own.
+        data: details for programs, by name.
+        retryable: the request was not carried out, and may succeed later, unchanged.
     """
 
     default_code: ClassVar[str] = "error"
@@ -75,7 +74,7 @@ class QueuectlError(Exception):
 
     @classmethod
     def _default_message(cls) -> str:
-        # python -OO leaves no docstrings.
+        # With python -OO there are no docstrings.
         return (cls.__doc__ or cls.__name__).partition("\n")[0]
 
 
@@ -186,7 +185,7 @@ class InvalidStateError(RequestError):
 
 
 class QueueFullError(RequestError):
-    """As many jobs wait as may."""
+    """The queue is full: ``max_queued`` jobs wait."""
 
     default_code = ErrorCode.QUEUE_FULL
 
@@ -210,13 +209,13 @@ class FrameTooLargeError(RequestError):
 
 
 class TooManyRequestsError(RequestError):
-    """This connection has as many requests unanswered as it may."""
+    """Too many requests of this connection are unanswered."""
 
     default_code = ErrorCode.TOO_MANY_REQUESTS
 
 
 class TooManyConnectionsError(RequestError):
-    """The daemon has as many connections as it may."""
+    """The daemon has too many connections."""
 
     default_code = ErrorCode.TOO_MANY_CONNECTIONS
 
@@ -234,7 +233,7 @@ class ShuttingDownError(RequestError):
 
 
 class InternalError(RequestError):
-    """The daemon hit a fault of its own; its log says which."""
+    """The daemon failed because of a fault of its own; its log says which."""
 
     default_code = ErrorCode.INTERNAL
 
@@ -259,11 +258,11 @@ BY_CODE: Mapping[str, type[RequestError]] = MappingProxyType(
         ErrorCode.INTERNAL: InternalError,
     }
 )
-"""What an error code on the wire is raised as."""
+"""The exception for each error code of the protocol."""
 
 
 def from_failure(failure: Failure) -> RequestError:
-    """Return the exception that a failure on the wire is raised as."""
+    """Return the exception for a failure that the daemon sent."""
     kind = BY_CODE.get(failure.code, RequestError)
     return kind(
         failure.message,

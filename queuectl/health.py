@@ -1,4 +1,7 @@
-"""How bad it is: what a daemon tells of its health, held against limits. Pure."""
+"""Compares the figures of a daemon's health with limits. No I/O.
+
+Programs import this module: docs/howto/monitoring.md.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Level(IntEnum):
-    """How bad it is; also the exit status, as monitors of the Nagios kind have it."""
+    """How bad a finding is; also the exit status that Nagios and its kind expect."""
 
     OK = 0
     WARNING = 1
@@ -25,12 +28,12 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         check: its name.
-        says: what was found, in words.
-        value: the figure, where it is one; None: there is none, or it is not known.
+        says: the result in words.
+        value: the figure; None: the check has none, or it is not known.
     """
 
     check: str
@@ -44,13 +47,13 @@ class Gauge:
     """A figure with limits.
 
     Attributes:
-        kind: how it is written: count, duration or size.
-        warning, critical: from which value on it is so bad; None: never.
-        read: returns the figure; None: there is nothing to be worried about, unless
-            it is ``measured``.
-        phrase: what is said of it, with ``{}`` in the figure's place.
-        sinks: it is bad when it is less than its limits, not when it reaches them.
-        measured: there is one always, so that none means that the disk did not answer.
+        kind: the kind of figure: count, duration or size.
+        warning, critical: the value from which it has this level; None: it never has.
+        doc: what the figure means.
+        read: returns the figure. None is good, unless the figure is ``measured``.
+        phrase: the finding in words, with ``{}`` in place of the figure.
+        sinks: it is bad when it is below its limits, not when it reaches them.
+        measured: it always exists, so None means that the disk did not answer in time.
     """
 
     kind: str
@@ -72,7 +75,7 @@ class Gauge:
         return f"{value:g}"
 
     def level(self, value: float, limits: Limits) -> Level:
-        """Return how bad a figure is."""
+        """Return the level of a figure."""
         for level, limit in zip((Level.CRITICAL, Level.WARNING), limits, strict=True):
             bad = limit is not None and (
                 value < limit if self.sinks else value >= limit
@@ -83,7 +86,7 @@ class Gauge:
 
 
 Limits = tuple[float | None, float | None]
-"""Of a gauge: from when on it is critical, and from when on worth a warning."""
+"""Of a gauge: the values from which it is critical, and from which it is a warning."""
 
 HOUR, DAY = 3600, 86_400
 MIB, GIB = 1024**2, 1024**3
@@ -129,10 +132,10 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""What has limits, by name, in the order in which it is told."""
+"""The figures that have limits, by name, in the order of the findings."""
 
 _OF_WORKERS = frozenset({"unmanned", "missing"})
-"""Gauges that say nothing while the daemon ends, and its workers with it."""
+"""Gauges that do not count while the daemon ends, because its workers end too."""
 
 DEFAULTS: Mapping[str, Limits] = MappingProxyType(
     {name: (gauge.critical, gauge.warning) for name, gauge in GAUGES.items()}
@@ -140,17 +143,17 @@ DEFAULTS: Mapping[str, Limits] = MappingProxyType(
 
 
 def judge(health: Health, limits: Mapping[str, Limits] = DEFAULTS) -> list[Finding]:
-    """Return a finding for each thing that is looked at.
+    """Return the findings of all checks.
 
     Args:
-        health: what the daemon tells.
-        limits: of the gauges, by name; of those that are not in it, the usual ones.
+        health: the figures from the daemon.
+        limits: the limits of gauges, by name; the other gauges have ``DEFAULTS``.
     """
     return [_store(health), _draining(health), *_gauged(health, limits)]
 
 
 def worst(findings: list[Finding]) -> Level:
-    """Return the level of all together."""
+    """Return the worst level of all findings."""
     return max((finding.level for finding in findings), default=Level.OK)
 
 

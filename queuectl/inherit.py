@@ -1,7 +1,7 @@
 """What a job inherits from the process that enqueues it: cwd, umask, environment.
 
-Only reads this process. Variables of a job's own are left out: the daemon sets them
-anew, and a job that enqueues another is not that job.
+It only reads the state of this process. The variables that the daemon sets in a job are
+left out: a job that enqueues another job must not pass on its own.
 """
 
 import os
@@ -22,21 +22,22 @@ PRIVATE = frozenset(
         IN_JOB,
     }
 )
-"""Variables that describe this process, or the job it belongs to, and no other."""
+"""Variables that describe this process, or the job that it belongs to."""
 
 
 def for_daemon(
     greeting: Mapping[str, Any], place: Place | None = None
 ) -> dict[str, Any]:
-    """Return the job fields to lend to a job of this daemon.
+    """Return the job fields that a job of this daemon inherits.
 
-    Nothing when the daemon runs as somebody else: a directory may be closed to that
-    user, and an environment is not everybody's to read.
+    None if the daemon runs as another user, who may have no access to the directory and
+    must not see the environment.
 
     Args:
-        greeting: as the daemon sent it; ``uid`` is the user it runs as.
-        place: where it is, if that is known. A ``QUEUECTL_HOME`` of another queue is
-            not lent: in a job it would lead away from the queue that runs it.
+        greeting: the daemon's greeting; its ``uid`` is the user that it runs as.
+        place: the daemon's place, if it is known. If it is not the user's own, the job
+            does not inherit ``QUEUECTL_HOME``: in the job it would name another queue
+            than the one that runs it.
     """
     if greeting.get("uid") != os.geteuid():
         return {}
@@ -55,22 +56,22 @@ def capture() -> dict[str, Any]:
 
 
 def check(job: Mapping[str, Any], lent: Mapping[str, Any]) -> None:
-    """Refuse a job that needs a directory which is gone.
+    """Refuse a job that would inherit a directory that is gone.
 
-    It is not to run somewhere else in silence.
+    It must not run in another directory unnoticed.
 
     Raises:
-        CurrentDirectoryError: the job has no directory, and there is none to lend.
+        CurrentDirectoryError: the job has no directory, and can inherit none.
     """
     if job.get("cwd") is None and "cwd" in lent and lent["cwd"] is None:
         raise CurrentDirectoryError
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return a path as seen from here, for a daemon that is somewhere else.
+    """Return the absolute path, for a daemon that has another current directory.
 
     Raises:
-        CurrentDirectoryError: the path is relative, and here is nowhere.
+        CurrentDirectoryError: the path is relative, and the current directory is gone.
     """
     try:
         return os.path.abspath(os.fspath(path))  # noqa: PTH100 - resolves no symlinks
@@ -79,7 +80,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment without what is private to it."""
+    """Return this process's environment without its ``PRIVATE`` variables."""
     return {name: value for name, value in os.environ.items() if name not in PRIVATE}
 
 
@@ -91,8 +92,8 @@ def _cwd() -> str | None:
 
 
 def _umask() -> int:
-    # umask(2) can only be read by changing it, which races with other threads that
-    # create files; the kernel tells it here since 4.7. See proc_pid_status(5).
+    # umask(2) reads the mask only by changing it, which affects other threads that
+    # create files at that moment. Linux 4.7 and later has it here: proc_pid_status(5).
     with open("/proc/self/status", "rb") as status:  # noqa: PTH123 - as above
         for line in status:
             if line.startswith(b"Umask:"):

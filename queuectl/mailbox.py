@@ -1,14 +1,14 @@
-"""What came for whom: the replies and events of one connection, by request.
+"""The replies and events of one connection, sorted by request. No I/O.
 
-No I/O. Both clients are shells around this: they move its bytes and wait; which
-reply belongs to which request, and what the end of a connection means, is decided
-here.
+Both clients move bytes and wait. This decides which reply belongs to which request, and
+what the end of the connection means.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from queuectl import errors
@@ -28,18 +28,12 @@ API = 1
 MAX_REPLY = 256 * 1024 * 1024
 """Bytes in one frame from the daemon: the most that its ``max_frame`` can be set to."""
 
-_WAITS_FOR_OTHERS = frozenset(
-    {
-        "cancel", "cancel_many", "workers.start", "workers.ensure", "workers.wait",
-        "workers.stop", "workers.scale", "logs.follow",
-    }
-)  # fmt: skip
-"""Methods answered when jobs or workers have done something: no timeout fits them."""
-
+_NONE: Mapping[str, str | None] = MappingProxyType({})
 
 _Id = int | str
 _End = Callable[[str], QueuectlError]
-"""Makes what to raise for a connection's end, from what that end cut short."""
+"""Makes the exception for the end of a connection. Its argument says what the end
+interrupted."""
 
 
 class _Open(NamedTuple):
@@ -52,15 +46,21 @@ class Mailbox:
 
     Args:
         timeout: seconds that the daemon may take for one reply; None: any time.
+        waits: methods that it does not apply to, because they wait for jobs or workers.
+            The value names the parameter that limits the wait, if there is one: then
+            the daemon may take ``timeout`` longer than that.
 
     Attributes:
-        greeting: the daemon's greeting, once a compatible one has come.
+        greeting: the daemon's greeting, after a compatible one has come.
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
+    def __init__(
+        self, timeout: float | None = None, waits: Mapping[str, str | None] = _NONE
+    ) -> None:
         self.greeting: dict[str, Any] | None = None
         self._connection = ClientConnection(MAX_REPLY)
         self._timeout = timeout
+        self._waits = waits
         self._open: dict[_Id, _Open] = {}
         self._replies: dict[_Id, Reply | Failure] = {}
         self._events: dict[_Id, deque[dict[str, Any]]] = {}
@@ -82,8 +82,8 @@ class Mailbox:
         """Open a request; return its id and the bytes to write.
 
         Raises:
-            InvalidParamsError: it holds what cannot travel.
-            FrameTooLargeError: the daemon would not take it; the connection is whole.
+            InvalidParamsError: it holds a value that msgpack cannot hold.
+            FrameTooLargeError: the daemon would refuse it; nothing is to be written.
             QueuectlError: the connection has ended.
         """
         if self._end:
@@ -92,7 +92,7 @@ class Mailbox:
             request_id = self._connection.send_request(method, dict(params))
         except (OverflowError, ValueError) as error:
             raise errors.InvalidParamsError(
-                f"{method} cannot be sent: {_obstacle(error)}"
+                f"{method} cannot be sent: {_unsendable(error)}"
             ) from None
         data = self._connection.data_to_send()
         limit = (self.greeting or {}).get("max_frame", MAX_FRAME)
@@ -101,23 +101,23 @@ class Mailbox:
                 f"{method} takes {len(data)} bytes and the daemon accepts {limit}; "
                 "split it, or raise max_frame in queuectld.toml"
             )
-        self._open[request_id] = _Open(method, self._patience(method, params))
+        self._open[request_id] = _Open(method, self._time_limit(method, params))
         if stream:
             self._events[request_id] = deque()
         return request_id, data
 
     def receive_data(self, data: bytes) -> list[_Id]:
-        """Take bytes from the daemon; return the requests that something came for."""
+        """Take bytes from the daemon; return the ids of the requests they concern."""
         try:
             messages = self._connection.receive_data(data)
         except ProtocolError as error:
             self._end = _violation(error)
             return []
-        return [found for message in messages if (found := self._file(message))]
+        return [found for message in messages if (found := self._sort(message))]
 
     def receive_eof(self) -> None:
-        """Take note that the daemon closed the connection."""
-        # A reason given before closing says more than the closing.
+        """Record that the daemon closed the connection."""
+        # A reason that came before the end says more than the end.
         self._end = self._end or errors.ConnectionLostError
 
     def limit(self, request_id: int) -> float | None:
@@ -142,32 +142,32 @@ class Mailbox:
             return reply.result
         if isinstance(reply, Failure):
             raise errors.from_failure(reply)
-        raise self.why(method)
+        raise self.end_error(method)
 
     def event(self, request_id: int) -> dict[str, Any] | None:
-        """Return the next event of a stream, or None when none is here."""
+        """Return the next event of a stream that has come, or None."""
         events = self._events.get(request_id)
         return events.popleft() if events else None
 
     def forget(self, request_id: int) -> None:
-        """Close a request: what came for it, or will come, is dropped."""
+        """Close a request, and drop what came or will come for it."""
         self._open.pop(request_id, None)
         self._replies.pop(request_id, None)
         self._events.pop(request_id, None)
 
     def expire(self, request_id: int) -> errors.RequestTimeoutError:
-        """Close a request whose time is up, and return what to raise."""
+        """Close a request whose time is up; return the exception to raise."""
         method, _ = self._find(request_id)
         self.forget(request_id)
         return errors.RequestTimeoutError(
             f"the daemon did not answer {method} in time; it may still carry it out"
         )
 
-    def why(self, method: str | None = None) -> QueuectlError:
-        """Return what to raise for the end of the connection.
+    def end_error(self, method: str | None = None) -> QueuectlError:
+        """Return the exception to raise for the end of the connection.
 
         Args:
-            method: what was asked and not answered; None: nothing was.
+            method: the method that was not answered; None: no request was open.
         """
         end = self._end or errors.ConnectionLostError
         if method is None:
@@ -183,20 +183,19 @@ class Mailbox:
         except KeyError:
             raise LookupError(f"no request {request_id} waits for a reply") from None
 
-    def _patience(self, method: str, params: Mapping[str, Any]) -> float | None:
-        if self._timeout is None or method in _WAITS_FOR_OTHERS:
-            return None
-        if method == "wait":
-            wanted = params.get("timeout")
-            return None if wanted is None else self._timeout + wanted
-        return self._timeout
+    def _time_limit(self, method: str, params: Mapping[str, Any]) -> float | None:
+        if self._timeout is None or method not in self._waits:
+            return self._timeout
+        limited_by = self._waits[method]
+        wanted = params.get(limited_by) if limited_by else None
+        return None if wanted is None else self._timeout + wanted
 
-    def _file(self, message: Greeting | Reply | Failure | StreamEvent) -> _Id | None:
+    def _sort(self, message: Greeting | Reply | Failure | StreamEvent) -> _Id | None:
         match message:
             case Greeting():
-                self._greet(message.body)
+                self._take_greeting(message.body)
             case Failure(id=None):
-                # Said of the connection as a whole, just before it is closed.
+                # It is about the connection, and the daemon closes it next.
                 self._end = _farewell(message, greeted=self.greeting is not None)
             case StreamEvent() if message.sub in self._events:
                 self._events[message.sub].append(message.body)
@@ -206,7 +205,7 @@ class Mailbox:
                 return key
         return None
 
-    def _greet(self, body: dict[str, Any]) -> None:
+    def _take_greeting(self, body: dict[str, Any]) -> None:
         newest, oldest = body.get("api", API), body.get("min_api", API)
         if oldest <= API <= newest:
             self.greeting = body
@@ -220,7 +219,8 @@ class Mailbox:
 
 def _farewell(failure: Failure, *, greeted: bool) -> _End:
     if not greeted and failure.code == ErrorCode.SHUTTING_DOWN:
-        # Said in place of a greeting by one that cannot start, at systemd's socket.
+        # A daemon that cannot start sends it, in place of a greeting, at the socket
+        # that systemd has opened.
         return lambda _context: errors.DaemonNotRunningError(failure.message)
     return lambda _context: errors.from_failure(failure)
 
@@ -234,10 +234,15 @@ def _incompatible(message: str) -> _End:
     return lambda _context: errors.IncompatibleDaemonError(message)
 
 
-def _obstacle(error: OverflowError | ValueError) -> str:
+def _unsendable(error: OverflowError | ValueError) -> str:
     """Return why msgpack cannot hold something, in words for people."""
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object[error.start]!a} is half a character, and no text"
     if isinstance(error, OverflowError):
         return "a whole number in it takes more than 64 bits"
     return str(error)
+
+
+def as_it_is(value: Any) -> Any:
+    """Return a value of the wire unchanged: what untyped streams read it with."""
+    return value

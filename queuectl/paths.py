@@ -1,13 +1,13 @@
-"""Which queue to talk to, and where it is. Looks at paths and opens nothing.
+"""Which queue to use, and where it is. Looks at paths and opens nothing.
 
-The order, the same for every command and for the Python clients:
+All commands and both Python clients take the first of these that applies:
 
-1. what was asked for: a socket, or one's own, or the system's;
-2. what the environment names: ``QUEUECTL_SOCKET``, else ``QUEUECTL_HOME``; in a job,
-   which has the one from its daemon, first the other;
-3. one's own queue, if there is one: its state directory has a database or a lock;
-4. the system's, if there is one that this user may use;
-5. one's own, which is yet to be made.
+1. the queue that the caller names: by a socket, or as the user's own or the system's;
+2. the queue that the environment names: ``QUEUECTL_SOCKET``, else ``QUEUECTL_HOME``.
+   In a job ``QUEUECTL_HOME`` goes first: the daemon sets ``QUEUECTL_SOCKET`` there;
+3. the user's own queue, if its state directory has a database or a lock;
+4. the system's queue, if there is one that this user may use;
+5. the user's own queue, which does not exist yet.
 """
 
 import os
@@ -36,33 +36,34 @@ UNIT_DIRS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-"""Where the system's units are. See systemd.unit(5)."""
+"""The directories of the system's units. See systemd.unit(5)."""
 
 UNITS = ("queuectld.socket", "queuectld.service")
 
 
 class Queue(StrEnum):
-    """Which queue, as far as its place tells."""
+    """Whose queue it is, as far as the client knows."""
 
     USER = "user"
-    """One's own."""
+    """The user's own."""
 
     SYSTEM = "system"
-    """That of the system's service."""
+    """The one of the system's service."""
 
     SOCKET = "socket"
-    """Anybody's: its socket was named, and nothing else is known of it."""
+    """Not known: only the path of its socket is."""
 
 
 class Place(NamedTuple):
-    """Where a daemon is looked for.
+    """The place of a queue's daemon.
 
     Attributes:
-        queue: which it is.
+        queue: whose queue it is.
         socket: the path of its socket.
-        state_dir: where one's own daemon keeps its lock; of others nothing is known.
-        chosen: somebody named this queue, by an option or a variable.
-        options: what a command needs to mean the same queue.
+        state_dir: the state directory of the user's own queue; that of another queue is
+            not known.
+        chosen: an option or a variable names this queue.
+        options: the options that make a command use this queue.
     """
 
     queue: Queue
@@ -72,7 +73,7 @@ class Place(NamedTuple):
     options: tuple[str, ...] = ()
 
     def command(self, words: str) -> str:
-        """Return a command for a person to type, so that it means this queue."""
+        """Return a command for a person to type that uses this queue."""
         from shlex import quote  # noqa: PLC0415 - few commands give a hint
 
         return " ".join(["queuectl", *map(quote, self.options), words])
@@ -84,7 +85,7 @@ def find(
     *,
     queue: str | None = None,
 ) -> Place:
-    """Return the place of the queue that was asked for, or else of the usual one.
+    """Return the place of the queue that the caller names, or else of the usual one.
 
     Args:
         socket: the path of a daemon's socket.
@@ -92,9 +93,9 @@ def find(
         queue: instead of a socket, ``user`` or ``system``.
 
     Raises:
-        SocketPathError: the kernel cannot address a socket with so long a path, or HOME
-            is a relative one.
-        ValueError: both were given, or there is no such queue.
+        SocketPathError: the path of the socket is too long for the kernel, or HOME is a
+            relative path.
+        ValueError: both are given, or there is no such queue.
     """
     if queue not in {None, Queue.USER, Queue.SYSTEM} or (socket and queue):
         raise ValueError('give a socket, or queue="user", or queue="system"')
@@ -121,7 +122,7 @@ def _usual(state: str, environ: Mapping[str, str]) -> Place:
 
 
 def exists(state_dir: str) -> bool:
-    """Tell whether there is a queue in that directory, running or not."""
+    """Tell whether there is a queue in a directory, with or without a daemon."""
     return any(
         os.path.lexists(f"{state_dir}/{name}") for name in (DATABASE_NAME, LOCK_NAME)
     )
@@ -130,8 +131,8 @@ def exists(state_dir: str) -> bool:
 def system_is_there() -> bool:
     """Tell whether there is a system's queue that this user may use.
 
-    For root there is one also while its service is stopped: a daemon of root's own
-    beside it is hardly ever what is meant.
+    For root there is one also while its service is stopped: root hardly ever wants a
+    daemon of its own beside the service.
     """
     return os.access(SYSTEM_SOCKET, os.W_OK) or (
         os.geteuid() == 0
@@ -140,10 +141,10 @@ def system_is_there() -> bool:
 
 
 def may_start(place: Place) -> bool:
-    """Tell whether a command that needs a daemon may start it for that place.
+    """Tell whether a client may start the daemon of a place.
 
-    Never for a socket, which is its daemon's to open, and for root not beside a
-    service of the system, unless root's own queue was named.
+    It may start that of the user's own queue. Beside a service of the system, root may
+    start one only if root's own queue was named.
     """
     if place.queue is not Queue.USER:
         return False
@@ -151,10 +152,10 @@ def may_start(place: Place) -> bool:
 
 
 def _check_home(environ: Mapping[str, str]) -> None:
-    """Refuse a home that depends on where a command runs, if the queue would be there.
+    """Refuse a relative HOME if the queue would be there.
 
     Raises:
-        SocketPathError: there is no telling where the queue is.
+        SocketPathError: the place of the queue would depend on the current directory.
     """
     home = os.environ.get("HOME", "")
     elsewhere = environ.get("QUEUECTL_HOME") or os.path.isabs(
@@ -169,14 +170,14 @@ def _check_home(environ: Mapping[str, str]) -> None:
 
 def _home() -> str:
     home = os.path.expanduser("~")
-    # A uid that has no account, and no HOME, has none; so the daemon takes it.
+    # A uid without an account and without HOME has none. The daemon does the same.
     return home if home.startswith("/") else "/"
 
 
 def _own(state: str, *, chosen: bool, options: tuple[str, ...] = ()) -> Place:
     socket = os.path.join(state, SOCKET_NAME)
     if _length(socket) > SUN_PATH_MAX and os.path.islink(socket):
-        # The way round: the daemon listens elsewhere, and has left a link here.
+        # The daemon listens at a shorter path, and has made a link to it here.
         socket = os.readlink(socket)
     return _checked(Place(Queue.USER, socket, state, chosen, options))
 

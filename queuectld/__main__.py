@@ -17,10 +17,10 @@ import click
 
 from queuectl_protocol.version import __version__
 from queuectld import config, daemon
-from queuectld.host import detach, logs, sd_notify, service_unit, stdio
+from queuectld.host import detach, logs, sd_notify, stdio, systemd_unit
 from queuectld.host.detach import Outcome
 from queuectld.host.journal import JournalHandler
-from queuectld.server import unready
+from queuectld.server.connection import startup_refusal
 
 FAILED = 1
 BAD_CONFIG = 2
@@ -130,14 +130,14 @@ def command(
     except config.ConfigError as error:
         status = UNKNOWN_NAME if error.may_pass else BAD_CONFIG
         if not check_config:
-            _turn_away()
+            _refuse_waiting()
         _exit(Outcome(status, str(error)))
     if check_config:
         click.echo("\n".join(_listing(loaded)))
         return
     if not detached:
         outcome = _serve(loaded, lambda: None)
-        _turn_away()
+        _refuse_waiting()
         _exit(outcome)
     died = f"the daemon ended before it was ready; see {loaded.log_file}"
     _exit(detach.run(lambda ready: _serve(loaded, ready), died=died))
@@ -195,14 +195,14 @@ def _seen(path: Path) -> str:
     return f"{path} (uid {found.st_uid}, mode {found.st_mode & 0o7777:04o})"
 
 
-def _turn_away() -> None:
+def _refuse_waiting() -> None:
     """Have nobody wait at a socket of systemd's for a daemon that does not come.
 
     A daemon that has served took its sockets, and there are none left here.
     """
     with contextlib.suppress(sd_notify.ActivationError):
         passed = sd_notify.take_listeners(os.environ, os.getpid())
-        unready.turn_away(each.socket for each in passed)
+        startup_refusal.refuse_waiting(each.socket for each in passed)
 
 
 def _environment(*, of_service: bool) -> dict[str, str]:
@@ -214,8 +214,8 @@ def _environment(*, of_service: bool) -> dict[str, str]:
     }
     own = {name: value for name, value in os.environ.items() if name not in ours}
     try:
-        return own | dict(service_unit.environment())
-    except service_unit.ServiceError as error:
+        return own | dict(systemd_unit.environment())
+    except systemd_unit.ServiceError as error:
         _exit(Outcome(FAILED, str(error)))
 
 

@@ -103,6 +103,10 @@ the file is read: one that is not there is a mistake. A user's groups are those 
 process that connects, as for the mode of a file: after `usermod -aG` log in again.
 [PROTOCOL.md](../protocol/PROTOCOL.md) has the role that each method needs.
 
+A role is of no use without a way to the socket. A socket that the daemon makes itself
+has mode 0600, anew at each start: give roles to others where systemd makes the socket,
+as for the [system's service](howto/systemd.md) (`SocketMode=`, `SocketGroup=`).
+
 All who have a role see the command lines of all jobs. Environments and output are for
 the job's submitter and for `operate`.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import lifecycle
-from queuectld.core.lifecycle import Event, Guard
+from queuectld.core.event import Event
+from queuectld.core.lifecycle import Guard
 
 PAGE = Path(__file__).parents[1] / "docs" / "lifecycle.md"
 

@@ -81,7 +81,7 @@ def client_page() -> Iterator[str]:
     yield from _options(ctx, root.get_params(ctx))
     yield roff.section("Commands")
     for names in SECTIONS.values():
-        for name, (_place, summary) in names.items():
+        for name, summary in names.items():
             yield from roff.definition(roff.bold(name), summary)
     for title, names in SECTIONS.items():
         yield roff.section(title)

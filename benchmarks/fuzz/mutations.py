@@ -8,11 +8,11 @@ from typing import Any
 
 from queuectl_protocol import messages
 from queuectl_protocol.frames import HEADER, encode_frame
-from queuectld.core.submission import FIELDS
+from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
 
 NAMES = sorted(
-    {*METHODS, *FIELDS}
+    {*METHODS, *GIVEN}
     | {param.name for method in METHODS.values() for param in method.params}
 )
 INTERESTING: tuple[Any, ...] = (

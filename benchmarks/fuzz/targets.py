@@ -14,11 +14,11 @@ from queuectl_protocol.frames import HEADER, FrameDecoder
 from queuectl_protocol.messages import BadMessageError, Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
-from queuectld.core.submission import FIELDS
-from queuectld.server import params
+from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import arguments
+from queuectld.server.schema.arguments import InvalidParamsError
 
 MAX_FRAME = 4096
 CONTAINERS = 50
@@ -76,7 +76,7 @@ def _check(request: Request) -> None:
     method = METHODS.get(request.method)
     if method is None:
         raise UnknownMethodError(request.method, METHODS)
-    given = params.checked(method.params, request.params)
+    given = arguments.checked(method.params, request.params)
     defaults = submission.check(given.get("defaults") or {})
     jobs = [given["job"]] if "job" in given else given.get("jobs") or []
     for job in jobs:
@@ -98,7 +98,7 @@ def _requests() -> Iterator[Request]:
             named = {param.name: value for param in method.params}
             yield Request(1, method.name, named)
     values: list[Any] = ["true", "0022", "default", 1, 0.5, ["true", "x"], {"A": "b"}]
-    for field in FIELDS:
+    for field in GIVEN:
         for value in values:
             job = {"command": "true", field: value}
             yield Request("x", "enqueue", {"job": job})

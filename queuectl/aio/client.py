@@ -1,29 +1,34 @@
-"""The asyncio client: the same methods as ``Client``, where they are explained.
+"""The asyncio client: the same methods as ``Client``.
 
-Adds nothing to what ``calls`` says but the sending and the waiting.
+They are made of the functions in ``queuectl.calls``, which document them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from queuectl import calls, many
 from queuectl.aio.groups import AsyncConfig, AsyncDaemon, AsyncDlq, AsyncWorkers
+from queuectl.aio.methods import (
+    collection,
+    iterator,
+    method,
+    method_of_many,
+    perform,
+    stream,
+)
 from queuectl.aio.session import AsyncSession
-from queuectl.aio.stream import AsyncStream
-from queuectl.bulk import Bulk
-from queuectl.calls import IfExists, StreamName
+from queuectl.calls import enqueue, jobs, output, queue
+from queuectl.calls.call import WAITS
+from queuectl.calls.enqueue import EnqueueMany, IfExists
 from queuectl.errors import QueuectlError
 from queuectl.inherit import for_daemon
-from queuectl.submission import Command, JobOptions, NewJob, Seconds
+from queuectl.submission import Command, JobOptions, NewJob
 
 if TYPE_CHECKING:
-    from queuectl import models
-    from queuectl.models import Attempt, Changed, Job
+    from queuectl.models import Job
 
 
 class AsyncClient(AsyncSession):
@@ -35,8 +40,11 @@ class AsyncClient(AsyncSession):
             print((await q.get(job.id)).exit_code)
 
     ``dlq``, ``config``, ``workers`` and ``daemon`` hold the methods about these. See
-    ``AsyncSession`` for the arguments, and for requests without types.
+    ``AsyncSession`` for the arguments, and for requests without types. Every method can
+    raise what ``AsyncSession.call`` does; its documentation names the errors to expect.
     """
+
+    _waits = WAITS
 
     @property
     def dlq(self) -> AsyncDlq:
@@ -69,7 +77,7 @@ class AsyncClient(AsyncSession):
         """Enqueue a job. See ``Client.enqueue``."""
         job = {"command": command, **options}
         lent = await self._lent(inherit)
-        return await self.perform(calls.enqueue(job, lent, if_exists))
+        return await perform(self, enqueue.enqueue(job, lent, if_exists))
 
     async def enqueue_many(
         self,
@@ -79,173 +87,54 @@ class AsyncClient(AsyncSession):
         inherit: bool = True,
     ) -> builtins.list[str]:
         """Enqueue any number of jobs. See ``Client.enqueue_many``."""
-        bulk = Bulk(jobs, await self._lent(inherit), if_exists)
-        batch = bulk.build()
+        work = EnqueueMany(jobs, await self._lent(inherit), if_exists)
+        batch = work.build()
         try:
             while batch is not None:
-                under_way = asyncio.ensure_future(self.perform(batch))
+                under_way = asyncio.ensure_future(perform(self, batch))
                 try:
                     await asyncio.sleep(0)  # it is sent before the next is built
-                    following = bulk.build()
-                    bulk.store(await under_way)
+                    following = work.build()
+                    work.store(await under_way)
                 finally:
                     under_way.cancel()
                 batch = following
         except QueuectlError as error:
-            bulk.place(error)
+            work.place(error)
             raise
-        return bulk.finish()
+        return work.finish()
 
-    async def get(self, job_id: str, *, env: bool = False) -> Job:
-        """Return a job. See ``Client.get``."""
-        return await self.perform(calls.get(job_id, env=env))
+    get = method(jobs.get)
+    attempts = collection(jobs.attempts)
+    list = iterator(jobs.list_)
+    cancel = method(jobs.cancel)
+    retry = method(jobs.retry)
+    start = method(jobs.start)
+    delete = method(jobs.delete)
+    cancel_many = method_of_many(jobs.cancel_many)
+    retry_many = method_of_many(jobs.retry_many)
+    start_many = method_of_many(jobs.start_many)
+    delete_many = method_of_many(jobs.delete_many)
+    retry_all = method(jobs.retry_all)
+    position = method(jobs.position)
+    wait = method(jobs.wait)
+    prune = method(jobs.prune)
 
-    async def attempts(self, job_id: str) -> tuple[Attempt, ...]:
-        """Return the runs of a job. See ``Client.attempts``."""
-        parts = [await self.perform(calls.attempts(job_id))]
-        while (earlier := parts[-1].following) is not None:
-            parts.append(await self.perform(earlier))
-        return tuple(item for part in reversed(parts) for item in part.items)
+    logs = iterator(output.logs)
+    follow = stream(output.follow)
 
-    def list(
-        self, state: str | Iterable[str] | None = None, *, limit: int | None = None
-    ) -> AsyncIterator[Job]:
-        """Yield jobs, newest first. See ``Client.list``."""
-        return self.perform_parts(calls.list_jobs(state, limit))
+    status = method(queue.status)
+    health = method(queue.health)
+    stats = method(queue.stats)
+    doctor = method(queue.doctor)
+    backup = method(queue.backup)
+    describe = method(queue.describe)
+    limits = method(queue.limits)
+    ping = method(queue.ping)
 
-    async def cancel(
-        self, job_id: str, *, if_state: str | None = None, wait: bool = True
-    ) -> Job:
-        """Cancel a job; return it. See ``Client.cancel``."""
-        return await self.perform(calls.cancel(job_id, if_state, wait=wait))
-
-    async def retry(self, job_id: str, *, if_state: str | None = None) -> Job:
-        """Make a finished job pending again. See ``Client.retry``."""
-        return await self.perform(calls.retry(job_id, if_state))
-
-    async def start(self, job_id: str, *, if_state: str | None = None) -> Job:
-        """Make a job due now that waits for its time. See ``Client.start``."""
-        return await self.perform(calls.start(job_id, if_state))
-
-    async def delete(
-        self, job_id: str, *, if_state: str | None = None
-    ) -> models.JobBrief:
-        """Delete a job that is over, with its output. See ``Client.delete``."""
-        return await self.perform(calls.delete(job_id, if_state))
-
-    async def cancel_many(
-        self, job_ids: Iterable[str], *, if_state: str | None = None, wait: bool = True
-    ) -> tuple[Changed, ...]:
-        """Cancel any number of jobs. See ``Client.cancel_many``."""
-        batches = many.batches(job_ids)
-        asked = [calls.cancel_many(batch, if_state, wait=wait) for batch in batches]
-        return await self.perform_each(asked)
-
-    async def retry_many(
-        self, job_ids: Iterable[str], *, if_state: str | None = None
-    ) -> tuple[Changed, ...]:
-        """Retry any number of jobs. See ``Client.retry_many``."""
-        batches = many.batches(job_ids)
-        asked = [calls.retry_many(batch, if_state) for batch in batches]
-        return await self.perform_each(asked)
-
-    async def start_many(
-        self, job_ids: Iterable[str], *, if_state: str | None = None
-    ) -> tuple[Changed, ...]:
-        """Start any number of jobs. See ``Client.start_many``."""
-        batches = many.batches(job_ids)
-        asked = [calls.start_many(batch, if_state) for batch in batches]
-        return await self.perform_each(asked)
-
-    async def delete_many(
-        self, job_ids: Iterable[str], *, if_state: str | None = None
-    ) -> tuple[Changed, ...]:
-        """Delete any number of jobs. See ``Client.delete_many``."""
-        batches = many.batches(job_ids)
-        asked = [calls.delete_many(batch, if_state) for batch in batches]
-        return await self.perform_each(asked)
-
-    async def retry_all(self, state: str, *, foreground: bool | None = None) -> int:
-        """Retry all jobs in a state; return how many there were. See ``Client``."""
-        return await self.perform(calls.retry_all(state, foreground))
-
-    async def position(self, job_id: str) -> models.Position:
-        """Return what a job waits behind. See ``Client``."""
-        return await self.perform(calls.position(job_id))
-
-    async def wait(
-        self,
-        job_id: str,
-        timeout: Seconds | None = None,  # noqa: ASYNC109 - kept by the daemon
-    ) -> Job:
-        """Wait until a job is final; return it. See ``Client.wait``."""
-        return await self.perform(calls.wait(job_id, timeout))
-
-    def logs(
-        self,
-        job_id: str,
-        stream: StreamName = "stdout",
-        *,
-        run: int | None = None,
-        tail: int | None = None,
-    ) -> AsyncIterator[bytes]:
-        """Yield what a run of a job has written so far. See ``Client.logs``."""
-        return self.perform_parts(calls.logs(job_id, stream, run, tail))
-
-    def follow(
-        self,
-        job_id: str,
-        *,
-        run: int | None = None,
-        tail: int | None = None,
-        streams: Iterable[StreamName] | None = None,
-    ) -> AsyncStream[models.FollowEvent, Job]:
-        """Yield the output of a job as it comes. See ``Client.follow``."""
-        return self.perform_stream(calls.follow(job_id, run, tail, streams))
-
-    async def prune(
-        self, states: Iterable[str] | None = None, *, older_than: Seconds = 0
-    ) -> int:
-        """Delete finished jobs and their output. See ``Client.prune``."""
-        return await self.perform(calls.prune(states, older_than))
-
-    async def status(self) -> models.Status:
-        """Return how many jobs are in each state, and how many workers there are."""
-        return await self.perform(calls.status())
-
-    async def health(self) -> models.Health:
-        """Return what a monitor looks at. See ``Client``."""
-        return await self.perform(calls.health())
-
-    async def stats(self, since: Seconds | None = None) -> models.Stats:
-        """Return what happened in the last ``since`` seconds; None: ever."""
-        return await self.perform(calls.stats(since))
-
-    async def doctor(self, *, deep: bool = False) -> tuple[models.Check, ...]:
-        """Return what the daemon finds when it examines itself. See ``Client``."""
-        return await self.perform(calls.doctor(deep=deep))
-
-    async def backup(
-        self, path: str | os.PathLike[str], *, replace: bool = False
-    ) -> models.Backup:
-        """Have the daemon copy its database to a file. See ``Client.backup``."""
-        path = os.path.abspath(path)  # noqa: ASYNC240, PTH100 - as in Client
-        return await self.perform(calls.backup(path, replace=replace))
-
-    async def describe(self) -> dict[str, Any]:
-        """Return the protocol as data: methods, fields, forms, limits and errors.
-
-        The types are there as JSON Schema, too.
-        """
-        return await self.perform(calls.describe())
-
-    async def limits(self) -> dict[str, int]:
-        """Return the daemon's limits, by name: ``max_batch``, ``max_word`` ..."""
-        return await self.perform(calls.limits())
-
-    async def ping(self) -> None:
-        """Return when the daemon answers."""
-        await self.perform(calls.ping())
+    @property
+    def _session(self) -> AsyncSession:
+        return self
 
     async def _lent(self, wanted: bool) -> dict[str, Any]:
         return for_daemon(await self.connect(), self.place) if wanted else {}

@@ -1,6 +1,6 @@
-"""One asyncio connection: a transport, a mailbox, and who waits for what.
+"""One asyncio connection: moves bytes between a transport and a mailbox.
 
-The counterpart of ``wire``. Neither connects nor knows what is said.
+It does not connect, and does not know what the bytes mean.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from typing import Any, cast
 from queuectl.mailbox import CHUNK, Mailbox
 
 _Key = int | str | None
-"""Whose news: the id of a request, or None for the connection's own."""
+"""What a task waits for: the id of a request, or None for the greeting."""
 
 
-class Link(asyncio.Protocol):
-    """A connected socket and what came out of it.
+class AsyncLink(asyncio.Protocol):
+    """A connected socket, and the mailbox that takes what it receives.
 
     Args:
         connected: the socket of the transport that this is the protocol of.
-        mailbox: where what it brings is filed.
-        eager: take what comes when it comes. Otherwise bytes are taken only while
-            somebody waits for news, so that a stream that is read slowly is held up
-            in the daemon and does not fill this process.
+        mailbox: takes the bytes from the socket.
+        eager: take bytes when they come. Otherwise they are taken only while a task
+            waits for them, so that a stream that is read slowly waits in the daemon and
+            does not fill this process.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Link(asyncio.Protocol):
         """Wait for the daemon's greeting.
 
         Raises:
-            QueuectlError: something else came, or the end.
+            QueuectlError: something else came, or the connection ended.
         """
         while self.mailbox.greeting is None:
             if self.mailbox.ended:
-                raise self.mailbox.why()
-            await self.news(None)
+                raise self.mailbox.end_error()
+            await self.wait_for(None)
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Send a request and wait for its reply; return its result.
@@ -59,7 +59,7 @@ class Link(asyncio.Protocol):
             async with asyncio.timeout(mailbox.limit(request_id)) as limit:
                 await self.send(data)
                 while not mailbox.answered(request_id):
-                    await self.news(request_id)
+                    await self.wait_for(request_id)
             return mailbox.take(request_id)
         except TimeoutError:
             if not limit.expired():
@@ -73,8 +73,8 @@ class Link(asyncio.Protocol):
         self._transport.write(data)
         await self._writable.wait()
 
-    async def news(self, key: _Key) -> None:
-        """Wait until something came for a request, or the connection ended."""
+    async def wait_for(self, key: _Key) -> None:
+        """Wait until something comes for a request, or the connection ends."""
         if not self._eager:
             self._transport.resume_reading()
         waiter = asyncio.get_running_loop().create_future()
@@ -88,36 +88,36 @@ class Link(asyncio.Protocol):
         """Wait until the connection has ended and its socket is closed."""
         await self._gone.wait()
 
-    def abort(self) -> None:
+    def close(self) -> None:
         """Close the connection at once; requests still open learn that it ended."""
         self._end()
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport. This and what follows is called by asyncio."""
+        """Keep the transport. asyncio calls this and the methods below."""
         self._transport = cast(asyncio.Transport, transport)
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        """File what came, and wake those it came for."""
+        """Give what came to the mailbox, and wake the tasks that wait for it."""
         if not self._eager:
             self._transport.pause_reading()
         self._wake([None, *self.mailbox.receive_data(data)])
         if self.mailbox.ended:
-            self.abort()
+            self.close()
 
     def pause_writing(self) -> None:
-        """Hold up ``send``."""
+        """Make ``send`` wait."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let ``send`` go on."""
+        """Let ``send`` continue."""
         self._writable.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Take note of the end, and of what was said before it."""
+        """Record the end, and what the daemon sent before it."""
         if error:
-            # Writing failed before everything was read: the reason may be there still.
+            # Writing failed before everything was read: the socket may hold the reason.
             with suppress(OSError):
                 while data := self._socket.recv(CHUNK):
                     self.mailbox.receive_data(data)

@@ -1,23 +1,23 @@
 """The asyncio client below its typed methods: sends any request, waits for any reply.
 
-The counterpart of ``session``. Knows no method of the protocol by name.
+It knows no method of the protocol by name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
-from queuectl.aio.link import Link
+from queuectl.aio.link import AsyncLink
 from queuectl.aio.stream import AsyncStream
-from queuectl.calls import Call, Part, StreamCall
+from queuectl.calls.call import StreamCall
 from queuectl.errors import RequestTimeoutError
-from queuectl.mailbox import Mailbox
+from queuectl.mailbox import Mailbox, as_it_is
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -26,8 +26,8 @@ T = TypeVar("T")
 class AsyncSession:
     """A connection to the daemon, for any number of tasks of one event loop.
 
-    It is opened by the first request, or by ``async with``. A connection that was
-    lost, say in a restart of the daemon, is opened anew by the next request; those
+    It is opened by the first request, or by ``async with``. A connection that was lost,
+    for example in a restart of the daemon, is opened again by the next request; those
     that were under way are never sent twice. A cancelled call is given up here; the
     daemon may carry it out.
 
@@ -38,11 +38,15 @@ class AsyncSession:
         queue: instead of a socket, ``user`` or ``system``.
         autostart: start a daemon when none answers, if the queue is one's own.
         timeout: seconds that the daemon may take to accept and to answer; None: any
-            time. What waits for jobs or workers by its nature is not limited.
+            time. A method of ``AsyncClient`` that waits for jobs or workers has no
+            limit.
 
     Raises:
         SocketPathError: the socket's path is too long for the kernel.
     """
+
+    _waits: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
+    """Methods that ``timeout`` does not apply to: see ``Mailbox``."""
 
     def __init__(
         self,
@@ -57,34 +61,29 @@ class AsyncSession:
         self._timeout = timeout
         self._closed = False
         self._connecting = asyncio.Lock()
-        self._link: Link | None = None
+        self._link: AsyncLink | None = None
 
     async def __aenter__(self) -> Self:
         await self.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:
         """Close the connection. What is under way in the daemon goes on there."""
         self._closed = True
         if self._link:
-            self._link.abort()
+            self._link.close()
             await self._link.wait_closed()
 
     async def connect(self) -> dict[str, Any]:
-        """Make sure of a connection; return what the daemon says of itself.
+        """Open a connection, if none is open; return what the daemon says of itself.
 
         Raises:
             DaemonNotRunningError: nobody answers.
-            ForbiddenError: the socket is not this user's to use.
-            RequestTimeoutError: the daemon said nothing in time.
+            ForbiddenError: this user may not use the socket.
+            RequestTimeoutError: the daemon did not greet in time.
         """
         greeting = (await self._ready()).mailbox.greeting
         assert greeting is not None
@@ -95,7 +94,7 @@ class AsyncSession:
         """What the daemon said of itself: ``version``, ``uid``, ``instance`` ...
 
         Raises:
-            RuntimeError: it was not asked yet: see ``connect``.
+            RuntimeError: there was no connection yet: see ``connect``.
         """
         if self._link is None or self._link.mailbox.greeting is None:
             raise RuntimeError(
@@ -123,41 +122,28 @@ class AsyncSession:
         Both are as they are on the wire. It has a connection to itself, opened when
         the first event is asked for. Its iteration raises as ``call``.
         """
-        connect = partial(self._connect, eager=False)
-        return AsyncStream(connect, method, params or {}, _as_it_is, _as_it_is)
+        return self._open(method, params or {}, as_it_is, as_it_is)
 
-    async def perform(self, call: Call[T]) -> T:
-        """Carry out a call; return its typed result. Raises as ``call``."""
-        return call.read(await self.call(call.method, call.params))
-
-    async def perform_parts(self, call: Call[Part[T]]) -> AsyncIterator[T]:
-        """Yield the items of a call's parts, asking for each part when it is due."""
-        following: Call[Part[T]] | None = call
-        while following is not None:
-            part = await self.perform(following)
-            for item in part.items:
-                yield item
-            following = part.following
-
-    async def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
-        """Carry out calls side by side; return the items of all, in order.
-
-        Raises as ``call``; the others are carried out all the same.
-        """
-        results = await asyncio.gather(*[self.perform(call) for call in asked])
-        return tuple(item for result in results for item in result)
-
-    def perform_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
-        """Return the typed events that answer a call. See ``stream``."""
-        connect = partial(self._connect, eager=False)
-        return AsyncStream(connect, call.method, call.params, call.event, call.read)
+    def open_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
+        """Return the typed events that answer a call, and its typed result."""
+        return self._open(call.method, call.params, call.event, call.read)
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed; return at once when there is none."""
         if self._link:
             await self._link.wait_closed()
 
-    async def _ready(self) -> Link:
+    def _open(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        event: Callable[[dict[str, Any]], E | None],
+        result: Callable[[Any], T],
+    ) -> AsyncStream[E, T]:
+        connect = partial(self._connect, eager=False)
+        return AsyncStream(connect, method, params, event, result)
+
+    async def _ready(self) -> AsyncLink:
         if self._closed:
             raise RuntimeError("this client is closed")
         async with self._connecting:
@@ -165,27 +151,27 @@ class AsyncSession:
                 self._link = await self._connect()
             return self._link
 
-    async def _connect(self, *, eager: bool = True) -> Link:
+    async def _connect(self, *, eager: bool = True) -> AsyncLink:
         if self._closed:
             raise RuntimeError("this client is closed")
         connected = await self._dial()
-        link = Link(connected, Mailbox(self._timeout), eager=eager)
+        link = AsyncLink(connected, Mailbox(self._timeout, self._waits), eager=eager)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: link, sock=connected)
         try:
             async with asyncio.timeout(self._timeout):
                 await link.greet()
         except TimeoutError:
-            link.abort()
+            link.close()
             raise RequestTimeoutError("the daemon did not greet in time") from None
         except BaseException:
-            link.abort()
+            link.close()
             raise
         return link
 
     async def _dial(self) -> sockets.socket:
-        # A thread, because starting a daemon takes a while, and because asyncio takes
-        # a Unix socket whose backlog is full for connected.
+        # In a thread, because the start of a daemon takes a while, and because asyncio
+        # believes that it is connected to a Unix socket whose backlog is full.
         connect = asyncio.to_thread(  # noqa: TID251 - the loop is the caller's
             dial.connect, self.place, autostart=self._autostart, timeout=self._timeout
         )
@@ -200,7 +186,3 @@ class AsyncSession:
 def _hang_up(dialling: asyncio.Task[sockets.socket]) -> None:
     if not dialling.cancelled() and not dialling.exception():
         dialling.result().close()
-
-
-def _as_it_is(value: Any) -> Any:
-    return value

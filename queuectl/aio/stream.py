@@ -1,42 +1,41 @@
 """The events of one request as an asynchronous iterator, then its result.
 
-The counterpart of ``stream``, with a difference: each has a connection to itself. The
-daemon then holds up a stream that is read slowly, without holding up anything else.
+Unlike in ``sync``, each stream has its own connection: a stream that is read slowly
+then waits in the daemon, and delays nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from queuectl.aio.link import Link
+from queuectl.aio.link import AsyncLink
 
 E = TypeVar("E")
 R = TypeVar("R")
 
 
 class AsyncStream(Generic[E, R]):
-    """What a request brings until it ends.
+    """The events of a request, as an asynchronous iterator.
 
-    Leaving it early is fine: ``close`` it, or use it as an asynchronous context
-    manager, or just drop it; its connection is closed.
+    A caller may leave it early: ``close`` it, use it as a context manager, or just drop
+    it. Its connection is then closed.
 
     Args:
-        connect: makes the connection.
-        method: of the request, which is sent when the first event is asked for.
-        params: of the request.
-        event: makes an event of its map; None for one that is not of interest.
-        result: makes the result of what the final reply holds.
+        connect: opens the connection.
+        method: the request's method; it is sent when the first event is requested.
+        params: the request's parameters.
+        event: makes an event from its map; returns None for one to skip.
+        result: makes the result from that of the final reply.
 
     Attributes:
-        result: the result, once the events are exhausted.
+        result: the result, after the last event.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[Link]],
+        connect: Callable[[], Awaitable[AsyncLink]],
         method: str,
         params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
@@ -47,7 +46,7 @@ class AsyncStream(Generic[E, R]):
         self._request = method, params
         self._read_event = event
         self._read_result = result
-        self._link: Link | None = None
+        self._link: AsyncLink | None = None
         self._id = 0
         self._ended = False
 
@@ -64,24 +63,19 @@ class AsyncStream(Generic[E, R]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     def __del__(self) -> None:
         if self._link and not self._ended:
-            with suppress(RuntimeError):  # the event loop went first
-                self._link.abort()
+            with suppress(RuntimeError):  # the event loop is closed already
+                self._link.close()
 
     async def close(self) -> None:
         """End the stream, if it has not ended."""
         self._ended = True
         if self._link:
-            self._link.abort()
+            self._link.close()
             await self._link.wait_closed()
 
     async def _next_body(self) -> dict[str, Any] | None:
@@ -96,10 +90,10 @@ class AsyncStream(Generic[E, R]):
                 finally:
                     await self.close()
                 return None
-            await link.news(self._id)
+            await link.wait_for(self._id)
         return body
 
-    async def _open(self) -> Link:
+    async def _open(self) -> AsyncLink:
         self._link = link = await self._connect()
         method, params = self._request
         self._id, data = link.mailbox.request(method, params, stream=True)

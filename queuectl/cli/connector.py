@@ -1,4 +1,4 @@
-"""How every command reaches the daemon: what the root options say of it."""
+"""Connections to the daemon, as the options of the root command select it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RECONNECTS = 5
-"""Times that a long wait loses its daemon before it gives up."""
+"""Connections that a long wait may lose before it gives up."""
 
 PATIENCE = 10.0
-"""Seconds in which the next daemon is expected, when one was stopped."""
+"""Seconds to wait for the next daemon after one was stopped."""
 
 PAUSE = 0.1
-"""Seconds between two looks for it."""
+"""Seconds between two attempts to connect to it."""
 
 
 class Connector:
-    """The root options.
+    """Makes connections.
 
     Args:
-        socket: where the daemon listens; None if no socket was asked for.
-        autostart: whether a daemon may be started when none answers.
-        queue: instead of a socket, ``user`` or ``system``.
+        socket: what ``--socket`` says; None if it was not given.
+        autostart: whether the daemon may be started if none answers.
+        queue: ``user`` or ``system`` if the queue was selected so.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Connector:
 
     @cached_property
     def place(self) -> Place:
-        """Which queue this is about.
+        """The place of the queue.
 
         Raises:
             SocketPathError: its socket cannot be addressed.
@@ -64,8 +64,7 @@ class Connector:
         """Return a connection to the daemon.
 
         Args:
-            autostart: whether this command may start it, if it is one that may
-                (``policy``).
+            autostart: False: do not start it, even if the command's rule allows that.
 
         Raises:
             DaemonNotRunningError: nobody answers.
@@ -79,14 +78,14 @@ class Connector:
         return Session(self.socket, autostart=started, queue=self.queue)
 
     def may_start(self) -> bool:
-        """Tell whether the command that runs may start the daemon of this queue."""
+        """Tell whether the command that runs may start the daemon."""
         start = policy.current().start
         if start is policy.Start.EXISTING:
             return self.autostart and paths.exists(self.place.state_dir)
         return self.autostart and start is policy.Start.ALWAYS
 
     def name_queue(self) -> None:
-        """Say which of two queues is about to be changed, if nobody chose one."""
+        """Note which queue is changed if there are two and none was selected."""
         if self._named:
             return
         self._named = True
@@ -100,8 +99,8 @@ class Connector:
     def persist(self, read: Callable[[Session], T]) -> T:
         """Return what ``read`` returns, also across restarts of the daemon.
 
-        Jobs survive a restart of the daemon, so waiting for one does too. ``read``
-        must change nothing: it is called again on a new connection.
+        Jobs survive a restart of the daemon, so a wait for them does too. ``read`` is
+        called again with a new connection, so it must change nothing.
         """
         connect, left = self.connect, RECONNECTS
         while True:
@@ -109,7 +108,7 @@ class Connector:
                 with connect() as client:
                     return read(client)
             except (ConnectionLostError, ShuttingDownError) as error:
-                # One that was stopped is not to be started because somebody waits.
+                # A daemon that was stopped is not started for somebody who waits.
                 stopped = isinstance(error, ShuttingDownError)
                 connect = partial(self.reconnect, autostart=not stopped)
                 left -= 1
@@ -117,11 +116,10 @@ class Connector:
                     raise
 
     def reconnect(self, *, autostart: bool) -> Session:
-        """Connect to the daemon that follows one that has just ended.
+        """Connect to the daemon that succeeds one that has just ended.
 
         Args:
-            autostart: start it, if this command may, instead of waiting for somebody
-                who does.
+            autostart: start it, if this command may; else wait until it is started.
 
         Raises:
             DaemonNotRunningError: there is none yet after ``PATIENCE``.

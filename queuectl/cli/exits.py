@@ -1,25 +1,23 @@
 """Exit statuses: which outcome ends the program with which number.
 
-The one table of its kind; ``queuectl --help`` and the README tell the same.
+The only such table; ``queuectl --help`` and the README say the same.
 """
 
-import os
-import signal
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any
 
 from queuectl.errors import DaemonNotRunningError, QueuectlError
 
 
 class Status(IntEnum):
-    """The numbers of our own. A job's own code can be any of them too."""
+    """The statuses of queuectl itself. A job's exit code can be any of them too."""
 
     OK = 0
     FAILED = 1
     USAGE = 2
     NO_DAEMON = 3
-    UNSAID = 4  # done, and stdout did not take what it says
+    UNSAID = 4  # done, but its result could not be written to stdout
     TIMED_OUT = 124  # as timeout(1)
     NOT_STARTED = 127  # as a shell that finds no such command
     SIGNALLED = 128  # plus the signal's number, as a shell
@@ -38,12 +36,12 @@ _OF_REASON = {
 
 
 def of_error(error: QueuectlError) -> int:
-    """Return the status of a command that ended with this error."""
+    """Return the exit status of a command that ends with this error."""
     return next(status for kind, status in _OF_ERROR if isinstance(error, kind))
 
 
 def of_job(job: Mapping[str, Any]) -> int:
-    """Return the status for a job in a final state: its own code, where it has one."""
+    """Return the exit status for a job in a final state: its own exit code, if any."""
     if job["state"] == "completed":
         return Status.OK
     if job["state"] == "cancelled":
@@ -56,12 +54,5 @@ def of_job(job: Mapping[str, Any]) -> int:
 
 
 def first_failure(statuses: Iterable[int]) -> int:
-    """Return the first status that is no success, else success."""
+    """Return the first status that is not success, else success."""
     return next((status for status in statuses if status), Status.OK)
-
-
-def die_of(number: signal.Signals) -> NoReturn:
-    """End this process by a signal, as its parent expects after one."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    raise SystemExit(Status.SIGNALLED + number)  # somebody has blocked the signal

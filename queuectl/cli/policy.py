@@ -1,6 +1,6 @@
-"""What each command may do to a queue besides asking it: start its daemon, change it.
+"""What a command may do to a queue besides asking it: start its daemon, change it.
 
-The one table of its kind. A command that is not in it only looks.
+Each command is declared with its rule.
 """
 
 from enum import Enum
@@ -13,11 +13,11 @@ class Start(Enum):
     """Whether a command may start the daemon when none answers."""
 
     NEVER = "never"
-    """It looks, or ends something: an empty queue that was made for it would be no
-    answer, and a copy of that no backup."""
+    """The command only looks, or ends something. A queue made for it would be empty,
+    and would answer nothing."""
 
     EXISTING = "existing"
-    """It changes what is there, and where there is no queue there is nothing."""
+    """The command changes jobs, and where there is no queue there are none."""
 
     ALWAYS = "always"
 
@@ -26,8 +26,9 @@ class Rule(NamedTuple):
     """What a command may do.
 
     Attributes:
-        changes: it changes or makes something: it names the queue where there are two,
-            and what it says of that must not get lost.
+        start: whether it may start the daemon.
+        changes: it changes or makes something. It then names the queue where there are
+            two, and its result is not lost when stdout cannot be written.
     """
 
     start: Start
@@ -39,54 +40,9 @@ ACTS = Rule(Start.NEVER, changes=True)
 ALTERS = Rule(Start.EXISTING, changes=True)
 BEGINS = Rule(Start.ALWAYS, changes=True)
 
-COMMANDS = {
-    "enqueue": BEGINS,
-    "run": BEGINS,
-    "list": LOOKS,
-    "show": LOOKS,
-    "logs": LOOKS,
-    "wait": LOOKS,
-    "cancel": ALTERS,
-    "retry": ALTERS,
-    "start": ALTERS,
-    "delete": ALTERS,
-    "dlq list": LOOKS,
-    "dlq show": LOOKS,
-    "dlq retry": ALTERS,
-    "dlq purge": ALTERS,
-    "prune": ALTERS,
-    "status": LOOKS,
-    "stats": LOOKS,
-    "config list": LOOKS,
-    "config get": LOOKS,
-    "config show": LOOKS,
-    "config set": BEGINS,
-    "config unset": BEGINS,
-    "worker start": BEGINS,
-    "worker scale": BEGINS,
-    "worker stop": ACTS,
-    "worker list": LOOKS,
-    "daemon start": BEGINS,
-    "daemon stop": ACTS,
-    "daemon restart": ACTS,
-    "daemon status": LOOKS,
-    "daemon logs": LOOKS,
-    "doctor": LOOKS,
-    "health": LOOKS,
-    "backup": ACTS,
-    "systemd install": LOOKS,
-    "systemd uninstall": LOOKS,
-    "systemd end-jobs": LOOKS,
-    "completion": LOOKS,
-    "rpc": ACTS,  # nobody knows what its method does
-}
-"""The words of a command, as they are typed after ``queuectl`` and its options."""
-
 
 def current() -> Rule:
     """Return the rule of the command that runs."""
     context = click.get_current_context(silent=True)
-    if context is None:
-        return LOOKS
-    _program, _, words = context.command_path.partition(" ")
-    return COMMANDS.get(words, LOOKS)
+    rule: Rule = getattr(context and context.command, "rule", LOOKS)
+    return rule

@@ -1,4 +1,7 @@
-"""The root command and the way out: every error becomes a message and a status here."""
+"""The root command, and ``main``: turns every error into a message and an exit status.
+
+A new command is a file in ``commands`` and a row in ``SECTIONS``.
+"""
 
 import os
 import signal
@@ -10,113 +13,55 @@ from typing import NoReturn
 
 import click
 
-from queuectl import stdio
-from queuectl.cli.command import LazyGroup
+from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
-from queuectl.cli.exits import Status, die_of, of_error
-from queuectl.cli.input.params import path_completion
+from queuectl.cli.exits import Status, of_error
+from queuectl.cli.input.param_types import path_completion
+from queuectl.cli.signals import die_of
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
 
 COMPLETE = "_QUEUECTL_COMPLETE"
-"""Set where a shell asks what fits; click's name for it."""
+"""The variable that a shell sets to ask for completions; click's name for it."""
 
 SECTIONS = {
     "Jobs": {
-        "enqueue": (
-            "queuectl.cli.commands.enqueue:enqueue",
-            "Put a job into the queue and print its id.",
-        ),
-        "run": (
-            "queuectl.cli.commands.run:run",
-            "Run a command as a job, and end with its exit code.",
-        ),
-        "list": ("queuectl.cli.commands.jobs:list_jobs", "List jobs, newest first."),
-        "show": (
-            "queuectl.cli.commands.jobs:show",
-            "Show a job with all its attempts.",
-        ),
-        "logs": ("queuectl.cli.commands.logs:logs", "Write a job's output."),
-        "wait": ("queuectl.cli.commands.wait:wait", "Wait until jobs have ended."),
-        "cancel": (
-            "queuectl.cli.commands.change:cancel",
-            "Cancel jobs that wait or run.",
-        ),
-        "retry": (
-            "queuectl.cli.commands.change:retry",
-            "Run jobs again that have ended, or fail and wait.",
-        ),
-        "start": (
-            "queuectl.cli.commands.change:start",
-            "Let jobs run now that wait for their time.",
-        ),
-        "dlq": (
-            "queuectl.cli.commands.dlq:dlq",
-            "The dead letter queue: jobs that failed for good.",
-        ),
-        "delete": (
-            "queuectl.cli.commands.change:delete",
-            "Delete certain jobs that have ended, with their output.",
-        ),
-        "prune": (
-            "queuectl.cli.commands.change:prune",
-            "Delete jobs that have ended, with their output.",
-        ),
+        "enqueue": "Put a job into the queue and print its id.",
+        "run": "Run a command as a job, and end with its exit code.",
+        "list": "List jobs, newest first.",
+        "show": "Show a job with all its attempts.",
+        "logs": "Write a job's output.",
+        "wait": "Wait until jobs have ended.",
+        "cancel": "Cancel jobs that wait or run.",
+        "retry": "Run jobs again that have ended, or wait for their retry.",
+        "start": "Let jobs run now that wait for their time.",
+        "dlq": "The dead letter queue: jobs that failed for good.",
+        "delete": "Delete certain jobs that have ended, with their output.",
+        "prune": "Delete jobs that have ended, with their output.",
     },
     "Queue": {
-        "status": (
-            "queuectl.cli.commands.status:status",
-            "Count jobs and workers, and tell which queue it is.",
-        ),
-        "stats": (
-            "queuectl.cli.commands.stats:stats",
-            "Tell how jobs have done: counts, success rate, run and wait times.",
-        ),
-        "config": (
-            "queuectl.cli.commands.config:config",
-            "Settings of jobs: retries, timeout, backoff, retention.",
-        ),
+        "status": "Count jobs and workers, and tell which queue it is.",
+        "stats": "Tell how jobs have done: counts, success rate, run and wait times.",
+        "config": "Settings of jobs: retries, timeout, backoff, retention.",
     },
     "Workers and daemon": {
-        "worker": (
-            "queuectl.cli.commands.worker:worker",
-            "Workers: each runs one job at a time.",
-        ),
-        "daemon": (
-            "queuectl.cli.commands.daemon:daemon",
-            "The daemon that keeps the queue and its workers.",
-        ),
-        "doctor": (
-            "queuectl.cli.commands.doctor:doctor",
-            "Examine this installation, and the daemon if it runs.",
-        ),
-        "health": (
-            "queuectl.cli.commands.health:health",
-            "Tell in one line whether the queue is well, for a monitor.",
-        ),
-        "backup": (
-            "queuectl.cli.commands.backup:backup",
-            "Copy the database to FILE, while work goes on.",
-        ),
-        "systemd": (
-            "queuectl.cli.commands.systemd.commands:systemd",
-            "Run the daemon as a service of systemd.",
-        ),
+        "worker": "Workers: each runs one job at a time.",
+        "daemon": "The daemon that keeps the queue and its workers.",
+        "doctor": "Examine this installation, and the daemon if it runs.",
+        "health": "Tell in one line whether the queue is well, for a monitor.",
+        "backup": "Copy the database to FILE, while work goes on.",
+        "systemd": "Run the daemon as a service of systemd.",
     },
     "Tools": {
         "completion": (
-            "queuectl.cli.commands.completion:completion",
-            "Print a completion script: commands, options, states, job ids, settings.",
+            "Print a completion script: commands, options, states, job ids, settings."
         ),
-        "rpc": (
-            "queuectl.cli.commands.rpc:rpc",
-            "Call a method of the protocol and print what comes back as JSON.",
-        ),
+        "rpc": "Call a method of the protocol and print what comes back as JSON.",
     },
 }
-"""Title -> name -> where the command is, and its first sentence: ``--help`` lists them
-all, and to load them all would take longer than most commands do."""
+"""Title -> command -> its first sentence, as ``--help`` lists them. To load every
+command for it takes longer than most commands do."""
 
 EPILOG = """\
 \b
@@ -152,6 +97,7 @@ Environment:
 
 @click.command(
     cls=LazyGroup,
+    package="queuectl.cli.commands",
     sections=SECTIONS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -189,7 +135,7 @@ def root(
     $ queuectl logs --follow 1            its output, as it comes
     $ queuectl run -- make -j4            all of it in one, like running it here
     """
-    queue = asked_queue(user=user, system=system, socket=socket)
+    queue = _selected_queue(user=user, system=system, socket=socket)
     if queue:
         output.select(f"--{queue}")
     elif socket:
@@ -197,11 +143,11 @@ def root(
     ctx.obj = Connector(socket, autostart, queue)
 
 
-def asked_queue(*, user: bool, system: bool, socket: str | None) -> str | None:
-    """Return which queue these options ask for, if not by its socket.
+def _selected_queue(*, user: bool, system: bool, socket: str | None) -> str | None:
+    """Return ``user`` or ``system`` if one of them is selected.
 
     Raises:
-        click.UsageError: more than one of them was given.
+        click.UsageError: more than one of the options was given.
     """
     given = {"user": user, "system": system, "socket": socket}
     asked = [name for name, value in given.items() if value]
@@ -212,40 +158,47 @@ def asked_queue(*, user: bool, system: bool, socket: str | None) -> str | None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its status."""
-    # All is written and closed. What else the interpreter would tidy up, module by
-    # module, the kernel takes back at once: a tenth of a short command's time.
+    # Everything is written and closed. The interpreter's own way out, which tears down
+    # module by module, takes a tenth of a short command's time.
     os._exit(run())
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and write out what it said; return its status."""
+    """Run a command, flush stdout and return the exit status."""
     output.prepare()
     status: int = Status.OK
     try:
         status = _run(arguments)
         output.flush()
     except output.StdoutError as error:
-        status = _unsaid(error.error, status)
+        status = _stdout_failed(error.error, status)
     except OSError as error:
         if error.filename is None:  # click could not write a help text
-            stdio.abandon(sys.stdout)
+            _abandon_stdout()
         what = error.filename or "cannot write"
         output.note(f"queuectl: {what}: {error.strerror}")
         status = Status.FAILED
-    except Exception as error:  # noqa: BLE001 - the last one who can tell a person
-        from queuectl.cli.view import crash  # noqa: PLC0415 - hardly ever used
+    except Exception as error:  # noqa: BLE001 - the last place that can report it
+        from queuectl.cli import crash_report  # noqa: PLC0415 - hardly ever used
 
-        output.note(crash.report(error))
+        output.note(crash_report.report(error))
         status = Status.FAILED
     return status
 
 
-def _unsaid(error: OSError, status: int) -> int:
-    """Say on stderr what was done and cannot be said on stdout; return the status.
+def _abandon_stdout() -> None:
+    """Drop what stdout still holds and cannot write, so that the exit does not fail."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
 
-    Who only looked at something ends as any program in a pipe does.
+
+def _stdout_failed(error: OSError, status: int) -> int:
+    """Write the result of a change to stderr, as stdout failed; return the status.
+
+    A command that only looks ends as any program in a pipe does.
     """
-    stdio.abandon(sys.stdout)
+    _abandon_stdout()
     if done := output.unwritten():
         output.note(
             f"queuectl: this was done, and cannot be written to stdout "
@@ -260,10 +213,10 @@ def _unsaid(error: OSError, status: int) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     if COMPLETE in os.environ:
-        from queuectl.cli.input import completing  # noqa: PLC0415 - only shells ask
+        from queuectl.cli.input.completion import answer  # noqa: PLC0415 - only shells ask
 
-        if completing.wanted():
-            completing.answer(root)
+        if answer.wanted():
+            answer.write(root)
             return Status.OK
     try:
         status = root.main(arguments, prog_name="queuectl", standalone_mode=False)
@@ -282,7 +235,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _show(error: click.UsageError) -> None:
-    """Show a mistake; what was typed is in it, and may hold anything."""
+    """Show a mistake; its message repeats what was typed, which may be anything."""
     message = text.brief(error.message)
     shown = "\n".join(map(text.escape, message.split("\n")))
     if shown != error.message:

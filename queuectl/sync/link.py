@@ -1,6 +1,6 @@
-"""One blocking connection: a socket, a mailbox, and the bytes between them.
+"""One blocking connection: moves bytes between a socket and a mailbox.
 
-Neither connects nor knows what is said.
+It does not connect, and does not know what the bytes mean.
 """
 
 import math
@@ -19,12 +19,12 @@ def deadline(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-class Wire:
-    """A connected socket and what came out of it.
+class Link:
+    """A connected socket, and the mailbox that takes what it receives.
 
     Args:
         connected: a socket that does not block.
-        mailbox: where what it brings is filed.
+        mailbox: takes the bytes from the socket.
     """
 
     def __init__(self, connected: socket.socket, mailbox: Mailbox) -> None:
@@ -44,29 +44,29 @@ class Wire:
         self._outgoing += data
 
     def write(self) -> None:
-        """Write as much of what is queued as goes without waiting."""
+        """Write as many of the queued bytes as possible without waiting."""
         try:
             while self._outgoing:
                 del self._outgoing[: self._socket.send(self._outgoing)]
         except BlockingIOError:
             pass
         except OSError:
-            # The daemon closed its end, and may have said why: reading will tell.
+            # The daemon closed its end. Reading finds the reason, if it sent one.
             self._outgoing.clear()
         except BaseException:
-            # A signal handler raised, and how much of this was sent is not known: what
-            # would follow on this connection could be read as anything.
+            # A signal handler raised. How much of this was sent is unknown, so the
+            # daemon could misread what follows on this connection.
             if self._outgoing:
                 self.close()
             raise
 
     def flush(self, until: float | None) -> bool:
-        """Write all that is queued.
+        """Write all queued bytes.
 
-        What a passed deadline leaves stays queued: no frame is ever cut short.
+        Bytes that are left at the deadline stay queued, so that no frame is cut short.
 
         Returns:
-            Whether it was done before the deadline, or nobody is there to read it.
+            Whether all were written before the deadline, or the daemon closed its end.
         """
         self.write()
         while self._outgoing and not self.mailbox.ended:
@@ -75,12 +75,12 @@ class Wire:
         return True
 
     def pump(self, until: float | None) -> bool:
-        """Wait until bytes can be moved, and move them.
+        """Wait until bytes can be moved in either direction, and move them.
 
-        Both ways, lest each end wait for the other with its buffers full.
+        In both, because with full buffers each end would wait for the other.
 
         Returns:
-            Whether there were any before the deadline.
+            Whether any could be moved before the deadline.
         """
         wanted = select.POLLIN | (select.POLLOUT if self._outgoing else 0)
         self._poll.modify(self._socket, wanted)
@@ -90,17 +90,17 @@ class Wire:
         if happened & select.POLLOUT:
             self.write()
         if happened & ~select.POLLOUT:
-            self.look()
+            self.read()
         return True
 
-    def look(self) -> None:
-        """Take what has come. Does not wait."""
+    def read(self) -> None:
+        """Take the bytes that have come. Does not wait."""
         try:
             data = self._socket.recv(CHUNK)
         except BlockingIOError:
             return
         except OSError:
-            data = b""  # a reset is an end like another, once what came before is read
+            data = b""  # a reset is an end too, after what came before it is read
         if data:
             self.mailbox.receive_data(data)
         else:
@@ -108,6 +108,6 @@ class Wire:
 
 
 def _milliseconds(until: float | None) -> int | None:
-    """Return what poll(2) takes: an int, which holds 24 days; None: for ever."""
+    """Return what poll(2) takes: a C int, at most 24 days; None: any time."""
     left = math.inf if until is None else (until - time.monotonic()) * 1000
     return None if left > _LONGEST else max(0, math.ceil(left))

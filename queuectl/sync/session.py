@@ -1,21 +1,21 @@
 """The blocking client below its typed methods: sends any request, waits for any reply.
 
-Knows no method of the protocol by name.
+It knows no method of the protocol by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.errors import RequestTimeoutError
-from queuectl.mailbox import Mailbox
-from queuectl.sync.link import Wire, deadline
+from queuectl.mailbox import Mailbox, as_it_is
+from queuectl.sync.link import Link, deadline
 
 if TYPE_CHECKING:
-    from queuectl.calls import Call, Part, StreamCall
+    from queuectl.calls.call import StreamCall
     from queuectl.sync.stream import Stream
 
 E = TypeVar("E")
@@ -25,9 +25,9 @@ T = TypeVar("T")
 class Session:
     """A connection to the daemon.
 
-    Not for several threads at once: each may have its own. A connection that was
-    lost, say in a restart of the daemon, is opened anew by the next request; the
-    request that was under way is never sent twice.
+    Threads must not share one: each may have its own. A connection that was lost, for
+    example in a restart of the daemon, is opened again by the next request; the request
+    that was under way is never sent twice.
 
     Args:
         socket: path of the daemon's socket; None for the usual queue: the one that
@@ -36,13 +36,16 @@ class Session:
         queue: instead of a socket, ``user`` or ``system``.
         autostart: start a daemon when none answers, if the queue is one's own.
         timeout: seconds that the daemon may take to accept and to answer; None: any
-            time. What waits for jobs or workers by its nature is not limited.
+            time. A method of ``Client`` that waits for jobs or workers has no limit.
 
     Raises:
         DaemonNotRunningError: nobody answers.
-        ForbiddenError: the socket is not this user's to use.
+        ForbiddenError: this user may not use the socket.
         SocketPathError: its path is too long for the kernel.
     """
+
+    _waits: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
+    """Methods that ``timeout`` does not apply to: see ``Mailbox``."""
 
     def __init__(
         self,
@@ -56,39 +59,34 @@ class Session:
         self._autostart = autostart
         self._timeout = timeout
         self._closed = False
-        self._wire = self._connect()
+        self._link = self._connect()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the connection. What is under way in the daemon goes on there."""
         self._closed = True
-        self._wire.close()
+        self._link.close()
 
     @property
     def greeting(self) -> dict[str, Any]:
         """What the daemon says of itself: ``version``, ``uid``, ``instance`` ...
 
         Raises:
-            RequestTimeoutError: it said nothing in time.
-            QueuectlError: it said something else, or closed the connection.
+            RequestTimeoutError: the daemon did not greet in time.
+            QueuectlError: it sent something else, or closed the connection.
         """
-        self._refresh()
-        mailbox = self._wire.mailbox
+        self._ensure_connected()
+        mailbox = self._link.mailbox
         until = deadline(self._timeout)
         while mailbox.greeting is None:
             if mailbox.ended:
-                raise mailbox.why()
-            if not self._wire.pump(until):
+                raise mailbox.end_error()
+            if not self._link.pump(until):
                 raise RequestTimeoutError("the daemon did not greet in time")
         return mailbox.greeting
 
@@ -103,10 +101,10 @@ class Session:
         return self.receive(self.send(method, params))
 
     def send(self, method: str, params: Mapping[str, Any] | None = None) -> int:
-        """Send a request; return the id to ``receive`` its reply by.
+        """Send a request; return its id, by which ``receive`` finds the reply.
 
         Raises:
-            FrameTooLargeError: the daemon would not take it.
+            FrameTooLargeError: the daemon would refuse a request of this size.
             QueuectlError: there is no connection to send it over.
         """
         return self._send(method, params or {})
@@ -114,14 +112,14 @@ class Session:
     def receive(self, request_id: int) -> Any:
         """Wait for the reply to a request; return its result.
 
-        Raises as ``call``. An exception out of the waiting, as after Ctrl-C, gives
-        the reply up.
+        Raises as ``call``. An exception that ends the waiting, such as that of Ctrl-C,
+        gives the reply up.
         """
-        mailbox = self._wire.mailbox
+        mailbox = self._link.mailbox
         until = deadline(mailbox.limit(request_id))
         try:
             while not mailbox.answered(request_id):
-                if not self._wire.pump(until):
+                if not self._link.pump(until):
                     raise mailbox.expire(request_id)
             return mailbox.take(request_id)
         finally:
@@ -129,50 +127,21 @@ class Session:
 
     def forget(self, request_id: int) -> None:
         """Drop the reply to a request that nobody will ``receive``."""
-        self._wire.mailbox.forget(request_id)
+        self._link.mailbox.forget(request_id)
 
     def stream(
         self, method: str, params: Mapping[str, Any] | None = None
     ) -> Stream[dict[str, Any], Any]:
         """Send a request that events answer, and its result at their end.
 
-        Both are as they are on the wire. Other requests can be made meanwhile; the
-        events that come in between are kept. Raises as ``send``; its iteration as
-        ``receive``.
+        Both are as they are on the wire. Other requests can be made meanwhile; events
+        that come in between are kept. Raises as ``send``; its iteration as ``receive``.
         """
-        request_id = self._send(method, params or {}, stream=True)
-        return self._stream(request_id, _as_it_is, _as_it_is)
+        return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def perform(self, call: Call[T]) -> T:
-        """Carry out a call; return its typed result. Raises as ``call``."""
-        return call.read(self.call(call.method, call.params))
-
-    def perform_parts(self, call: Call[Part[T]]) -> Iterator[T]:
-        """Yield the items of a call's parts, asking for each part when it is due."""
-        following: Call[Part[T]] | None = call
-        while following is not None:
-            part = self.perform(following)
-            yield from part.items
-            following = part.following
-
-    def perform_each(self, asked: Iterable[Call[tuple[T, ...]]]) -> tuple[T, ...]:
-        """Carry out calls side by side; return the items of all, in order.
-
-        All are sent before the first is waited for. Raises as ``call``; the others are
-        carried out all the same.
-        """
-        under_way = [(call, self.send(call.method, call.params)) for call in asked]
-        try:
-            results = [call.read(self.receive(request)) for call, request in under_way]
-        finally:
-            for _, request in under_way:
-                self.forget(request)
-        return tuple(item for result in results for item in result)
-
-    def perform_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
-        """Carry out a call that events answer."""
-        request_id = self._send(call.method, call.params, stream=True)
-        return self._stream(request_id, call.event, call.read)
+    def open_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
+        """Send a request that typed events answer, and a typed result at their end."""
+        return self._open(call.method, call.params, call.event, call.read)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the daemon closes the connection.
@@ -184,37 +153,37 @@ class Session:
             Whether it did.
         """
         until = deadline(timeout)
-        while not self._wire.mailbox.ended:
-            if not self._wire.pump(until):
+        while not self._link.mailbox.ended:
+            if not self._link.pump(until):
                 return False
         return True
 
-    def _connect(self) -> Wire:
+    def _connect(self) -> Link:
         connected = dial.connect(
             self.place, autostart=self._autostart, timeout=self._timeout
         )
-        return Wire(connected, Mailbox(self._timeout))
+        return Link(connected, Mailbox(self._timeout, self._waits))
 
-    def _refresh(self) -> None:
-        """Make sure of an open connection, as far as one can know without asking."""
+    def _ensure_connected(self) -> None:
+        """Open a new connection if the last one is known to have ended."""
         if self._closed:
             raise RuntimeError("this client is closed")
-        self._wire.look()  # a daemon that has ended since the last request shows here
-        mailbox = self._wire.mailbox
+        self._link.read()  # finds the end of a daemon that ended since the last request
+        mailbox = self._link.mailbox
         # Requests still open belong to the old connection and learn of its end first.
         if mailbox.ended and mailbox.idle:
-            self._wire.close()
-            self._wire = self._connect()
+            self._link.close()
+            self._link = self._connect()
 
     def _send(
         self, method: str, params: Mapping[str, Any], *, stream: bool = False
     ) -> int:
-        self._refresh()
-        mailbox = self._wire.mailbox
+        self._ensure_connected()
+        mailbox = self._link.mailbox
         request_id, data = mailbox.request(method, params, stream=stream)
-        self._wire.queue(data)
+        self._link.queue(data)
         try:
-            sent = self._wire.flush(deadline(self._timeout))
+            sent = self._link.flush(deadline(self._timeout))
         except BaseException:
             # Nobody takes its reply, and no new connection is made while it is open.
             mailbox.forget(request_id)
@@ -223,16 +192,14 @@ class Session:
             raise mailbox.expire(request_id)
         return request_id
 
-    def _stream(
+    def _open(
         self,
-        request_id: int,
+        method: str,
+        params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], T],
     ) -> Stream[E, T]:
-        from queuectl.sync.stream import Stream  # noqa: PLC0415 - few commands follow one
+        from queuectl.sync.stream import Stream  # noqa: PLC0415 - few commands use one
 
-        return Stream(self._wire, request_id, event, result)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+        request_id = self._send(method, params, stream=True)
+        return Stream(self._link, request_id, event, result)

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from queuectl.sync.link import Wire
+from queuectl.sync.link import Link
 
 E = TypeVar("E")
 R = TypeVar("R")
 
 
 class Stream(Generic[E, R]):
-    """What a request brings until it ends.
+    """The events of a request, as an iterator.
 
-    Leaving it early is fine: ``close`` it, or use it as a context manager, or just
-    drop it; the daemon is told to stop.
+    A caller may leave it early: ``close`` it, use it as a context manager, or just drop
+    it. The daemon is then told to stop.
 
     Args:
-        wire: the connection.
-        request_id: of the request that opened the stream there.
-        event: makes an event of its map; None for one that is not of interest.
-        result: makes the result of what the final reply holds.
+        link: the connection.
+        request_id: the id of the request that opened the stream.
+        event: makes an event from its map; returns None for one to skip.
+        result: makes the result from that of the final reply.
 
     Attributes:
-        result: the result, once the events are exhausted. It is the value of the
-            ``StopIteration`` too.
+        result: the result, after the last event. It is also the value of the
+            ``StopIteration``.
     """
 
     def __init__(
         self,
-        wire: Wire,
+        link: Link,
         request_id: int,
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], R],
     ) -> None:
         self.result: R | None = None
-        self._wire = wire
+        self._link = link
         self._id = request_id
         self._read_event = event
         self._read_result = result
@@ -56,27 +55,22 @@ class Stream(Generic[E, R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:
-        # May run in the middle of anything, so it leaves the socket alone: the daemon
-        # is told with the next request.
+        # Python may call this at any point, so it does not use the socket: the next
+        # request tells the daemon.
         self._drop()
 
     def close(self) -> None:
         """End the stream, if it has not ended."""
         self._drop()
-        self._wire.write()
+        self._link.write()
 
     def _next_body(self) -> dict[str, Any] | None:
         """Wait for an event; return None when the stream has ended."""
-        mailbox = self._wire.mailbox
+        mailbox = self._link.mailbox
         while not self._ended:
             if (body := mailbox.event(self._id)) is not None:
                 return body
@@ -84,11 +78,11 @@ class Stream(Generic[E, R]):
                 self._ended = True
                 self.result = self._read_result(mailbox.take(self._id))
             else:
-                self._wire.pump(None)
+                self._link.pump(None)
         return None
 
     def _drop(self) -> None:
-        mailbox = self._wire.mailbox
+        mailbox = self._link.mailbox
         if self._ended:
             return
         self._ended = True
@@ -96,4 +90,4 @@ class Stream(Generic[E, R]):
         if not mailbox.ended:
             unfollow, data = mailbox.request("unfollow", {"sub": self._id})
             mailbox.forget(unfollow)
-            self._wire.queue(data)
+            self._link.queue(data)

@@ -10,15 +10,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from queuectl_protocol.vocabulary import Reason
-from queuectld.broker import Broker, Finished
+from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.broker import Broker, Event, Finished, Outcome
 from queuectld.clock import Clock
+from queuectld.control.desired import DesiredWorkers
 from queuectld.control.recovery import Recovery, Unsettled, never_started
-from queuectld.control.supervisor import Supervisor
-from queuectld.core.job import Assignment, AttemptEnd
+from queuectld.control.wakeup import WakeUp
+from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.store.api import StoreError
-from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of
+from queuectld.workers.daemon_side.handle import (
+    RunningAttempt,
+    WorkerHandle,
+    attempt_of,
+)
 from queuectld.workers.daemon_side.pool import Pool
 
 RETRY = 1.0
@@ -36,31 +41,36 @@ class Attempts:
     Attributes:
         in_doubt: a claim may be committed that nobody here knows of; none is made
             until ``reconcile`` has looked.
-        unstored: leases of attempts whose end the store has refused so far.
-        wake: called when the scheduler should look.
-        wake_by: called when it should look at a time (monotonic) at the latest.
+        unstored: leases of attempts whose end the store has refused so far; it is
+            asked again.
     """
 
     def __init__(
         self,
+        *,
         broker: Broker,
         pool: Pool,
-        supervisor: Supervisor,
+        desired: DesiredWorkers,
         recovery: Recovery,
+        wakeup: WakeUp,
         clock: Clock,
     ) -> None:
         self._broker = broker
         self._pool = pool
-        self._supervisor = supervisor
+        self._desired = desired
         self._recovery = recovery
+        self._wakeup = wakeup
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._claims = 0  # whose outcome is not known yet
         self._ending: set[int] = set()  # leases whose end is being recorded
         self.in_doubt = False
         self.unstored: set[int] = set()
-        self.wake: Callable[[], None] = lambda: None
-        self.wake_by: Callable[[float], None] = lambda _: None
+
+    async def open(self) -> None:
+        """Adopt the workers that live, and settle what the others left."""
+        for unsettled in await self._recovery.adopt():
+            self.settle(unsettled)
 
     # -- beginnings ---------------------------------------------------------------
 
@@ -120,7 +130,9 @@ class Attempts:
         if self._claims:
             return  # its own outcome comes first, and wakes the scheduler
         running = await self._broker.running()
-        held = {w.run.lease for w in self._pool if w.run is not None} | self._ending
+        held = {
+            w.attempt.lease for w in self._pool if w.attempt is not None
+        } | self._ending
         for job in running:
             if job.lease not in held:
                 self.settle(self._recovery.unsettled(job))
@@ -129,42 +141,64 @@ class Attempts:
     def _fit(self, worker: WorkerHandle) -> bool:
         """Whether a job that is claimed for this worker can run there."""
         there = self._pool.workers.get(worker.number) is worker
-        leaves = worker.stopping or worker.adopted or self._supervisor.draining
+        leaves = worker.stopping or worker.adopted or self._desired.draining
         return there and not leaves
 
     def _assign(self, worker: WorkerHandle, assignment: Assignment) -> None:
         if self._fit(worker):
             grace = self._broker.settings.kill_grace
             self._pool.assign(worker, assignment, grace)
-            if worker.run is not None and worker.run.deadline is not None:
-                self.wake_by(worker.run.deadline)
+            if worker.attempt is not None and worker.attempt.deadline is not None:
+                self._wakeup.wake_by(worker.attempt.deadline)
         else:
             self._begin(assignment.lease, self._give_back(worker, assignment))
 
     async def _give_back(self, worker: WorkerHandle, assignment: Assignment) -> None:
         """The worker died or was stopped while the claim was committed."""
         never = never_started(assignment.lease, self._clock.wall())
-        run = run_of(worker.number, assignment)
-        run.outcome = Reason.INTERRUPTED  # nothing of it ever went to a worker
+        run = attempt_of(worker.number, assignment.job)
+        run.end_reason = Reason.INTERRUPTED  # nothing of it ever went to a worker
         await self._record(run, never)
 
     # -- ends ---------------------------------------------------------------------
 
+    async def cancel(
+        self,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+    ) -> list[Outcome]:
+        """Cancel jobs, and begin to end the processes of those that run.
+
+        Takes and returns as ``Broker.change``; ``Broker.end_of`` waits.
+        """
+        outcomes = await self._broker.change(
+            Event.CANCEL, ids, if_state, submitter=submitter
+        )
+        leases = {job.lease for job in outcomes if isinstance(job, Job)}
+        grace = self._broker.settings.kill_grace
+        for worker in self._pool:
+            if worker.attempt is not None and worker.attempt.lease in leases:
+                self._pool.end_attempt(worker, Reason.CANCELLED, grace)
+                self._wakeup.wake()
+        return outcomes
+
     def finished(self, worker: WorkerHandle, end: AttemptEnd) -> None:
         """A worker reported an end: record it, and claim its next job with it."""
-        run = worker.run
+        run = worker.attempt
         if run is None or run.lease != end.lease or run.reported:
             _events.warning("result_refused", worker=worker.number, lease=end.lease)
             return
         run.reported = True
-        if end.reason is Reason.INTERRUPTED and run.outcome is None:
+        if end.reason is Reason.INTERRUPTED and run.end_reason is None:
             # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
             worker.stopping = True
         self._begin(run.lease, self._finish(worker, run, end))
 
     def gone(self, worker: WorkerHandle) -> None:
         """A worker's process has ended: settle what it left."""
-        lease = None if worker.run is None else worker.run.lease
+        lease = None if worker.attempt is None else worker.attempt.lease
         self._begin(lease, self._settle_dead_worker(worker))
 
     def settle(self, unsettled: Unsettled) -> None:
@@ -185,11 +219,13 @@ class Attempts:
             _events.warning("attempts_left", count=len(late))
             await asyncio.wait(late)
 
-    async def _finish(self, worker: WorkerHandle, run: Run, end: AttemptEnd) -> None:
+    async def _finish(
+        self, worker: WorkerHandle, run: RunningAttempt, end: AttemptEnd
+    ) -> None:
         finished = await self._record(run, end, next_for=worker)
         if finished.job is None:
             _events.warning("result_refused", **run.about())
-        worker.run = None
+        worker.attempt = None
         if worker.number not in self._pool.workers:
             await self._recovery.forget(end.lease)
         if finished.next is None or not self._fit(worker):
@@ -198,7 +234,11 @@ class Attempts:
             self._assign(worker, finished.next)
 
     async def _record(
-        self, run: Run, end: AttemptEnd, *, next_for: WorkerHandle | None = None
+        self,
+        run: RunningAttempt,
+        end: AttemptEnd,
+        *,
+        next_for: WorkerHandle | None = None,
     ) -> Finished:
         try:
             while True:
@@ -225,10 +265,10 @@ class Attempts:
         return worker.number
 
     async def _finish_and_claim(
-        self, run: Run, end: AttemptEnd, number: int | None
+        self, run: RunningAttempt, end: AttemptEnd, number: int | None
     ) -> Finished:
         # Whoever ends the service may have signalled the workers, too.
-        asked = run.asked or self._supervisor.draining
+        asked = run.asked or self._desired.draining
         finish = partial(self._broker.finish, run.seq, end, asked=asked)
         if number is None or self.in_doubt:
             return await finish()
@@ -242,7 +282,11 @@ class Attempts:
             self._claims -= 1
 
     async def _settle_dead_worker(self, worker: WorkerHandle) -> None:
-        whose = {"worker": worker.number} if worker.run is None else worker.run.about()
+        whose = (
+            {"worker": worker.number}
+            if worker.attempt is None
+            else worker.attempt.about()
+        )
         await self._insist(lambda: self._recovery.settle_dead_worker(worker), **whose)
         worker.gone.set()
 
@@ -274,5 +318,5 @@ class Attempts:
             self._ending.discard(lease)
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("task_failed", error)
-        if self.in_doubt or any(worker.run is None for worker in self._pool):
-            self.wake()  # else there is nobody to decide about
+        if self.in_doubt or any(worker.attempt is None for worker in self._pool):
+            self._wakeup.wake()  # else there is nobody to decide about

@@ -3,101 +3,48 @@
 Armed by writes alone, so that an idle daemon stays idle.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-from queuectl_protocol.vocabulary import JobState
-from queuectld.broker import Broker, JobView
-from queuectld.clock import Clock
-from queuectld.core.errors import QueueError
-from queuectld.core.job import Job
+from queuectld.control.agenda import Agenda
+from queuectld.control.pruning import Pruner
 from queuectld.host import logs
-from queuectld.host.crew import Crew
-from queuectld.operations.units import PRUNED_AT_ONCE
-from queuectld.workers.shared import outputs
+from queuectld.store.api import Store
 
-_events = logs.get("housekeeping")
-
-EXPIRING = (JobState.COMPLETED, JobState.CANCELLED)
-"""What ``retention`` applies to. The dead letter queue waits for somebody to decide."""
+_events = logs.get("scheduler")  # whose name these records have always had
 
 
 class Housekeeping:
-    """Forgets finished jobs together with their output."""
+    """Keeps the store small: removes expired jobs, and empties the store's log."""
 
-    def __init__(self, broker: Broker, output_dir: str, clock: Clock) -> None:
-        self._broker = broker
-        self._output_dir = output_dir
-        self._clock = clock
-        self._removing = Crew("pruning", 1, ready=True)
+    def __init__(self, store: Store, pruner: Pruner, agenda: Agenda) -> None:
+        self._store = store
+        self._pruner = pruner
+        self._agenda = agenda
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def expire(self) -> int:
-        """Prune what is older than ``retention``; return how many jobs went."""
-        while await self._broker.thin_statistics():
-            pass
-        retention = self._broker.settings.retention
-        pruned = await self.prune(EXPIRING, retention) if retention else 0
-        if pruned:
-            _events.info("jobs_expired", count=pruned)
-        return pruned
+    def begin_due(self, now: float) -> float | None:
+        """Begin what is due at this monotonic time; return when the next thing is."""
+        if self._agenda.prune.due(now):
+            self._begin(self._pruner.remove_old())
+        if self._agenda.checkpoint.due(now):
+            self._begin(self._store.checkpoint())
+        times = (self._agenda.prune.at, self._agenda.checkpoint.at)
+        return min((at for at in times if at is not None), default=None)
 
-    async def prune(self, states: Sequence[JobState], older_than: float) -> int:
-        """Forget jobs in final states that ended ``older_than`` seconds ago.
+    def close(self) -> None:
+        """Cancel what goes on: the next daemon begins it again."""
+        for task in self._tasks:
+            task.cancel()
 
-        In bounded steps, so that others' writes go on in between.
-        """
-        before = self._clock.wall() - round(older_than * 1000) + 1
-        pruned = 0
-        while found := await self._broker.prunable(states, before):
-            # Files first: a crash in between leaves jobs without output, which the
-            # next round forgets, and never output that no job knows.
-            await self._removing.run(self._remove_output, found)
-            gone = await self._broker.delete([view.job for view in found])
-            pruned += len(gone)
-            if not gone:
-                break  # all of them were retried in this moment
-        return pruned
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def delete(
-        self,
-        ids: Sequence[str],
-        if_state: JobState | None = None,
-        *,
-        submitter: int | None = None,
-    ) -> list[Job | QueueError]:
-        """Forget jobs that are over, each by itself; return each, or why it stays.
-
-        In bounded steps, as ``prune``. The jobs are told without their texts.
-        """
-        done: list[Job | QueueError] = []
-        for begin in range(0, len(ids), PRUNED_AT_ONCE):
-            step = ids[begin : begin + PRUNED_AT_ONCE]
-            done += await self._delete(step, if_state, submitter)
-        return done
-
-    async def _delete(
-        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
-    ) -> list[Job | QueueError]:
-        """Forget a step's jobs; one that changes just then is looked at again."""
-        done: dict[str, Job | QueueError] = {}
-        while left := [job_id for job_id in ids if job_id not in done]:
-            found = await self._broker.deletable(left, if_state, submitter)
-            views = [view for view in found if isinstance(view, JobView)]
-            await self._removing.run(self._remove_output, views)
-            gone = await self._broker.delete([view.job for view in views])
-            done |= {job.id: job for job in gone}
-            for job_id, view in zip(left, found, strict=True):
-                if isinstance(view, QueueError):
-                    done.setdefault(job_id, view)
-        return [done[job_id] for job_id in ids]
-
-    def _remove_output(self, views: Sequence[JobView]) -> None:
-        for view in views:
-            for attempt in view.attempts:
-                try:
-                    outputs.remove(
-                        self._output_dir, view.job.seq, attempt.run, attempt.lease
-                    )
-                except OSError as error:
-                    _events.warning(
-                        "output_not_removed", job_id=view.job.id, error=str(error)
-                    )
+    async def _guarded(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the next write arms it again
+            _events.exception("housekeeping_failed", error)

@@ -9,7 +9,6 @@ may be an older copy, and what runs may wait in it.
 """
 
 import os
-import select
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -21,13 +20,19 @@ from queuectld.control import untracked_runs
 from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
 from queuectld.host import logs
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
 from queuectld.store.api import COPIED_AT
-from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of_job
-from queuectld.workers.daemon_side.pool import Places, Pool
-from queuectld.workers.shared import cgroup, leftovers, outputs, records, spool
+from queuectld.workers.daemon_side import leftovers
+from queuectld.workers.daemon_side.handle import (
+    RunningAttempt,
+    WorkerHandle,
+    attempt_of,
+)
+from queuectld.workers.daemon_side.pool import Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
+from queuectld.workers.shared import cgroup, outputs, records, spool
 from queuectld.workers.shared.records import WorkerRecord
 from queuectld.workers.shared.spool import SpooledResult
 
@@ -35,7 +40,7 @@ _events = logs.get("recovery")
 
 _AT_ONCE = 8
 """Dead workers whose jobs are looked for and ended at the same time: that can take
-``ending.KILL_WITHIN`` each."""
+``leftovers.KILL_WITHIN`` each."""
 
 _MESSAGES = {
     Reason.LOST: "the worker or the machine died while the command ran",
@@ -59,7 +64,7 @@ class Unsettled:
             is the last that is known of it; None: it is not so.
     """
 
-    run: Run
+    run: RunningAttempt
     record: WorkerRecord | None = None
     copied_at: int | None = None
 
@@ -68,20 +73,20 @@ class Recovery:
     """Buries workers: one at a time while the daemon runs, all of them at its start."""
 
     def __init__(
-        self, broker: Broker, pool: Pool, places: Places, clock: Clock
+        self, broker: Broker, pool: Pool, config: WorkerConfig, clock: Clock
     ) -> None:
         self._broker = broker
         self._pool = pool
         self._clock = clock
-        self._places = places
-        self._store_id = places.store_id
-        self._output = str(places.output)
-        self._spool = str(places.spool)
-        self._records = str(places.records)
-        self._cgroup = str(places.cgroup) if places.cgroup else None
-        self._searching = Crew("recovery", _AT_ONCE, ready=True)
+        self._config = config
+        self._store_id = config.store_id
+        self._output = config.output_dir
+        self._spool = config.spool_dir
+        self._records = config.records_dir
+        self._cgroup = config.cgroup
+        self._searching = ThreadPool("recovery", _AT_ONCE, ready=True)
         # A worker that is to have its next job never waits for what searches.
-        self._filing = Crew("results", 1, ready=True)
+        self._filing = ThreadPool("results", 1, ready=True)
         self._unrecorded: dict[int, str] = {}  # records that may have to hold a result
 
     async def adopt(self) -> list[Unsettled]:
@@ -119,12 +124,12 @@ class Recovery:
         """A worker is gone: settle the run it had, and remove its record."""
         file = records.file_of(self._records, worker.number)
         record = await self._filing.run(records.read, file)
-        run = worker.run
+        run = worker.attempt
         lease = None if record is None else record.lease
         if lease is not None and (run is None or run.lease != lease):
             # It may have spooled a result that was committed before it was told so.
             await self.forget(lease)
-        run = worker.run
+        run = worker.attempt
         if run is not None and run.reported:
             # Until that is on record, this may be the last place for it: ``forget``.
             self._unrecorded[run.lease] = file
@@ -150,7 +155,7 @@ class Recovery:
         if file := self._unrecorded.pop(lease, None):
             await self._filing.run(records.remove, file)
 
-    def keep(self, run: Run, end: AttemptEnd) -> None:
+    def keep(self, run: RunningAttempt, end: AttemptEnd) -> None:
         """Spool a result that cannot be recorded now, as its worker would."""
         result = SpooledResult(self._store_id, run.worker, run.seq, run.run, end)
         try:
@@ -168,11 +173,11 @@ class Recovery:
         run.deadline = self._pool.deadline_of(job, record, grace)
         worker = self._pool.adopt(record, pidfd_, run)
         self._limit_again(job, run)
-        if run.outcome is Reason.CANCELLED:
+        if run.end_reason is Reason.CANCELLED:
             # The last daemon may have died between the commit and the kill.
-            self._pool.end_run(worker, Reason.CANCELLED, grace)
+            self._pool.end_attempt(worker, Reason.CANCELLED, grace)
 
-    def _limit_again(self, job: Job, run: Run) -> None:
+    def _limit_again(self, job: Job, run: RunningAttempt) -> None:
         """Between two daemons the service's cgroup has no controllers."""
         if self._cgroup is None or job.limits is NONE:
             return
@@ -181,12 +186,12 @@ class Recovery:
         except OSError as error:
             _events.error("limits_not_restored", **run.about(), error=str(error))
 
-    def _group(self, run: Run) -> str:
+    def _group(self, run: RunningAttempt) -> str:
         assert self._cgroup is not None
         return cgroup.path(self._cgroup, self._store_id, run.seq, run.run, run.lease)
 
     def _end_of(
-        self, run: Run, leader: ProcessId | None, *, copied_at: int | None
+        self, run: RunningAttempt, leader: ProcessId | None, *, copied_at: int | None
     ) -> AttemptEnd:
         told = self._spooled(run)
         if told is not None:
@@ -201,7 +206,7 @@ class Recovery:
         if sizes is None and copied_at is None and not self._before_boot(run):
             return never
         stdout, stderr = sizes or (None, None)
-        reason = run.outcome or Reason.LOST
+        reason = run.end_reason or Reason.LOST
         message = _MESSAGES.get(reason)
         if copied_at is not None and reason is Reason.LOST:
             message = _COPIED.format(format_time(copied_at))
@@ -214,7 +219,7 @@ class Recovery:
             stderr_bytes=stderr,
         )
 
-    def _before_boot(self, run: Run) -> bool:
+    def _before_boot(self, run: RunningAttempt) -> bool:
         """Whether it began before the machine was started.
 
         The files that tell that it began are not synced, so a power cut may have
@@ -228,10 +233,12 @@ class Recovery:
         dead: Iterable[WorkerRecord],
         running: Collection[int | None],
     ) -> None:
-        for traces in untracked_runs.find(self._places, idle, dead, running):
+        for traces in untracked_runs.find(self._config, idle, dead, running):
             self._kill_leftovers(traces, lease=traces.lease)
 
-    def _traces(self, run: Run, leader: ProcessId | None) -> leftovers.Traces:
+    def _traces(
+        self, run: RunningAttempt, leader: ProcessId | None
+    ) -> leftovers.Traces:
         return leftovers.Traces(
             store=self._store_id,
             lease=run.lease,
@@ -251,7 +258,7 @@ class Recovery:
             pids = [process.pid for process in found.left]
             _events.error("leftovers_alive", **whose, pids=pids)
 
-    def _spooled(self, run: Run) -> AttemptEnd | None:
+    def _spooled(self, run: RunningAttempt) -> AttemptEnd | None:
         """Return the result that the worker left, if it did.
 
         Raises:
@@ -271,7 +278,7 @@ class Recovery:
             return None
         return told.end
 
-    def _behind_record(self, run: Run) -> AttemptEnd | None:
+    def _behind_record(self, run: RunningAttempt) -> AttemptEnd | None:
         """Return the result that had no room in the spool, if that is where it is."""
         data = records.kept(records.file_of(self._records, run.worker))
         try:
@@ -282,7 +289,7 @@ class Recovery:
             return told.end
         return None
 
-    def _is_of(self, told: SpooledResult, run: Run) -> bool:
+    def _is_of(self, told: SpooledResult, run: RunningAttempt) -> bool:
         """Whether a result is of that run.
 
         Leases are unique within a store only, and a database may be replaced while a
@@ -291,7 +298,7 @@ class Recovery:
         whose = (self._store_id, run.seq, run.run)
         return (told.store, told.seq, told.run) == whose
 
-    def _clear(self, run: Run) -> None:
+    def _clear(self, run: RunningAttempt) -> None:
         """Remove what an attempt leaves that is on record now."""
         spool.remove(self._spool, run.lease)
         outputs.remove_empty(self._output, run.seq, run.run, run.lease)
@@ -306,7 +313,9 @@ class Recovery:
             if record.lease not in running:
                 records.remove(records.file_of(self._records, record.worker))
         records.remove_empty(self._records)
-        held: set[int | None] = {w.run.lease for w in self._pool if w.run is not None}
+        held: set[int | None] = {
+            w.attempt.lease for w in self._pool if w.attempt is not None
+        }
         held.update(running)
         if self._cgroup is not None:
             within = leftovers.KILL_WITHIN
@@ -352,17 +361,17 @@ def _as_copied(unsettled: Unsettled, copied_at: int) -> Unsettled:
     return replace(unsettled, copied_at=copied_at)
 
 
-def _run(job: Job) -> Run:
+def _run(job: Job) -> RunningAttempt:
     assert job.worker is not None
-    run = run_of_job(job.worker, job)
+    run = attempt_of(job.worker, job)
     if job.cancel_requested:
-        run.outcome = Reason.CANCELLED
+        run.end_reason = Reason.CANCELLED
     return run
 
 
-def _as_meant(told: AttemptEnd, run: Run) -> AttemptEnd:
+def _as_meant(told: AttemptEnd, run: RunningAttempt) -> AttemptEnd:
     """An adopted worker hears one signal only, and takes it for an interruption."""
-    if told.reason is Reason.INTERRUPTED and run.outcome is Reason.CANCELLED:
+    if told.reason is Reason.INTERRUPTED and run.end_reason is Reason.CANCELLED:
         return told._replace(reason=Reason.CANCELLED)
     return told
 
@@ -374,9 +383,7 @@ def _alive(record: WorkerRecord) -> int | None:
     handle = pidfd.acquire(ProcessId(record.pid, record.ticks))
     if handle is None:
         return None
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    if poll.poll(0):  # ended, but not reaped
+    if pidfd.ended(handle):  # and is not reaped yet
         os.close(handle)
         return None
     return handle

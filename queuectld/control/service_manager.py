@@ -96,13 +96,6 @@ class ServiceManager:
         self._notifier.ready(self._status, main_pid=self._main_pid())
         self._tells(self._status)
         self._live = True
-        written = broker.on_write
-
-        def on_write() -> None:
-            written()
-            self.changed()
-
-        broker.on_write = on_write
         self.changed()  # what was written while this looked
         if self._beat is not None:
             self._begin(self._keep_watchdog(store, self._beat))
@@ -226,7 +219,7 @@ class ServiceManager:
         )
 
     def _summary_of_end(self) -> str:
-        busy = sum(worker.run is not None for worker in self._pool)
+        busy = sum(worker.attempt is not None for worker in self._pool)
         jobs = f"{busy} job{'s' * (busy != 1)}"
         if self._ending == "draining":
             return f"draining {jobs}"

@@ -8,15 +8,15 @@ them.
 
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from queuectld.linux import pidfd
 from queuectld.linux.procfs import ProcessId
-from queuectld.workers.daemon_side.pool import Places
+from queuectld.workers.daemon_side.leftovers import KILL_WITHIN, Traces
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 from queuectld.workers.shared import marker, outputs, records
-from queuectld.workers.shared.leftovers import KILL_WITHIN, Traces
 from queuectld.workers.shared.records import WorkerRecord
 
 
@@ -28,7 +28,7 @@ class Living(NamedTuple):
 
 
 def find(
-    places: Places,
+    config: WorkerConfig,
     idle: Iterable[Living],
     dead: Iterable[WorkerRecord],
     running: Collection[int | None],
@@ -36,18 +36,18 @@ def find(
     """Kill such workers; yield by what the runs can be known that are to be ended.
 
     Args:
-        places: of this store; runs of others are let be.
+        config: of this store; runs of others are let be.
         idle: the workers. Their records are removed, and their files closed.
         dead: the records of workers that are dead.
         running: leases that the store knows of.
     """
     killed = [_kill(worker) for worker in idle]
     # Read again: one may have begun a run since.
-    files = [records.file_of(str(places.records), each.worker) for each in killed]
+    files = [config.record_of(each.worker) for each in killed]
     last = [record for record in map(records.read, files) if record]
     left = {record.lease: record for record in (*dead, *last) if record.lease}
-    for lease in (marker.leases(places.store_id) | left.keys()).difference(running):
-        yield _traces(places, lease, left.get(lease))
+    for lease in (marker.leases(config.store_id) | left.keys()).difference(running):
+        yield _traces(config, lease, left.get(lease))
     for file in files:
         records.remove(file)
 
@@ -62,21 +62,19 @@ def leader(lease: int, record: WorkerRecord | None) -> ProcessId | None:
 
 
 def _kill(worker: Living) -> WorkerRecord:
-    poll = select.poll()
-    poll.register(worker.pidfd, select.POLLIN)
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
-    poll.poll(KILL_WITHIN * 1000)
+    pidfd.ended(worker.pidfd, within=KILL_WITHIN)
     os.close(worker.pidfd)
     return worker.record
 
 
-def _traces(places: Places, lease: int, record: WorkerRecord | None) -> Traces:
+def _traces(config: WorkerConfig, lease: int, record: WorkerRecord | None) -> Traces:
     if record is None or record.seq is None or record.run is None:
-        return Traces(store=places.store_id, lease=lease)
+        return Traces(store=config.store_id, lease=lease)
     return Traces(
-        store=places.store_id,
+        store=config.store_id,
         lease=lease,
         leader=leader(lease, record),
-        outputs=outputs.paths(str(places.output), record.seq, record.run, lease),
+        outputs=outputs.paths(config.output_dir, record.seq, record.run, lease),
     )

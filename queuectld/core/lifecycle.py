@@ -1,9 +1,8 @@
 """The life of a job: the one place that decides a job's state.
 
-``TRANSITIONS`` is the whole of it: for a state and an event, the guarded targets, of
-which the first whose guard holds is taken. A pair that is not in the table cannot
-happen, and asking for it raises. Everything else here computes the fields that go
-with a transition.
+``TRANSITIONS`` has for each state and event the guarded targets, of which the first
+whose guard holds is taken. A pair that is not in the table cannot happen, and asking
+for it raises. Everything else here computes the fields that go with a transition.
 
 docs/lifecycle.md is generated from this table.
 """
@@ -11,30 +10,14 @@ docs/lifecycle.md is generated from this table.
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import backoff, limits
+from queuectld.core import backoff, new_job, refusals
 from queuectld.core.errors import JobStateError
-from queuectld.core.job import SHELL, AttemptEnd, Job, Submission
-from queuectld.core.limits import Limits
+from queuectld.core.event import Event
+from queuectld.core.job import AttemptEnd, Job, Submission
 from queuectld.core.settings import Settings
-
-T = TypeVar("T")
-
-
-class Event(StrEnum):
-    """What can happen to a job."""
-
-    ENQUEUE = "enqueue"
-    CLAIM = "claim"
-    SUCCEED = "succeed"
-    FAIL = "fail"
-    LOSE = "lose"
-    INTERRUPT = "interrupt"
-    CANCEL = "cancel"
-    RETRY = "retry"
-    START = "start"
 
 
 class Guard(StrEnum):
@@ -103,10 +86,6 @@ _TOO_OFTEN = (
     "it: counted as an attempt"
 )
 
-_FIRST_LIMIT = Submission._fields.index(Limits._fields[0])
-_LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(Limits._fields))
-_UNSAID: Any = (None,) * len(Limits._fields)
-
 
 def target(job: Job, event: Event) -> JobState:
     """Return the state that ``event`` leads to.
@@ -115,9 +94,14 @@ def target(job: Job, event: Event) -> JobState:
         JobStateError: it cannot happen to a job in this state.
     """
     for guard, state in TRANSITIONS.get((job.state, event), ()):
-        if _holds(guard, job):
+        if (
+            guard is Guard.OTHERWISE
+            or (guard is Guard.CANCEL_REQUESTED and job.cancel_requested)
+            # max_retries counts the runs after the first one.
+            or (guard is Guard.RETRIES_LEFT and job.attempts <= job.max_retries)
+        ):
             return state
-    raise JobStateError(job.id, job.state.value, _refusal(job, event))
+    raise JobStateError(job.id, job.state.value, refusals.of_event(job, event))
 
 
 def enqueue(
@@ -130,69 +114,10 @@ def enqueue(
 ) -> Job:
     """A job begins: what the submission leaves out comes from the settings."""
     ((_, state),) = TRANSITIONS[None, Event.ENQUEUE]
-    run_at = submission.run_at
-    return Job(
-        seq=seq,
-        name=submission.id,
-        queue=submission.queue,
-        command=submission.command,
-        cwd=submission.cwd,
-        umask=submission.umask,
-        env_key=env_key,
-        label=submission.label,
-        submitter=submission.submitter,
-        priority=_or(submission.priority, 0),
-        max_retries=_or(submission.max_retries, settings.max_retries),
-        timeout=_or(submission.timeout, settings.timeout),
-        backoff_base=_or(submission.backoff_base, settings.backoff_base),
-        backoff_max=_or(submission.backoff_max, settings.backoff_max),
-        backoff_jitter=_or(submission.backoff_jitter, settings.backoff_jitter),
-        output_limit=_or(submission.output_limit, settings.output_limit),
-        state=state,
-        attempts=0,
-        runs=0,
-        losses=0,
-        lease=None,
-        worker=None,
-        cancel_requested=False,
-        due=run_at is None or run_at <= now,
-        created_at=now,
-        updated_at=now,
-        run_at=run_at,
-        started_at=None,
-        finished_at=None,
-        exit_code=None,
-        signal=None,
-        reason=None,
-        message=None,
-        limits=limits_of(submission, settings),
-        groups=submission.groups,
-        shell=shell_of(submission, settings),
-        foreground=submission.foreground,
+    due = submission.run_at is None or submission.run_at <= now
+    return new_job.make(
+        submission, settings, now=now, seq=seq, env_key=env_key, state=state, due=due
     )
-
-
-def shell_of(submission: Submission, settings: Settings) -> str | None:
-    """Return what a job has as its shell; None: the usual one, or no use for any."""
-    if not isinstance(submission.command, str):
-        return None
-    shell = _or(submission.shell, settings.shell)
-    return None if shell == SHELL else shell
-
-
-def limits_of(submission: Submission, settings: Settings) -> Limits:
-    """Return what limits a job; what it leaves out comes from the settings."""
-    default = settings.limits
-    if submission[_LIMITS] == _UNSAID:
-        return default  # as nearly always
-    asked = Limits(
-        nice=_or(submission.nice, default.nice),
-        memory_max=_or(submission.memory_max, default.memory_max),
-        cpu_quota=_or(submission.cpu_quota, default.cpu_quota),
-        tasks_max=_or(submission.tasks_max, default.tasks_max),
-        rlimits=_or(submission.rlimits, default.rlimits),
-    )
-    return limits.shared(asked)
 
 
 def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
@@ -214,26 +139,30 @@ def claim(job: Job, *, now: int, lease: int, worker: int) -> Job:
     )
 
 
-def event_of(job: Job, end: AttemptEnd, *, asked: bool = True) -> Event:
-    """Return the event that this end of the job's attempt is; see ``finish``."""
+class Ending(NamedTuple):
+    """What the end of an attempt leads to.
+
+    Attributes:
+        event: what that end is to the job.
+        end: the end as it goes on record.
+        job: the job after it.
+    """
+
+    event: Event
+    end: AttemptEnd
+    job: Job
+
+
+def event_of(end: AttemptEnd) -> Event:
+    """Return the event that an attempt's end is, if it was not one too many."""
     if end.reason is Reason.EXIT:
         return Event.SUCCEED if end.exit_code == 0 else Event.FAIL
-    if _too_often(job, end, asked=asked):
-        return Event.LOSE
     return END_EVENT[end.reason]
-
-
-def on_record(job: Job, end: AttemptEnd, *, asked: bool = True) -> AttemptEnd:
-    """Return the end as it is recorded: it says so if it counts for once."""
-    if not _too_often(job, end, asked=asked):
-        return end
-    said = (end.message, _TOO_OFTEN)
-    return end._replace(message="; ".join(filter(None, said)))
 
 
 def finish(
     job: Job, end: AttemptEnd, *, now: int, random: float, asked: bool = True
-) -> Job:
+) -> Ending:
     """The running attempt ended. The caller has compared the lease.
 
     Args:
@@ -243,34 +172,39 @@ def finish(
         random: from 0 up to 1, for the jitter of a retry.
         asked: whether somebody had asked for it, if it is an interruption.
     """
-    event = event_of(job, end, asked=asked)
-    lost = event is Event.LOSE or _unasked(end, asked=asked)
-    losses = job.losses + 1 if lost else 0
+    event = event_of(end)
+    unasked = end.reason is Reason.INTERRUPTED and not asked
+    if unasked and job.losses >= INTERRUPTIONS and not job.cancel_requested:
+        event = Event.LOSE
+        said = (end.message, _TOO_OFTEN)
+        end = end._replace(message="; ".join(filter(None, said)))
+    if end.started_at is None:
+        end = end._replace(started_at=job.started_at)
     state = target(job, event)
     # What was interrupted, or never began, does not count, even if the job was
     # cancelled meanwhile; nor does what goes back to the queue.
     uncounted = event is Event.INTERRUPT and (
         end.reason is Reason.INTERRUPTED or state is JobState.PENDING
     )
-    attempts = job.attempts - uncounted
     waits = state not in FINAL_STATES
     run_at = _next_run(job, event, now=now, random=random) if waits else job.run_at
-    return job._replace(
+    finished = job._replace(
         state=state,
-        attempts=attempts,
-        losses=losses,
+        attempts=job.attempts - uncounted,
+        losses=job.losses + 1 if unasked or event is Event.LOSE else 0,
         lease=None,
         cancel_requested=False,
         due=run_at is None or run_at <= now if waits else None,
         run_at=run_at,
         updated_at=now,
-        started_at=end.started_at or job.started_at,
+        started_at=end.started_at,
         finished_at=end.finished_at,
         exit_code=end.exit_code,
         signal=end.signal,
         reason=Reason.CANCELLED if state is JobState.CANCELLED else end.reason,
         message=end.message,
     )
+    return Ending(event, end, finished)
 
 
 def cancel(job: Job, *, now: int) -> Job:
@@ -311,7 +245,8 @@ def start(job: Job, *, now: int) -> Job:
     """
     state = target(job, Event.START)
     if job.due:
-        raise JobStateError(job.id, job.state.value, _refusal(job, Event.START))
+        sentence = refusals.of_event(job, Event.START)
+        raise JobStateError(job.id, job.state.value, sentence)
     return job._replace(state=state, due=True, run_at=now, updated_at=now)
 
 
@@ -328,34 +263,7 @@ def check_deletable(job: Job) -> None:
         JobStateError: it waits or runs.
     """
     if job.state not in FINAL_STATES:
-        doing = "runs" if job.state is JobState.PROCESSING else "waits"
-        raise JobStateError(
-            job.id,
-            job.state.value,
-            f"job {job.id} still {doing}; cancel it first: queuectl cancel {job.id}",
-        )
-
-
-def _unasked(end: AttemptEnd, *, asked: bool) -> bool:
-    return end.reason is Reason.INTERRUPTED and not asked
-
-
-def _too_often(job: Job, end: AttemptEnd, *, asked: bool) -> bool:
-    repeated = job.losses >= INTERRUPTIONS and _unasked(end, asked=asked)
-    return repeated and not job.cancel_requested
-
-
-def _holds(guard: Guard, job: Job) -> bool:
-    if guard is Guard.CANCEL_REQUESTED:
-        return job.cancel_requested
-    if guard is Guard.RETRIES_LEFT:
-        # max_retries counts the runs after the first one.
-        return job.attempts <= job.max_retries
-    return True
-
-
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
+        raise JobStateError(job.id, job.state.value, refusals.of_deletion(job))
 
 
 def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:
@@ -372,19 +280,3 @@ def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:
         random=random,
     )
     return now + round(seconds * 1000)
-
-
-def _refusal(job: Job, event: Event) -> str:
-    if event in {Event.RETRY, Event.START} and job.state not in FINAL_STATES:
-        if event is Event.RETRY and job.due is False:
-            return (
-                f"job {job.id} is queued already, for later; to have it start now: "
-                f"queuectl start {job.id}"
-            )
-        waiting = "is running" if job.state is JobState.PROCESSING else "is queued"
-        return f"job {job.id} {waiting} already; there is nothing to {event}"
-    if event is Event.START:
-        return f"job {job.id} is {job.state}; to run it again: queuectl retry {job.id}"
-    if event is Event.CANCEL:
-        return f"job {job.id} is {job.state} already; there is nothing to cancel"
-    return f"job {job.id} is {job.state}; {event} is not possible in that state"

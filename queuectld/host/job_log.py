@@ -1,49 +1,52 @@
 """What the log tells of a job's life, and under which names.
 
 ``journalctl -u queuectld JOB_ID=42`` finds all of it. Nothing here says what the job
-is: command, environment, output and label may be secrets. An event that nobody wants
-to see costs one look at the level.
+is: command, environment, output and label may be secrets.
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from queuectl_protocol.units import format_time
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
+from queuectld.core.event import Announcement, Event
 from queuectld.core.job import AttemptEnd, Job
-from queuectld.core.lifecycle import Event
 from queuectld.host import logs
 
 _events = logs.get("jobs")
+
+_NAMES = {
+    Event.ENQUEUE: "job_enqueued",
+    Event.CLAIM: "attempt_started",
+    Event.CANCEL: "job_cancelled",  # it may still run
+    Event.RETRY: "job_retried",
+    Event.START: "job_made_due",
+}
 
 _FINISHED = ("attempt_finished", logging.DEBUG)
 _ENDINGS = {
     JobState.FAILED: ("attempt_failed", logging.INFO),
     JobState.DEAD: ("job_dead", logging.WARNING),
 }
-"""How an attempt's end is told that needs somebody's attention, sooner or later."""
-
-_CHANGES = {
-    Event.CANCEL: "job_cancelled",
-    Event.RETRY: "job_retried",
-    Event.START: "job_made_due",
-}
+"""How the log tells the end of an attempt that needs somebody's attention."""
 
 
-def enqueued(job: Job) -> None:
-    """A job was added."""
-    if _events.enabled(logging.DEBUG):
-        _events.debug("job_enqueued", **_about(job), **_wait(job))
+def tell(announcements: Iterable[Announcement]) -> None:
+    """Log what has happened to jobs, if events of that level are logged."""
+    debug = _events.enabled(logging.DEBUG)
+    for event, job, end in announcements:
+        if event is None or job is None:
+            continue
+        if end is not None:
+            if debug or job.state in _ENDINGS:
+                _tell_end(job, end)
+        elif debug:
+            _events.debug(_NAMES[event], **_about(job), **_more(event, job))
 
 
-def started(job: Job) -> None:
-    """A worker claimed the job: an attempt begins."""
-    if _events.enabled(logging.DEBUG):
-        _events.debug("attempt_started", **_about(job), **_run(job, job.lease))
-
-
-def finished(job: Job, end: AttemptEnd) -> None:
-    """An attempt is on record, and this is what became of the job."""
+def _tell_end(job: Job, end: AttemptEnd) -> None:
+    """Log that an attempt is on record, and what became of the job."""
     event, level = _ENDINGS.get(job.state, _FINISHED)
     if not _events.enabled(level):
         return
@@ -53,10 +56,10 @@ def finished(job: Job, end: AttemptEnd) -> None:
     _events.log(level, event, **about, **known, **_wait(job))
 
 
-def changed(event: Event, job: Job) -> None:
-    """Somebody changed the job's course; one that is cancelled may still run."""
-    if _events.enabled(logging.DEBUG):
-        _events.debug(_CHANGES[event], **_about(job))
+def _more(event: Event, job: Job) -> dict[str, Any]:
+    if event is Event.ENQUEUE:
+        return _wait(job)
+    return _run(job, job.lease) if event is Event.CLAIM else {}
 
 
 def _about(job: Job) -> dict[str, Any]:

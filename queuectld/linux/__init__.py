@@ -1,1 +1,1 @@
-"""What the kernel offers, without anything of ours."""
+"""What Linux offers to programs. Nothing here knows of jobs, workers or the daemon."""

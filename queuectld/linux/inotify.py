@@ -1,7 +1,7 @@
-"""inotify(7): wakes whoever waits for a file to grow or to appear.
+"""inotify(7) in asyncio: sets an event when a file grows, appears or goes.
 
-A watch is good for one event. A file that is written without pause then costs the
-daemon one event for each time it asks, and nothing while a slow client holds it up.
+A watch reports one change. So a file that is written without pause costs one event each
+time that the program asks for it, and nothing while the program is busy.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ _READ_SIZE = 64 * 1024
 
 
 class Change(IntFlag):
-    """What to wait for."""
+    """The changes that a watch can report."""
 
     MODIFIED = 0x2
-    """A file: it was written to."""
+    """A file was written to."""
 
     CREATED = 0x100 | 0x80
-    """A directory: something in it was created, or moved to there."""
+    """Something was created in a directory, or moved into it."""
 
     GONE = 0x400 | 0x800
-    """It was deleted, or moved to elsewhere itself."""
+    """The watched file itself was deleted or moved away."""
 
     REMOVED = 0x200 | 0x40
-    """A directory: something in it was deleted, or moved to elsewhere."""
+    """Something in a directory was deleted or moved out of it."""
 
 
 class Watcher:
-    """One inotify instance for the whole daemon, opened when it is first needed."""
+    """One inotify instance, opened at the first ``arm``."""
 
     def __init__(self) -> None:
         self._fd: int | None = None
@@ -46,11 +46,11 @@ class Watcher:
     def arm(self, path: str, change: Change, wake: asyncio.Event) -> int:
         """Set ``wake`` at the next change; return a number to ``disarm`` it with.
 
-        Look at the file after arming: what was before is not told. Arming again what
-        is still armed does nothing.
+        Look at the file afterwards: earlier changes are not reported. To arm a watch
+        that is still armed changes nothing.
 
         Raises:
-            FileNotFoundError: there is nothing at this path.
+            FileNotFoundError: there is no such file.
             OSError: the user has no watches left (fs.inotify.max_user_watches).
         """
         watch = _checked(
@@ -62,18 +62,18 @@ class Watcher:
         return watch
 
     def disarm(self, watch: int, wake: asyncio.Event) -> None:
-        """Forget what ``arm`` returned; it may have happened already."""
+        """Remove a watch that ``arm`` returned; the change may have come already."""
         waiting = self._waiting.get(watch)
         if waiting is None:
             return
         waiting.discard(wake)
         if not waiting:
             del self._waiting[watch]
-            # Fails when the event is on its way: then the watch is gone already.
+            # Fails if the event is on its way: then the kernel has removed the watch.
             _libc.inotify_rm_watch(self._fd, watch)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         if self._fd is not None:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
@@ -95,13 +95,13 @@ class Watcher:
             if mask & _IN_Q_OVERFLOW:
                 self._wake_all()
             else:
-                # A watch ends with its event or with its file (IN_IGNORED); the
-                # IN_IGNORED after an event finds nobody.
+                # A watch ends with its event, or with its file (IN_IGNORED). The
+                # IN_IGNORED after an event has nobody to wake.
                 for wake in self._waiting.pop(watch, ()):
                     wake.set()
 
     def _wake_all(self) -> None:
-        """Events were lost: let everybody look for themselves."""
+        """Events were lost: wake all, so that each looks at its file."""
         waiting, self._waiting = self._waiting, {}
         for wakes in waiting.values():
             for wake in wakes:

@@ -1,7 +1,11 @@
-"""Signals for exactly one process: never for another that has its pid by now."""
+"""Files that stand for one process: pidfd_open(2). Signals reach that process or none.
+
+A pid can belong to another process later; a pidfd cannot.
+"""
 
 import errno
 import os
+import select
 import signal
 
 from queuectld.linux import procfs
@@ -9,7 +13,7 @@ from queuectld.linux.procfs import ProcessId
 
 
 def acquire(target: ProcessId) -> int | None:
-    """Return a file that stands for this process; None if it is gone.
+    """Return a pidfd of this process; None if it is gone.
 
     It becomes readable when the process ends. While it is open, signals through it
     reach this process or none.
@@ -26,6 +30,16 @@ def acquire(target: ProcessId) -> int | None:
         return handle
     os.close(handle)
     return None
+
+
+def ended(handle: int, *, within: float = 0) -> bool:
+    """Return whether the process has ended, ``within`` seconds from now at the latest.
+
+    It may still wait to be reaped.
+    """
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(max(0, within) * 1000))
 
 
 def send(target: ProcessId, number: int) -> bool:

@@ -1,8 +1,8 @@
-"""What /proc says about processes: who they are, whose, and what they carry.
+"""What /proc tells about processes: identity, parents, environment, files, memory.
 
-Reads only. A process can end between any two reads, so every question about one
-process has the answer None, and nobody here takes a missing process for an error.
-The source of every format is proc(5).
+It only reads. A process can end between any two reads, so a missing process is no
+error: a function about one process then returns None or nothing. proc(5) describes
+every format.
 """
 
 import os
@@ -14,22 +14,22 @@ from typing import NamedTuple
 _STAT_MAX = 4096  # one line of some 50 numbers and a name of at most 64 bytes
 _CHUNK = 256 * 1024
 _ENVIRON_MAX = 8 * 1024 * 1024
-"""Bytes of an environment that are looked at: more than exec takes. A process can say
-that its environment is as large as its memory (PR_SET_MM_MAP of prctl(2))."""
+"""Bytes of an environment that are read: more than exec accepts. A process can make its
+environment appear as large as its memory (PR_SET_MM_MAP of prctl(2))."""
 _NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
-"""What reading of a process fails with when it ended, or is another user's. Anything
-else, such as a lack of descriptors, tells nothing about the process."""
+"""Errors of a read if the process has ended or is another user's. Other errors, such as
+a lack of descriptors, tell nothing about the process."""
 
 
 class ProcessId(NamedTuple):
-    """A process that cannot be taken for a later one with the same pid.
+    """The identity of a process, which no later process with the same pid has.
 
     Attributes:
-        ticks: when it started, in clock ticks since boot, as the kernel writes it.
-            Raw: it does not move with the wall clock, and is good within one boot.
+        ticks: when it started, in clock ticks since boot, as the kernel writes it. It
+            does not move with the wall clock, and means nothing in another boot.
     """
 
     pid: int
@@ -55,9 +55,9 @@ class Process(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; one that only waits to be reaped does not.
+        """Whether it still runs, and does not only wait to be reaped.
 
-        A process whose first thread ended while others run is shown as a zombie.
+        A process whose first thread has ended while others run appears as a zombie.
         """
         return self.state not in "ZX" or self.threads > 1
 
@@ -78,23 +78,23 @@ def uptime_ms() -> int:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Return when the process started, as in ``ProcessId``; None if it is gone."""
+    """Return when a process started, as in ``ProcessId``; None if it is gone."""
     found = process(pid)
     return found.ticks if found else None
 
 
 def now_ticks() -> int:
-    """Return the present as ``start_ticks`` would have it of a process born now."""
+    """Return the ``start_ticks`` of a process that would start now."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // _NS_PER_TICK
 
 
 def seconds_since(ticks: int) -> float:
-    """Return the seconds since a time that ``start_ticks`` or ``now_ticks`` gave."""
+    """Return the seconds since a time in ticks, as of ``start_ticks``."""
     return max(0, now_ticks() - ticks) * _NS_PER_TICK / 1e9
 
 
 def process(pid: int) -> Process | None:
-    """Return the process with this pid, also one that was not reaped yet."""
+    """Return the process with this pid, even if it only waits to be reaped."""
     try:
         return parse_stat(_read(f"/proc/{pid}/stat", _STAT_MAX))
     except _GONE:
@@ -102,14 +102,14 @@ def process(pid: int) -> Process | None:
 
 
 def parse_stat(line: bytes) -> Process:
-    """Return what a line of /proc/PID/stat says.
+    """Return the process that a line of /proc/PID/stat describes.
 
-    The name stands in parentheses and may hold anything, parentheses and spaces
-    included: only the last closing one ends it.
+    The name is in parentheses and may contain any characters, parentheses and spaces
+    included: the last closing parenthesis ends it.
     """
     head, _, rest = line.rpartition(b")")
     pid, _, name = head.partition(b" (")
-    # proc(5) counts from 1, and the third field is the first here.
+    # proc(5) counts the fields from 1; fields[0] is the third.
     fields = rest.split(maxsplit=20)
     return Process(
         pid=int(pid),
@@ -126,7 +126,7 @@ def parse_stat(line: bytes) -> Process:
 def scan(known: Collection[int] = ()) -> dict[int, Process]:
     """Return the process table, without the pids that are known already.
 
-    Not one moment's: processes come and go meanwhile.
+    It is no snapshot: processes start and end during the scan.
     """
     found = (process(pid) for pid in _pids() if pid not in known)
     return {entry.pid: entry for entry in found if entry}
@@ -139,7 +139,7 @@ def descendants(root: int, table: dict[int, Process]) -> list[Process]:
         children.setdefault(entry.parent, []).append(entry)
     found: list[Process] = []
     parents = [root]
-    # A table pieced together over time can hold a loop, if a pid was used again.
+    # A table that several scans made can contain a loop, if a pid was used again.
     for parent in parents:
         for child in children.pop(parent, ()):
             found.append(child)
@@ -150,8 +150,8 @@ def descendants(root: int, table: dict[int, Process]) -> list[Process]:
 def children(pid: int) -> list[int]:
     """Return the pids of a process's children.
 
-    A read for each of its threads where the kernel has it (CONFIG_PROC_CHILDREN), a
-    scan where not. A child can be missed while its siblings end: ask again.
+    One read for each of its threads, if the kernel has CONFIG_PROC_CHILDREN, or else a
+    scan. It can miss a child while its siblings end: call it again.
     """
     threads = f"/proc/{pid}/task"
     try:
@@ -162,7 +162,7 @@ def children(pid: int) -> list[int]:
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Return whether ``ancestor`` is above ``pid``, or the same."""
+    """Return whether ``ancestor`` is an ancestor of ``pid``, or ``pid`` itself."""
     while pid > 1 and pid != ancestor:
         entry = process(pid)
         pid = entry.parent if entry else 0
@@ -172,14 +172,17 @@ def descends(pid: int, ancestor: int) -> bool:
 def carries(pid: int, variable: str) -> bool:
     """Return whether the process was started with ``NAME=value`` in its environment.
 
-    False also where that may not be read: another user's process, or one that the
-    kernel protects because it changed its user.
+    False also if that may not be read: the process is another user's, or the kernel
+    protects it because it changed its user.
     """
     return b"\0%b\0" % os.fsencode(variable) in _environ(pid)
 
 
 def variable(pid: int, name: str) -> str | None:
-    """Return a variable that the process was started with; None also as above."""
+    """Return the value of a variable that the process was started with.
+
+    None if it had no such variable, or as for ``carries``.
+    """
     _, there, rest = _environ(pid).partition(b"\0%b=" % os.fsencode(name))
     return os.fsdecode(rest.partition(b"\0")[0]) if there else None
 
@@ -191,33 +194,34 @@ def writes_to(pid: int, paths: Collection[str]) -> bool:
         pid: the process.
         paths: as the kernel writes them: absolute and without symbolic links.
     """
-    # The link is read, not followed: a file on a dead network server would hang us.
+    # Read, not followed: a file on a network server that is down would block.
     return any(_target(f"/proc/{pid}/fd/{number}") in paths for number in (1, 2))
 
 
 class MemoryWatch:
-    """Tells whether the kernel has killed processes for lack of memory lately."""
+    """Tells whether the kernel has killed processes for lack of memory recently."""
 
     def __init__(self) -> None:
         self._seen = out_of_memory_kills()
 
     def ran_out(self) -> bool:
-        """Return whether it has since the last call."""
+        """Return whether it has since the last call, or since this object was made."""
         before, self._seen = self._seen, out_of_memory_kills()
         return self._seen > before
 
 
 _SLACK = 1 << 20
-"""Bytes by which the kernel's two counts may differ: it sums up each processor's."""
+"""Bytes by which two counts of the kernel may differ: it adds up those of each
+processor."""
 
 
 class OwnMemory:
-    """Tells the memory of a child from that of this process, in which it began.
+    """Tells a child's largest resident set from that of this process, its parent.
 
     Between the spawn and the exec a child has this process's memory, and the kernel
-    counts the most that this ever was as the child's (setmax_mm_hiwater_rss in
-    exec_mmap): ``ru_maxrss`` is never less, and no reset of either process's own
-    counter (/proc/PID/clear_refs) changes that.
+    counts the peak of that as the child's, too (setmax_mm_hiwater_rss in exec_mmap):
+    ``ru_maxrss`` is never less. To reset the counter of either process with
+    /proc/PID/clear_refs does not change that.
     """
 
     def __init__(self) -> None:
@@ -226,7 +230,7 @@ class OwnMemory:
     def own(self, max_rss: int) -> int | None:
         """Return a child's largest resident set; None if it may be this process's."""
         if max_rss > self._most:
-            # It costs a read only where there may be something to tell.
+            # Only then is the read of /proc worth its cost.
             self._most = max(self._most, _peak())
         return max_rss if max_rss > self._most + _SLACK else None
 
@@ -273,7 +277,7 @@ def _pids() -> Iterator[int]:
 
 
 def _read(path: str, size: int) -> bytes:
-    # Not open(): a quarter of the cost, and these run for every process and job.
+    # Not open(), which costs four times as much: this runs for every process.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(fd, size)

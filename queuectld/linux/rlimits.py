@@ -1,19 +1,19 @@
-"""Resource limits: by name, and those of this process that jobs must not inherit."""
+"""Resource limits: setrlimit(2)."""
 
 import resource
 
 
 def number(name: str) -> int:
-    """Return which resource a name of prlimit(1) stands for: ``nofile``, ``as``."""
+    """Return the number of a resource by its name in prlimit(1): ``nofile``, ``as``."""
     found: int = getattr(resource, f"RLIMIT_{name.upper()}")
     return found
 
 
 def raise_descriptors() -> int:
-    """Allow this process as many descriptors as it can have; return the old limit.
+    """Raise the soft limit of descriptors to the hard one; return the old soft limit.
 
-    The usual soft limit, 1,024, is for programs that use select(2), which jobs may be:
-    workers go back to it before they run any.
+    The usual soft limit, 1,024, protects programs that use select(2): a process that
+    starts such programs lowers it again for them.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -21,8 +21,8 @@ def raise_descriptors() -> int:
 
 
 def lower_descriptors(soft: int) -> None:
-    """Go back to a soft limit, as far as there is room under the hard one."""
+    """Set the soft limit of descriptors, at most to the hard one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
-        soft = hard  # which somebody has lowered meanwhile
+        soft = hard  # lowered since
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

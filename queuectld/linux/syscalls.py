@@ -1,4 +1,4 @@
-"""What Python has no name for: system calls of Linux, and malloc_trim."""
+"""System calls that Python does not offer, and malloc_trim: all through ctypes."""
 
 import ctypes
 import errno
@@ -21,9 +21,9 @@ _CLONE_ARGS = struct.Struct("=11Q")  # struct clone_args up to cgroup: Linux 5.7
 
 
 def become_subreaper() -> None:
-    """Make this process the one that orphans below it are given to. See prctl(2).
+    """Make this process the parent of orphans among its descendants. See prctl(2).
 
-    Not inherited across a fork, kept across an exec.
+    A fork does not inherit that; an exec keeps it.
 
     Raises:
         OSError: the kernel refuses.
@@ -37,8 +37,8 @@ def become_subreaper() -> None:
 def signal_file(signals: Iterable[int]) -> int:
     """Return a file that can be read when one of these signals is pending.
 
-    They must be blocked, or they are delivered in the usual way instead. What is read
-    are structures of 128 bytes: see signalfd(2). The file does not survive an exec.
+    The signals must be blocked, or else they are delivered in the usual way. A read
+    returns structures of 128 bytes: see signalfd(2). An exec closes the file.
 
     Raises:
         OSError: the kernel refuses.
@@ -58,19 +58,19 @@ def signal_file(signals: Iterable[int]) -> int:
 def fork_into(cgroup: int) -> int | None:
     """Fork, with the child in a cgroup of version 2 from its first moment on.
 
-    To move it there afterwards takes longer than all the rest of a fork, and leaves a
-    moment. For a process of one thread, and a child that goes on to an exec: none of
-    Python's hooks for a fork are run.
+    To move it there after the fork takes longer than the fork, and it would run outside
+    for a moment. Only for a process with one thread and for a child that soon execs:
+    none of Python's hooks for a fork are run.
 
     Args:
         cgroup: its directory, open.
 
     Returns:
-        The child's pid; 0 in the child; None if the kernel cannot do that (5.7), or a
-        filter of system calls forbids it.
+        The child's pid; 0 in the child; None if the kernel, older than 5.7, cannot do
+        it, or a filter of system calls forbids it.
 
     Raises:
-        OSError: there can be no such process.
+        OSError: the process cannot be made.
     """
     words = (_CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, cgroup)
     args = ctypes.create_string_buffer(_CLONE_ARGS.pack(*words), _CLONE_ARGS.size)
@@ -80,7 +80,7 @@ def fork_into(cgroup: int) -> int | None:
     size = ctypes.c_size_t(_CLONE_ARGS.size)
     pid: int = libc.syscall(ctypes.c_long(_SYS_CLONE3), args, size)
     if pid < 0:
-        # The last two from a kernel that has the call, and not yet this flag.
+        # The last two come from a kernel that has the call, but not this flag.
         unknown = {errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG}
         if ctypes.get_errno() in unknown:
             return None
@@ -89,12 +89,12 @@ def fork_into(cgroup: int) -> int | None:
 
 
 def leave_session_keyring() -> None:
-    """Take a new, empty session keyring: keyrings(7). See keyctl(2).
+    """Replace the session keyring by a new, empty one: keyrings(7), keyctl(2).
 
-    Nothing happens where there are no keyrings, or a filter forbids the call.
+    Does nothing if the kernel has no keyrings or a filter forbids the call.
 
     Raises:
-        OSError: the kernel refuses, as it does beyond the account's quota of keys.
+        OSError: the kernel refuses, for example beyond the account's quota of keys.
     """
     number = _SYS_KEYCTL.get(os.uname().machine)
     if number is None:
@@ -107,7 +107,7 @@ def leave_session_keyring() -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up all capabilities, those to be inherited too: capset(2).
+    """Give up all capabilities, the inheritable ones too: capset(2).
 
     Raises:
         OSError: the kernel refuses.
@@ -119,9 +119,9 @@ def drop_capabilities() -> None:
 
 
 def trim_memory() -> None:
-    """Give the kernel back what the allocator keeps of freed memory.
+    """Return freed memory that the allocator keeps to the kernel. Only glibc can.
 
-    After the imports that is half a megabyte in every worker. Only glibc can.
+    After a program's imports that is about half a megabyte.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -1,27 +1,28 @@
-"""What the log tells of who asked for a change: under the names of ``jobevents``.
+"""The log records of requests for changes: who asked for what.
 
-So ``journalctl JOB_ID=42`` finds who cancelled a job as well as what became of it.
+They name jobs as the events of jobs do, so ``journalctl JOB_ID=42`` finds who cancelled
+a job as well as what happened to it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 JOBS_TOLD = 100
-"""Jobs that a record names; a request about more has several. The journal would keep
-no more values of one field."""
+"""Jobs that one record names; a request for more jobs has several records. The journal
+keeps no more values of one field."""
 
 _JOBS = ("id", "ids")
-"""Parameters that name jobs."""
+"""The parameters that name jobs."""
 
 
 def records(
     audit: Sequence[str], arguments: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the fields of each record that tells of one request.
+    """Yield the fields of each record of one request.
 
     Args:
-        audit: the parameters that may be told.
-        arguments: all of them.
+        audit: the parameters that may be logged.
+        arguments: all parameters.
     """
     told = {name: arguments[name] for name in audit if name not in _JOBS}
     named = [name for name in audit if name in _JOBS]

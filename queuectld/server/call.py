@@ -1,49 +1,13 @@
-"""What a handler is given: the service it belongs to, and the client that asked."""
+"""What a handler is given for one request: its id, its client and its stream."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from queuectl_protocol.vocabulary import Role
-from queuectld.host.crew import Crew
-from queuectld.linux.inotify import Watcher
-from queuectld.server.connections import Connections
-from queuectld.server.context import Context
-from queuectld.server.health import Examiner
-from queuectld.server.intake import Intake
-from queuectld.server.method import Method
-from queuectld.server.outbox import Outbox
-
-_READERS = 4
-"""Output files that are read at the same time. To find a file's last lines can take a
-read of 8 MiB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What all connections share.
-
-    Attributes:
-        methods: the table, by name.
-        files: tells when output files grow.
-        connections: who is there.
-        intake: what they all hold together.
-        checking: held while a batch is checked, so that the loop has one at a time to
-            do a turn of, and everybody else theirs.
-        reading: the threads that read output files.
-        examiner: looks at the store for monitors.
-    """
-
-    context: Context
-    methods: Mapping[str, Method]
-    files: Watcher = field(default_factory=Watcher)
-    connections: Connections = field(default_factory=Connections)
-    intake: Intake = field(default_factory=Intake)
-    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    reading: Crew = field(default_factory=lambda: Crew("reading", _READERS, ready=True))
-    examiner: Examiner = field(default_factory=Examiner)
+from queuectld.server.connection.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +15,13 @@ class Peer:
     """The client at the other end of one connection; bound workers belong to it.
 
     Attributes:
-        uid: who it was when it connected.
-        groups: what it was in then: its gid, then its supplementary groups.
-        pid: which process that was; it may have ended, or handed the connection on.
-        role: what it may do; None for one that is being turned away.
-        streams: those that are open, by the id of their request.
-        waiting: what has been carried out for it and only waits, to be cancelled when
-            it is gone.
+        uid: its user when it connected.
+        groups: its groups then: its gid, then its supplementary groups.
+        pid: its process then; it may have ended, or passed the connection on.
+        role: what it may do; None for a client that is being refused.
+        streams: the open ones, by the id of their request.
+        waiting: requests that are carried out and only wait; cancelled when the client
+            is gone.
     """
 
     uid: int
@@ -73,8 +37,13 @@ class Peer:
         return self.role is not None and self.role.includes(role)
 
     @property
+    def log_fields(self) -> dict[str, object]:
+        """What the log tells of the client."""
+        return {"uid": self.uid, "pid": self.pid, "role": self.role}
+
+    @property
     def confined_to(self) -> int | None:
-        """The uid whose jobs alone are its own to deal with; None: all are."""
+        """The uid whose jobs alone it may deal with; None: all jobs."""
         return None if self.may(Role.OPERATE) else self.uid
 
 
@@ -82,8 +51,8 @@ class Stream:
     """The events of one request, until its handler returns.
 
     Attributes:
-        wake: set when the client has seen enough, and by whatever else the handler
-            waits for.
+        wake: set when the client has seen enough, and by what else the handler waits
+            for.
         ended: the client has seen enough.
     """
 
@@ -95,48 +64,37 @@ class Stream:
         self.ended = False
 
     async def ready(self) -> None:
-        """Wait until the client can take another event; give others a turn."""
+        """Wait until the client can take another event; let other tasks run."""
         await asyncio.sleep(0)
         await self._outbox.drained()
 
     def send(self, body: dict[str, Any]) -> None:
-        """Send an event. Wait for ``ready`` before making a large one."""
+        """Send an event. Await ``ready`` before making a large one."""
         self._seq += 1
         self._outbox.event(self._id, self._seq, body)
 
     def end(self) -> None:
-        """Ask the handler to come to its end."""
+        """Ask the handler to end."""
         self.ended = True
         self.wake.set()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way through its handler."""
+    """One request, as its handler sees it."""
 
     id: int | str
-    service: Service
     peer: Peer
 
-    @property
-    def context(self) -> Context:
-        """The daemon's parts."""
-        return self.service.context
-
-    @property
-    def groups(self) -> tuple[int, ...] | None:
-        """What a job is to remember of its submitter's groups; None: nothing."""
-        return self.peer.groups if self.context.config().as_submitter else None
-
     def room(self) -> AbstractAsyncContextManager[None]:
-        """Wait for room for a large reply; see ``Outbox.room``. Return it in there."""
+        """Wait for room for a large reply, to be returned inside; see ``Outbox``."""
         return self.peer.outbox.room()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Have what is waited for in here end with the connection.
+        """Cancel the handler if the connection ends while it waits inside.
 
-        For a handler that has done what was asked: the rest is of use to nobody else.
+        For a handler that has made its change and waits only to tell the client.
         """
         task = asyncio.current_task()
         assert task is not None

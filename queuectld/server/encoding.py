@@ -5,15 +5,17 @@ Times become RFC 3339, durations seconds; null is "there is none".
 
 from dataclasses import asdict
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from queuectl_protocol.units import format_time
 from queuectld.core import unixtext
-from queuectld.core.job import SHELL, Attempt, Job
+from queuectld.core.fields.table import FIELDS
+from queuectld.core.job import Attempt, Job
 from queuectld.core.limits import CONTROLLER, Means
 from queuectld.core.settings import SETTINGS, Setting, Value
 from queuectld.core.statistics import Stats
-from queuectld.server.diagnosis import Check
+from queuectld.server.health.checks import Check
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
 Wire = dict[str, Any]
@@ -36,51 +38,27 @@ def number(value: float) -> float:
     return whole if whole == value else value
 
 
+_TOLD = [(field, told) for field in FIELDS if (told := field.told) and told.always]
+_KEYS = [field.name for field, _ in _TOLD]
+_attributes = itemgetter(*(0 if f.of else Job._fields.index(f.name) for f, _ in _TOLD))
+_DERIVED = [(index, f.of) for index, (f, _) in enumerate(_TOLD) if f.of]
+_BY_TYPE = {"time": time, "seconds": number, "number": number}
+_WRITTEN = [
+    (index, write)
+    for index, (_, told) in enumerate(_TOLD)
+    if (write := told.write or _BY_TYPE.get(told.type.split()[0]))
+]
+
+
 def job(job: Job) -> Wire:
     """Return a job without its environment, which is never in a listing."""
-    limits = job.limits
-    return {
-        "id": job.id,
-        "command": job.command,
-        "state": job.state,
-        "attempts": job.attempts,
-        "max_retries": job.max_retries,
-        "created_at": time(job.created_at),
-        "updated_at": time(job.updated_at),
-        "run_at": time(job.run_at),
-        "priority": job.priority,
-        "timeout": number(job.timeout),
-        "backoff_base": number(job.backoff_base),
-        "backoff_max": number(job.backoff_max),
-        "backoff_jitter": number(job.backoff_jitter),
-        "output_limit": job.output_limit,
-        "cwd": job.cwd,
-        "umask": None if job.umask is None else f"{job.umask:04o}",
-        "queue": job.queue,
-        "exit_code": job.exit_code,
-        "signal": job.signal,
-        "reason": job.reason,
-        "message": job.message and unixtext.shown(job.message),
-        "worker": job.worker,
-        "started_at": time(job.started_at),
-        "finished_at": time(job.finished_at),
-        "label": job.label,
-        "submitter": job.submitter,
-        "runs": job.runs,
-        "cancel_requested": job.cancel_requested,
-        "nice": limits.nice,
-        "memory_max": limits.memory_max,
-        "cpu_quota": number(limits.cpu_quota),
-        "tasks_max": limits.tasks_max,
-        "rlimits": dict(limits.rlimits),
-        "shell": shell(job),
-        "foreground": job.foreground,
-    }
-
-
-def shell(job: Job) -> str | None:
-    """Return the program that runs a job's line; None where none does."""
-    return job.shell or SHELL if isinstance(job.command, str) else None
+    values = list(_attributes(job))
+    for index, of in _DERIVED:
+        values[index] = of(job)
+    for index, write in _WRITTEN:
+        if (value := values[index]) is not None:
+            values[index] = write(value)
+    return dict(zip(_KEYS, values, strict=True))
 
 
 def brief(job: Job) -> Wire:
@@ -147,7 +125,7 @@ def means(means: Means) -> Wire:
 
 def worker(worker: WorkerHandle) -> Wire:
     """Return a worker and what it runs."""
-    run = worker.run
+    run = worker.attempt
     return {
         "worker": worker.number,
         "pid": worker.pid,

@@ -1,7 +1,7 @@
-"""From an exception to what the client is told: the one table of it.
+"""Translates exceptions into what the client is told: one table.
 
-What is not in the table is a mistake of ours: it is logged whole, and the client
-learns nothing of our insides.
+An exception that is not in the table is a programming error: it is logged in full, and
+the client gets the code ``internal`` without details.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from queuectl_protocol.errors import RETRYABLE, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.core import errors as core
 from queuectld.core import unixtext
-from queuectld.host.crew import NoThreadError
-from queuectld.server.params import InvalidParamsError, nearest, shown
-from queuectld.server.reading import Loss, UnreadableOutputError
+from queuectld.host.thread_pool import NoThreadError
+from queuectld.server.output.reader import Loss, UnreadableOutputError
+from queuectld.server.schema.arguments import InvalidParamsError, nearest, shown
 from queuectld.store import api as store
 
 MAX_MESSAGE = 1000
-"""Characters: a message may quote the client, and the client can send megabytes."""
+"""Characters. A message may quote the client, which can send megabytes."""
 
 
 class UnknownMethodError(Exception):
@@ -30,7 +30,7 @@ class UnknownMethodError(Exception):
 
 
 class AttemptNotFoundError(Exception):
-    """The job has no attempt of that number.
+    """The job has no attempt of this number.
 
     Attributes:
         data: the job's id and the number asked for.
@@ -43,7 +43,7 @@ class AttemptNotFoundError(Exception):
 
 
 class OutputGoneError(Exception):
-    """An attempt wrote something that its file does not hold, or has no file any more.
+    """An attempt wrote more than its file holds, or its file is gone.
 
     Attributes:
         data: the job's id, the attempt and the stream.
@@ -118,14 +118,14 @@ CODES: Mapping[type[Exception], ErrorCode] = MappingProxyType(
 
 
 class Refusal(NamedTuple):
-    """What travels in a failure."""
+    """The content of a failure."""
 
     code: ErrorCode
     message: str
     data: dict[str, Any] | None
 
     def as_item(self) -> dict[str, Any]:
-        """Return it as it travels within a reply, about one item of many."""
+        """Return it as one item of a reply."""
         return {**self._asdict(), "retryable": self.code in RETRYABLE}
 
 

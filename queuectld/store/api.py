@@ -5,18 +5,18 @@ in one durable transaction, each so that it can fail alone; a unit must therefor
 nothing but call its ``Transaction``, and may be run again when the first try of its
 batch did not commit.
 
-A store keeps state and never chooses it: jobs come here as ``lifecycle`` made them.
+A store keeps jobs as they are given to it, and never decides about one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core.job import Attempt, AttemptEnd, Job, Submission
-from queuectld.core.settings import Settings, Value
+from queuectld.core.job import Attempt, AttemptEnd, Job
+from queuectld.core.settings import Value
 
 T = TypeVar("T")
 
@@ -79,23 +79,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """Something that happened at one moment, for the statistics.
-
-    Attributes:
-        metric: ``completed``, ``dead``, ``cancelled``, ``failed``, ``retried``,
-            ``lost``, ``run`` (duration of an attempt) or ``wait`` (from when a job
-            could have started to when it did).
-        at: when, in milliseconds.
-        ms: the duration, where the metric is one.
-    """
-
-    metric: str
-    at: int
-    ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Histogram:
     """Durations of one metric, added up over some minutes.
 
@@ -118,11 +101,9 @@ class Reader(Protocol):
 
     def job(self, job_id: str) -> Job | None:
         """Return the job with that id."""
-        ...
 
     def job_by_seq(self, seq: int) -> Job | None:
         """Return the job with that sequence number."""
-        ...
 
     def attempts(
         self, seq: int, before: int | None = None, limit: int | None = None
@@ -134,11 +115,9 @@ class Reader(Protocol):
             before: only those with ``run`` under this.
             limit: only so many, the newest; None: all.
         """
-        ...
 
     def attempt_after(self, seq: int, run: int) -> Attempt | None:
         """Return a job's first attempt on record with a greater ``run``."""
-        ...
 
     def page(
         self, states: Collection[JobState] | None, before: int | None, limit: int
@@ -148,29 +127,23 @@ class Reader(Protocol):
         Those in one of ``states``; None: all. Costs by ``limit``, and not by how many
         jobs are in other states.
         """
-        ...
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state. Costs the same for any number."""
-        ...
 
     def delayed(self) -> int:
         """Return how many jobs wait for their time. Costs the same for any number."""
-        ...
 
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
-        ...
 
     def in_state(self, state: JobState, limit: int, after: int = 0) -> list[Job]:
         """Return up to ``limit`` jobs with ``seq`` over ``after``, oldest first."""
-        ...
 
     def prunable(
         self, states: Sequence[JobState], finished_before: int, limit: int
     ) -> list[Job]:
         """Return up to ``limit`` finished jobs, those that finished first."""
-        ...
 
     def environment(self, key: bytes) -> dict[str, str]:
         """Return a stored environment.
@@ -178,15 +151,12 @@ class Reader(Protocol):
         Raises:
             KeyError: no job has it.
         """
-        ...
 
     def settings(self) -> dict[str, Value]:
         """Return the settings that were set."""
-        ...
 
     def meta(self, key: str) -> str | None:
         """Return a small value of the daemon's own, such as ``workers_wanted``."""
-        ...
 
     def rollup(self, since: int, until: int | None = None) -> dict[str, Histogram]:
         """Return each metric's durations and counts from the minute of ``since`` on.
@@ -194,7 +164,6 @@ class Reader(Protocol):
         Up to the minute of ``until``, exclusive. Metrics without durations count in
         bucket 0.
         """
-        ...
 
     def rollup_end(self, since: int, rows: int) -> int | None:
         """Return a time up to which a rollup adds up about ``rows`` rows.
@@ -202,34 +171,34 @@ class Reader(Protocol):
         It is the end of an hour, so that what is merged in time stays together. None:
         there are no more than that.
         """
-        ...
 
     def oldest_ready(self) -> int | None:
         """Return since when the job has waited that has waited longest for a worker.
 
         Of many, the few that are next in each of the highest priorities are looked at.
         """
-        ...
 
     def happened(self, metric: str, since: int) -> int:
         """Return how often something happened, from the minute of ``since`` on."""
-        ...
 
     def ahead(self, job: Job, limit: int) -> int:
         """Return how many are to be claimed before a job, up to ``limit``."""
-        ...
 
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
-        ...
 
 
 class Transaction(Reader, Protocol):
     """What a unit of work can do. It sees its own writes."""
 
-    def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
-        """Add a job with what the submission leaves out taken from the settings."""
-        ...
+    def next_seq(self) -> int:
+        """Return a sequence number that no job ever had."""
+
+    def keep_environment(self, env: dict[str, str]) -> bytes:
+        """Store an environment, if it is not there; return the key of its content."""
+
+    def insert(self, job: Job) -> None:
+        """Add a job, with a new sequence number and the key of a kept environment."""
 
     def update(self, old: Job, new: Job) -> bool:
         """Write ``new`` if the job is still as ``old``; return whether it did.
@@ -238,53 +207,50 @@ class Transaction(Reader, Protocol):
         same: under them nothing else changes, but for ``due`` by ``promote``: so
         ``old`` is of the same transaction, or did not wait. Keeps the counters.
         """
-        ...
 
     def next_lease(self, least: int = 0) -> int:
         """Return a number that no attempt ever had, and none less than ``least``."""
-        ...
 
     def next_worker(self) -> int:
         """Return a number that no worker ever had."""
-        ...
 
     def ready(self, limit: int) -> list[Job]:
         """Return the jobs to be claimed next: priority, then first in first out."""
-        ...
 
     def promote(self, now: int, limit: int) -> int:
         """Make up to ``limit`` jobs ready whose ``run_at`` came; return how many."""
-        ...
 
     def insert_attempt(self, job: Job, end: AttemptEnd) -> None:
         """Put the attempt that ran under ``end.lease`` on record.
 
         ``job`` is the job as it was while the attempt ran.
         """
-        ...
 
-    def measure(self, measures: Iterable[Measure]) -> None:
-        """Add to the statistics."""
-        ...
+    def measure(self, metric: str, at: int, ms: int | None = None) -> None:
+        """Add something that happened to the statistics.
+
+        Args:
+            metric: ``completed``, ``dead``, ``cancelled``, ``failed``, ``retried``,
+                ``lost``, ``run`` (duration of an attempt) or ``wait`` (from when a job
+                could have started to when it did).
+            at: when, in milliseconds.
+            ms: the duration, where the metric is one.
+        """
 
     def set_setting(self, key: str, value: Value | None) -> None:
         """Store a setting; None goes back to the default."""
-        ...
 
     def set_meta(self, key: str, value: str) -> None:
         """Store a small value of the daemon's own."""
-        ...
 
     def delete(self, jobs: Sequence[Job]) -> list[Job]:
         """Forget jobs that are still as given, their attempts and unused environments.
 
         Return those that went. Their generated ids are never used again.
         """
-        ...
 
     def thin_statistics(self, now: int, hours: int) -> bool:
         """Merge up to ``hours`` hours of old statistics; return if more is left."""
-        ...
 
 
 class Store(Protocol):
@@ -302,20 +268,16 @@ class Store(Protocol):
             StoreFullError, StoreError: nothing of it remains.
             whatever ``work`` raised: nothing of it remains.
         """
-        ...
 
     @property
     def trouble(self) -> str | None:
         """Why nothing can be written: what the last write failed of, if it failed."""
-        ...
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run a query in a snapshot that has every acknowledged write."""
-        ...
 
     async def checkpoint(self) -> None:
         """Move what the log holds into the database, as far as readers allow."""
-        ...
 
     async def alive(self) -> None:
         """Return once whoever writes and whoever reads have answered, in this order.
@@ -327,7 +289,6 @@ class Store(Protocol):
         Raises:
             StoreError: it is closed.
         """
-        ...
 
     async def backup(
         self,
@@ -351,7 +312,6 @@ class Store(Protocol):
         Raises:
             BackupExistsError, BackupError, StoreError: nothing was written.
         """
-        ...
 
     async def examine(self) -> list[str]:
         """Read everything; return a sentence for each thing that is wrong.
@@ -359,12 +319,9 @@ class Store(Protocol):
         Takes as long as reading all of it does, and holds up nothing but the emptying
         of the log. Ends when the awaiting task is cancelled.
         """
-        ...
 
     def facts(self) -> dict[str, Any]:
         """Return what ``doctor`` shows: path, versions, sizes."""
-        ...
 
     async def close(self) -> None:
         """Finish what waits, then close. What comes later gets a StoreError."""
-        ...

@@ -1,6 +1,6 @@
-"""Worker processes: the program that runs jobs, and what the daemon shares with it.
+"""Worker processes: separate programs, each of which runs one job at a time.
 
-A worker is a separate program (``child``), one job at a time, on a socket pair.
-Nothing here knows the store or decides a job's state; what ``child`` imports stays
-small, because every worker pays for it in memory.
+``worker_side`` is the program, ``daemon_side`` what the daemon knows of it and does
+with it, ``shared`` the messages and files between the two. Nothing here imports the
+store or decides a job's state.
 """

@@ -26,7 +26,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.limits import MAX_BATCH, MAX_FRAME
 from queuectl_protocol.messages import BadMessageError, Failure, Reply, Request
-from queuectld.server.limits import CONTAINERS_OF_A_JOB
+from queuectld.server.schema.wire_limits import CONTAINERS_OF_A_JOB
 
 BEGIN = b"\x83\xa2id\x01\xa6method"
 """How most requests begin."""

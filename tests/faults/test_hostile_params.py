@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from helpers.daemon import Daemon, a_daemon
 from queuectl_protocol.messages import Failure
 from queuectld.core.settings import SETTINGS
-from queuectld.core.submission import FIELDS
+from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import COMMON
-from queuectld.server.params import Param
+from queuectld.server.schema.description import COMMON
+from queuectld.server.schema.method import Param
 
 EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "200"))
 
@@ -81,7 +81,7 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "umask": st.sampled_from(["0022", "777", "0999", "0"]),
     "env": st.dictionaries(UNIX, UNIX, max_size=4),
     "label": TEXT,
-} | {name: SMALL for name in FIELDS if name in SETTINGS}
+} | {name: SMALL for name in GIVEN if name in SETTINGS}
 
 
 def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

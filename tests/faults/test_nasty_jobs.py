@@ -203,7 +203,7 @@ def test_a_job_that_kills_its_workers_group_is_lost_and_nobody_else(
 
 # -- who passes for whom --------------------------------------------------------------
 
-WORKER = f"{sys.executable} -P -m queuectld.workers.worker_side.child"
+WORKER = f"{sys.executable} -P -m queuectld.workers.worker_side"
 
 
 def test_a_job_that_is_named_like_a_worker_is_a_job(home: Home) -> None:

@@ -11,7 +11,7 @@ import pytest
 from helpers import processes, waiting
 from helpers.home import ALONE, Gate, Home, a_home
 from queuectl_protocol.vocabulary import JobState
-from queuectld.server import diagnosis
+from queuectld.server.health import doctor
 from queuectld.store.sqlite.store import SqliteStore
 
 
@@ -293,7 +293,7 @@ def test_doctor_finds_a_damaged_page_in_the_middle(home: Home) -> None:
     content[page : page + 4096] = b"\xaa" * 4096
     file.write_bytes(content)
     daemon = home.serve()
-    assert "begins as it should" in home.ctl("doctor")
+    assert "its header is valid" in home.ctl("doctor")
     done = home.run("doctor", "--deep")
     assert done.returncode == 1
     assert "error    database: " in done.stdout
@@ -321,14 +321,14 @@ def test_an_examination_ends_when_its_time_is_up(
 ) -> None:
     """It says that it did not see all, and is no error."""
 
-    async def run() -> diagnosis.Check:
+    async def run() -> doctor.Check:
         store = SqliteStore(tmp_path / "queuectl.db")
         try:
-            return await diagnosis.database(store.examine())
+            return await doctor.database(store.examine())
         finally:
             await store.close()
 
-    monkeypatch.setattr(diagnosis, "DEEP_WITHIN", 0)
+    monkeypatch.setattr(doctor, "DEEP_WITHIN", 0)
     check = asyncio.run(run())
     assert check.level == "warning"
     assert "not read to its end" in check.detail

@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
+from queuectl.aio.groups import AsyncGroup
+
 
 class Blocking:
     """Something of asyncio, every wait of which is waited for.
@@ -40,7 +42,7 @@ class Blocking:
     def _waited_for(self, value: Any) -> Any:
         if inspect.isawaitable(value):
             return self._runner.run(_await(value))
-        if hasattr(value, "__anext__") or hasattr(value, "_session"):
+        if hasattr(value, "__anext__") or isinstance(value, AsyncGroup):
             return Blocking(self._runner, value)
         return self._waiting(value) if inspect.ismethod(value) else value
 

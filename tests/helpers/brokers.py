@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from helpers.clocks import StandingClock
-from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Finished, IfExists
+from queuectld.broker import Broker, Finished, IfExists, Observer
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.store.api import Reader, Store, Transaction
 
@@ -61,19 +60,48 @@ class Interrupted:
 
 
 @dataclass
+class Observed:
+    """Notes what a broker reports.
+
+    Attributes:
+        waiting: the times of jobs that wait, in order; None: for a worker.
+        doubts: how often nobody knew what was committed.
+    """
+
+    waiting: list[int | None] = field(default_factory=list)
+    doubts: int = 0
+
+    def job_waits(self, run_at: int | None) -> None:
+        """Note a job that waits."""
+        self.waiting.append(run_at)
+
+    def written(self) -> None:
+        """Note nothing: tests read what was written."""
+
+    def in_doubt(self) -> None:
+        """Note a doubt."""
+        self.doubts += 1
+
+
+@dataclass
 class Desk:
     """A broker and what stands around it.
 
     Attributes:
         others: has a turn after the broker's reads and writes.
-        waiting: what ``on_waiting`` was called with, in order.
+        observed: what the broker reported.
     """
 
     broker: Broker
     store: Store
     others: Interrupted
     clock: StandingClock
-    waiting: list[int | None] = field(default_factory=list)
+    observed: Observed
+
+    @property
+    def waiting(self) -> list[int | None]:
+        """When the jobs that were reported to wait may be started, in order."""
+        return self.observed.waiting
 
     async def enqueue(self, command: str = "true", **fields: Any) -> Job:
         """Add one job."""
@@ -128,13 +156,16 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(home: Home, now: int = NOW) -> AsyncIterator[Desk]:
-    """Open the store at home, and a broker on it."""
-    clock = StandingClock(now)
+async def a_desk(
+    home: Home, clock: StandingClock | None = None, observer: Observer | None = None
+) -> AsyncIterator[Desk]:
+    """Open the store at home, and a broker on it that reports to an observer."""
+    clock = clock or StandingClock()
     async with home.open() as store:
         others = Interrupted(store)
-        broker = Broker(cast(Store, others), clock, lambda: RANDOM)
+        observed = Observed()
+        broker = Broker(
+            cast(Store, others), observer or observed, clock, lambda: RANDOM
+        )
         await broker.open()
-        desk = Desk(broker, store, others, clock)
-        broker.on_waiting = desk.waiting.append
-        yield desk
+        yield Desk(broker, store, others, clock, observed)

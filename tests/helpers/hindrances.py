@@ -7,7 +7,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   nofork      no worker can be started
   at-claim    a FIFO: a commit with a claim is answered when its writer has closed it
   at-number   the same for the numbers of new workers
-  at-link     the same for a worker that was started and is not spoken to yet
+  at-channel  the same for a worker that was started and is not spoken to yet
   at-name     the same for the name of a user, as from a slow directory service
   at-write    the same for a write, before it is begun
   at-read     the same for a query, before it is answered
@@ -15,7 +15,7 @@ Run as a program by ``helpers.hindered``, in place of queuectld:
   at-start    the same for a start, before it looks after what the last daemon left
 
 The variable HINDERED is a JSON object of constants:
-``{"control.scheduler.DRAIN_SPARE": 1}``.
+``{"control.draining.DRAIN_SPARE": 1}``.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _getpwnam, _getpwuid = pwd.getpwnam, pwd.getpwuid
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
 _adopt = Recovery.adopt
-_open_link = Channel.open.__func__  # type: ignore[attr-defined]
+_open_channel = Channel.open.__func__  # type: ignore[attr-defined]
 _seen: set[str] = set()
 """What the transaction under way has done."""
 
@@ -126,11 +126,11 @@ async def adopt(recovery: Recovery) -> list[Unsettled]:
     return await _adopt(recovery)
 
 
-async def open_link(cls: type[Channel], *arguments: Any) -> Channel:
+async def open_channel(cls: type[Channel], *arguments: Any) -> Channel:
     """Begin to talk to a worker."""
-    await asyncio.to_thread(wait_at, "link")
-    link: Channel = await _open_link(cls, *arguments)
-    return link
+    await asyncio.to_thread(wait_at, "channel")
+    channel: Channel = await _open_channel(cls, *arguments)
+    return channel
 
 
 def hinder() -> None:
@@ -150,7 +150,7 @@ def hinder() -> None:
         (pwd, "getpwuid"): getpwuid,
         (pool, "launch"): start,
         (Recovery, "adopt"): adopt,
-        (Channel, "open"): classmethod(open_link),
+        (Channel, "open"): classmethod(open_channel),
     }
     for (owner, name), replacement in changes.items():
         setattr(owner, name, replacement)

@@ -100,4 +100,4 @@ def finish(
     asked: bool = True,
 ) -> Job:
     """Return the job after an end that is recorded now, without jitter."""
-    return lifecycle.finish(job, end, now=now, random=random, asked=asked)
+    return lifecycle.finish(job, end, now=now, random=random, asked=asked).job

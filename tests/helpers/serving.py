@@ -13,9 +13,10 @@ from typing import Any, cast
 from helpers.rawclient import PATIENCE, RawClient
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
-from queuectld.server.context import Context
-from queuectld.server.listener import Listener
-from queuectld.server.method import Method
+from queuectld.server.connection.listener import Listener
+from queuectld.server.connection.registry import Registry
+from queuectld.server.parts import Parts
+from queuectld.server.schema.method import Method
 
 
 class Moment:
@@ -48,10 +49,12 @@ class Served:
     """A running server.
 
     Attributes:
+        connections: those that are open.
         released: happens when a connection is over.
     """
 
     socket: Path
+    connections: Registry
     released: Moment = field(default_factory=Moment)
     listener: Listener | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -77,45 +80,44 @@ class Served:
 
 
 @contextmanager
-def serving(
-    methods: Mapping[str, Method], broker: Any = None, **limits: Any
-) -> Iterator[Served]:
+def serving(methods: Mapping[str, Method], **limits: Any) -> Iterator[Served]:
     """Serve these methods under these limits of the configuration."""
     with TemporaryDirectory(prefix="queuectl-") as folder:
         home = Path(folder)
         config = DaemonConfig(
             state_dir=home, runtime_dir=home, socket=home / "s", **limits
         )
-        served = Served(config.socket)
+        connections = Registry()
+        served = Served(config.socket, connections)
         supervisor = SimpleNamespace(release=lambda _owner: served.released.happen())
-        context = Context(
-            broker=broker,
-            scheduler=cast("Any", SimpleNamespace(supervisor=supervisor)),
-            store_facts=dict,
-            backup=cast("Any", None),
-            examine=cast("Any", None),
+        parts = Parts(
+            broker=cast("Any", SimpleNamespace(job=None)),
+            store=cast("Any", None),
+            pool=cast("Any", None),
+            supervisor=cast("Any", supervisor),
+            attempts=cast("Any", None),
+            pruner=cast("Any", None),
+            shutdown=cast("Any", None),
             config=lambda: config,
             socket=config.socket,
-            looking=cast("Any", None),
             clock=SystemClock(),
             instance="0" * 16,
             started_at=0,
-            stop=lambda _now: None,
-            restart=lambda: None,
+            connections=connections,
         )
-        with _in_thread(served, context, methods):
+        with _in_thread(served, parts, methods):
             yield served
 
 
 @contextmanager
 def _in_thread(
-    served: Served, context: Context, methods: Mapping[str, Method]
+    served: Served, parts: Parts, methods: Mapping[str, Method]
 ) -> Iterator[None]:
     open_, over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         served._loop = asyncio.get_running_loop()
-        served.listener = await Listener.open(context, methods=methods)
+        served.listener = await Listener.open(parts, methods=methods)
         open_.set()
         await over.wait()
         await served.listener.close()

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.jobs import NOW
-from helpers.stores import DEFAULTS
+from helpers.stores import insert
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import Store, Transaction
 from queuectld.store.sqlite import connection as database
@@ -119,7 +118,7 @@ class Unit:
     def __call__(self, tx: Transaction) -> Job:
         """Add the job."""
         self.runs += 1
-        return tx.insert(self._submission, DEFAULTS, NOW)
+        return insert(tx, self._submission)
 
 
 async def together(store: SqliteStore, units: list[Any]) -> list[Any]:

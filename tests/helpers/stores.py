@@ -11,9 +11,10 @@ from typing import Any
 
 from helpers.jobs import NOW
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core import settings
+from queuectld.core import lifecycle, settings
 from queuectld.core.job import Job, Submission
-from queuectld.store.api import Reader, Store
+from queuectld.core.settings import Settings
+from queuectld.store.api import Reader, Store, Transaction
 from queuectld.store.sqlite.store import SqliteStore
 
 DEFAULTS = settings.in_force({})
@@ -50,10 +51,25 @@ class Home:
             await store.close()
 
 
+def insert(
+    tx: Transaction,
+    submission: Submission,
+    settings: Settings = DEFAULTS,
+    now: int = NOW,
+) -> Job:
+    """Insert the job that this submission makes."""
+    env_key = None if submission.env is None else tx.keep_environment(submission.env)
+    job = lifecycle.enqueue(
+        submission, settings, now=now, seq=tx.next_seq(), env_key=env_key
+    )
+    tx.insert(job)
+    return job
+
+
 async def add(store: Store, now: int = NOW, **fields: Any) -> Job:
     """Insert a job, ``true`` unless said otherwise."""
     submission = Submission(**{"command": "true", **fields})
-    return await store.write(lambda tx: tx.insert(submission, DEFAULTS, now))
+    return await store.write(lambda tx: insert(tx, submission, now=now))
 
 
 async def put(store: Store, job: Job, **changes: Any) -> Job:

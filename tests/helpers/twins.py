@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from helpers.brokers import Observed
 from helpers.clocks import StandingClock
 from helpers.model import FINAL, RANDOM, WAITING, ModelJob, ModelQueue, Wanted
 from helpers.model import RefusedError as Refused
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker, IfExists
-from queuectld.control.housekeeping import Housekeeping
+from queuectld.control.pruning import Pruner
 from queuectld.core.errors import (
     JobConflictError,
     JobExistsError,
@@ -51,15 +52,14 @@ class Twins:
         self.leases: set[int] = set()
         self._seqs: set[int] = set()
         self._workers = 0
-        self._waiting: list[int | None] = []
+        self._observed = Observed()
         self._folder = TemporaryDirectory()
         self._runner = asyncio.Runner()
         self.run(self._open())
 
     async def _open(self) -> None:
         self.store = SqliteStore(Path(self._folder.name) / "queuectl.db")
-        self.broker = Broker(self.store, self.clock, lambda: RANDOM)
-        self.broker.on_waiting = self._waiting.append
+        self.broker = Broker(self.store, self._observed, self.clock, lambda: RANDOM)
         await self.broker.open()
 
     def reopen(self) -> None:
@@ -96,7 +96,7 @@ class Twins:
         it, and the scheduler of each that waits.
         """
         before = deepcopy(self.model.jobs)
-        self._waiting.clear()
+        self._observed.waiting.clear()
         expected = None
         try:
             model()
@@ -115,7 +115,7 @@ class Twins:
 
     def _assert_told(self, job: ModelJob) -> None:
         if job.due is not None:
-            assert (None if job.due else job.run_at) in self._waiting
+            assert (None if job.due else job.run_at) in self._observed.waiting
 
     # -- acts ----------------------------------------------------------------------
 
@@ -212,9 +212,9 @@ class Twins:
 
     def prune(self, states: set[str], older_than: float) -> None:
         """Forget finished jobs."""
-        house = Housekeeping(self.broker, self._folder.name, self.clock)
+        pruner = Pruner(self.broker, self._folder.name, self.clock)
         wanted = [JobState(state) for state in sorted(states)]
-        pruned = self.run(house.prune(wanted, older_than))
+        pruned = self.run(pruner.prune(wanted, older_than))
         assert pruned == self.model.prune(states, older_than, self.clock.now)
 
     # -- what must be the same -------------------------------------------------------

@@ -5,7 +5,6 @@ test can say at its end that none is left.
 """
 
 import os
-import select
 import signal
 import uuid
 from collections.abc import Iterator
@@ -89,7 +88,7 @@ class WorkerHarness:
         """Send messages in one write."""
         self.socket.sendall(b"".join(messages.encode(message) for message in sent))
 
-    def order(self, command: str | tuple[str, ...], **fields: Any) -> messages.Run:
+    def job(self, command: str | tuple[str, ...], **fields: Any) -> messages.RunJob:
         """Return a run under a new lease; anything can be said about it."""
         self._lease += 1
         plain: dict[str, Any] = {
@@ -104,32 +103,32 @@ class WorkerHarness:
             "kill_grace": 5.0,
             "output_limit": 0,
         }
-        return messages.Run(command=command, **{**plain, **fields})
+        return messages.RunJob(command=command, **{**plain, **fields})
 
-    def start(self, command: str | tuple[str, ...], **fields: Any) -> messages.Run:
+    def start(self, command: str | tuple[str, ...], **fields: Any) -> messages.RunJob:
         """Give the worker a job and wait until its process is there."""
-        order = self.order(command, **fields)
-        self.send(order)
-        self.started(order)
-        return order
+        job = self.job(command, **fields)
+        self.send(job)
+        self.started(job)
+        return job
 
-    def started(self, order: messages.Run) -> WorkerRecord:
+    def started(self, job: messages.RunJob) -> WorkerRecord:
         """Wait until the job's process is there; return the record that names it."""
 
         def record() -> WorkerRecord | None:
             found = self.record()
-            there = found and found.lease == order.lease and found.job_pid
+            there = found and found.lease == job.lease and found.job_pid
             return found if there else None
 
         return waiting.until(record, "the record to name the job's process")
 
     def run(self, command: str | tuple[str, ...], **fields: Any) -> AttemptEnd:
         """Run a job to its end and acknowledge it."""
-        order = self.order(command, **fields)
-        self.send(order)
+        job = self.job(command, **fields)
+        self.send(job)
         end = self.finished()
-        assert end.lease == order.lease
-        self.send(messages.Ack(order.lease))
+        assert end.lease == job.lease
+        self.send(messages.Ack(job.lease))
         return end
 
     def finished(self) -> AttemptEnd:
@@ -159,17 +158,15 @@ class WorkerHarness:
 
     # Looking
 
-    def output(self, order: messages.Run, stream: str = "stdout") -> str:
+    def output(self, job: messages.RunJob, stream: str = "stdout") -> str:
         """Return what a run wrote."""
         where = str(self.output_dir)
-        name = outputs.path(
-            where, order.seq, order.run, order.lease, outputs.Stream(stream)
-        )
+        name = outputs.path(where, job.seq, job.run, job.lease, outputs.Stream(stream))
         return Path(name).read_text()
 
-    def says(self, order: messages.Run, text: str) -> None:
+    def says(self, job: messages.RunJob, text: str) -> None:
         """Wait until a run has written ``text`` to its stdout."""
-        waiting.until(lambda: text in self.output(order), f"{text!r} in the output")
+        waiting.until(lambda: text in self.output(job), f"{text!r} in the output")
 
     def record(self) -> WorkerRecord | None:
         """Return the worker's record."""
@@ -203,9 +200,8 @@ class WorkerHarness:
     def exit_status(self, within: float = waiting.DEADLINE) -> int:
         """Wait for the worker's exit; return its code, or minus its signal."""
         if self._status is None:
-            poll = select.poll()
-            poll.register(self.pidfd, select.POLLIN)
-            assert poll.poll(within * 1000), f"the worker is still there in {within}s"
+            ended = pidfd.ended(self.pidfd, within=within)
+            assert ended, f"the worker is still there in {within}s"
             _, status = os.waitpid(self.pid, 0)
             self._status = os.waitstatus_to_exitcode(status)
         return self._status

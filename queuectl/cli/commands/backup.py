@@ -1,4 +1,4 @@
-"""``backup``: a copy of the database while the daemon works."""
+"""``backup``: copies the database while the daemon works."""
 
 import os
 import re
@@ -6,18 +6,20 @@ import time
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl import inherit
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import Whole
+from queuectl.cli.input.param_types import Whole
 from queuectl.cli.view import output
 from queuectl.errors import AlreadyExistsError
 from queuectl_protocol.units import format_size
 
 NAMED = re.compile(r"queuectl-\d{8}T\d{6}\.\d{3}Z\.db")
-"""A copy among others: their order is that of their names."""
+"""The name of a copy that ``--keep`` made. Sorted names are in order of time."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.ACTS)
 @click.argument("file", type=click.Path())
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option(
@@ -47,8 +49,8 @@ def backup(
             "the daemon writes the copy, so there is no copy to stdout; name a file "
             "(one that is called -: ./-)"
         )
-    path = os.path.abspath(file)  # noqa: PTH100 - the paths are strings here
-    if keep is None and os.path.isdir(path):  # noqa: PTH112
+    path = inherit.absolute(file)
+    if keep is None and os.path.isdir(path):  # noqa: PTH112 - the paths are strings here
         raise click.ClickException(
             f"{path} is a directory; name a file in it, or keep several: --keep 7"
         )

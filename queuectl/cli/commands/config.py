@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from queuectl.cli.command import Group
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Group
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions
+from queuectl.cli.input import job_options
 from queuectl.cli.view import output, text
 from queuectl.cli.view.table import Column
 from queuectl.errors import InvalidParamsError
@@ -30,9 +31,9 @@ COLUMNS = (
 def _keys(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from queuectl.cli.input import complete  # noqa: PLC0415 - only the shell asks for it
+    from queuectl.cli.input.completion import values  # noqa: PLC0415 - only the shell asks for it
 
-    return complete.setting_keys(ctx, incomplete)
+    return values.setting_keys(ctx, incomplete)
 
 
 key_argument = click.argument("key", shell_complete=_keys)
@@ -54,7 +55,7 @@ def config() -> None:
     """
 
 
-@config.command("list")
+@config.command("list", rule=policy.LOOKS)
 @json_option
 @pass_connector
 def list_settings(connector: Connector, *, as_json: bool) -> None:
@@ -66,7 +67,7 @@ def list_settings(connector: Connector, *, as_json: bool) -> None:
     output.rows(COLUMNS, [_row(setting) for setting in settings])
 
 
-@config.command()
+@config.command(rule=policy.LOOKS)
 @json_option
 @pass_connector
 def show(connector: Connector, *, as_json: bool) -> None:
@@ -74,7 +75,7 @@ def show(connector: Connector, *, as_json: bool) -> None:
     _show(_settings(connector), as_json=as_json)
 
 
-@config.command()
+@config.command(rule=policy.LOOKS)
 @click.argument("key", required=False, shell_complete=_keys)
 @json_option
 @pass_connector
@@ -91,8 +92,10 @@ def get(connector: Connector, *, key: str | None, as_json: bool) -> None:
         output.line(_bare(setting["value"]))
 
 
-# So that a value such as -1 is refused for its range, and not taken for an option.
-@config.command("set", context_settings={"ignore_unknown_options": True})
+# Unknown options are values: -1 is refused for its range, and not as an option.
+@config.command(
+    "set", rule=policy.BEGINS, context_settings={"ignore_unknown_options": True}
+)
 @key_argument
 @click.argument("value")
 @json_option
@@ -110,10 +113,10 @@ def set_setting(connector: Connector, *, key: str, value: str, as_json: bool) ->
         setting = client.call("config.set", {"key": key, "value": value})
     _tell(setting, as_json=as_json)
     if key == "shell":
-        joboptions.remark_shell(setting["value"], uid, "jobs fail")
+        job_options.note_missing_shell(setting["value"], uid, "jobs fail")
 
 
-@config.command()
+@config.command(rule=policy.BEGINS)
 @key_argument
 @json_option
 @pass_connector
@@ -126,7 +129,7 @@ def unset(connector: Connector, *, key: str, as_json: bool) -> None:
 
 @contextmanager
 def _usage() -> Iterator[None]:
-    """A key or a value that the daemon refuses is a mistake in the command line."""
+    """Report a key or a value that the daemon refuses as a usage error."""
     try:
         yield
     except InvalidParamsError as error:
@@ -190,5 +193,5 @@ def _bare(value: float | str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number without a useless ``.0``."""
+    """Return a number without a trailing ``.0``."""
     return str(int(value)) if value == int(value) else str(value)

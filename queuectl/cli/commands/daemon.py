@@ -1,4 +1,4 @@
-"""``daemon``: the process behind it all, started and stopped by hand."""
+"""``daemon``: starts, stops and examines queuectld."""
 
 import os
 import select
@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 import click
 
 from queuectl import paths
-from queuectl.cli import interrupt
-from queuectl.cli.command import Group
-from queuectl.cli.commands import change
+from queuectl.cli import policy, signals
+from queuectl.cli.command_classes import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import Whole
+from queuectl.cli.input.param_types import Whole
 from queuectl.cli.view import output
+from queuectl.cli.view.text import counted
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl.paths import Queue
 from queuectl.sync.session import Session
@@ -28,7 +28,8 @@ def daemon() -> None:
     """The daemon that keeps the queue and its workers.
 
     The commands that put something into your own queue start it, unless
-    --no-autostart is given. That of another queue is its service manager's to start.
+    --no-autostart is given. The daemon of another queue is started by its service
+    manager.
 
     $ queuectl daemon status
     $ queuectl daemon restart             running jobs go on
@@ -36,7 +37,7 @@ def daemon() -> None:
     """
 
 
-@daemon.command()
+@daemon.command(rule=policy.BEGINS)
 @pass_connector
 def start(connector: Connector) -> None:
     """Start the daemon, if it is not running."""
@@ -48,7 +49,7 @@ def start(connector: Connector) -> None:
         output.line(f"queuectld was running already, pid {running['pid']}")
 
 
-@daemon.command()
+@daemon.command(rule=policy.ACTS)
 @click.option("--now", is_flag=True, help="Interrupt running jobs at once.")
 @confirm.yes_option
 @pass_connector
@@ -62,15 +63,15 @@ def stop(connector: Connector, *, now: bool, yes: bool) -> None:
         found = client.call("daemon.status")
         busy = found["workers"]["busy"]
         if now:
-            change.demand_interruption(busy, yes=yes)
+            confirm.demand_interruption(busy, yes=yes)
         elif busy:
-            output.note(f"waiting for {change.counted(busy, 'running job')}")
-        with interrupt.explained("the daemon goes on with stopping"):
+            output.note(f"waiting for {counted(busy, 'running job')}")
+        with signals.explained("the daemon goes on with stopping"):
             _end(client, found["pid"], "daemon.stop", {"now": now})
     output.line("queuectld has stopped")
 
 
-@daemon.command()
+@daemon.command(rule=policy.ACTS)
 @pass_connector
 def restart(connector: Connector) -> None:
     """End the daemon and start it again; running jobs go on meanwhile."""
@@ -88,7 +89,7 @@ def restart(connector: Connector) -> None:
     output.line(f"queuectld is running, pid {found['pid']}")
 
 
-@daemon.command()
+@daemon.command(rule=policy.LOOKS)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
@@ -101,8 +102,8 @@ def status(connector: Connector, *, as_json: bool) -> None:
         output.pairs(facts(found))
 
 
-@daemon.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+@daemon.command(rule=policy.LOOKS)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines.")
 @click.option(
     "-n",
     "--lines",
@@ -131,9 +132,9 @@ def logs(connector: Connector, *, follow: bool, lines: int) -> NoReturn:
             "terminal, and one of systemd's to the journal: "
             "journalctl --user -u queuectld"
         )
-    # Python ignores it, and tail would complain instead of ending.
+    # Python ignores SIGPIPE. tail would inherit that, and complain instead of ending.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    # tail follows over the log's rotation, and every Linux has it.
+    # tail -F goes on after the log's rotation, and every Linux has it.
     mode = ["-F"] if follow else []
     os.execvp("tail", ["tail", "-n", str(lines), *mode, "--", path])  # noqa: S606, S607
 
@@ -157,11 +158,12 @@ def facts(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _limits(told: dict[str, Any] | None) -> str:
-    """Return what jobs can be held to; nothing of a daemon that does not say."""
+    """Return which limits jobs can have; older daemons do not tell."""
     if told is None:
         return ""
-    there = ", ".join([*told["controllers"], "nice", "rlimits"])
-    return f"{there}; no more: {told['missing']}" if told["missing"] else there
+    available = ", ".join([*told["controllers"], "nice", "rlimits"])
+    missing = told["missing"]
+    return f"{available}; no more: {missing}" if missing else available
 
 
 def _status(connector: Connector) -> dict[str, Any] | None:
@@ -174,9 +176,9 @@ def _status(connector: Connector) -> dict[str, Any] | None:
 
 
 def _start(connector: Connector) -> dict[str, Any]:
-    """Start it whatever --no-autostart says: here it is asked for by name."""
+    """Start the daemon, also with --no-autostart, as it is asked for by name."""
     if not paths.may_start(connector.place):
-        # What that says when nobody answers is whose it is to start.
+        # If nobody answers, the error says who is to start it.
         with connector.connect(autostart=False) as client:
             return _facts_of(client)
     return _start_own()
@@ -197,9 +199,9 @@ def _end(client: Session, pid: int, method: str, params: dict[str, Any]) -> None
     """Ask the daemon to end; return when its process is gone."""
     try:
         process = os.pidfd_open(pid)
-    except OSError:  # it lives in another pid namespace, say
+    except OSError:  # it may be in another pid namespace
         process = None
-    with suppress(ConnectionLostError):  # it may be gone before its reply is here
+    with suppress(ConnectionLostError):  # it may end before its reply arrives
         client.call(method, params)
     if process is None:
         client.wait_closed()

@@ -1,14 +1,15 @@
-"""``dlq``: the dead letter queue, where jobs are that have used up their retries."""
+"""``dlq``: the dead letter queue, which has the jobs that used up their retries."""
 
 import click
 
-from queuectl.cli import each, exits
-from queuectl.cli.command import Group
-from queuectl.cli.commands import change, jobs
+from queuectl.cli import exits, policy
+from queuectl.cli.command_classes import Group
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import DEAD_ID, DURATION, Whole
+from queuectl.cli.input.param_types import DEAD_ID, DURATION, Whole
+from queuectl.cli.requests import changes, deletion, job_details, job_list
 from queuectl.cli.view import output
+from queuectl.cli.view.text import counted
 from queuectl.sync.session import Session
 
 DEAD = "dead"
@@ -25,13 +26,13 @@ def dlq() -> None:
     """
 
 
-@dlq.command("list")
+@dlq.command("list", rule=policy.LOOKS)
 @click.option(
     "-n",
     "--limit",
     type=Whole(min=1),
     metavar="N",
-    show_default=str(jobs.DEFAULT_LIMIT),
+    show_default=str(job_list.DEFAULT_LIMIT),
     help="At most so many, the newest; there is no maximum.",
 )
 @click.option("--output", "with_output", is_flag=True, help="Also their last output.")
@@ -42,29 +43,26 @@ def list_dead(
 ) -> None:
     """List dead jobs, newest first."""
     with connector.connect() as client:
-        jobs.show_list(client, [DEAD], limit, with_output=with_output, as_json=as_json)
+        job_list.show(client, [DEAD], limit, with_output=with_output, as_json=as_json)
 
 
-@dlq.command("show")
+@dlq.command("show", rule=policy.LOOKS)
 @click.argument("job_id", metavar="ID", type=DEAD_ID)
 @click.option("--json", "as_json", is_flag=True, help="The job and its attempts.")
 @pass_connector
 def show_dead(connector: Connector, *, job_id: str, as_json: bool) -> None:
     """Show a dead job with all its attempts."""
     with connector.connect() as client:
-        view = jobs.whole_view(client, job_id)
-    state = view["job"]["state"]
+        details = job_details.fetch(client, job_id)
+    state = details["job"]["state"]
     if state != DEAD:
         raise click.ClickException(
             f"job {job_id!r} is {state}, not dead; see: queuectl show {job_id}"
         )
-    if as_json:
-        output.document(view)
-    else:
-        jobs.show_view(view)
+    job_details.show(details, as_json=as_json)
 
 
-@dlq.command("retry")
+@dlq.command("retry", rule=policy.ALTERS)
 @click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
 @click.option("--json", "as_json", is_flag=True, help="The jobs, or their number.")
@@ -82,10 +80,10 @@ def retry_dead(
     with connector.connect() as client:
         if everything:
             return _retry_all(client, as_json=as_json)
-        return each.change(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
+        return changes.apply(client, "retry", job_ids, as_json=as_json, if_state=DEAD)
 
 
-@dlq.command()
+@dlq.command(rule=policy.ALTERS)
 @click.argument("job_ids", metavar="[ID...]", type=DEAD_ID, nargs=-1)
 @click.option("--older-than", type=DURATION, help="Ended at least this long ago.")
 @confirm.yes_option
@@ -101,29 +99,17 @@ def purge(
 ) -> int:
     """Delete dead jobs, with their output. On a terminal it asks first.
 
-    All of them, unless told which.
+    Without ids and --older-than it deletes all of them.
     """
     if job_ids and older_than is not None:
         raise click.UsageError("give the ids of jobs, or --older-than")
     with connector.connect() as client:
         if job_ids:
-            return change.delete_each(
+            return deletion.delete(
                 client, job_ids, yes=yes, as_json=as_json, if_state=DEAD
             )
-        confirm.demand(
-            lambda: _question(client.call("status")[DEAD], older_than),
-            yes=yes,
-            otherwise="nothing was deleted",
-        )
-        change.prune_states(client, [DEAD], older_than, as_json=as_json)
+        deletion.prune(client, [DEAD], older_than, yes=yes, as_json=as_json)
         return exits.Status.OK
-
-
-def _question(count: int, older_than: float | None) -> str | None:
-    if not count:
-        return None
-    which = "those of them that are old enough" if older_than else "all of them"
-    return f"{change.counted(count, 'job')} dead. Delete {which} for good?"
 
 
 def _retry_all(client: Session, *, as_json: bool) -> int:
@@ -131,8 +117,8 @@ def _retry_all(client: Session, *, as_json: bool) -> int:
     if as_json:
         output.document(result)
     else:
-        output.line(f"{change.counted(result['retried'], 'job')} pending again")
+        output.line(f"{counted(result['retried'], 'job')} pending again")
         if skipped := result["skipped"]:
-            left = change.counted(skipped, "job")
+            left = counted(skipped, "job")
             output.note(f"{left} of queuectl run left; retry by id: queuectl dlq list")
     return exits.Status.OK

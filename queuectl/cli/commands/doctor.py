@@ -1,12 +1,13 @@
-"""``doctor``: looks for what would keep the queue from working, with or without it."""
+"""``doctor``: looks for what keeps the queue from working. The daemon need not run."""
 
 import sys
 from shlex import quote
 
 import click
 
-from queuectl.cli.checks import Check, local_checks
-from queuectl.cli.command import Command
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
+from queuectl.cli.commands.doctor_checks import Check, local_checks
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
 from queuectl.cli.view import output, text
@@ -23,7 +24,7 @@ from queuectl_protocol.paths import LOCK_NAME
 STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.LOOKS)
 @click.option("--deep", is_flag=True, help="Read the whole database as well.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @pass_connector
@@ -50,14 +51,14 @@ def doctor(connector: Connector, *, deep: bool, as_json: bool) -> int:
 
 
 def _daemon_checks(connector: Connector, params: dict[str, bool]) -> list[Check]:
-    """Ask the daemon; what it finds itself outweighs what we see from outside."""
+    """Return the daemon's own findings, which replace local ones of the same name."""
     try:
         with connector.connect(autostart=False) as client:
             found = _same_version(client.greeting["version"])
             told = client.call("doctor", params)["checks"]
             return [found, *(Check(**each) for each in told)]
     except DaemonUnreachableError as error:
-        return [Check("daemon", "error", str(error), _way_back(connector.place))]
+        return [Check("daemon", "error", str(error), _how_to_restart(connector.place))]
     except DaemonNotRunningError as error:
         detail = f"not running ({error})"
         return [Check("daemon", "ok", detail, None)]
@@ -67,8 +68,8 @@ def _daemon_checks(connector: Connector, params: dict[str, bool]) -> list[Check]
         return [Check("daemon", "error", str(error), None)]
 
 
-def _way_back(place: Place) -> str:
-    """Return how to have a daemon that does not answer replaced."""
+def _how_to_restart(place: Place) -> str:
+    """Return how to restart a daemon that does not answer."""
     lock = quote(f"{place.state_dir}/{LOCK_NAME}")
     return f"restart it, running jobs go on: kill -USR1 $(cat {lock})"
 

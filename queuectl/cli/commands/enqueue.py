@@ -1,20 +1,20 @@
-"""``enqueue``: one job, or a file of them."""
+"""``enqueue``: puts one job into the queue, or a file of jobs."""
 
 from contextlib import suppress
 from typing import Any
 
 import click
 
-from queuectl.cli import exits, interrupt
-from queuectl.cli.command import PassingCommand
+from queuectl.cli import exits, policy, signals
+from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions
-from queuectl.cli.input.joboptions import JobOptions, job_options
-from queuectl.cli.input.params import DURATION, MOMENT, Whole, word_completion
-from queuectl.cli.view import output, seldom
+from queuectl.cli.input import job_options
+from queuectl.cli.input.param_types import word_completion
+from queuectl.cli.requests.submit import submit
+from queuectl.cli.view import output
 
 
-@click.command(cls=PassingCommand)
+@click.command(cls=PassingCommand, rule=policy.BEGINS)
 @click.argument(
     "words",
     metavar="[COMMAND | JSON | -- PROGRAM ARG...]",
@@ -31,24 +31,7 @@ from queuectl.cli.view import output, seldom
     help="A job a line, in JSON; - is stdin.",
 )
 @click.option("--lines", is_flag=True, help="With --file: a shell command a line.")
-@click.option(
-    "--id", metavar="ID", show_default="a number", help="One that is not digits alone."
-)
-@click.option(
-    "--max-retries",
-    type=Whole(min=0),
-    metavar="N",
-    show_default="setting max_retries",
-    help="Runs after the first.",
-)
-@click.option("--delay", type=DURATION, help="Not before this much time has passed.")
-@click.option(
-    "--at",
-    "run_at",
-    type=MOMENT,
-    help="Not before: 2026-12-01T10:00:00Z, '2026-12-01 10:00' or 10:00.",
-)
-@job_options(timeout="setting timeout")
+@job_options.add(timeout="setting timeout", enqueue=True)
 @click.option(
     "--if-exists",
     type=click.Choice(["error", "return"]),
@@ -93,20 +76,20 @@ def enqueue(
     The job runs here, with this environment and umask. (If the daemon belongs to
     another user: in / with a minimal environment; see --cwd and --env.)
     """
-    if options["delay"] is not None and options["run_at"] is not None:
-        raise click.UsageError("give --delay or --at, not both")
-    wanted = joboptions.from_options(**options)
+    wanted = job_options.read(**options)
     if path is not None:
         _check_file_options(words, line, options["id"], await_it, as_json)
-        from queuectl.cli.input import fromfile  # noqa: PLC0415 - one job does not need it
+        from queuectl.cli.commands import enqueue_file  # noqa: PLC0415 - for --file alone
 
-        return fromfile.enqueue_file(
+        return enqueue_file.enqueue_file(
             connector, path, wanted, shell=lines, if_exists=if_exists
         )
     if lines:
         raise click.UsageError("--lines goes with --file")
-    job = wanted.added_to(joboptions.read_command(line, words))
-    job = enqueue_one(connector, job, wanted, if_exists)
+    job = wanted.added_to(job_options.read_command(line, words))
+    reply = submit(connector, job, wanted, if_exists)
+    _note_about(reply, connector)
+    job = reply["job"]
     if await_it:
         return _await(connector, job, as_json=as_json)
     if as_json:
@@ -116,68 +99,36 @@ def enqueue(
     return exits.Status.OK
 
 
-def enqueue_one(
-    connector: Connector, job: dict[str, Any], wanted: JobOptions, if_exists: str
-) -> dict[str, Any]:
-    """Enqueue a job with what it inherits; return it as it was stored."""
-    reply = store(connector, job, wanted, if_exists)
-    stored: dict[str, Any] = reply["job"]
+def _note_about(reply: dict[str, Any], connector: Connector) -> None:
+    """Write a note if the job is not new, or nothing will run it for now."""
+    job = reply["job"]
     if not reply["created"]:
-        output.note(f"job {stored['id']} exists already: {stored['state']}")
+        output.note(f"job {job['id']} exists already: {job['state']}")
     elif reply.get("draining"):
         output.note(output.DRAINING)
     elif not reply["workers"]:
-        tell_no_workers(connector)
-    return stored
+        from queuectl.cli.view import throttled_notes  # noqa: PLC0415 - seldom needed
 
-
-def store(
-    connector: Connector,
-    job: dict[str, Any],
-    wanted: JobOptions,
-    if_exists: str,
-    *,
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """Enqueue a job with what it inherits; return the daemon's reply.
-
-    Unless ``quiet``, a directory or shell that is not there is remarked: it may be yet.
-    """
-    unknown = "the job may be enqueued already; queuectl list tells"
-    with connector.connect() as client, interrupt.explained(unknown):
-        job = {**wanted.inherited(client.greeting, job, client.place), **job}
-        uid = client.greeting["uid"]
-        reply: dict[str, Any] = client.call(
-            "enqueue", {"job": job, "if_exists": if_exists}
-        )
-    if reply["created"] and not quiet:
-        joboptions.remark_directory(job)
-        joboptions.remark_shell(job.get("shell"), uid)
-    return reply
-
-
-def tell_no_workers(connector: Connector) -> None:
-    """Say that nothing will run the jobs, if that was not said just now."""
-    seldom.note(connector, "no-workers", output.NO_WORKERS)
+        throttled_notes.no_workers(connector.place)
 
 
 def _await(connector: Connector, job: dict[str, Any], *, as_json: bool) -> int:
-    from queuectl.cli.commands import wait  # noqa: PLC0415 - for --wait alone
-    from queuectl.cli.view import jobview  # noqa: PLC0415
+    from queuectl.cli.requests import wait  # noqa: PLC0415 - for --wait alone
+    from queuectl.cli.view import job_view  # noqa: PLC0415
 
     job_id = job["id"]
     goes_on = f"job {job_id} goes on; to end it: queuectl cancel {job_id}"
-    with interrupt.explained(goes_on):
+    with signals.explained(goes_on):
         if not as_json:
             output.line(job_id)
-        with suppress(output.StdoutError):  # it is kept, and found out at the end
+        with suppress(output.StdoutError):  # the data is kept; ``root.run`` reports it
             output.flush()
-        job = wait.final(connector, job_id)
+        (job,) = wait.wait(connector, (job_id,))
     status = exits.of_job(job)
     if as_json:
         output.document(job)
     elif status != exits.Status.OK:
-        output.note(jobview.sentence(job))
+        output.note(job_view.sentence(job))
     return status
 
 

@@ -1,4 +1,4 @@
-"""``health``: one line and an exit status for a monitor. Starts nothing."""
+"""``health``: one line and an exit status for a monitor. Starts no daemon."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,19 +6,20 @@ from typing import Any
 import click
 
 from queuectl import health as judging
-from queuectl.cli.command import Command
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import DURATION, SIZE
+from queuectl.cli.input.param_types import DURATION, SIZE
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError, RequestTimeoutError
 from queuectl.health import GAUGES, Finding, Gauge, Level, Limits
 
 PATIENCE = 10.0
-"""Seconds until the daemon counts as hanging: as long as most monitors wait."""
+"""Seconds after which the daemon counts as hanging; most monitors wait as long."""
 
 
 class Limit(click.ParamType):  # type: ignore[type-arg]
-    """``NAME=VALUE``: from which value on a gauge is bad; ``off``: never."""
+    """``NAME=VALUE``: the value at which a gauge is bad; ``off``: never."""
 
     name = "limit"
 
@@ -54,13 +55,13 @@ class Limit(click.ParamType):  # type: ignore[type-arg]
 
 
 class Mistake(click.UsageError):
-    """A mistake in the command line, which to a monitor is no disaster."""
+    """A usage error. It ends with 3, as a monitor takes 2 for a critical state."""
 
     exit_code = Level.UNKNOWN
 
 
 class HealthCommand(Command):
-    """Its mistakes end with 3: to a monitor, 2 is a disaster."""
+    """A command whose usage errors are of the class ``Mistake``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse."""
@@ -72,7 +73,7 @@ class HealthCommand(Command):
     def format_epilog(
         self, _ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
-        """Tell the gauges and their limits, from their table."""
+        """List the gauges and their limits, from their table."""
         with formatter.section("Gauges, with their limits (warning, critical)"):
             formatter.write_dl([(name, _told(gauge)) for name, gauge in GAUGES.items()])
 
@@ -80,7 +81,7 @@ class HealthCommand(Command):
 LIMIT = Limit()
 
 
-@click.command(cls=HealthCommand)
+@click.command(cls=HealthCommand, rule=policy.LOOKS)
 @click.option(
     "-w",
     "--warning",
@@ -121,12 +122,12 @@ def health(
 ) -> int:
     """Tell in one line whether the queue is well, for a monitor.
 
-    No daemon is started. This one writes to its store, to see whether that works, and
+    No daemon is started. One that runs tests whether it can write to its store, and
     answers within some seconds even when its disk does not.
 
     Ends with 0: well; 1: a warning, a gauge is at its limit, or the daemon is
     stopping; 2: critical, a gauge is at its other limit, the store fails, or the
-    daemon does not answer; 3: it cannot be asked, as none is running, it is not for
+    daemon does not answer; 3: unknown, as no daemon is running, it does not serve
     this user, an option is wrong, or stdout is full. The gauges are in
     docs/howto/monitoring.md.
 
@@ -149,7 +150,7 @@ def health(
         else:
             _tell(findings, facts, limits, perfdata=perfdata)
         output.flush()
-    except output.StdoutError:  # which is found out again, and said, at the end
+    except output.StdoutError:  # ``root.run`` reports it
         return Level.UNKNOWN
     return judging.worst(findings)
 
@@ -157,7 +158,7 @@ def health(
 def _ask(
     connector: Connector, limits: dict[str, Limits], timeout: float
 ) -> tuple[list[Finding], dict[str, Any]]:
-    from queuectl.models import Health  # noqa: PLC0415 - slow, and --help needs none
+    from queuectl.models import Health  # noqa: PLC0415 - slow; not for --help
     from queuectl.sync.session import Session  # noqa: PLC0415 - as above
 
     with Session(connector.socket, queue=connector.queue, timeout=timeout) as client:
@@ -187,7 +188,7 @@ def _tell(
     level = judging.worst(list(findings))
     bad = sorted((f for f in findings if f.level), key=lambda f: -f.level)
     says = "; ".join(finding.says for finding in bad) or _summary(facts or {})
-    # One line, whatever an error has to say; and | begins the figures.
+    # An error may have several lines; and a | would begin the figures.
     says = " ".join(says.split()).replace("|", "/")
     line = text.escape(f"QUEUECTL {level.name} - {says}")
     if perfdata and facts is not None:
@@ -209,7 +210,7 @@ _UNITS = {"duration": "s", "size": "B", "count": ""}
 def _figures(
     findings: Sequence[Finding], facts: dict[str, Any], limits: dict[str, Limits]
 ) -> Iterator[str]:
-    """Yield figures as the guidelines for plugins of monitors have them."""
+    """Yield figures as performance data of the Monitoring Plugins guidelines."""
     for name in ("pending", "processing", "failed"):
         if facts[name] is not None:
             yield f"{name}={facts[name]}"
@@ -223,7 +224,7 @@ def _figures(
 
 
 def _range(gauge: Gauge, limit: float | None) -> str:
-    """Return a limit as a range of what is well: ``10:`` is ten and more."""
+    """Return a limit as the range of good values: ``10:`` is ten and more."""
     if limit is None:
         return ""
     return f"{limit:.10g}:" if gauge.sinks else f"{limit:.10g}"

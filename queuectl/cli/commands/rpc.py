@@ -1,18 +1,19 @@
-"""``rpc``: any method of the protocol, by hand."""
+"""``rpc``: calls any method of the protocol."""
 
 from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.exits import Status
-from queuectl.cli.input import jobinput
+from queuectl.cli.input import job_json
 from queuectl.cli.view import output
 from queuectl.errors import RequestError
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.ACTS)
 @click.argument("method")
 @click.argument("params", metavar="[JSON]", default="{}")
 @pass_connector
@@ -27,7 +28,7 @@ def rpc(connector: Connector, *, method: str, params: str) -> int:
     $ queuectl rpc logs.follow '{"id": "12"}'
     """
     try:
-        fields = jobinput.parse_json(params)
+        fields = job_json.parse_json(params)
     except ValueError as error:
         raise click.UsageError(f"the parameters: {error}") from None
     with connector.connect() as client:

@@ -1,4 +1,4 @@
-"""``run``: a job as if it ran here: its output, its exit code, and Ctrl-C for it."""
+"""``run``: a job as if it ran here, with its output, its exit code and Ctrl-C."""
 
 import os
 import signal
@@ -9,29 +9,25 @@ from typing import Any
 
 import click
 
-from queuectl.cli import exits
-from queuectl.cli.command import PassingCommand
-from queuectl.cli.commands import enqueue
-from queuectl.cli.commands.logs import write
+from queuectl.cli import exits, policy, signals
+from queuectl.cli.command_classes import PassingCommand
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input import joboptions, unread
-from queuectl.cli.input.joboptions import job_options
-from queuectl.cli.input.params import word_completion
-from queuectl.cli.view import output, seldom
-from queuectl.cli.view.follow import Follower
-from queuectl.cli.view.patience import Patience
+from queuectl.cli.input import job_options, unread_stdin
+from queuectl.cli.input.param_types import word_completion
+from queuectl.cli.requests.follow import Follower
+from queuectl.cli.requests.submit import submit
+from queuectl.cli.requests.waiting_notice import WaitingNotice
+from queuectl.cli.view import output
 from queuectl.errors import InvalidStateError, QueuectlError, RequestError
 from queuectl.sync.session import Session
 
 NO_STDIN = (
-    "the job does not get this standard input: its own is empty; "
-    "with < /dev/null or --quiet this is not remarked"
+    "the job does not get this standard input, it reads an empty one; "
+    "to silence this note, give < /dev/null or --quiet"
 )
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
-@click.command(cls=PassingCommand)
+@click.command(cls=PassingCommand, rule=policy.BEGINS)
 @click.argument(
     "words",
     metavar="COMMAND | -- PROGRAM ARG...",
@@ -39,8 +35,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     shell_complete=word_completion,
 )
 @click.option("-c", "line", metavar="COMMAND", help="A shell command line.")
-@job_options(timeout="none")
-@click.option("-q", "--quiet", is_flag=True, help="Remark nothing on stderr.")
+@job_options.add(timeout="none")
+@click.option("-q", "--quiet", is_flag=True, help="Write no notes to stderr.")
 @pass_connector
 def run(
     connector: Connector,
@@ -57,39 +53,39 @@ def run(
     leaves it out. Its output is written as it comes: its stdout to stdout, its stderr
     to stderr. Its stdin is empty. Ctrl-C cancels it.
 
-    It waits its turn like any job. Only where no workers are, one is started for it,
-    which runs nothing else and ends with it. In a job it needs a worker beside that of
-    the job: with none it never begins.
+    It waits its turn like any job. If there are no workers, one is started for it,
+    which runs nothing else and ends with it. Inside a job it needs a second worker, as
+    that job keeps the first one busy; without a second one it never begins.
 
     $ queuectl run 'make test'
     $ queuectl run -p 10 --timeout 10m -- rsync -a here host:there
     """
-    wanted = joboptions.from_options(**options)
-    job = wanted.added_to(joboptions.read_command(line, words))
+    wanted = job_options.read(**options)
+    job = wanted.added_to(job_options.read_command(line, words))
     job |= {"max_retries": 0, "foreground": True}
     if job.get("timeout") is None:
         job["timeout"] = 0
     canceller = Canceller(connector)
     with canceller:
-        job = enqueue.store(connector, job, wanted, "error", quiet=quiet)["job"]
+        job = submit(connector, job, wanted, quiet=quiet)["job"]
         canceller.found(job["id"])
-        warned = quiet or _warn_of_stdin(connector)
+        noted = quiet or _note_unread_stdin(connector)
         follower, job = _follow(connector, job["id"], quiet=quiet)
     output.flush()
     for sentence in follower.missing:
         output.note(sentence)
-    if not warned:
-        _warn_of_stdin(connector)  # it may have come later
-    # A shell loop stops only when its command died of the signal, and not when it
-    # ended with 130; a program that started us wants the documented status.
+    if not noted:
+        _note_unread_stdin(connector)  # input may have come later
+    # On a terminal: a shell loop stops only if its command died of the signal, and not
+    # if it ended with 130. A program that started this one gets the documented status.
     if canceller.received == signal.SIGINT and os.isatty(sys.stdin.fileno()):
-        exits.die_of(signal.SIGINT)
-    _tell_what_the_job_cannot(job)
+        signals.die_of(signal.SIGINT)
+    _note_why_it_ended(job)
     return exits.of_job(job)
 
 
-def _tell_what_the_job_cannot(job: dict[str, Any]) -> None:
-    """Say why it ended, where its own output does not: never started, killed ..."""
+def _note_why_it_ended(job: dict[str, Any]) -> None:
+    """Say why the job ended if its own output cannot: it never started, was killed."""
     if job["state"] == "dead" and job["reason"] != "exit" and job["message"]:
         output.note(f"queuectl: {job['message']}")
 
@@ -97,39 +93,40 @@ def _tell_what_the_job_cannot(job: dict[str, Any]) -> None:
 def _follow(
     connector: Connector, job_id: str, *, quiet: bool
 ) -> tuple[Follower, dict[str, Any]]:
-    with Patience(connector, job_id, quiet=quiet) as patience:
+    with WaitingNotice(connector, job_id, quiet=quiet) as notice:
         follower = Follower(
             job_id,
-            write,
-            connected=partial(_see_to_a_worker, job_id),
-            begun=patience.begun,
+            output.copy,
+            connected=partial(_reserve_worker, job_id),
+            begun=notice.cancel,
         )
         return follower, follower.follow(connector)
 
 
-def _see_to_a_worker(job_id: str, client: Session) -> None:
-    """Have a worker for this job alone where there is none; it ends with ``client``."""
+def _reserve_worker(job_id: str, client: Session) -> None:
+    """If there is no worker, have one started for this job; it ends with ``client``."""
     try:
         client.call("workers.reserve", {"id": job_id})
     except RequestError:
-        # Who may only submit may start no workers: it waits for somebody who may.
-        return
+        return  # with the role submit one may start no worker, and the job waits
 
 
-def _warn_of_stdin(connector: Connector) -> bool:
-    """Say that the job does not get what was piped in here; return whether it is so."""
-    dropped = unread.identity()
-    if dropped is None:
+def _note_unread_stdin(connector: Connector) -> bool:
+    """Note that the job does not get this stdin, if that has data; return whether."""
+    unread = unread_stdin.identity()
+    if unread is None:
         return False
-    seldom.note(connector, "stdin", NO_STDIN, about=dropped)
+    from queuectl.cli.view import throttled_notes  # noqa: PLC0415 - seldom needed
+
+    throttled_notes.note(connector.place, "stdin", NO_STDIN, about=unread)
     return True
 
 
 class Canceller:
-    """Cancels the job when this program is told to end, and lets it end first.
+    """Cancels the job when a signal asks this program to end; then awaits its end.
 
     Attributes:
-        received: the signal that told so.
+        received: the signal.
     """
 
     def __init__(self, connector: Connector) -> None:
@@ -138,13 +135,10 @@ class Canceller:
         self.received: int | None = None
 
     def __enter__(self) -> None:
-        for number in SIGNALS:
-            # One that our parent had ignored stays ignored: see nohup(1).
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._on_signal)
+        signals.handle(signals.ENDING, self._on_signal)
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        # Say a closed pipe: nobody looks at the job any more.
+        # An error here, such as a closed pipe, means that nobody follows the job.
         if error is None or isinstance(error, QueuectlError):
             return
         self._cancel()
@@ -154,22 +148,22 @@ class Canceller:
             )
 
     def found(self, job_id: str) -> None:
-        """Take the id of the job, which may have to be cancelled at once."""
+        """Take the id of the job; cancel it if a signal has come meanwhile."""
         self._job_id = job_id
         if self.received is not None:
             self._cancel()
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        # A second one ends us, and leaves the rest to the daemon.
+        # A second signal ends this program; the daemon still ends the job.
         signal.signal(number, signal.SIG_DFL)
         self.received = number
         self._cancel()
 
     def _cancel(self) -> None:
-        """Ask for the end, on a connection of its own: the other one is in use.
+        """Cancel the job, on a second connection, as the first one is in use.
 
-        The follower goes on, so that the job's last words are seen, and comes to its
-        end when the job's processes are gone.
+        The follower goes on until the job's processes are gone, so the job's last
+        output is seen.
         """
         if self._job_id is None:
             return
@@ -177,6 +171,6 @@ class Canceller:
             with self._connector.connect() as client:
                 client.call("cancel", {"id": self._job_id, "wait": False})
         except InvalidStateError:
-            pass  # it has just ended by itself
+            pass  # the job has just ended by itself
         except QueuectlError as error:
             output.note(f"queuectl: job {self._job_id} was not cancelled: {error}")

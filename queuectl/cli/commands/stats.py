@@ -1,12 +1,13 @@
-"""``stats``: how jobs have done, from history that outlives pruning."""
+"""``stats``: how jobs have done, from statistics that outlive the jobs."""
 
 from typing import Any
 
 import click
 
-from queuectl.cli.command import Command
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.input.params import DURATION
+from queuectl.cli.input.param_types import DURATION
 from queuectl.cli.view import output, times
 from queuectl.cli.view.table import Column
 
@@ -31,9 +32,12 @@ COLUMNS = (
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.LOOKS)
 @click.option(
-    "--since", type=DURATION, show_default="ever", help="Only what is so long ago."
+    "--since",
+    type=DURATION,
+    show_default="ever",
+    help="Only from this long ago until now.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector

@@ -1,11 +1,11 @@
-"""``status``: how many jobs are in each state."""
+"""``status``: counts jobs by their states, and workers."""
 
 import click
 
-from queuectl.cli.command import Command
-from queuectl.cli.commands import queues
+from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.view import output, text
+from queuectl.cli.view import output, text, which_queue
 
 TITLES = {
     "pending": "Pending",
@@ -17,10 +17,10 @@ TITLES = {
 }
 
 WAITING = {"ready": "Ready", "delayed": "Delayed"}
-"""Of the jobs that wait: those a free worker takes, and those whose time is to come."""
+"""Jobs that wait for a worker, and jobs that wait for their time."""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, rule=policy.LOOKS)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @pass_connector
 def status(connector: Connector, *, as_json: bool) -> None:
@@ -31,9 +31,9 @@ def status(connector: Connector, *, as_json: bool) -> None:
     """
     with connector.connect() as client:
         counts = client.call("status", {})
-        queue = queues.facts(client)
+        queue = which_queue.facts(client)
     workers = counts["workers"]
-    # A daemon of an older version does not tell.
+    # Older daemons do not count these.
     waiting = {key: counts[key] for key in WAITING if key in counts}
     if as_json:
         states = {key: counts[key] for key in TITLES}
@@ -44,7 +44,7 @@ def status(connector: Connector, *, as_json: bool) -> None:
     content += [(WAITING[key], count) for key, count in waiting.items()]
     for title, count in [*content, ("Active Workers", workers["active"])]:
         output.line(f"{title + ':':16}{count}")
-    output.line(f"{'Queue:':16}{text.escape(queues.title(queue))}")
+    output.line(f"{'Queue:':16}{text.escape(which_queue.title(queue))}")
     output.trouble(counts)
     if counts["draining"]:
         output.note(output.DRAINING)

@@ -1,21 +1,20 @@
-"""``worker``: the processes that run jobs."""
+"""``worker``: starts, stops and lists the processes that run jobs."""
 
-import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from queuectl.cli import interrupt
-from queuectl.cli.command import Group
-from queuectl.cli.commands import change
+from queuectl.cli import policy, signals
+from queuectl.cli.command_classes import Group
+from queuectl.cli.commands import worker_foreground
 from queuectl.cli.connector import Connector, pass_connector
-from queuectl.cli.exits import Status
 from queuectl.cli.input import confirm
-from queuectl.cli.input.params import DURATION, Whole
+from queuectl.cli.input.param_types import DURATION, Whole
 from queuectl.cli.view import output, times
 from queuectl.cli.view.table import Column
+from queuectl.cli.view.text import counted
 from queuectl.sync.session import Session
 
 MAX_WORKERS = 256
@@ -45,7 +44,7 @@ def worker() -> None:
     """
 
 
-@worker.command()
+@worker.command(rule=policy.BEGINS)
 @click.option(
     "-n",
     "--count",
@@ -60,7 +59,7 @@ def worker() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the new workers as JSON.")
 @pass_connector
-def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) -> int:
+def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) -> None:
     """Add workers; return when they are ready.
 
     The number wanted is kept: a daemon that starts again has as many. Those started
@@ -74,12 +73,14 @@ def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) 
         if as_json:
             output.document(started)
         else:
-            numbers = ", ".join(str(found["worker"]) for found in workers)
-            output.line(f"{change.counted(len(workers), 'worker')} ready: {numbers}")
-        if not foreground:
-            return Status.OK
-        output.flush()
-        return _stay(connector, client, [found["worker"] for found in workers])
+            listed = ", ".join(str(found["worker"]) for found in workers)
+            output.line(f"{counted(len(workers), 'worker')} ready: {listed}")
+        if foreground:
+            output.flush()
+            numbers = [found["worker"] for found in workers]
+            stopped = worker_foreground.stay(connector, client, numbers)
+            if stopped is not None:
+                _print_stopped(stopped)
 
 
 _interrupting = (
@@ -95,13 +96,13 @@ _interrupting = (
 
 
 def _stops(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of all that stop workers."""
+    """Add the options of the commands that stop workers."""
     for option in reversed(_interrupting):
         function = option(function)
     return function
 
 
-@worker.command()
+@worker.command(rule=policy.BEGINS)
 @click.argument("count", type=Whole(0, MAX_WORKERS), metavar="N")
 @_stops
 @pass_connector
@@ -121,27 +122,27 @@ def scale(
     of --foreground do not count, and stay. Returns when new workers are ready, and
     the processes of the others gone.
     """
-    params = {"count": count, **_patience(timeout, now=now)}
+    params = {"count": count, **_grace(timeout, now=now)}
     with connector.connect() as client:
         if now:
             found = client.call("workers.list")["workers"]
             too_many = sum(not each["bound"] for each in found) - count
-            busy = met_by_a_stop(client, (), max(0, too_many))
-            change.demand_interruption(busy, yes=yes)
+            busy = jobs_affected_by_stop(client, (), max(0, too_many))
+            confirm.demand_interruption(busy, yes=yes)
         result = client.call("workers.scale", params)
     if as_json:
         output.document(result)
         return
     if started := result["started"]:
         numbers = ", ".join(str(found["worker"]) for found in started)
-        output.line(f"{change.counted(len(started), 'worker')} started: {numbers}")
+        output.line(f"{counted(len(started), 'worker')} started: {numbers}")
     if result["stopped"]:
-        _tell_stopped(result)
+        _print_stopped(result)
     elif not started:
-        output.line(f"{change.counted(result['wanted'], 'worker')} wanted already")
+        output.line(f"{counted(result['wanted'], 'worker')} wanted already")
 
 
-@worker.command()
+@worker.command(rule=policy.ACTS)
 @click.argument("workers", type=Whole(1), nargs=-1, metavar="[WORKER]...")
 @click.option(
     "-n",
@@ -170,42 +171,44 @@ def stop(
     """
     if workers and count is not None:
         raise click.UsageError("give numbers of workers or --count, not both")
-    params = _patience(timeout, now=now)
+    params = _grace(timeout, now=now)
     if count is not None:
         params["count"] = count
     if workers:
         params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
-        busy = met_by_a_stop(client, workers, count)
+        busy = jobs_affected_by_stop(client, workers, count)
         if now:
-            change.demand_interruption(busy, yes=yes)
+            confirm.demand_interruption(busy, yes=yes)
         elif busy:
-            output.note(f"waiting for {change.counted(busy, 'running job')}")
-        with interrupt.explained("the workers go on with stopping"):
+            output.note(f"waiting for {counted(busy, 'running job')}")
+        with signals.explained("the workers go on with stopping"):
             result = client.call("workers.stop", params)
     if as_json:
         output.document(result)
     else:
-        _tell_stopped(result)
+        _print_stopped(result)
 
 
-def _patience(timeout: float | None, *, now: bool) -> dict[str, Any]:
-    """Return the parameters that say how long running jobs are waited for."""
+def _grace(timeout: float | None, *, now: bool) -> dict[str, Any]:
+    """Return the parameters that say how long running jobs may go on."""
     if now and timeout is not None:
         raise click.UsageError("give --timeout or --now, not both")
     return {"now": now} if timeout is None else {"now": now, "timeout": timeout}
 
 
-def met_by_a_stop(client: Session, workers: tuple[int, ...], count: int | None) -> int:
-    """Return how many running jobs a stop meets.
+def jobs_affected_by_stop(
+    client: Session, workers: tuple[int, ...], count: int | None
+) -> int:
+    """Return how many running jobs a stop affects.
 
     Raises:
         ClickException: there is no such worker.
     """
     found: list[Worker] = client.call("workers.list")["workers"]
-    there = {each["worker"] for each in found}
+    known = {each["worker"] for each in found}
     for number in workers:
-        if number not in there:
+        if number not in known:
             raise click.ClickException(
                 f"there is no worker {number}; queuectl worker list tells them"
             )
@@ -213,7 +216,7 @@ def met_by_a_stop(client: Session, workers: tuple[int, ...], count: int | None) 
         return _running(
             each for each in found if not workers or each["worker"] in workers
         )
-    free = [each for each in found if not each["bound"]]  # the others stay
+    free = [each for each in found if not each["bound"]]  # a count stops no others
     busy = _running(free)
     return min(busy, max(0, count - (len(free) - busy)))  # the idle go first
 
@@ -222,7 +225,7 @@ def _running(found: Iterable[Worker]) -> int:
     return sum(each["job"] is not None for each in found)
 
 
-@worker.command("list")
+@worker.command("list", rule=policy.LOOKS)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, nothing else.")
 @pass_connector
 def list_workers(connector: Connector, *, as_json: bool) -> None:
@@ -265,48 +268,8 @@ def _age(since: str | None, now: float) -> str:
     return times.age(since, now) if since else ""
 
 
-def _tell_stopped(result: dict[str, int]) -> None:
-    output.line(f"{change.counted(result['stopped'], 'worker')} stopped")
+def _print_stopped(result: dict[str, int]) -> None:
+    output.line(f"{counted(result['stopped'], 'worker')} stopped")
     if result["interrupted"]:
-        jobs = change.counted(result["interrupted"], "job")
+        jobs = counted(result["interrupted"], "job")
         output.line(f"{jobs} interrupted, and pending again")
-
-
-class _StopRequested(BaseException):
-    """A signal asked for the end."""
-
-
-def _stay(connector: Connector, client: Session, numbers: list[int]) -> int:
-    """Wait for a signal or for the daemon's end; stop these workers."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # One that our parent had ignored stays ignored: see nohup(1).
-    heeded = [s for s in signals if signal.getsignal(s) is not signal.SIG_IGN]
-    received = 0
-
-    def leave(*_: object) -> NoReturn:
-        nonlocal received
-        received += 1
-        if received > 1:
-            # A third one ends us, and leaves the rest to the daemon.
-            for number in heeded:
-                signal.signal(number, signal.SIG_DFL)
-        raise _StopRequested
-
-    for number in heeded:
-        signal.signal(number, leave)
-    params: dict[str, Any] = {"workers": numbers}
-    try:
-        try:
-            client.call("workers.wait")
-        except _StopRequested:
-            output.note("stopping when the running jobs have ended; again: at once")
-            with connector.connect(autostart=False) as other:
-                result = other.call("workers.stop", params)
-        else:
-            output.note("these workers were stopped from elsewhere")
-            return Status.OK
-    except _StopRequested:
-        with connector.connect(autostart=False) as other:
-            result = other.call("workers.stop", {**params, "now": True})
-    _tell_stopped(result)
-    return Status.OK

@@ -1,6 +1,6 @@
-"""The question before something is lost: one for every command that can lose it.
+"""The question before something is lost, for every command that can lose something.
 
-Off a terminal nobody is asked: a script that calls a command means it.
+Without a terminal nobody is asked: a script that calls a command means it.
 """
 
 import sys
@@ -8,27 +8,41 @@ from collections.abc import Callable
 
 import click
 
+from queuectl.cli.view.text import counted
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 """For each command that asks."""
 
 
+def demand_deletion(question: Callable[[], str | None], *, yes: bool) -> None:
+    """Ask before jobs are deleted. Arguments and errors are those of ``demand``."""
+    demand(question, yes=yes, otherwise="nothing was deleted")
+
+
+def demand_interruption(busy: int, *, yes: bool) -> None:
+    """Ask before running jobs are interrupted: what they have done so far is lost."""
+    jobs = counted(busy, "job")
+    question = f"{jobs} running: interrupt, to be run again from the beginning?"
+    demand(lambda: question if busy else None, yes=yes, otherwise="nothing was stopped")
+
+
 def demand(question: Callable[[], str | None], *, yes: bool, otherwise: str) -> None:
-    """Return if a person agrees, or if there is nobody, or nothing, to ask.
+    """Return if a person agrees, if nobody can be asked, or if nothing would be lost.
 
     Args:
-        question: returns what to ask, and is called only where somebody can answer;
-            None: nothing would be lost.
+        question: returns what to ask, or None if nothing would be lost. It is called
+            only where somebody can answer.
         yes: what ``yes_option`` says.
-        otherwise: what is so when nobody agreed: ``nothing was deleted``.
+        otherwise: the message when nobody agreed: ``nothing was deleted``.
 
     Raises:
-        click.ClickException: the answer is no, or none.
+        click.ClickException: the answer is no, or there is none.
     """
     if yes or not _somebody_answers() or (asked := question()) is None:
         return
     try:
         agreed = click.confirm(asked, err=sys.stderr.isatty())
-    except click.Abort:  # Ctrl-D; it leaves the line as it is
+    except click.Abort:  # Ctrl-D, after which the cursor is still on the same line
         click.echo(err=True)
         agreed = False
     if not agreed:

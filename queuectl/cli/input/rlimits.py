@@ -1,11 +1,7 @@
-"""Resource limits as people write and read them: ``nofile=1024``, ``core=infinity``."""
-
-from collections.abc import Mapping
+"""Resource limits as people write them: ``nofile=1024``, ``core=infinity``."""
 
 from queuectl_protocol import units
 from queuectl_protocol.rlimits import INFINITY, MAX_RLIMIT, RLIMITS
-
-INFINITE = "infinity"
 
 
 def parse(text: str) -> tuple[str, int]:
@@ -14,24 +10,21 @@ def parse(text: str) -> tuple[str, int]:
     Bytes are written as sizes are, seconds as durations.
 
     Raises:
-        ValueError: it is something else; says what there is.
+        ValueError: it is something else; the message says what there is.
     """
     name, equals, value = text.partition("=")
     if name not in RLIMITS:
         known = ", ".join(RLIMITS)
         raise ValueError(f"there is no resource limit {name!r}; there are: {known}")
+    unit = RLIMITS[name].partition(" ")[0]
     if not equals:
-        raise ValueError(f"{name} has no value; write {name}={_example(name)}")
-    return name, INFINITY if value == INFINITE else _number(name, value)
+        example = {"bytes": "1GiB", "seconds": "10m"}.get(unit, "1024")
+        raise ValueError(f"{name} has no value; write {name}={example}")
+    return name, INFINITY if value == "infinity" else _number(name, unit, value)
 
 
-def readable(limits: Mapping[str, int]) -> str:
-    """Return resource limits in words: ``core 0 B, nofile 1024``."""
-    return ", ".join(f"{name} {_readable(name, limits[name])}" for name in limits)
-
-
-def _number(name: str, text: str) -> int:
-    match _unit(name):
+def _number(name: str, unit: str, text: str) -> int:
+    match unit:
         case "bytes":
             value = units.parse_size(text)
         case "seconds":
@@ -39,32 +32,12 @@ def _number(name: str, text: str) -> int:
         case _:
             value = _count(name, text)
     if value > MAX_RLIMIT:
-        raise ValueError(f"{name}={text} is too much; write {name}={INFINITE}")
+        raise ValueError(f"{name}={text} is too much; write {name}=infinity")
     return value
 
 
 def _count(name: str, text: str) -> int:
-    # int() takes a sign, spaces and underscores, and is slow for very long ones.
+    # int() takes a sign, spaces and underscores, and is slow for very long texts.
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ValueError(f"{name} is a whole number or {INFINITE}, not {text!r}")
+        raise ValueError(f"{name} is a whole number or infinity, not {text!r}")
     return int(text)
-
-
-def _readable(name: str, value: int) -> str:
-    if value == INFINITY:
-        return INFINITE
-    match _unit(name):
-        case "bytes":
-            return units.format_size(value)
-        case "seconds":
-            return units.format_duration(value)
-    return str(value)
-
-
-def _unit(name: str) -> str:
-    """Return the first word of what is counted; a newer daemon may tell others."""
-    return RLIMITS.get(name, "").partition(" ")[0]
-
-
-def _example(name: str) -> str:
-    return {"bytes": "1GiB", "seconds": "10m"}.get(_unit(name), "1024")

@@ -1,8 +1,7 @@
-"""What goes to stdout and what to stderr, and what the terminal can take.
+"""Writes data to stdout and notes for people to stderr.
 
-Data goes to stdout, notes for people to stderr. No text of others goes out by any way
-but these functions, which escape it; a job's own output is bytes and goes through
-``copy``.
+Other people's text is written only by these functions, which escape it. The output of a
+job is bytes, which ``copy`` writes unchanged.
 """
 
 import os
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from queuectl.cli.view.table import Column, Row
 
 NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2"
-"""What is worth saying wherever jobs are and nothing will run them."""
+"""The note for jobs that nothing will run."""
 
 DRAINING = "the daemon is stopping: it begins no jobs until it runs again"
 
@@ -29,7 +28,7 @@ class StdoutError(Exception):
     """Data cannot be written to stdout: a full disk, a closed pipe.
 
     Attributes:
-        error: what the kernel says.
+        error: of the kernel.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -38,7 +37,13 @@ class StdoutError(Exception):
 
 
 class _Kept:
-    """Data that tells of something done, as long as it may not have been written."""
+    """Data about a change, until it is known to be written.
+
+    Attributes:
+        on: whether data is kept.
+        parts: the data.
+        error: why some of it could not be written.
+    """
 
     def __init__(self) -> None:
         self.on = False
@@ -54,7 +59,7 @@ _kept = _Kept()
 
 
 def prepare() -> None:
-    """Make both streams write what their encoding lacks as escapes, never fail."""
+    """Make both streams write characters that their encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -62,47 +67,46 @@ def prepare() -> None:
 
 
 def keep() -> None:
-    """Keep the data from here on until it is written: it tells of a change.
+    """Keep data from now on until it is written, as it reports a change.
 
-    That it cannot be written stops no change that is still to be made, and is found
-    out by ``flush``.
+    If it cannot be written, the change goes on, and ``flush`` raises the error.
     """
     _kept.on = True
 
 
 def unwritten() -> str:
-    """Return the data that tells of a change and may not have been written."""
+    """Return the kept data that may not have been written."""
     return "".join(_kept.parts)
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Tell whether a person looks at this stream."""
+    """Tell whether this stream is a terminal."""
     return stream.isatty()
 
 
 def colour(stream: TextIO) -> bool:
-    """Tell whether colours are wanted there: https://no-color.org."""
+    """Tell whether this stream gets colours: https://no-color.org."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and not is_dumb()
 
 
 def is_dumb() -> bool:
-    """Tell whether the terminal can do nothing but print."""
+    """Tell whether the terminal knows no control sequences."""
     return os.environ.get("TERM", "dumb") == "dumb"
 
 
 def width(stream: TextIO) -> int | None:
-    """Return the columns of the terminal; None where nothing need fit."""
+    """Return the columns of the terminal; None if it is not a terminal."""
     if not is_terminal(stream):
         return None
     given = os.environ.get("COLUMNS", "")
     if given.isdigit():
         return int(given)
-    # A terminal that nobody has told its size, as in some containers, says 0.
+    # A terminal whose size was never set, as in some containers, reports 0.
     return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
 
 
 def line(content: str = "") -> None:
-    """Write a line of data, which the caller has escaped, to stdout."""
+    """Write a line of data to stdout; the caller has escaped it."""
     _write(content + "\n")
 
 
@@ -123,10 +127,10 @@ def _write(content: str) -> None:
 
 
 def flush() -> None:
-    """Send on what was written to stdout so far.
+    """Flush stdout.
 
     Raises:
-        StdoutError: nobody will get it.
+        StdoutError: some data could not be written, now or before.
     """
     try:
         sys.stdout.flush()
@@ -138,17 +142,17 @@ def flush() -> None:
 
 
 def select(*options: str) -> None:
-    """Have every command that is advised mean the queue that these options select."""
+    """Set the options that ``hint`` adds to the commands in a message."""
     from shlex import quote  # noqa: PLC0415 - few commands have one
 
     _options[:] = map(quote, options)
 
 
 def hint(content: str) -> str:
-    """Return advice with the options that select the queue of this command.
+    """Return a message whose commands select the same queue as this command does.
 
-    A command in a message follows a colon, or begins it; it may be the daemon's, which
-    does not know how it was reached.
+    A command in a message begins it, or follows a colon or a comma. The message may be
+    the daemon's, which does not know how this command selected it.
     """
     if not _options or "queuectl " not in content:
         return content
@@ -166,11 +170,10 @@ _options: list[str] = []
 def note(content: str) -> None:
     """Write a note for people to stderr, after the data written so far.
 
-    Lines after the first are indented, so that none can pass for a note of its own.
-    A note that cannot be written stops nothing, and neither does data that cannot be:
-    what is under way is brought to its end, and then that is found out again.
+    Lines after the first are indented, so that none looks like a note of its own. No
+    error is raised: the command goes on, and ``flush`` raises what stdout refused.
     """
-    # A signal handler's may come in the middle of a flush, which goes on after it.
+    # A signal handler may call this during a flush, which then goes on.
     with suppress(StdoutError, RuntimeError):
         flush()
     content = hint(content)
@@ -180,13 +183,13 @@ def note(content: str) -> None:
 
 
 def trouble(counts: dict[str, Any]) -> None:
-    """Say so, if ``status`` tells that the daemon's database cannot be written."""
-    if why := counts.get("trouble"):  # an older daemon does not tell
+    """Note that the daemon cannot write its database, if ``status`` says so."""
+    if why := counts.get("trouble"):  # older daemons lack it
         note(f"the queue stands still: {why}")
 
 
 def fault(place: str, error: Exception) -> None:
-    """Write what went wrong to stderr; what the protocol spells otherwise, our way."""
+    """Write an error to stderr, with the protocol's spelling changed to an option's."""
     message = str(error).replace("if_exists=return", "--if-exists return")
     note(f"{place}: {text.brief(message)}")
 
@@ -227,14 +230,14 @@ def pairs(content: Sequence[tuple[str, str]], *, indent: str = "") -> None:
 def document(value: Any) -> None:
     r"""Write one JSON document to stdout.
 
-    It is ASCII: what could act on a terminal is escaped, and bytes that are not UTF-8
-    are lone surrogates (``\udc80`` to ``\udcff``), as they are in Python.
+    It is ASCII, so control characters are escaped. Bytes that are not UTF-8 are lone
+    surrogates (``\udc80`` to ``\udcff``), as they are in Python.
     """
     line(_json(value, indent=2))
 
 
 def json_line(value: Any) -> None:
-    """Write a JSON value as one line, and send it on at once."""
+    """Write a JSON value as one line, and flush."""
     line(_json(value))
     flush()
 
@@ -265,12 +268,13 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def copy(stream: TextIO, data: bytes) -> None:
-    """Write a job's output as it is to one of our streams, at once.
+def copy(name: str, data: bytes) -> None:
+    """Write a job's output, unchanged and at once, to ``stdout`` or ``stderr``.
 
     Raises:
-        StdoutError: nobody will get it; of stderr, too.
+        StdoutError: it cannot be written, to either of them.
     """
+    stream = sys.stdout if name == "stdout" else sys.stderr
     try:
         stream.flush()
         stream.buffer.write(data)

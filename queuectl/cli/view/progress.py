@@ -1,4 +1,4 @@
-"""A line on stderr that tells how far a long operation is; on a terminal only."""
+"""A line on stderr that shows the progress of a long operation; on a terminal only."""
 
 import sys
 import time
@@ -9,16 +9,16 @@ from typing import Self
 from queuectl.cli.view import output
 
 INTERVAL = 0.1
-"""Seconds between two drawings: as often as an eye can follow."""
+"""Seconds between two drawings."""
 
 BAR = 30
 
 
 class Progress:
-    """Counts, and how far through a file that is.
+    """Shows a count, and which part of a file is done.
 
     Args:
-        total: bytes of the file; None when that is not known.
+        total: bytes of the file; None if that is not known.
         shown: False draws nothing.
     """
 
@@ -51,7 +51,7 @@ class Progress:
         self._draw(self._line(count, position, now))
 
     def _draw(self, line: str) -> None:
-        """Write over what was drawn last, by spaces: not every terminal can erase."""
+        """Write over the last drawing, with spaces, as not every terminal can erase."""
         with suppress(OSError):
             sys.stderr.write(f"\r{line:{self._columns}}")
             sys.stderr.flush()
@@ -68,6 +68,6 @@ class Progress:
 
 
 def wanted() -> bool:
-    """Tell whether there is somebody to look, and no other output in the way."""
+    """Tell whether stderr is a terminal, and stdout does not write to it too."""
     drawable = output.is_terminal(sys.stderr) and not output.is_dumb()
     return drawable and not output.is_terminal(sys.stdout)

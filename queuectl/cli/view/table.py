@@ -1,7 +1,7 @@
 """Tables that fit the terminal. Pure: text in, lines out.
 
-A table is laid out once, for the rows seen first; later rows (the next page of a long
-list) use the same columns, so that a list of a million jobs never is in memory.
+The layout is made from the first rows. Later rows, as on the next page of a long list,
+use the same columns, so that a list of a million jobs is never in memory.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +17,11 @@ class Column:
     """A column of a table.
 
     Attributes:
-        right: numbers stand on the right.
-        flexible: it is cut where the terminal is narrow, down to ``least`` columns.
-        spare: on a narrow terminal columns go, the highest ``spare`` first; 0 stays.
-        least: columns that a flexible column keeps.
+        right: whether it is aligned to the right, as numbers are.
+        flexible: whether it may be cut to fit the terminal.
+        spare: columns are left out to fit the terminal, the highest ``spare`` first; 0:
+            never.
+        least: the width to which a flexible column may be cut.
     """
 
     title: str
@@ -32,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell with a style, a key of ``text.SGR``; a plain string is one without."""
+    """A cell with a style, which is a key of ``text.SGR``."""
 
     text: str
     style: str | None = None
@@ -56,11 +57,11 @@ class Table:
         """Lay the table out for the rows in ``sample``.
 
         Args:
-            columns: all that could be shown.
+            columns: all columns.
             sample: rows, usually all of them.
             width: columns of the terminal; None cuts nothing.
-            keep_empty: also show columns in which no row of the sample has anything.
-            colour: whether cells' styles are used.
+            keep_empty: also show columns that are empty in all rows of the sample.
+            colour: whether styles are used.
         """
         self._columns = columns
         self._colour = colour
@@ -82,7 +83,7 @@ class Table:
         return self.line([Cell(column.title, "bold") for column in self._columns])
 
     def line(self, row: Row) -> str:
-        """Return a row as a line, with no spaces at its end."""
+        """Return a row as a line, without spaces at its end."""
         cells = [self._cell(i, row[i]) for i in self._shown]
         return GAP.join(cells).rstrip()
 
@@ -144,10 +145,10 @@ def _drop_spare(
 def _shrink(
     columns: Sequence[Column], shown: list[int], natural: list[int], width: int
 ) -> list[int]:
-    """Take what is too much from the widest flexible column, again and again.
+    """Shrink the widest flexible column until the table fits.
 
-    On a terminal too narrow for that, they keep less than their ``least``, and then
-    the others are cut too.
+    If flexible columns cannot shrink further, they shrink below their ``least``, and
+    then the other columns too.
     """
     widths = list(natural)
     over = sum(widths[i] for i in shown) + len(GAP) * (len(shown) - 1) - width
@@ -165,7 +166,7 @@ def _shrink(
 def _widest(
     columns: Sequence[Column], shown: list[int], widths: list[int]
 ) -> tuple[int | None, int]:
-    """Return the column to take from next, and what is left to it this time."""
+    """Return the column to shrink next, and the width that it keeps."""
     flexible = [i for i in shown if columns[i].flexible]
     for among, keeps in ((flexible, True), (flexible, False), (shown, False)):
         floors = {i: columns[i].least if keeps else 1 for i in among}

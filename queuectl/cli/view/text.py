@@ -1,7 +1,7 @@
 """Text as a terminal shows it: escaped, measured and cut. Pure.
 
-Labels, commands and messages are other people's text: none of it reaches a terminal
-before ``escape`` has made control characters visible.
+Labels, commands and messages are other people's text. ``escape`` makes their control
+characters visible before they reach a terminal.
 """
 
 import re
@@ -39,10 +39,15 @@ def _escape_one(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def brief(message: str) -> str:
-    """Return a message in which no word is longer than anybody reads.
+def counted(number: int, noun: str) -> str:
+    """Return ``1 job`` or ``2 jobs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
-    What was typed is repeated in messages, and may be a megabyte.
+
+def brief(message: str) -> str:
+    """Return a message with very long words cut.
+
+    Messages repeat what was typed, which may be a megabyte.
     """
     return re.sub(r"(\S{150})\S{150,}", rf"\1{ELLIPSIS}", message)
 
@@ -50,8 +55,8 @@ def brief(message: str) -> str:
 def plain(line: str) -> str:
     """Return a line of a program's output as it looks at the end, without colours.
 
-    Of a line that was drawn again and again, as progress bars are, that is the last
-    drawing; tabs are spaces. What else does not print is still to be escaped.
+    Of a line that was drawn repeatedly, as progress bars are, the last drawing is
+    left; tabs become spaces. Other control characters are left for ``escape``.
     """
     last = line.rstrip("\r").rpartition("\r")[2]
     return re.sub(_COLOUR, "", last).expandtabs()

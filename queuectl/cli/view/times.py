@@ -1,65 +1,12 @@
-"""Points in time as people write and read them. Pure: the present is an argument."""
+"""Times and durations as people read them. Pure: the present is an argument."""
 
-import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime
 
 from queuectl_protocol import units
 
-_LOCAL = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"
-_CLOCK = r"\d\d?:\d\d(:\d\d)?"
-
-
-def parse_at(text: str, *, now: float, zone: tzinfo | None = None) -> int:
-    """Return the milliseconds since 1970 that ``text`` means.
-
-    RFC 3339 (``2026-12-01T10:00:00Z``), a local date and time (``2026-12-01 10:00``,
-    seconds optional), or a local time of day (``10:00``): its next occurrence.
-
-    Args:
-        text: what was written.
-        now: seconds since 1970.
-        zone: where it is local; None for the system's time zone.
-
-    Raises:
-        ValueError: it is none of these, or a time that the clocks skip.
-    """
-    text = text.strip()
-    if re.fullmatch(_CLOCK, text):
-        return _next_occurrence(text, now, zone)
-    if re.fullmatch(_LOCAL, text):
-        return _milliseconds(datetime.fromisoformat(text), zone)
-    try:
-        return units.parse_time(text)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no time; write 2026-12-01T10:00:00Z, "
-            "'2026-12-01 10:00' (local) or 10:00 (the next)"
-        ) from None
-
-
-def _next_occurrence(text: str, now: float, zone: tzinfo | None) -> int:
-    hour, minute, second = (*map(int, text.split(":")), 0)[:3]
-    present = datetime.fromtimestamp(now, zone).replace(tzinfo=None)
-    today = present.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    # When the clocks are put back, an hour of this day comes twice.
-    for moment in (today.replace(fold=0), today.replace(fold=1)):
-        ahead = moment.replace(tzinfo=zone).timestamp() > now
-        if ahead and (moment > present or moment.fold):
-            return _milliseconds(moment, zone)
-    return _milliseconds(today.replace(fold=0) + timedelta(days=1), zone)
-
-
-def _milliseconds(local: datetime, zone: tzinfo | None) -> int:
-    seconds = local.replace(tzinfo=zone).timestamp()
-    # A time that does not exist, in the hour that summer time skips, comes back as
-    # another one.
-    if datetime.fromtimestamp(seconds, zone).replace(tzinfo=None) != local:
-        raise ValueError(f"{local} does not exist here: the clocks are put forward")
-    return round(seconds * 1000)
-
 
 def local(text: str | None) -> str:
-    """Return a time off the wire as a local one for people: to the second."""
+    """Return a time off the wire as a local one, to the second."""
     if text is None:
         return ""
     moment = datetime.fromtimestamp(seconds(text))  # noqa: DTZ006 - local, for people
@@ -72,21 +19,21 @@ def seconds(text: str) -> float:
 
 
 def duration(length: float) -> str:
-    """Return seconds for people, with milliseconds where they matter: ``42ms``."""
+    """Return a duration; below a second in milliseconds: ``42ms``."""
     if 0 < length < 1:
         return f"{length * 1000:.3g}ms"
     return units.format_duration(length)
 
 
 def between(start: str | None, end: str | None) -> str:
-    """Return how long from one time off the wire to another, for people."""
+    """Return the duration from one time off the wire to another."""
     if start is None or end is None:
         return ""
     return duration(max(0.0, seconds(end) - seconds(start)))
 
 
 def age(text: str, now: float) -> str:
-    """Return how long ago a time off the wire was: one unit, ``3m``."""
+    """Return how long ago a time off the wire was, in one unit: ``3m``."""
     passed = max(0, int(now - seconds(text)))
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if passed >= size:

@@ -1,26 +1,45 @@
-"""The method that copies the store while it is at work."""
+"""The method that copies the store while the daemon works."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
+from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.method import Method, Result
+from queuectld.store.api import Store
 
 
-async def backup(call: Call, *, path: Path, replace: bool) -> Result:
-    """Write a copy of the database to a file of the daemon's machine."""
-    context = call.context
-    target = _place(path, context.config())
-    size = await context.backup(target, replace)
-    return {"path": str(target), "size": size}
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Copies the store.
+
+    Attributes:
+        config: returns the configuration in force.
+    """
+
+    store: Store
+    config: Callable[[], DaemonConfig]
+    clock: Clock
+
+    async def backup(self, _call: Call, *, path: Path, replace: bool) -> Result:
+        """Write a copy of the database to a file of the daemon's machine."""
+        target = _target(path, self.config())
+        size = await self.store.backup(target, replace=replace, wall=self.clock.wall)
+        return {"path": str(target), "size": size}
 
 
-def _place(path: Path, config: DaemonConfig) -> Path:
-    """Return the path without symbolic links above its name, if a copy may be there."""
+def _target(path: Path, config: DaemonConfig) -> Path:
+    """Return where to write: the path with the links in its directory resolved.
+
+    Raises:
+        InvalidParamsError: no copy may be written there.
+    """
     if not path.name:
         raise InvalidParamsError("path", f"{path} is no name for a file")
     try:
@@ -48,7 +67,7 @@ METHODS = (
         name="backup",
         doc="Write a consistent copy of the database to a file, while work goes on. "
         "The file is the daemon's user's, mode 0600, and is there whole or not at all.",
-        handler=backup,
+        handler=Backup.backup,
         role=Role.ADMIN,
         audit=("path", "replace"),
         params=(

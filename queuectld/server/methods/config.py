@@ -1,34 +1,41 @@
 """Methods for the job settings."""
 
+from dataclasses import dataclass
+
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
+from queuectld.broker import Broker
 from queuectld.core import settings
-from queuectld.server import encoding, params
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
-async def list_settings(call: Call) -> Result:
-    """Return all settings."""
-    return {"settings": encoding.settings(await call.context.broker.stored_settings())}
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of jobs, which the store holds."""
 
+    broker: Broker
 
-async def get(call: Call, *, key: str) -> Result:
-    """Return one setting."""
-    setting = settings.find(key)
-    return encoding.setting(setting, await call.context.broker.stored_settings())
+    async def list_settings(self, _call: Call) -> Result:
+        """Return all settings."""
+        return {"settings": encoding.settings(await self.broker.stored_settings())}
 
+    async def get(self, _call: Call, *, key: str) -> Result:
+        """Return one setting."""
+        setting = settings.find(key)
+        return encoding.setting(setting, await self.broker.stored_settings())
 
-async def set_value(call: Call, *, key: str, value: float | str) -> Result:
-    """Give a setting a value."""
-    await call.context.broker.set_setting(key, value)
-    return await get(call, key=key)
+    async def set_value(self, call: Call, *, key: str, value: float | str) -> Result:
+        """Give a setting a value."""
+        await self.broker.set_setting(key, value)
+        return await self.get(call, key=key)
 
-
-async def unset(call: Call, *, key: str) -> Result:
-    """Give a setting its default again."""
-    await call.context.broker.set_setting(key, None)
-    return await get(call, key=key)
+    async def unset(self, call: Call, *, key: str) -> Result:
+        """Reset a setting to its default."""
+        await self.broker.set_setting(key, None)
+        return await self.get(call, key=key)
 
 
 _KEY = params.text("key", "the setting's name, with - or _", required=True)
@@ -37,7 +44,7 @@ METHODS = (
     Method(
         name="config.list",
         doc="Return all job settings, and what each means.",
-        handler=list_settings,
+        handler=Config.list_settings,
         role=Role.READ,
         result="{settings: [SETTING]}",
         errors=(ErrorCode.STORAGE_ERROR,),
@@ -45,7 +52,7 @@ METHODS = (
     Method(
         name="config.get",
         doc="Return one job setting.",
-        handler=get,
+        handler=Config.get,
         role=Role.READ,
         params=(_KEY,),
         result="SETTING",
@@ -54,7 +61,7 @@ METHODS = (
     Method(
         name="config.set",
         doc="Give a job setting a value. Which jobs that touches, applies says.",
-        handler=set_value,
+        handler=Config.set_value,
         role=Role.ADMIN,
         changes=(),
         audit=("key", "value"),
@@ -65,7 +72,7 @@ METHODS = (
     Method(
         name="config.unset",
         doc="Give a job setting its default again.",
-        handler=unset,
+        handler=Config.unset,
         role=Role.ADMIN,
         changes=(),
         audit=("key",),

@@ -1,88 +1,108 @@
-"""Methods about the daemon's process."""
+"""Methods about the daemon's process and its health."""
 
 import asyncio
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from queuectl_protocol import __version__
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import diagnosis, encoding, params
+from queuectld.broker import Broker
+from queuectld.clock import Clock
+from queuectld.config import DaemonConfig
+from queuectld.control.shutdown import Shutdown
+from queuectld.control.supervisor import Supervisor
+from queuectld.server import encoding
 from queuectld.server.call import Call
+from queuectld.server.connection.registry import Registry
 from queuectld.server.errors import ForbiddenError
-from queuectld.server.method import Method, Result
-from queuectld.server.methods import workers
+from queuectld.server.health.doctor import Doctor
+from queuectld.server.health.probe import HealthProbe
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
-async def status(call: Call) -> Result:
-    """Return who answers here, since when, and how it is."""
-    context = call.context
-    config, scheduler = context.config(), context.scheduler
-    return {
-        "pid": os.getpid(),
-        "version": __version__,
-        "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
-        "socket": str(context.socket),
-        "state_dir": str(config.state_dir),
-        "started_at": encoding.time(context.started_at),
-        "instance": context.instance,
-        "draining": scheduler.draining,
-        "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.supervisor.wanted,
-        },
-        "connections": len(call.service.connections),
-        "rss": psutil.Process().memory_info().rss,
-        "limits": encoding.means(context.broker.means),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """Tells how the daemon is, and ends it.
 
+    Attributes:
+        config: returns the configuration in force.
+        started_at: milliseconds since 1970.
+    """
 
-async def health(call: Call) -> Result:
-    """Return what a monitor looks at."""
-    context = call.context
-    scheduler = context.scheduler
-    return {
-        "draining": scheduler.draining,
-        "uptime": max(0, context.clock.wall() - context.started_at) / 1000,
-        "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
-            "wanted": scheduler.supervisor.wanted,
-        },
-        **await call.service.examiner.examine(context),
-    }
+    broker: Broker
+    supervisor: Supervisor
+    shutdown: Shutdown
+    connections: Registry
+    probe: HealthProbe
+    doctor: Doctor
+    config: Callable[[], DaemonConfig]
+    clock: Clock
+    socket: Path
+    instance: str
+    started_at: int
 
+    async def status(self, _call: Call) -> Result:
+        """Return which daemon answers, since when, and how it is."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "uptime": self._uptime(),
+            "socket": str(self.socket),
+            "state_dir": str(self.config().state_dir),
+            "started_at": encoding.time(self.started_at),
+            "instance": self.instance,
+            "draining": self.supervisor.draining,
+            "workers": self.supervisor.counts()._asdict(),
+            "connections": len(self.connections),
+            "rss": psutil.Process().memory_info().rss,
+            "limits": encoding.means(self.broker.means),
+        }
 
-async def stop(call: Call, *, now: bool) -> Result:
-    """End the daemon."""
-    # In the loop's next turn: the reply is on its way by then.
-    asyncio.get_running_loop().call_soon(call.context.stop, now)
-    return {}
+    async def health(self, _call: Call) -> Result:
+        """Return what a monitor looks at."""
+        return {
+            "draining": self.supervisor.draining,
+            "uptime": self._uptime(),
+            "workers": self.supervisor.counts()._asdict(),
+            **await self.probe.measure(),
+        }
 
+    async def stop(self, _call: Call, *, now: bool) -> Result:
+        """End the daemon."""
+        # In the loop's next turn: the reply is sent by then.
+        stop = self.shutdown.stop_now if now else self.shutdown.stop
+        asyncio.get_running_loop().call_soon(stop)
+        return {}
 
-async def restart(call: Call) -> Result:
-    """End the daemon and leave the workers."""
-    asyncio.get_running_loop().call_soon(call.context.restart)
-    return {}
+    async def restart(self, _call: Call) -> Result:
+        """End the daemon and leave the workers."""
+        asyncio.get_running_loop().call_soon(self.shutdown.restart)
+        return {}
 
+    async def diagnose(self, call: Call, *, deep: bool) -> Result:
+        """Look for what is wrong, or may go wrong."""
+        checks = await self.doctor.checks()
+        if deep:
+            # It reads the whole database from the disk.
+            if not call.peer.may(Role.OPERATE):
+                raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
+            checks.append(await self.doctor.examine_database())
+        return {"checks": [encoding.check(check) for check in checks]}
 
-async def doctor(call: Call, *, deep: bool) -> Result:
-    """Look for what is wrong, or may go wrong."""
-    checks = await diagnosis.checks(call.context)
-    if deep:
-        # It reads all there is from the disk: not for everybody to ask for.
-        if not call.peer.may(Role.OPERATE):
-            raise ForbiddenError("doctor with deep", Role.OPERATE, call.peer.role)
-        checks.append(await diagnosis.database(call.context.examine()))
-    return {"checks": [encoding.check(check) for check in checks]}
+    def _uptime(self) -> float:
+        return max(0, self.clock.wall() - self.started_at) / 1000
 
 
 METHODS = (
     Method(
         name="daemon.status",
         doc="Return who answers, since when, and how it is. rss is in bytes.",
-        handler=status,
+        handler=Daemon.status,
         role=Role.READ,
         result="{pid: int, version: str, uptime: seconds, socket: unix, "
         "state_dir: unix, "
@@ -94,7 +114,7 @@ METHODS = (
         name="health",
         doc="Tell what a monitor looks at, within some seconds whatever hangs. What "
         "could not be found out in time is null.",
-        handler=health,
+        handler=Daemon.health,
         role=Role.READ,
         result="{draining: bool, uptime: seconds, workers: {active: int, busy: int, "
         "wanted: int}, pending: int | null, processing: int | null, "
@@ -106,7 +126,7 @@ METHODS = (
         name="daemon.stop",
         doc="Reply, then end the daemon as SIGTERM does: running jobs have "
         "shutdown_grace to finish. Asked again, it does no more.",
-        handler=stop,
+        handler=Daemon.stop,
         role=Role.ADMIN,
         audit=("now",),
         params=(params.flag("now", "as a second SIGTERM does: end them at once"),),
@@ -115,14 +135,14 @@ METHODS = (
         name="daemon.restart",
         doc="Reply, then end the daemon as SIGUSR1 does: the workers finish their "
         "jobs, and the next daemon takes over the results.",
-        handler=restart,
+        handler=Daemon.restart,
         role=Role.ADMIN,
         audit=(),
     ),
     Method(
         name="doctor",
         doc="Look for what is wrong, or may go wrong, on the daemon's side.",
-        handler=doctor,
+        handler=Daemon.diagnose,
         role=Role.READ,
         params=(params.flag("deep", "read the whole database as well, a minute long"),),
         result="{checks: [CHECK]}",

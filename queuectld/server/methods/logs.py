@@ -1,115 +1,146 @@
 """Methods that give out what jobs wrote."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_LOG_CHUNK
 from queuectl_protocol.vocabulary import Role
-from queuectld.broker import Look
+from queuectld.broker import Broker, Look
+from queuectld.config import DaemonConfig
 from queuectld.core.errors import JobNotFoundError
-from queuectld.server import encoding, params, reading
+from queuectld.host.thread_pool import ThreadPool
+from queuectld.linux.inotify import Watcher
+from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
-from queuectld.server.following import Follower
-from queuectld.server.limits import MAX_TAIL
-from queuectld.server.method import Method, Result
-from queuectld.server.params import InvalidParamsError
+from queuectld.server.output import reader
+from queuectld.server.output.follower import Follower
+from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.wire_limits import MAX_TAIL
 from queuectld.workers.shared import outputs
 
-
-async def read(
-    call: Call,
-    *,
-    id: str,
-    run: int | None,
-    stream: outputs.Stream,
-    offset: int,
-    limit: int,
-    tail: int | None,
-) -> Result:
-    """Return a piece of what one attempt wrote to one stream."""
-    look = await _look(call, id, run)
-    attempt = look.attempt
-    piece = reading.Piece(b"", offset, 0)
-    written = None
-    if attempt is not None:
-        path = outputs.path(
-            str(call.context.config().output_dir),
-            look.job.seq,
-            attempt.run,
-            attempt.lease,
-            stream,
-        )
-        written = attempt.end and attempt.end.written(stream)
-        piece = await call.service.reading.run(
-            reading.read, path, offset=offset, tail=tail, limit=limit, written=written
-        )
-        if not piece.data and (lost := reading.loss(path, written)):
-            raise OutputGoneError(look.job.id, attempt.run, stream, lost)
-    return {
-        "run": attempt and attempt.run,
-        "data": piece.data,
-        "offset": piece.offset,
-        "next": piece.next,
-        # Of one that has lost something too: who reads on to there is told so.
-        "size": piece.size if written is None else written,
-        "state": look.job.state,
-    }
+_READERS = 4
+"""Output files that are read at a time. To find a file's last lines can take a read of
+8 MiB."""
 
 
-async def _look(call: Call, job_id: str, run: int | None) -> Look:
-    """Return the job with the attempt asked for, or the last if there is one yet."""
-    after = None if run is None else run - 1
-    look = await call.context.broker.look(
-        job_id, after=after, submitter=call.peer.confined_to
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Gives out what jobs wrote.
+
+    Attributes:
+        config: returns the configuration in force.
+        files: tells when output files grow.
+        readers: the threads that read output files.
+    """
+
+    broker: Broker
+    config: Callable[[], DaemonConfig]
+    files: Watcher
+    readers: ThreadPool = field(
+        default_factory=lambda: ThreadPool("reading", _READERS, ready=True)
     )
-    if run is not None and (look.attempt is None or look.attempt.run != run):
-        raise AttemptNotFoundError(look.job.id, run, look.job.runs)
-    return look
 
-
-async def follow(
-    call: Call,
-    *,
-    id: str,
-    run: int | None,
-    tail: int | None,
-    streams: Sequence[outputs.Stream],
-) -> Result:
-    """Stream what a job writes until its end."""
-    broker = call.context.broker
-    # Before anything is waited for: unfollow may be the very next request.
-    with call.stream() as stream:
-        seq = (await _look(call, id, run)).job.seq
-        with broker.watch(seq) as changed:
-            # It may have changed before it was watched.
-            changed.set()
-            follower = Follower(
-                id,
-                seq,
+    async def read(
+        self,
+        call: Call,
+        *,
+        id: str,
+        run: int | None,
+        stream: outputs.Stream,
+        offset: int,
+        limit: int,
+        tail: int | None,
+    ) -> Result:
+        """Return a piece of what one attempt wrote to one stream."""
+        look = await self._look(call, id, run)
+        attempt = look.attempt
+        piece = reader.Piece(b"", offset, 0)
+        written = None
+        if attempt is not None:
+            path = outputs.path(
+                str(self.config().output_dir),
+                look.job.seq,
+                attempt.run,
+                attempt.lease,
                 stream,
-                changed,
-                broker=broker,
-                files=call.service.files,
-                readers=call.service.reading,
-                output_dir=str(call.context.config().output_dir),
-                which=streams,
             )
-            await follower.follow(run, tail)
-        async with call.room():
-            job = await broker.job(id)
-            if job.seq != seq:
-                raise JobNotFoundError(id)
-            return {"job": encoding.job(job)}
+            written = attempt.end and attempt.end.written(stream)
+            piece = await self.readers.run(
+                reader.read,
+                path,
+                offset=offset,
+                tail=tail,
+                limit=limit,
+                written=written,
+            )
+            if not piece.data and (lost := reader.loss(path, written)):
+                raise OutputGoneError(look.job.id, attempt.run, stream, lost)
+        return {
+            "run": attempt and attempt.run,
+            "data": piece.data,
+            "offset": piece.offset,
+            "next": piece.next,
+            # The recorded size, even where some is gone: a client that reads on to it
+            # is told of the loss.
+            "size": piece.size if written is None else written,
+            "state": look.job.state,
+        }
 
+    async def _look(self, call: Call, job_id: str, run: int | None) -> Look:
+        """Return the job with the attempt asked for, or with its last, if any."""
+        after = None if run is None else run - 1
+        look = await self.broker.look(
+            job_id, after=after, submitter=call.peer.confined_to
+        )
+        if run is not None and (look.attempt is None or look.attempt.run != run):
+            raise AttemptNotFoundError(look.job.id, run, look.job.runs)
+        return look
 
-async def unfollow(call: Call, *, sub: int | str) -> Result:
-    """End a stream of this connection."""
-    stream = call.peer.streams.get(sub)
-    if stream is None:
-        raise InvalidParamsError("sub", "no stream of this connection has this id")
-    stream.end()
-    return {}
+    async def follow(
+        self,
+        call: Call,
+        *,
+        id: str,
+        run: int | None,
+        tail: int | None,
+        streams: Sequence[outputs.Stream],
+    ) -> Result:
+        """Stream what a job writes until its end."""
+        # Opened before anything is awaited: unfollow may be the very next request.
+        with call.stream() as stream:
+            seq = (await self._look(call, id, run)).job.seq
+            with self.broker.watch(seq) as changed:
+                # It may have changed before it was watched.
+                changed.set()
+                follower = Follower(
+                    id,
+                    seq,
+                    stream,
+                    changed,
+                    broker=self.broker,
+                    files=self.files,
+                    readers=self.readers,
+                    output_dir=str(self.config().output_dir),
+                    which=streams,
+                )
+                await follower.follow(run, tail)
+            async with call.room():
+                job = await self.broker.job(id)
+                if job.seq != seq:
+                    raise JobNotFoundError(id)
+                return {"job": encoding.job(job)}
+
+    async def unfollow(self, call: Call, *, sub: int | str) -> Result:
+        """End a stream of this connection."""
+        stream = call.peer.streams.get(sub)
+        if stream is None:
+            raise InvalidParamsError("sub", "no stream of this connection has this id")
+        stream.end()
+        return {}
 
 
 _ID = params.text("id", "the job's id", required=True)
@@ -121,7 +152,7 @@ METHODS = (
         "wrote nothing has an empty one; where what it wrote is gone is not_found; run "
         "is null when the job never ran. What came into its file after the attempt's "
         "end is not its output.",
-        handler=read,
+        handler=Logs.read,
         role=Role.SUBMIT,
         others=Role.OPERATE,
         params=(
@@ -141,7 +172,7 @@ METHODS = (
             params.whole(
                 "tail",
                 "begin with so many last lines, whatever offset says; they are looked "
-                f"for in the last {reading.TAIL_MAX // 1024**2} MiB",
+                f"for in the last {reader.TAIL_MAX // 1024**2} MiB",
                 maximum=MAX_TAIL,
             ),
         ),
@@ -157,7 +188,7 @@ METHODS = (
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
         "{type: data, run, stream, offset, data: bin}, {type: gone, run, stream, "
         "size, left}.",
-        handler=follow,
+        handler=Logs.follow,
         role=Role.SUBMIT,
         others=Role.OPERATE,
         events=(
@@ -197,7 +228,7 @@ METHODS = (
     Method(
         name="unfollow",
         doc="End a stream early: its request then gets its reply.",
-        handler=unfollow,
+        handler=Logs.unfollow,
         role=Role.SUBMIT,
         params=(params.request_id("sub", "id of the request that opened the stream"),),
     ),

@@ -1,111 +1,63 @@
 """Methods about the protocol itself."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.core import submission
-from queuectld.server import forms, limits, params, shapes
+from queuectld.broker import Broker
+from queuectld.config import DaemonConfig
 from queuectld.server.call import Call
-from queuectld.server.context import Context
-from queuectld.server.greeting import greeting
-from queuectld.server.method import Method, Result
-from queuectld.server.params import Param
-
-COMMON = (
-    ErrorCode.BAD_REQUEST,
-    ErrorCode.UNKNOWN_METHOD,
-    ErrorCode.INVALID_PARAMS,
-    ErrorCode.FRAME_TOO_LARGE,
-    ErrorCode.TOO_MANY_REQUESTS,
-    ErrorCode.FORBIDDEN,
-    ErrorCode.SHUTTING_DOWN,
-    ErrorCode.INTERNAL,
-)
-"""What any request can meet."""
+from queuectld.server.connection.greeting import greeting
+from queuectld.server.schema import description, params, wire_limits
+from queuectld.server.schema.method import Method, Result
 
 
-async def ping(_call: Call) -> Result:
-    """Answer."""
-    return {}
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Tells clients how to speak to the daemon.
 
+    Attributes:
+        methods: the rows to describe, by name.
+        config: returns the configuration in force.
+        instance: identifies the daemon's process.
+    """
 
-async def greet(call: Call, *, bin: bool) -> Result:
-    """Speak to this connection as it asks for, and say who speaks."""
-    # Nothing is waited for here: it holds for all that is sent behind this request.
-    call.peer.outbox.write_bin(wanted=bin)
-    return {
-        "greeting": greeting(call.context, call.peer),
-        "limits": _limits(call.context),
-        "bin": bin,
-    }
+    methods: Mapping[str, Method]
+    broker: Broker
+    config: Callable[[], DaemonConfig]
+    instance: str
 
+    async def ping(self, _call: Call) -> Result:
+        """Answer."""
+        return {}
 
-async def describe(call: Call) -> Result:
-    """Return the table of methods as data."""
-    told = description(call.service.methods)
-    return {**told, "limits": _limits(call.context)}
+    async def greet(self, call: Call, *, bin: bool) -> Result:
+        """Set how strings are sent on this connection; return the greeting."""
+        # Without an await before it: it holds for all that is sent after this request.
+        call.peer.outbox.write_bin(wanted=bin)
+        return {
+            "greeting": greeting(call.peer, self.config(), self.instance),
+            "limits": self._limits(),
+            "bin": bin,
+        }
 
+    async def describe(self, _call: Call) -> Result:
+        """Return the table of methods as data."""
+        return {**description.describe(self.methods), "limits": self._limits()}
 
-def _limits(context: Context) -> dict[str, int]:
-    return limits.in_force(context.config(), context.broker.settings)
-
-
-def description(methods: Mapping[str, Method]) -> dict[str, Any]:
-    """Return what ``describe`` tells about these methods, the limits apart."""
-    return {
-        "methods": [_method(method) for method in methods.values()],
-        "job_fields": [
-            {
-                "name": name,
-                "type": field.type,
-                "schema": shapes.schema(field.type),
-                "doc": field.doc,
-                "compared": field.compared,
-            }
-            for name, field in submission.FIELDS.items()
-        ],
-        "forms": forms.schemas(),
-        "errors": list(ErrorCode),
-        "common_errors": list(COMMON),
-    }
-
-
-def _method(method: Method) -> dict[str, Any]:
-    return {
-        "name": method.name,
-        "doc": method.doc,
-        "role": method.role,
-        "others": method.others,
-        "params": [_param(param) for param in method.params],
-        "result": method.result,
-        "result_schema": shapes.schema(method.result),
-        "events": [
-            {"type": event, "schema": shapes.schema(event)} for event in method.events
-        ],
-        "errors": list(method.errors),
-    }
-
-
-def _param(param: Param) -> dict[str, Any]:
-    return {
-        "name": param.name,
-        "type": param.type,
-        "schema": shapes.schema(param.type),
-        "required": param.required,
-        "default": param.default,
-        "doc": param.doc,
-    }
+    def _limits(self) -> dict[str, int]:
+        return wire_limits.in_force(self.config(), self.broker.settings)
 
 
 METHODS = (
-    Method(name="ping", doc="Do nothing, and answer.", handler=ping, role=Role.READ),
+    Method(
+        name="ping", doc="Do nothing, and answer.", handler=Meta.ping, role=Role.READ
+    ),
     Method(
         name="greet",
         doc="Say how this connection is to be spoken to; return the greeting again, "
         "and the limits.",
-        handler=greet,
+        handler=Meta.greet,
         role=Role.READ,
         params=(
             params.flag(
@@ -120,7 +72,7 @@ METHODS = (
         doc="Tell all methods, the fields of a job, the forms, the limits and the "
         "error codes. The errors of a method are its own; common_errors can meet any "
         "request.",
-        handler=describe,
+        handler=Meta.describe,
         role=Role.READ,
         result="{methods: [METHOD], job_fields: [FIELD], forms: {str: map}, "
         "errors: [str], common_errors: [str], limits: {str: int}}",

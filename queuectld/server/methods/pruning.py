@@ -1,19 +1,27 @@
-"""The method that forgets finished jobs."""
+"""The method that deletes finished jobs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
-from queuectld.control.housekeeping import EXPIRING
-from queuectld.server import params
+from queuectld.control.pruning import RETENTION_STATES, Pruner
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
-async def prune(call: Call, *, states: Sequence[JobState], older_than: float) -> Result:
-    """Forget finished jobs and their output."""
-    housekeeping = call.context.scheduler.housekeeping
-    return {"pruned": await housekeeping.prune(states, older_than)}
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Deletes finished jobs on request."""
+
+    pruner: Pruner
+
+    async def prune(
+        self, _call: Call, *, states: Sequence[JobState], older_than: float
+    ) -> Result:
+        """Delete finished jobs and their output."""
+        return {"pruned": await self.pruner.prune(states, older_than)}
 
 
 METHODS = (
@@ -21,7 +29,7 @@ METHODS = (
         name="prune",
         doc="Forget finished jobs, with their attempts and output. Ids that users gave "
         "are free again.",
-        handler=prune,
+        handler=Pruning.prune,
         role=Role.OPERATE,
         changes=(),
         audit=("states", "older_than"),
@@ -30,7 +38,7 @@ METHODS = (
                 "states",
                 "of jobs to forget",
                 [state for state in JobState if state in FINAL_STATES],
-                default=EXPIRING,
+                default=RETENTION_STATES,
             ),
             params.seconds("older_than", "since their end", default=0),
         ),

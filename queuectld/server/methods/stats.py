@@ -1,39 +1,47 @@
 """Methods that count."""
 
+from dataclasses import dataclass
+
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.server import encoding, params
+from queuectld.broker import Broker
+from queuectld.clock import Clock
+from queuectld.control.supervisor import Supervisor
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
-from queuectld.server.methods import workers
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
-async def status(call: Call) -> Result:
-    """Return how many jobs are in each state. Costs the same for any number."""
-    scheduler = call.context.scheduler
-    tally = await call.context.broker.tally()
-    return {
-        **{state.value: count for state, count in tally.states.items()},
-        "workers": {
-            "active": workers.active(scheduler.pool),
-            "busy": workers.busy(scheduler.pool),
-        },
-        "draining": scheduler.draining,
-        "ready": tally.ready,
-        "delayed": tally.delayed,
-        "trouble": call.context.broker.trouble,
-    }
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts jobs, and what happened to them."""
 
+    broker: Broker
+    supervisor: Supervisor
+    clock: Clock
 
-async def stats(call: Call, *, since: float | None) -> Result:
-    """Return what happened in a span of time that ends now."""
-    context = call.context
-    begin = None if since is None else context.clock.wall() - round(since * 1000)
-    # Not among the large replies of all clients (``bulky``): it is small, and waits for
-    # its turn at the sums, in which nobody else is to wait for it.
-    with call.waiting():
-        async with call.room():
-            return encoding.stats(await context.broker.stats(begin))
+    async def status(self, _call: Call) -> Result:
+        """Return how many jobs are in each state, at a cost independent of these."""
+        workers = self.supervisor.counts()
+        tally = await self.broker.tally()
+        return {
+            **{state.value: count for state, count in tally.states.items()},
+            "workers": {"active": workers.active, "busy": workers.busy},
+            "draining": self.supervisor.draining,
+            "ready": tally.ready,
+            "delayed": tally.delayed,
+            "trouble": self.broker.trouble,
+        }
+
+    async def stats(self, call: Call, *, since: float | None) -> Result:
+        """Return what happened in a span of time that ends now."""
+        begin = None if since is None else self.clock.wall() - round(since * 1000)
+        # Not ``bulky``: the reply is small, and while it waits for its turn in the
+        # store no other client's large reply must wait for it.
+        with call.waiting():
+            async with call.room():
+                return encoding.stats(await self.broker.stats(begin))
 
 
 METHODS = (
@@ -41,7 +49,7 @@ METHODS = (
         name="status",
         doc="Return how many jobs are in each state, how many of those that wait are "
         "ready and how many delayed, and how many workers there are.",
-        handler=status,
+        handler=Stats.status,
         role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
         "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
@@ -52,7 +60,7 @@ METHODS = (
         name="stats",
         doc="Return statistics, those of pruned jobs included. Times are in seconds; "
         "percentiles are within 5 per cent.",
-        handler=stats,
+        handler=Stats.stats,
         role=Role.READ,
         params=(
             params.seconds("since", "the last so many; absent: from the first job"),

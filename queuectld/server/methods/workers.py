@@ -1,95 +1,91 @@
-"""Methods for the workers: how many, which, and no more."""
+"""Methods that start, stop and list workers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
-from queuectld.control.supervisor import MAX_WORKERS
-from queuectld.server import encoding, params
+from queuectld.broker import Broker
+from queuectld.control.desired import MAX_WORKERS
+from queuectld.control.supervisor import Supervisor
+from queuectld.server import encoding
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
-from queuectld.workers.daemon_side.handle import WorkerHandle
+from queuectld.server.schema import params
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.method import Method, Result
+from queuectld.workers.daemon_side.pool import Pool
 
 
-def active(workers: Iterable[WorkerHandle]) -> int:
-    """Return how many take jobs, or will when they are ready: any jobs, not one."""
-    return sum(not worker.stopping and worker.only_for is None for worker in workers)
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Starts and stops workers, and tells which there are."""
 
+    broker: Broker
+    supervisor: Supervisor
+    pool: Pool
 
-def busy(workers: Iterable[WorkerHandle]) -> int:
-    """Return how many run a job, of those that take any."""
-    return sum(worker.run is not None and worker.only_for is None for worker in workers)
+    async def list_workers(self, _call: Call) -> Result:
+        """Return all worker processes."""
+        return {
+            "workers": [encoding.worker(each) for each in self.pool],
+            "wanted": self.supervisor.wanted,
+        }
 
+    async def start(self, call: Call, *, count: int, bound: bool) -> Result:
+        """Add workers."""
+        started = await self.supervisor.start(count, call.peer if bound else None)
+        return {
+            "workers": [encoding.worker(each) for each in started],
+            "wanted": self.supervisor.wanted,
+        }
 
-async def list_workers(call: Call) -> Result:
-    """Return all worker processes."""
-    scheduler = call.context.scheduler
-    return {
-        "workers": [encoding.worker(each) for each in scheduler.pool],
-        "wanted": scheduler.supervisor.wanted,
-    }
+    async def ensure(self, _call: Call, *, count: int) -> Result:
+        """Add workers if there are fewer than ``count``."""
+        workers = await self.supervisor.ensure(count)
+        return {"workers": workers, "wanted": self.supervisor.wanted}
 
+    async def reserve(self, call: Call, *, id: str) -> Result:
+        """Add a worker for one job, if there is none at all."""
+        job = await self.broker.job(id)
+        # If the connection ended meanwhile, nobody would stop the worker.
+        waits = job.due is True and not call.peer.outbox.gone
+        return {"reserved": waits and self.supervisor.reserve(call.peer, job.seq)}
 
-async def start(call: Call, *, count: int, bound: bool) -> Result:
-    """Add workers."""
-    supervisor = call.context.scheduler.supervisor
-    started = await supervisor.start(count, call.peer if bound else None)
-    return {
-        "workers": [encoding.worker(each) for each in started],
-        "wanted": supervisor.wanted,
-    }
+    async def wait(self, call: Call) -> Result:
+        """Wait until the workers of this connection are gone."""
+        await self.supervisor.left(call.peer)
+        return {}
 
-
-async def ensure(call: Call, *, count: int) -> Result:
-    """See to it that some workers run."""
-    supervisor = call.context.scheduler.supervisor
-    return {"workers": await supervisor.ensure(count), "wanted": supervisor.wanted}
-
-
-async def reserve(call: Call, *, id: str) -> Result:
-    """Add a worker for one job, if there is none at all."""
-    job = await call.context.broker.job(id)
-    supervisor = call.context.scheduler.supervisor
-    # The connection may have ended meanwhile, and nobody would stop the worker.
-    waits = job.due is True and not call.peer.outbox.gone
-    return {"reserved": waits and supervisor.reserve(call.peer, job.seq)}
-
-
-async def wait(call: Call) -> Result:
-    """Wait until the workers of this connection are gone."""
-    await call.context.scheduler.supervisor.left(call.peer)
-    return {}
-
-
-async def stop(
-    call: Call,
-    *,
-    timeout: float | None,
-    now: bool,
-    workers: Sequence[int] | None,
-    count: int | None,
-) -> Result:
-    """Stop workers."""
-    if workers is not None and count is not None:
-        raise params.InvalidParamsError(
-            "count", "count says how many and workers says which: give one of them"
+    async def stop(
+        self,
+        _call: Call,
+        *,
+        timeout: float | None,
+        now: bool,
+        workers: Sequence[int] | None,
+        count: int | None,
+    ) -> Result:
+        """Stop workers."""
+        if workers is not None and count is not None:
+            raise InvalidParamsError(
+                "count", "count says how many and workers says which: give one of them"
+            )
+        done = await self.supervisor.stop(
+            interrupt_after=0 if now else timeout, only=workers, count=count
         )
-    done = await call.context.scheduler.supervisor.stop(
-        interrupt_after=0 if now else timeout, only=workers, count=count
-    )
-    return {"stopped": done.stopped, "interrupted": done.interrupted}
+        return {"stopped": done.stopped, "interrupted": done.interrupted}
 
-
-async def scale(call: Call, *, count: int, timeout: float | None, now: bool) -> Result:
-    """Have a number of workers."""
-    supervisor = call.context.scheduler.supervisor
-    done = await supervisor.scale(count, interrupt_after=0 if now else timeout)
-    return {
-        "started": [encoding.worker(each) for each in done.started],
-        "stopped": done.stopped.stopped,
-        "interrupted": done.stopped.interrupted,
-        "wanted": supervisor.wanted,
-    }
+    async def scale(
+        self, _call: Call, *, count: int, timeout: float | None, now: bool
+    ) -> Result:
+        """Start or stop workers until there are ``count``."""
+        done = await self.supervisor.scale(count, interrupt_after=0 if now else timeout)
+        return {
+            "started": [encoding.worker(each) for each in done.started],
+            "stopped": done.stopped.stopped,
+            "interrupted": done.stopped.interrupted,
+            "wanted": self.supervisor.wanted,
+        }
 
 
 _TIMEOUT = params.seconds(
@@ -102,7 +98,7 @@ METHODS = (
     Method(
         name="workers.list",
         doc="Return the worker processes, and how many are wanted beside bound ones.",
-        handler=list_workers,
+        handler=Workers.list_workers,
         role=Role.READ,
         result="{workers: [WORKER], wanted: int}",
     ),
@@ -110,7 +106,7 @@ METHODS = (
         name="workers.start",
         doc="Add workers; reply with them when they are ready. The wanted number "
         f"outlives the daemon. There are at most {MAX_WORKERS}.",
-        handler=start,
+        handler=Workers.start,
         role=Role.OPERATE,
         audit=("count", "bound"),
         params=(
@@ -129,7 +125,7 @@ METHODS = (
     Method(
         name="workers.ensure",
         doc="Add workers if there are fewer than count; reply when they are ready.",
-        handler=ensure,
+        handler=Workers.ensure,
         role=Role.OPERATE,
         audit=("count",),
         params=(
@@ -145,7 +141,7 @@ METHODS = (
         doc="Add a worker for one job that is ready, unless some are there that take "
         "any. It belongs to this connection, takes that job and no other, and stops "
         "when the job is not ready any more or the connection ends.",
-        handler=reserve,
+        handler=Workers.reserve,
         role=Role.OPERATE,
         audit=("id",),
         params=(params.text("id", "the job's id", required=True),),
@@ -155,7 +151,7 @@ METHODS = (
     Method(
         name="workers.wait",
         doc="Reply when no worker is bound to this connection: all were stopped.",
-        handler=wait,
+        handler=Workers.wait,
         role=Role.OPERATE,
         waits=True,
     ),
@@ -164,7 +160,7 @@ METHODS = (
         doc="Stop workers: they take no more jobs, running ones finish. Reply when no "
         "worker process is left. An interrupted job is pending again, and the attempt "
         "does not count.",
-        handler=stop,
+        handler=Workers.stop,
         role=Role.OPERATE,
         audit=("timeout", "now", "workers", "count"),
         params=(
@@ -188,7 +184,7 @@ METHODS = (
         doc="Have so many workers beside the bound ones: start what is missing, or "
         "stop what is too many as workers.stop does. Reply when the new ones are ready "
         "and the others gone.",
-        handler=scale,
+        handler=Workers.scale,
         role=Role.OPERATE,
         audit=("count", "timeout", "now"),
         params=(

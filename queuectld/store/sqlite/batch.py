@@ -5,9 +5,9 @@
     COMMIT                                        once, synced
     answers                                       only then
 
-When SQLite itself gives up (a full disk rolls the whole transaction back, savepoints
-and all), the batch is run again one unit at a time, so that one that does not fit
-does not take the others with it.
+When SQLite rolls the whole transaction back, as it does on a full disk, the savepoints
+are gone too. The batch is then run again one unit at a time, so that a unit that does
+not fit does not fail the others.
 """
 
 import math
@@ -51,16 +51,16 @@ def run_batch(
 def try_batch(
     connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
 ) -> list[Outcome] | None:
-    """Run and commit the batch once, as who may not wait; None: nothing of it happened.
+    """Run and commit the batch once, without waiting; None: nothing of it happened.
 
-    Then it is for ``run_batch``, where there is time to wait for a lock, or to try each
-    unit on a disk that takes long to fail.
+    Then it is a case for ``run_batch``, where there is time to wait for a lock, or to
+    try each unit on a disk that takes long to fail.
     """
     try:
         return _commit_together(connection, tx, batch)
     except StoreError as error:
         return [Outcome(error=error) for _ in batch]
-    except Exception:  # noqa: BLE001  # run_batch meets it again, and answers
+    except Exception:  # noqa: BLE001  # run_batch gets it again, and answers
         _roll_back(connection, tx)
         return None
 
@@ -75,7 +75,7 @@ def _commit_together(
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        tx.commit_took = math.inf  # whatever it was, it is not in order
+        tx.commit_took = math.inf  # so it does not count as quick
         if not _happened(connection, tx, error):
             raise
     else:

@@ -32,8 +32,8 @@ AUTOCHECKPOINT_PAGES = 4000
 """About 16 MB of log. Checkpoints between bursts come from the daemon's timer."""
 
 PATIENCE_MS = 5000
-"""Milliseconds that a writer with time waits for somebody else's lock: an operator's
-sqlite3, say. Nobody of ours holds one."""
+"""Milliseconds that the writer's thread waits for the lock of another process, such as
+an operator's sqlite3. The daemon's own connections hold none."""
 
 LOG_KEPT = 16 * 1024 * 1024
 """Bytes that the log keeps when it begins anew."""
@@ -81,8 +81,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_aside(path: Path) -> sqlite3.Connection:
-    """Return a connection for one long look at a database that is open already.
+def open_for_maintenance(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads for long from a database that is open already.
 
     Not ``query_only``, which forbids VACUUM INTO. It cannot write all the same, and
     so never has a checkpoint to make.
@@ -91,8 +91,8 @@ def open_aside(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def be_patient(connection: sqlite3.Connection, *, patient: bool) -> None:
-    """Wait for locks of others from now on, or fail at once."""
+def set_patience(connection: sqlite3.Connection, *, patient: bool) -> None:
+    """Wait for the locks of other processes from now on, or fail at once."""
     connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS if patient else 0}")
 
 

@@ -1,11 +1,12 @@
 """Whether the database's files are still those that were opened.
 
-SQLite goes on happily in files that were deleted or replaced under it, and what it
-acknowledges then is gone with the process. They are looked at from outside only: to
-open one would drop SQLite's locks (sqlite.org/howtocorrupt.html, 2.2).
+SQLite goes on working in files that were deleted or replaced under it, and what it
+acknowledges then is gone when the process ends. The check does not open them: to open
+and close one would drop SQLite's locks (sqlite.org/howtocorrupt.html, 2.2).
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from queuectld.store.api import StoreError
@@ -16,10 +17,8 @@ class Files:
 
     def __init__(self, path: Path) -> None:
         """Remember the files as they are now, just opened."""
-        self._path = path
-        self._opened = {
-            name: _inode(name) for name in (os.fspath(path), f"{os.fspath(path)}-wal")
-        }
+        self._names = (os.fspath(path), f"{os.fspath(path)}-wal")
+        self._opened = _inodes(self._names)
 
     def check(self) -> None:
         """Make sure that a commit goes where the next daemon will look for it.
@@ -27,8 +26,9 @@ class Files:
         Raises:
             StoreError: it would not.
         """
-        for name, inode in self._opened.items():
-            if _inode(name) != inode:
+        now = _inodes(self._names)
+        for name, opened, found in zip(self._names, self._opened, now, strict=True):
+            if found != opened:
                 raise StoreError(
                     f"{name} was removed or replaced while the daemon was running, so "
                     "nothing can be stored; put it back if you can, then end this "
@@ -36,9 +36,13 @@ class Files:
                 )
 
 
-def _inode(name: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(name)  # noqa: PTH116 - twice for each commit
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+def _inodes(names: Iterable[str]) -> list[tuple[int, int] | None]:
+    inodes: list[tuple[int, int] | None] = []
+    for name in names:
+        try:
+            found = os.stat(name)  # noqa: PTH116 - twice for each commit
+        except OSError:
+            inodes.append(None)
+        else:
+            inodes.append((found.st_dev, found.st_ino))
+    return inodes

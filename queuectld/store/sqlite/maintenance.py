@@ -1,9 +1,8 @@
-"""Long looks at the database, beside the work: copying it, and examining it.
+"""Long reads of the whole database beside the work: copying it, and examining it.
 
-Each has a connection of its own that only reads, and copies and examinations a few
-threads of their own each, so that nobody else waits for them; a look ends when whoever
-asked has gone. While it lasts the log cannot
-be emptied, only appended to.
+Each has a connection of its own that only reads, and runs in one of a few threads, so
+that nobody else waits for it. It ends when the task that asked for it is cancelled.
+While it lasts the log grows: it cannot be emptied.
 """
 
 import contextlib
@@ -13,10 +12,11 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from queuectld.host.crew import Crew
+from queuectld.host.thread_pool import ThreadPool
 from queuectld.store.api import (
     COPIED_AT,
     BackupError,
@@ -31,32 +31,32 @@ from queuectld.store.sqlite.reader import SqliteReader
 T = TypeVar("T")
 
 MOST_PROBLEMS = 20
-"""Sentences on damage: the first few say enough."""
+"""Sentences about damage: the first few say enough."""
 
 _AT_ONCE = 2
-"""Copies, and examinations, at the same time: each reads the disk as fast as it can."""
+"""Copies at a time, and examinations: each reads the disk as fast as it can."""
 
 _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Maintenance:
-    """All looks at one database."""
+    """All copies and examinations of one database."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._looks: set[_Look] = set()
+        self._readings: set[_Reading] = set()
         self._closed = False
-        self._copying = Crew("backup", _AT_ONCE)
-        self._examining = Crew("examine", _AT_ONCE)
+        self._copying = ThreadPool("backup", _AT_ONCE)
+        self._examining = ThreadPool("examine", _AT_ONCE)
 
     async def backup(
         self, target: Path, *, replace: bool, wall: Callable[[], int] | None
     ) -> int:
         """Write a copy; see ``Store.backup``."""
         try:
-            return await self._take(
+            return await self._run(
                 self._copying,
-                lambda look: copy(look, target, replace=replace, wall=wall),
+                partial(copy, target=target, replace=replace, wall=wall),
             )
         except StoreFullError:
             raise StoreFullError(
@@ -66,31 +66,33 @@ class Maintenance:
 
     async def examine(self) -> list[str]:
         """Return what is wrong with the database; see ``Store.examine``."""
-        return await self._take(self._examining, examine)
+        return await self._run(self._examining, examine)
 
     def close(self) -> None:
-        """End all looks; who waits for one gets a StoreError."""
+        """End all of them; whoever waits for one gets a StoreError."""
         self._closed = True
-        for look in self._looks:
-            look.end()
+        for reading in self._readings:
+            reading.end()
 
-    async def _take(self, crew: Crew, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(
+        self, pool: ThreadPool, work: Callable[[sqlite3.Connection], T]
+    ) -> T:
         if self._closed:
             raise StoreError("the store is closed")
-        look = _Look(self._path)
-        self._looks.add(look)
+        reading = _Reading(self._path)
+        self._readings.add(reading)
         try:
-            return await crew.run(look.run, work)
+            return await pool.run(reading.run, work)
         except sqlite3.Error as error:
             raise database.translate(error) from error
         finally:
-            # Whoever asked may have gone: then the thread is still at it.
-            look.end()
-            self._looks.discard(look)
+            # If this task was cancelled, the thread is still at work.
+            reading.end()
+            self._readings.discard(reading)
 
 
-class _Look:
-    """One look: ``run`` in a thread, ``end`` from any other."""
+class _Reading:
+    """One copy or examination: ``run`` in a thread, ``end`` from any other."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -98,7 +100,7 @@ class _Look:
         self._ended = False
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with closing(database.open_aside(self._path)) as connection:
+        with closing(database.open_for_maintenance(self._path)) as connection:
             self._connection = connection
             try:
                 if self._ended:
@@ -123,9 +125,9 @@ def copy(
     replace: bool,
     wall: Callable[[], int] | None = None,
 ) -> int:
-    """Write a consistent copy under a name that holds a whole one or none.
+    """Write a consistent copy; return its size in bytes.
 
-    Return its size in bytes.
+    Under the name ``target`` is a whole copy or none.
     """
     draft = target.with_name(f".queuectl-{secrets.token_hex(8)}.tmp")
     try:
@@ -149,9 +151,9 @@ def copy(
 
 
 def _mark(draft: Path, now: int) -> None:
-    """Write into a copy that it is one, and that all in it was so before now."""
+    """Write into a copy that it is one, and when it was made."""
     with closing(sqlite3.connect(os.fsencode(draft), isolation_level=None)) as made:
-        # Nobody else has it, and until it is synced it is nothing: no journal.
+        # No journal: nobody else has the draft, and an unfinished one is deleted.
         made.execute("PRAGMA journal_mode = OFF")
         made.execute(queries.load().set_meta, (COPIED_AT, str(now)))
 
@@ -169,7 +171,7 @@ def _publish(draft: Path, target: Path, *, replace: bool) -> None:
     if replace:
         draft.rename(target)
     else:
-        # Not a rename, which would replace what has come there meanwhile.
+        # Not a rename, which would replace a file that was created meanwhile.
         try:
             target.hardlink_to(draft)
         except FileExistsError:

@@ -1,13 +1,21 @@
-"""Loads ``queries.sql``: each statement by its name."""
+"""Loads ``queries.sql``: each statement by its name.
+
+``@columns`` and ``@changes`` stand there for lists that follow from the table of job
+fields.
+"""
 
 import re
 from functools import cache
 from importlib import resources
 from types import SimpleNamespace
 
+from queuectld.store.sqlite import rows
+
 _STATEMENT = re.compile(
     r"^-- name: (\w+)\n((?:--[^\n]*\n)+)(.*?;)$", re.MULTILINE | re.DOTALL
 )
+
+_LIST = re.compile(r"@\w+")
 
 
 @cache
@@ -22,5 +30,5 @@ def load() -> SimpleNamespace:
     for name, _sentence, sql in _STATEMENT.findall(text):
         if name in found:
             raise ValueError(f"queries.sql has {name} twice")
-        found[name] = sql
+        found[name] = _LIST.sub(lambda mark: rows.LISTS[mark[0]], sql)
     return SimpleNamespace(**found)

@@ -1,25 +1,14 @@
 -- Every statement the store runs, by name. They select and compare-and-set; which
--- state a job gets is decided before they are called.
+-- state a job gets is decided before they are called. @columns is a value for each column
+-- of a job, @changes those that can change: both follow from core/fields/table.py.
 
 -- name: insert_job
 -- Add a job.
-INSERT INTO jobs (
-    seq, name, queue, command, cwd, umask, env_key, label, submitter, priority,
-    max_retries, timeout, backoff_base, backoff_max, backoff_jitter, output_limit,
-    state, attempts, runs, losses, lease, worker, cancel_requested, due, created_at,
-    updated_at, run_at, started_at, finished_at, exit_code, signal, reason, message,
-    limits, groups, shell, foreground
-) VALUES (
-    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-);
+INSERT INTO jobs VALUES (@columns);
 
 -- name: update_job
 -- Write what can change of a job, if nobody changed it meanwhile.
-UPDATE jobs SET
-    state = ?, attempts = ?, runs = ?, losses = ?, lease = ?, worker = ?,
-    cancel_requested = ?, due = ?, updated_at = ?, run_at = ?, started_at = ?,
-    finished_at = ?, exit_code = ?, signal = ?, reason = ?, message = ?
+UPDATE jobs SET @changes
 WHERE seq = ? AND state = ? AND lease IS ? AND cancel_requested = ?;
 
 -- name: job_by_seq

@@ -2,23 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core.fields.row import Kept
+from queuectld.core.fields.table import BY_NAME
 from queuectld.core.job import Attempt, AttemptEnd, Job
 from queuectld.core.limits import NONE, Limits
 
-(
-    _COMMAND, _CWD, _STATE, _CANCEL_REQUESTED, _DUE, _REASON, _LIMITS, _GROUPS, _SHELL,
-    _FOREGROUND,
-) = map(
-    Job._fields.index,
-    (
-        "command", "cwd", "state", "cancel_requested", "due", "reason", "limits",
-        "groups", "shell", "foreground",
-    ),
-)  # fmt: skip
-_STATES = {state.value: state for state in JobState}
 _REASONS = {reason.value: reason for reason in Reason}
 
 KEY_BYTES = 16
@@ -28,61 +21,31 @@ KEY_BYTES = 16
 def job(row: tuple[Any, ...]) -> Job:
     """Return the job in a row of ``SELECT * FROM jobs``, whose order a job has."""
     values = list(row)
-    values[_COMMAND] = _command(row[_COMMAND])
-    values[_CWD] = row[_CWD] and _text(row[_CWD])
-    values[_STATE] = _STATES[row[_STATE]]
-    values[_CANCEL_REQUESTED] = row[_CANCEL_REQUESTED] != 0
-    values[_DUE] = row[_DUE] if row[_DUE] is None else row[_DUE] != 0
-    values[_REASON] = row[_REASON] and _REASONS[row[_REASON]]
-    values[_LIMITS] = NONE if row[_LIMITS] is None else _limits(row[_LIMITS])
-    values[_GROUPS] = row[_GROUPS] and tuple(json.loads(row[_GROUPS]))
-    values[_SHELL] = row[_SHELL] and _text(row[_SHELL])
-    values[_FOREGROUND] = row[_FOREGROUND] != 0
+    for index, read in _READ:
+        if (value := values[index]) is not None:
+            values[index] = read(value)
+    if values[_LIMITS] is None:
+        values[_LIMITS] = NONE
     return Job._make(values)
 
 
 def insert_values(job: Job) -> list[Any]:
     """Return the parameters of ``insert_job``."""
     values: list[Any] = list(job)
-    values[_COMMAND] = json.dumps(job.command)
-    values[_CWD] = job.cwd and json.dumps(job.cwd)
-    # Plain values: sqlite3 looks for an adapter of each that is of another type. And
-    # ``value`` of an enumeration is two calls, ``_value_`` none.
-    values[_STATE] = job.state._value_
-    values[_CANCEL_REQUESTED] = int(job.cancel_requested)
-    values[_DUE] = job.due if job.due is None else int(job.due)
-    values[_REASON] = job.reason and job.reason._value_
-    values[_LIMITS] = None if job.limits is NONE else _limits_text(job.limits)
-    values[_GROUPS] = job.groups and json.dumps(job.groups)
-    values[_SHELL] = job.shell and json.dumps(job.shell)
-    values[_FOREGROUND] = int(job.foreground)
+    for index, write in _WRITTEN:
+        if (value := values[index]) is not None:
+            values[index] = write(value)
     return values
 
 
-def update_values(old: Job, new: Job) -> tuple[Any, ...]:
+def update_values(old: Job, new: Job) -> list[Any]:
     """Return the parameters of ``update_job``."""
-    return (
-        new.state._value_,
-        new.attempts,
-        new.runs,
-        new.losses,
-        new.lease,
-        new.worker,
-        int(new.cancel_requested),
-        new.due if new.due is None else int(new.due),
-        new.updated_at,
-        new.run_at,
-        new.started_at,
-        new.finished_at,
-        new.exit_code,
-        new.signal,
-        new.reason and new.reason._value_,
-        new.message,
-        old.seq,
-        old.state._value_,
-        old.lease,
-        int(old.cancel_requested),
-    )
+    values: list[Any] = [*_changing(new), old.seq]
+    for index, write in _REWRITTEN:
+        if (value := values[index]) is not None:
+            values[index] = write(value)
+    values += (old.state._value_, old.lease, int(old.cancel_requested))
+    return values
 
 
 def attempt_values(job: Job, end: AttemptEnd) -> tuple[Any, ...]:
@@ -126,7 +89,9 @@ def _limits(text: str) -> Limits:
     return Limits(**found, rlimits=rlimits)
 
 
-def _limits_text(limits: Limits) -> str:
+def _limits_text(limits: Limits) -> str | None:
+    if limits is NONE:
+        return None
     said = limits._asdict() | {"rlimits": dict(limits.rlimits)}
     return json.dumps({name: value for name, value in said.items() if value})
 
@@ -139,3 +104,42 @@ def _text(text: str) -> str:
     """Return the string that a JSON string in ASCII stands for."""
     # Nearly all hold nothing that was escaped.
     return text[1:-1] if "\\" not in text else json.loads(text)
+
+
+_word = attrgetter("_value_")
+"""``value`` of an enumeration costs two calls, and ``_value_`` none."""
+
+Way = Callable[[Any], Any]
+
+_WAYS: Mapping[Kept | None, tuple[Way, Way]] = {
+    Kept.FLAG: (bool, int),
+    Kept.STATE: ({state.value: state for state in JobState}.__getitem__, _word),
+    Kept.REASON: (_REASONS.__getitem__, _word),
+    Kept.UNIX: (_text, json.dumps),
+    Kept.COMMAND: (_command, json.dumps),
+    Kept.NUMBERS: (lambda text: tuple(json.loads(text)), json.dumps),
+    Kept.LIMITS: (_limits, _limits_text),
+}
+"""How a value that is not NULL is read from its column, and how it is written: as a
+plain type, for sqlite3 looks for an adapter of each value of any other."""
+
+
+def _converted(names: Sequence[str]) -> list[tuple[int, Way, Way]]:
+    """Return which of some columns are converted: where they are, and both ways."""
+    kinds = [BY_NAME[name].kept for name in names]
+    return [(i, *_WAYS[kind]) for i, kind in enumerate(kinds) if kind in _WAYS]
+
+
+_CHANGES = [name for name in Job._fields if BY_NAME[name].changes]
+_changing = itemgetter(*map(Job._fields.index, _CHANGES))
+
+_READ = [(index, read) for index, read, _ in _converted(Job._fields)]
+_WRITTEN = [(index, write) for index, _, write in _converted(Job._fields)]
+_REWRITTEN = [(index, write) for index, _, write in _converted(_CHANGES)]
+_LIMITS = Job._fields.index("limits")
+
+LISTS: Mapping[str, str] = {
+    "@columns": ", ".join("?" * len(Job._fields)),
+    "@changes": ", ".join(f"{name} = ?" for name in _CHANGES),
+}
+"""What stands in ``queries.sql`` for a list of columns of ``jobs``."""

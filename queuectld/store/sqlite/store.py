@@ -8,7 +8,7 @@ commit costs each.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,34 +53,38 @@ class SqliteStore:
             self._writing.close()
             raise database.unusable(path, error) from error
         self._reader = SqliteReader(self._reading)
-        self._aside = Maintenance(path)
+        self._maintenance = Maintenance(path)
         self._files = Files(path)
         self._patient = True
         self._trouble: str | None = None
         self._writer = Writer(
             self._write_batch,
             self._try_batch,
-            took=lambda: self._transaction.commit_took,
+            self._transaction,
             checkpoint=_CHECKPOINT,
-            look=_LOOK,
+            ping=_PING,
             quick=quick,
         )
         self._read_thread = StoreThread("store-reader", self._read_batch, 1)
-        self._turns = WeightedSemaphore(MAX_BATCH)
+        self._heavy = WeightedSemaphore(MAX_BATCH)
 
-    async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
+    def write(
+        self, work: Callable[[Transaction], T], *, weight: int = 1
+    ) -> Coroutine[Any, Any, T]:
         """Run a unit of work; return its result once it is durable."""
-        if weight <= LIGHT:
-            return await self._submit(work, weight)
-        async with self._turns.take(weight):
-            return await self._submit(work, weight)
+        write = self._write if weight <= LIGHT else self._write_heavy
+        return write(work, weight)
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing can be written: what the last write failed of, if it failed."""
+        """Why nothing can be written: the error of the last write, if it failed."""
         return self._trouble
 
-    async def _submit(self, work: Callable[[Transaction], T], weight: int) -> T:
+    async def _write_heavy(self, work: Callable[[Transaction], T], weight: int) -> T:
+        async with self._heavy.take(weight):
+            return await self._write(work, weight)
+
+    async def _write(self, work: Callable[[Transaction], T], weight: int) -> T:
         try:
             done = await self._writer.submit(work, weight)
         except StoreError as error:
@@ -113,11 +117,11 @@ class SqliteStore:
         wall: Callable[[], int] | None = None,
     ) -> int:
         """Write a consistent copy to a file; return its size in bytes."""
-        return await self._aside.backup(target, replace=replace, wall=wall)
+        return await self._maintenance.backup(target, replace=replace, wall=wall)
 
     async def examine(self) -> list[str]:
         """Read everything; return a sentence for each thing that is wrong."""
-        return await self._aside.examine()
+        return await self._maintenance.examine()
 
     def facts(self) -> dict[str, Any]:
         """Return path, versions and sizes in bytes."""
@@ -133,14 +137,14 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what waits, then close. The last connection empties the log."""
-        self._aside.close()
+        self._maintenance.close()
         await self._read_thread.stop()
         await self._writer.close()
         self._reading.close()
         self._writing.close()
 
     def _write_batch(self, batch: Batch) -> list[Outcome]:
-        for mark, do in ((_CHECKPOINT, self._checkpoint), (_LOOK, self._look)):
+        for mark, do in ((_CHECKPOINT, self._checkpoint), (_PING, self._ping)):
             if mark in batch:
                 # Neither can run inside a transaction: it ends the batch.
                 rest = [work for work in batch if work is not mark]
@@ -151,22 +155,23 @@ class SqliteStore:
             self._files.check()
         except StoreError as error:
             return [Outcome(error=error) for _ in batch]
-        self._be_patient(patient=True)
+        if not self._patient:
+            self._set_patience(patient=True)
         return run_batch(self._writing, self._transaction, batch)
 
     def _try_batch(self, batch: Batch) -> list[Outcome] | None:
         """Commit a batch without waiting for anything but the disk, once."""
         try:
             self._files.check()
-            self._be_patient(patient=False)
+            if self._patient:
+                self._set_patience(patient=False)
         except (StoreError, sqlite3.Error):
             return None
         return try_batch(self._writing, self._transaction, batch)
 
-    def _be_patient(self, *, patient: bool) -> None:
-        if patient is not self._patient:
-            database.be_patient(self._writing, patient=patient)
-            self._patient = patient
+    def _set_patience(self, *, patient: bool) -> None:
+        database.set_patience(self._writing, patient=patient)
+        self._patient = patient
 
     def _read_batch(self, batch: Batch) -> list[Outcome]:
         try:
@@ -182,8 +187,8 @@ class SqliteStore:
         except Exception as error:  # noqa: BLE001  # it is the caller's, and goes there
             return [Outcome(error=error)]
 
-    def _look(self) -> Outcome:
-        """Begin a transaction as a unit of work would, and write nothing in it."""
+    def _ping(self) -> Outcome:
+        """Begin a transaction as a unit of work does, and write nothing in it."""
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             self._writing.execute("ROLLBACK")
@@ -211,11 +216,11 @@ def _open(path: Path) -> sqlite3.Connection:
         raise StoreTooNewError(f"{error}. {advice}") from None
 
 
-def _LOOK(_tx: object) -> None:  # noqa: N802
-    """Stand in the queue for a look at the database."""
-    raise StoreError("a look at the database is no unit of work")
+def _PING(_tx: object) -> None:  # noqa: N802
+    """Mark the place of a ping in the writer's queue."""
+    raise StoreError("a ping is no unit of work")
 
 
 def _CHECKPOINT(_tx: object) -> None:  # noqa: N802
-    """Stand in the queue for a checkpoint."""
+    """Mark the place of a checkpoint in the writer's queue."""
     raise StoreError("a checkpoint is no unit of work")

@@ -22,7 +22,7 @@ class Task:
 
 
 def answer(tasks: list[Task], outcomes: list[Outcome]) -> None:
-    """Tell everybody what came of it; on the event loop."""
+    """Give each task its outcome; on the event loop."""
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.future.cancelled():
             continue
@@ -33,7 +33,7 @@ def answer(tasks: list[Task], outcomes: list[Outcome]) -> None:
 
 
 class StoreThread:
-    """Takes tasks from a queue in lumps of a bounded weight.
+    """Takes tasks from a queue in batches of a bounded weight.
 
     Attributes:
         pending: tasks that were handed in and are not answered yet.
@@ -89,7 +89,7 @@ class StoreThread:
     def _outcomes(self, batch: Batch) -> list[Outcome]:
         try:
             return self._run(batch)
-        except Exception as error:  # noqa: BLE001  # a dead thread answers nobody
+        except Exception as error:  # noqa: BLE001  # the thread must go on
             return [Outcome(error=database.translate(error)) for _ in batch]
 
     def _answer(self, tasks: list[Task], outcomes: list[Outcome]) -> None:

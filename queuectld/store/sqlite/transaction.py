@@ -8,13 +8,12 @@ of counter updates.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core import histogram, lifecycle
-from queuectld.core.job import AttemptEnd, Job, Submission
-from queuectld.core.settings import Settings, Value
-from queuectld.store.api import Measure
+from queuectld.core import histogram
+from queuectld.core.job import AttemptEnd, Job
+from queuectld.core.settings import Value
 from queuectld.store.sqlite import rows
 from queuectld.store.sqlite.reader import SqliteReader
 
@@ -23,6 +22,9 @@ MINUTES_KEPT = 48 * 60
 
 ROLLUP_KEPT = 400 * 24 * 60
 """Minutes after which statistics go: a year and a bit to compare with."""
+
+ENVIRONMENTS_CACHED = 64
+"""Environments kept in memory for claims. A key names its content, so none is stale."""
 
 _THINNED = "rollup_thinned_until"
 
@@ -45,22 +47,24 @@ class SqliteTransaction(SqliteReader):
         self._rollup: dict[tuple[int, str, str, int], list[int]] = {}
         self._unit_counts: list[tuple[str, JobState, int]] = []
         self._delayed = self._unit_delayed = 0
-        self._unit_measures: list[Measure] = []
+        self._unit_measures: list[tuple[str, int, int | None]] = []
         # What the database counts, or will with the batch that is being committed.
         self._stored: dict[JobState, int] | None = None
-        # The environment stored last in this unit: a batch of jobs shares one.
-        self._kept_env: dict[str, str] | None = None
-        self._kept_key = b""
+        self._environments: dict[bytes, dict[str, str]] = {}
 
-    # The batch's frame, called by the store thread.
+    # What the store calls around each unit and each batch.
 
     def keep_unit(self) -> None:
         """The unit went well: what it counted belongs to the batch."""
         for queue, state, change in self._unit_counts:
             self._counts[queue, state] += change
         self._delayed += self._unit_delayed
-        for measure in self._unit_measures:
-            self._add(measure)
+        for metric, at, ms in self._unit_measures:
+            bucket = 0 if ms is None else histogram.bucket(ms)
+            key = (at // 60_000, "default", metric, bucket)
+            entry = self._rollup.setdefault(key, [0, 0])
+            entry[0] += 1
+            entry[1] += ms or 0
         self.drop_unit()
 
     def drop_unit(self) -> None:
@@ -68,10 +72,10 @@ class SqliteTransaction(SqliteReader):
         self._unit_counts.clear()
         self._unit_delayed = 0
         self._unit_measures.clear()
-        self._kept_env = None
 
     def drop_batch(self) -> None:
         """The batch did not commit. The numbers stay: they may skip, never repeat."""
+        self.drop_unit()
         self._forget_batch()
         self._stored = None
 
@@ -111,20 +115,31 @@ class SqliteTransaction(SqliteReader):
         """Return how many jobs wait for their time, with what is not written yet."""
         return super().delayed() + self._delayed + self._unit_delayed
 
-    def insert(self, submission: Submission, settings: Settings, now: int) -> Job:
-        """Add a job with what the submission leaves out taken from the settings."""
+    def environment(self, key: bytes) -> dict[str, str]:
+        """Return a stored environment, which must not be changed."""
+        known = self._environments.get(key)
+        if known is None:
+            known = self._environments[key] = super().environment(key)
+            if len(self._environments) > ENVIRONMENTS_CACHED:
+                del self._environments[next(iter(self._environments))]
+        return known
+
+    def next_seq(self) -> int:
+        """Return a sequence number that no job ever had."""
         self._seq += 1
-        job = lifecycle.enqueue(
-            submission,
-            settings,
-            now=now,
-            seq=self._seq,
-            env_key=self._keep(submission.env),
-        )
+        return self._seq
+
+    def keep_environment(self, env: dict[str, str]) -> bytes:
+        """Store an environment, if it is not there; return the key of its content."""
+        key, text = rows.environment(env)
+        self._connection.execute(self._sql.insert_environment, (key, text))
+        return key
+
+    def insert(self, job: Job) -> None:
+        """Add a job."""
         self._connection.execute(self._sql.insert_job, rows.insert_values(job))
         self._unit_counts.append((job.queue, job.state, 1))
         self._unit_delayed += job.due is False
-        return job
 
     def update(self, old: Job, new: Job) -> bool:
         """Write ``new`` if the job is still as ``old``."""
@@ -164,9 +179,9 @@ class SqliteTransaction(SqliteReader):
             self._sql.insert_attempt, rows.attempt_values(job, end)
         )
 
-    def measure(self, measures: Iterable[Measure]) -> None:
-        """Add to the statistics."""
-        self._unit_measures.extend(measures)
+    def measure(self, metric: str, at: int, ms: int | None = None) -> None:
+        """Add something that happened to the statistics."""
+        self._unit_measures.append((metric, at, ms))
 
     def set_setting(self, key: str, value: Value | None) -> None:
         """Store a setting; None goes back to the default."""
@@ -214,25 +229,6 @@ class SqliteTransaction(SqliteReader):
         return True
 
     def _forget_batch(self) -> None:
-        self.drop_unit()
         self._counts.clear()
         self._delayed = 0
         self._rollup.clear()
-
-    def _keep(self, env: dict[str, str] | None) -> bytes | None:
-        if env is None:
-            return None
-        if env is not self._kept_env:
-            self._kept_key, text = rows.environment(env)
-            values = (self._kept_key, text)
-            self._connection.execute(self._sql.insert_environment, values)
-            self._kept_env = env
-        return self._kept_key
-
-    def _add(self, measure: Measure) -> None:
-        ms = measure.ms
-        bucket = 0 if ms is None else histogram.bucket(ms)
-        key = (measure.at // 60_000, "default", measure.metric, bucket)
-        entry = self._rollup.setdefault(key, [0, 0])
-        entry[0] += 1
-        entry[1] += ms or 0

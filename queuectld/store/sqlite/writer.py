@@ -1,10 +1,10 @@
 """Where units of work are committed: on the event loop itself, or in a thread.
 
-A commit that takes a tenth of a millisecond is over before a thread has been woken for
-it, has got the interpreter's lock, and has woken the loop again. So while the disk is
-quick, light units run on the loop, all that came with one turn of it in one batch. A
-heavy unit, a checkpoint, or a commit that took long sends everything to the thread,
-where nobody but the writers waits for the disk. See docs/decisions/0007.
+To wake a thread for a commit, and the loop for its answer, takes longer than a commit
+of a tenth of a millisecond. So while the disk is quick, light units run on the loop,
+all those of one turn of the loop in one batch. A heavy unit, a checkpoint, or a commit
+that took long sends everything to the thread, where nobody but the writers waits for
+the disk. See docs/decisions/0007.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from queuectld.store.api import StoreError
 from queuectld.store.sqlite.batch import Batch, Outcome
 from queuectld.store.sqlite.threads import StoreThread, Task, answer
+from queuectld.store.sqlite.transaction import SqliteTransaction
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ QUICK = 0.002
 """Seconds that a commit may take and still count as quick."""
 
 PROOF = 16
-"""Commits in a row that must have been quick before the loop waits for one itself."""
+"""Commits in a row that must have been quick before the loop itself commits."""
 
 MAX_TURN = 100
 """Weight that one turn of the loop commits by itself; the thread takes larger ones."""
@@ -40,34 +41,34 @@ CHECKPOINT_AFTER = 250
 
 
 class Writer:
-    """The one place that writes: no two batches at a time."""
+    """The one place that writes: one batch at a time."""
 
     def __init__(
         self,
         run: Callable[[Batch], list[Outcome]],
         try_once: Callable[[Batch], list[Outcome] | None],
+        transaction: SqliteTransaction,
         *,
-        took: Callable[[], float],
         checkpoint: Callable[[Any], Any],
-        look: Callable[[Any], Any],
+        ping: Callable[[Any], Any],
         quick: float = QUICK,
     ) -> None:
         """Begin, in the thread.
 
         Args:
-            run: commits a batch, with all the time that it takes.
-            try_once: commits a batch, or returns None when that takes time. Never is
-                one of the two called while one of them runs.
-            took: returns the seconds that its last commit took.
-            checkpoint: a unit that ``run`` knows to be no unit but a checkpoint.
-            look: the same for a look at the database that writes nothing.
+            run: commits a batch, however long that takes.
+            try_once: commits a batch, or returns None when that takes time. Neither of
+                the two is called while one of them runs.
+            transaction: tells how long its last commit took.
+            checkpoint: what ``run`` takes for a checkpoint, and not for a unit of work.
+            ping: the same for a transaction that writes nothing.
             quick: seconds that a commit may take and count as quick; 0: none does.
         """
         self._run = run
         self._try_once = try_once
-        self._took = took
+        self._transaction = transaction
         self._checkpoint = checkpoint
-        self._look = look
+        self._ping = ping
         self._limit = quick
         self._loop = asyncio.get_running_loop()
         self._thread = StoreThread("store-writer", self._in_thread, MAX_BATCH)
@@ -77,12 +78,14 @@ class Writer:
         self._unmoved = 0
         self._closed = False
 
-    async def submit(self, work: Callable[[Any], T], weight: int = 1) -> T:
-        """Run a unit of work; return its result once it is committed.
+    def submit(self, work: Callable[[Any], T], weight: int = 1) -> asyncio.Future[T]:
+        """Run a unit of work; return its result, which is there once it is committed.
+
+        The result is a StoreError if it was not committed, or whatever ``work`` raised:
+        then nothing of it remains.
 
         Raises:
-            StoreError: it was not.
-            whatever ``work`` raised: nothing of it remains.
+            StoreError: the store is closed.
         """
         if self._closed:
             raise StoreError("the store is closed")
@@ -91,9 +94,14 @@ class Writer:
         if self._thread.pending or self._quick < PROOF or weight > LIGHT:
             self._hand_over()
             self._thread.submit(task)
-        else:
-            self._take(task)
-        return await future
+            return future
+        if not self._turn:
+            self._loop.call_soon(self._commit_or_wait, 0)
+        self._turn.append(task)
+        self._turn_weight += weight
+        if self._turn_weight > MAX_TURN:
+            self._hand_over()
+        return future
 
     async def alive(self) -> None:
         """Return once the thread has answered, and all that was handed in before.
@@ -107,9 +115,9 @@ class Writer:
         if self._closed:
             raise StoreError("the store is closed")
         answered: asyncio.Future[None] = self._loop.create_future()
-        self._hand_over()  # the loop must not write while the thread looks
-        self._thread.submit(Task(self._look, answered, 1))
-        # To say no is to answer.
+        self._hand_over()  # the loop must not write while the thread does
+        self._thread.submit(Task(self._ping, answered, 1))
+        # An error is an answer.
         with contextlib.suppress(StoreError):
             await answered
 
@@ -119,30 +127,22 @@ class Writer:
         self._hand_over()
         await self._thread.stop()
 
-    def _take(self, task: Task) -> None:
-        if not self._turn:
-            self._loop.call_soon(self._look_again, 0)
-        self._turn.append(task)
-        self._turn_weight += task.weight
-        if self._turn_weight > MAX_TURN:
-            self._hand_over()
-
     def _hand_over(self) -> None:
         """Give the thread what this turn has not committed yet."""
         for task in self._end_turn():
             self._thread.submit(task)
 
     def _end_turn(self) -> list[Task]:
-        """Return what came with it; the next one begins empty."""
+        """Return the tasks that came with this turn; the next one begins empty."""
         tasks, self._turn, self._turn_weight = self._turn, [], 0
         return tasks
 
-    def _look_again(self, seen: int) -> None:
-        """Commit once a turn of the loop has brought nothing new."""
-        # What came while those before were read would else wait for their commit, and
-        # then for its own: the more clients, the more commits.
+    def _commit_or_wait(self, seen: int) -> None:
+        """Commit when a turn of the loop has brought nothing new since it was seen."""
+        # Else what came meanwhile would wait for this commit, and then for its own: the
+        # more clients, the more commits.
         if len(self._turn) > seen:
-            self._loop.call_soon(self._look_again, len(self._turn))
+            self._loop.call_soon(self._commit_or_wait, len(self._turn))
         else:
             self._commit_turn()
 
@@ -154,7 +154,7 @@ class Writer:
             self._quick = 0
             self._hand_over()
             return
-        self._judge()
+        self._count_quick()
         answer(self._end_turn(), outcomes)
         self._unmoved += 1
         if self._unmoved >= CHECKPOINT_AFTER and not self._closed:
@@ -163,15 +163,16 @@ class Writer:
     def _move_log(self) -> None:
         self._unmoved = 0
         moved: asyncio.Future[None] = self._loop.create_future()
-        # One that failed is made up for by the next, or by SQLite within a commit.
+        # If it fails, the next one does its work, or SQLite within a commit.
         moved.add_done_callback(lambda done: done.exception())
         self._thread.submit(Task(self._checkpoint, moved, 1))
 
     def _in_thread(self, batch: Batch) -> list[Outcome]:
         outcomes = self._run(batch)
-        if any(work not in (self._checkpoint, self._look) for work in batch):
-            self._judge()
+        if any(work not in (self._checkpoint, self._ping) for work in batch):
+            self._count_quick()
         return outcomes
 
-    def _judge(self) -> None:
-        self._quick = self._quick + 1 if self._took() <= self._limit else 0
+    def _count_quick(self) -> None:
+        quick = self._transaction.commit_took <= self._limit
+        self._quick = self._quick + 1 if quick else 0

@@ -1,1 +1,1 @@
-"""Worker processes as the daemon sees them."""
+"""Worker processes as the daemon sees them: started, spoken to, adopted, ended."""

@@ -1,11 +1,11 @@
-"""A worker process as the daemon knows it."""
+"""A worker process as the daemon knows it, and the attempt that it has."""
 
 import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from queuectl_protocol.vocabulary import Reason
-from queuectld.core.job import Assignment, Job
+from queuectld.core.job import Job
 from queuectld.workers.daemon_side.channel import Channel
 
 
@@ -19,14 +19,16 @@ class WorkerState(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
-    """The attempt a worker has been given.
+class RunningAttempt:
+    """The attempt that a worker has been given.
 
     Attributes:
+        run: which run of the job this is, from 1.
         started_at: milliseconds since 1970.
         deadline: monotonic; when it passes, worker and job are killed. None: never.
-        outcome: what it will have ended of if the worker cannot tell any more.
-        reported: the worker told how it ended; what is left is to record it.
+        end_reason: why the daemon ends it; the reason on record if the worker cannot
+            report one any more.
+        reported: the worker has told how it ended; only the record of it is missing.
     """
 
     worker: int
@@ -36,16 +38,16 @@ class Run:
     job_id: str
     started_at: int
     deadline: float | None = None
-    outcome: Reason | None = None
+    end_reason: Reason | None = None
     reported: bool = False
 
     @property
     def asked(self) -> bool:
-        """Whether somebody wanted it to end: an operator, or who cancelled the job."""
-        return self.outcome in {Reason.INTERRUPTED, Reason.CANCELLED}
+        """Whether an operator, or whoever cancelled the job, asked for its end."""
+        return self.end_reason in {Reason.INTERRUPTED, Reason.CANCELLED}
 
     def about(self) -> dict[str, int | str]:
-        """Return what the log says of it, under the names of ``jobevents``."""
+        """Return what the log says of it, under the names of ``host.job_log``."""
         return {
             "job_id": self.job_id,
             "worker": self.worker,
@@ -56,10 +58,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """Owns a worker that is there for one job alone.
+    """The owner of a worker that was started for one job alone.
 
     Attributes:
-        peer: the connection that asked for it, and with which it ends.
+        peer: the connection that asked for the worker; the worker ends with it.
         seq: the job.
     """
 
@@ -73,43 +75,43 @@ class WorkerHandle:
 
     Attributes:
         number: unique for the life of the store.
-        pidfd: tells when the process ends, and signals it and no other.
-        link: None for an adopted worker: one that another daemon started, which
-            finishes its job, leaves the result in the spool and ends.
-        owner: whose it is: None for the pool's own, else the connection it is bound to,
-            or a ``Reservation``.
+        pidfd: tells when the process ends; signals through it reach no other process.
+        channel: None for an adopted worker. Another daemon started that one; it
+            finishes its job, leaves the result in the spool and exits.
+        owner: None for the pool's own workers, else the connection that the worker is
+            bound to, or a ``Reservation``.
         started_at: milliseconds since 1970.
-        ready: it said that it can take jobs.
+        ready: it has said that it can take jobs.
         stopping: it gets no further job.
-        leave_by: monotonic; stopping and idle, it must have ended by then. None: not
-            known yet.
+        leave_by: monotonic; a worker that is stopping and has no job must have exited
+            by then. None: not known yet.
         claiming: a claim for it is under way.
-        env_key: the environment it was sent last; b"" stands for the minimal one.
-        gone: set when the process has ended and its attempt is recorded.
+        env_key: names the environment that it was sent last; b"" is the minimal one.
+        gone: set when the process has ended and its attempt is on record.
     """
 
     number: int
     pid: int
     pidfd: int
-    link: Channel | None
+    channel: Channel | None
     owner: object | None
     started_at: int
     ready: bool = False
     stopping: bool = False
     leave_by: float | None = None
     claiming: bool = False
-    run: Run | None = None
+    attempt: RunningAttempt | None = None
     env_key: bytes | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def adopted(self) -> bool:
         """Whether another daemon started it."""
-        return self.link is None
+        return self.channel is None
 
     @property
     def only_for(self) -> int | None:
-        """The sequence number of the one job it is there for; None: for all."""
+        """The sequence number of the one job that it may take; None: any job."""
         return self.owner.seq if isinstance(self.owner, Reservation) else None
 
     @property
@@ -117,32 +119,34 @@ class WorkerHandle:
         """Whether it can take a job."""
         return (
             self.ready
-            and self.run is None
+            and self.attempt is None
             and not (self.stopping or self.claiming or self.adopted)
         )
 
     @property
     def leaving(self) -> bool:
-        """Whether nothing is left for it to do but to end."""
-        return self.stopping and self.run is None and not self.claiming
+        """Whether it has nothing left to do but to exit."""
+        return self.stopping and self.attempt is None and not self.claiming
 
     @property
     def state(self) -> WorkerState:
         """What it does, in one word."""
         if self.stopping:
             return WorkerState.STOPPING
-        if self.run is not None:
+        if self.attempt is not None:
             return WorkerState.BUSY
         return WorkerState.IDLE if self.ready else WorkerState.STARTING
 
+    def about(self) -> dict[str, int | str]:
+        """Return what the log says of it, and of the job that it has, if any."""
+        about: dict[str, int | str] = {"worker": self.number, "pid": self.pid}
+        if self.attempt is not None:
+            about |= {"job_id": self.attempt.job_id, "lease": self.attempt.lease}
+        return about
 
-def run_of(worker: int, assignment: Assignment) -> Run:
-    """Return the run that an assignment begins."""
-    return run_of_job(worker, assignment.job)
 
-
-def run_of_job(worker: int, job: Job) -> Run:
-    """Return the run of a job that is in ``processing``."""
+def attempt_of(worker: int, job: Job) -> RunningAttempt:
+    """Return the attempt of a job in ``processing`` that this worker has."""
     assert job.lease is not None
     assert job.started_at is not None
-    return Run(worker, job.seq, job.runs, job.lease, job.id, job.started_at)
+    return RunningAttempt(worker, job.seq, job.runs, job.lease, job.id, job.started_at)

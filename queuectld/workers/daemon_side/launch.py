@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from queuectld.workers.shared import messages
 
+_PROGRAM = "queuectld.workers.worker_side"
+
 _RESET = [
     signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1,
     signal.SIGCHLD,
 ]  # fmt: skip
-"""What the daemon handles or ignores, and a worker must decide for itself."""
+"""The daemon handles or ignores these; a worker starts with their default actions."""
 
 _KEPT = (
     "PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME",
@@ -22,7 +24,11 @@ _KEPT = (
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A worker process that was just started, and the daemon's end of its link."""
+    """A worker process that was just started.
+
+    Attributes:
+        socket: the daemon's end of the channel.
+    """
 
     pid: int
     pidfd: int
@@ -36,19 +42,13 @@ def launch(number: int) -> Launched:
     listening socket open. Every other descriptor is close-on-exec (PEP 446).
 
     Raises:
-        OSError: there are no processes, descriptors or memory to be had.
+        OSError: the machine has no processes, descriptors or memory left.
     """
     ours, theirs = socket.socketpair()
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "queuectld.workers.worker_side.child",
-                str(number),
-            ],
+            [sys.executable, "-P", "-m", _PROGRAM, str(number)],
             _environment(),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -69,9 +69,8 @@ def launch(number: int) -> Launched:
 
 
 def _environment() -> dict[str, str]:
-    """Return what a worker starts with: enough to find its own program.
+    """Return the environment of a worker: what it needs to find its own program.
 
-    The daemon's other variables stay out: the worker's children must not get them by
-    accident.
+    The daemon's other variables stay out, so that no job inherits them by accident.
     """
     return {name: os.environ[name] for name in _KEPT if name in os.environ}

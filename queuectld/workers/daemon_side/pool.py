@@ -1,7 +1,7 @@
-"""The worker processes: started, adopted, spoken to, and noticed when they end.
+"""The worker processes of a daemon: starts them, talks to them, sees them end.
 
-Knows processes and messages, and nothing of why: which job goes to which worker, and
-how many workers there should be, is decided above.
+It knows processes and messages. Which job goes to which worker, and how many workers
+there should be, is decided above.
 """
 
 import asyncio
@@ -10,97 +10,73 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
-from queuectld.core.limits import NO_MEANS, Means
 from queuectld.host import logs
 from queuectld.linux import procfs
+from queuectld.workers.daemon_side import adoption, assignment
 from queuectld.workers.daemon_side.channel import Channel
-from queuectld.workers.daemon_side.handle import Run, WorkerHandle, run_of
+from queuectld.workers.daemon_side.handle import (
+    RunningAttempt,
+    WorkerHandle,
+    attempt_of,
+)
 from queuectld.workers.daemon_side.launch import launch
-from queuectld.workers.shared import accounts, messages, records
-from queuectld.workers.shared.accounts import RunAs
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
+from queuectld.workers.shared import messages, records
 from queuectld.workers.shared.records import WorkerRecord
 
 _events = logs.get("workers")
 
 OVERDUE = 2.0
-"""Seconds past timeout and grace after which a worker itself is taken for stuck."""
-
-
-_OF_ACCOUNT = b"\0"
-"""The key of an account's minimal environment."""
+"""Seconds past timeout and grace after which the worker itself counts as stuck."""
 
 
 class Listener(Protocol):
-    """Who is told what workers do."""
+    """Receives what workers report."""
 
     def worker_ready(self, worker: WorkerHandle) -> None:
         """It can take jobs."""
 
     def attempt_finished(self, worker: WorkerHandle, end: AttemptEnd) -> None:
-        """Its run ended, and no process of the job is left."""
+        """Its attempt ended, and no process of the job is left."""
 
     def worker_gone(self, worker: WorkerHandle) -> None:
-        """Its process has ended; ``worker.run`` is what it left unfinished."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where workers keep things, and what they tell their jobs.
-
-    Attributes:
-        store_id: the store's uuid and the identity of its directory: half of the
-            mark of each job's processes.
-        records: directory of the records of living workers.
-        socket: the daemon's public socket.
-        descriptors: soft limit of open files for jobs; None: the daemon's own.
-        cgroup: directory below which each job gets a cgroup; None: there is none.
-        means: the limits that can be enforced.
-        as_submitter: jobs run as who enqueued them.
-    """
-
-    store_id: str
-    output: Path
-    spool: Path
-    records: Path
-    socket: Path
-    descriptors: int | None = None
-    cgroup: Path | None = None
-    means: Means = NO_MEANS
-    as_submitter: bool = False
+        """Its process has ended; ``worker.attempt`` is what it left unfinished."""
 
 
 class Pool:
     """All workers of one daemon.
 
     Attributes:
-        workers: by number; those whose process has ended are not among them.
+        workers: by number; only those whose process has not ended.
     """
 
-    def __init__(self, places: Places, clock: Clock, listener: Listener) -> None:
-        self.places = places
+    def __init__(self, config: WorkerConfig, clock: Clock) -> None:
+        self._config = config
         self._clock = clock
-        self._listener = listener
+        self._listener: Listener
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
-        # Children that were there before: a script may have started a helper of its
-        # own and then exec'd the daemon.
+        # Not orphans: the workers, and children that were there before. A script may
+        # have started a helper and then exec'd the daemon.
         self._pids = set(procfs.children(os.getpid()))
 
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
 
+    def report_to(self, listener: Listener) -> None:
+        """Report to this listener what workers do. Call it before the first worker."""
+        self._listener = listener
+
     # -- processes ----------------------------------------------------------------
 
     async def start(self, number: int, owner: object | None) -> WorkerHandle:
-        """Start a worker; it is ready when the listener is told so.
+        """Start a worker; the listener is told when it is ready.
 
         Raises:
             OSError: the machine has no room for another process.
@@ -111,39 +87,21 @@ class Pool:
         worker = WorkerHandle(
             number, launched.pid, launched.pidfd, None, owner, self._clock.wall()
         )
-        worker.link = await Channel.open(
+        worker.channel = await Channel.open(
             launched.socket, partial(self._received, worker)
         )
-        places = self.places
-        worker.link.send(
-            messages.Hello(
-                worker=number,
-                store=places.store_id,
-                output_dir=str(places.output),
-                spool_dir=str(places.spool),
-                record=records.file_of(str(places.records), number),
-                socket=str(places.socket),
-                descriptors=places.descriptors,
-                cgroup=str(places.cgroup) if places.cgroup else None,
-                means=places.means,
-                started_at=worker.started_at,
-            )
-        )
-        self._keep(worker)
+        worker.channel.send(self._config.hello(number, worker.started_at))
+        self._watch(worker)
         _events.info("worker_started", worker=number, pid=worker.pid)
         return worker
 
-    def adopt(self, record: WorkerRecord, pidfd: int, run: Run | None) -> WorkerHandle:
-        """Take in a worker that another daemon started and that is still alive."""
-        started_at = record.started_at
-        if started_at is None:  # a daemon started it that did not say
-            elapsed = procfs.seconds_since(record.ticks)
-            started_at = self._clock.wall() - round(elapsed * 1000)
-        worker = WorkerHandle(record.worker, record.pid, pidfd, None, None, started_at)
-        worker.ready = True
-        worker.run = run
-        self._keep(worker)
-        _events.info("worker_adopted", **_about(worker))
+    def adopt(
+        self, record: WorkerRecord, pidfd: int, attempt: RunningAttempt | None
+    ) -> WorkerHandle:
+        """Add a worker that another daemon started and that still lives."""
+        worker = adoption.handle_of(record, pidfd, attempt, self._clock.wall())
+        self._watch(worker)
+        _events.info("worker_adopted", **worker.about())
         return worker
 
     def reap(self) -> None:
@@ -157,9 +115,9 @@ class Pool:
     def orphans(self) -> list[int]:
         """Return the children of this process that are no workers of its own.
 
-        They are what dead workers left: this process is a child subreaper. Not so as
-        process 1, to whom every orphan of a container comes. May be called from any
-        thread.
+        Dead workers left them: this process is a child subreaper. As process 1 it
+        returns none, since every orphan of a container becomes its child. May be
+        called from any thread.
         """
         if os.getpid() == 1:
             return []
@@ -167,36 +125,31 @@ class Pool:
             return [p for p in procfs.children(os.getpid()) if p not in self._pids]
 
     def leave(self) -> None:
-        """Let go of all workers: the idle end, the busy finish their jobs first."""
+        """Close all channels: idle workers exit, the others finish their jobs first."""
         loop = asyncio.get_running_loop()
         for worker in self:
             loop.remove_reader(worker.pidfd)
             os.close(worker.pidfd)
-            if worker.link is not None:
-                worker.link.close()
+            if worker.channel is not None:
+                worker.channel.close()
         self.workers.clear()
 
     def record_again(self) -> None:
-        """Write down who the workers are, after their records have vanished.
+        """Write the workers' records, after those that they had written vanished.
 
-        They go on writing to files that nobody finds. Which job one has, the next
-        daemon knows from the store.
+        The workers go on writing to files that no longer have a name. Which job a
+        worker runs, the next daemon knows from the store.
         """
         for worker in self:
-            record = WorkerRecord(
-                store=self.places.store_id,
-                worker=worker.number,
-                boot_id=procfs.boot_id(),
-                pid=worker.pid,
-                ticks=procfs.start_ticks(worker.pid) or 0,
+            record = records.of_process(
+                self._config.store_id, worker.number, worker.pid, worker.started_at
             )
-            path = records.file_of(str(self.places.records), worker.number)
             try:
-                records.put(path, record)
+                records.put(self._config.record_of(worker.number), record)
             except OSError as error:
-                _events.error("worker_not_recorded", **_about(worker), error=str(error))
+                _events.error("worker_not_recorded", **worker.about(), error=str(error))
 
-    def _keep(self, worker: WorkerHandle) -> None:
+    def _watch(self, worker: WorkerHandle) -> None:
         self.workers[worker.number] = worker
         loop = asyncio.get_running_loop()
         loop.add_reader(worker.pidfd, self._ended, worker)
@@ -207,101 +160,68 @@ class Pool:
         del self.workers[worker.number]
         self.reap()
         self._pids.discard(worker.pid)
-        if worker.link is not None:
-            worker.link.close()
-        _events.info("worker_ended", **_about(worker))
+        if worker.channel is not None:
+            worker.channel.close()
+        _events.info("worker_ended", **worker.about())
         self._listener.worker_gone(worker)
 
     # -- conversation -------------------------------------------------------------
 
     def assign(
-        self, worker: WorkerHandle, assignment: Assignment, kill_grace: float
+        self, worker: WorkerHandle, assigned: Assignment, kill_grace: float
     ) -> None:
-        """Give an idle worker its next run. The claim is committed."""
-        assert worker.link is not None
-        job = assignment.job
-        user = self._user(assignment)
-        # One key stands for "no environment given": the minimal one.
-        key = assignment.env_key or (b"" if user is None else _OF_ACCOUNT)
-        known = worker.run is None and worker.env_key == key
-        worker.env_key = key
-        env = _minimal(user) if assignment.env is None else assignment.env
-        worker.run = run_of(worker.number, assignment)
-        worker.run.deadline = self._deadline(job.timeout, kill_grace)
-        worker.link.send(
-            messages.Run(
-                lease=assignment.lease,
-                seq=job.seq,
-                run=job.runs,
-                id=job.id,
-                command=job.command,
-                cwd=job.cwd,
-                umask=job.umask,
-                env=None if known else env,
-                timeout=job.timeout,
-                kill_grace=kill_grace,
-                output_limit=job.output_limit,
-                limits=job.limits,
-                user=user,
-                shell=job.shell,
-            )
+        """Give an idle worker its next job. The claim is committed."""
+        assert worker.channel is not None
+        message = assignment.message_for(
+            worker,
+            assigned,
+            kill_grace=kill_grace,
+            as_submitter=self._config.as_submitter,
         )
-
-    def _user(self, assignment: Assignment) -> RunAs | None:
-        job = assignment.job
-        # One that was enqueued to run as its submitter does so for good: a changed
-        # configuration must not make it root.
-        if not self.places.as_submitter and job.groups is None:
-            return None
-        return RunAs(job.submitter, job.groups, minimal=assignment.env is None)
+        worker.attempt = attempt_of(worker.number, assigned.job)
+        worker.attempt.deadline = self._deadline(message.timeout, kill_grace)
+        worker.channel.send(message)
 
     def ack(self, worker: WorkerHandle, lease: int) -> None:
-        """Tell a worker that its result is committed and nothing else follows now."""
-        if worker.link is not None:
-            worker.link.send(messages.Ack(lease))
+        """Tell a worker that its result is committed and that no job follows now."""
+        if worker.channel is not None:
+            worker.channel.send(messages.Ack(lease))
 
     def stop(self, worker: WorkerHandle) -> None:
-        """Give a worker nothing more: it ends when it is idle."""
+        """Give a worker no further job: it exits when it is idle."""
         worker.stopping = True
-        if worker.link is not None:
-            worker.link.send(messages.Stop())
+        if worker.channel is not None:
+            worker.channel.send(messages.Stop())
 
-    def end_run(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
-        """End what a worker runs: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
+    def end_attempt(self, worker: WorkerHandle, reason: Reason, grace: float) -> bool:
+        """End a worker's job: SIGTERM to all of it, ``grace`` seconds, SIGKILL.
 
         A worker that does not manage that in time is killed with its job. Return
-        whether there was a run to end.
+        whether there was an attempt to end.
         """
-        run = worker.run
-        if run is None or run.reported:
+        attempt = worker.attempt
+        if attempt is None or attempt.reported:
             return False
-        run.outcome = run.outcome or reason
+        attempt.end_reason = attempt.end_reason or reason
         latest = self._clock.monotonic() + grace + OVERDUE
-        run.deadline = min(run.deadline or latest, latest)
-        if worker.link is not None:
-            worker.link.send(messages.End(run.lease, reason, grace))
+        attempt.deadline = min(attempt.deadline or latest, latest)
+        if worker.channel is not None:
+            worker.channel.send(messages.End(attempt.lease, reason, grace))
         else:
-            # It listens to nobody but the kernel. SIGQUIT means: at once.
+            # An adopted worker has no channel. SIGQUIT tells it to kill at once.
             self._signal(worker, signal.SIGTERM if grace else signal.SIGQUIT)
         return True
 
     def kill(self, worker: WorkerHandle) -> None:
-        """Kill a worker that is stuck; what it ran is ended by who is told of it."""
-        _events.warning("worker_stuck", **_about(worker))
+        """Kill a worker that is stuck; the listener's ``worker_gone`` ends its job."""
+        _events.warning("worker_stuck", **worker.about())
         self._signal(worker, signal.SIGKILL)
 
     def deadline_of(self, job: Job, record: WorkerRecord, grace: float) -> float | None:
-        """Return the monotonic deadline of a run that another daemon started.
-
-        It is counted from the start of the job's process, which the kernel keeps in
-        a time that no clock step moves. A run that has none yet begins now.
-        """
+        """Return the monotonic deadline of an attempt that another daemon started."""
         if not job.timeout:
             return None
-        elapsed = 0.0
-        if record.lease == job.lease and record.job_ticks is not None:
-            elapsed = procfs.seconds_since(record.job_ticks)
-        return self._deadline(max(0.001, job.timeout - elapsed), grace)
+        return self._deadline(adoption.time_left(job, record), grace)
 
     def _deadline(self, timeout: float, grace: float) -> float | None:
         if not timeout:
@@ -311,17 +231,17 @@ class Pool:
     def _signal(self, worker: WorkerHandle, number: int) -> None:
         if self.workers.get(worker.number) is not worker:
             return  # it ended, and its pidfd may be another's by now
-        # It may have ended by itself just now; the loop will say so.
+        # It may have ended just now; then the event loop is about to report it.
         with contextlib.suppress(ProcessLookupError):
             try:
                 signal.pidfd_send_signal(worker.pidfd, number)
             except PermissionError:
-                # A daemon of root's started it, and this one is not root's any more.
+                # A daemon of root started it, and this one no longer runs as root.
                 _events.error(
                     "worker_not_signalled",
                     worker=worker.number,
                     pid=worker.pid,
-                    job_id=worker.run and worker.run.job_id,
+                    job_id=worker.attempt and worker.attempt.job_id,
                     why="it runs as another user; as root, end it yourself",
                 )
 
@@ -333,25 +253,13 @@ class Pool:
             case messages.Finished():
                 self._listener.attempt_finished(worker, message.end)
             case messages.Trouble():
-                run = worker.run
-                about = run if run is not None and run.lease == message.lease else None
+                attempt = worker.attempt
+                if attempt is not None and attempt.lease != message.lease:
+                    attempt = None
                 _events.warning(
                     "worker_trouble",
                     worker=worker.number,
                     lease=message.lease,
-                    job_id=about and about.job_id,
+                    job_id=attempt and attempt.job_id,
                     message=message.message,
                 )
-
-
-def _minimal(user: RunAs | None) -> dict[str, str]:
-    # An account's is added by the worker, where looking it up may take its time.
-    return accounts.own_environment() if user is None else {}
-
-
-def _about(worker: WorkerHandle) -> dict[str, int | str]:
-    """Return what the log says of a worker, and of the job it has, if it has one."""
-    told: dict[str, int | str] = {"worker": worker.number, "pid": worker.pid}
-    if worker.run is not None:
-        told |= {"job_id": worker.run.job_id, "lease": worker.run.lease}
-    return told

@@ -1,1 +1,1 @@
-"""What daemon and worker both know: messages, files, marks."""
+"""What the daemon and its workers have in common: messages, files, marker, cgroups."""

@@ -1,8 +1,8 @@
-"""A job's cgroup: its limits, its end, and what it used. cgroup v2 only.
+"""A job's cgroup: its limits, its usage, its end. cgroup v2 only.
 
-Every function takes the path of the job's directory, since there is nothing else to
-know of one: its worker makes it and removes it, and a daemon that finds one left has
-the name only. A file that is not there belongs to a controller that is not.
+Every function takes the path of the cgroup's directory: the worker makes and removes
+it, and a daemon that finds one after a crash has only the path. A file is missing
+if its controller is not enabled.
 """
 
 import contextlib
@@ -16,24 +16,25 @@ from typing import NamedTuple
 from queuectld.core.limits import Limits
 
 _PREFIX = "job-"
-_OF_STORE = 8  # characters of its uuid
+_OF_STORE = 8  # characters of the store's uuid
 
 _PERIOD = 100_000
-"""Microseconds of processor time are counted anew after this: the kernel's default."""
+"""Microseconds over which the kernel counts processor time: its default."""
 
 _LEAST_QUOTA = 1_000
-"""Microseconds a period that the kernel takes; less than a percent has longer ones."""
+"""Microseconds in a period: the least that the kernel accepts."""
 
 _LONGEST_PERIOD = 1_000_000
+"""Microseconds; for quotas under one percent, which the usual period cannot express."""
 
 
 class Usage(NamedTuple):
-    """What all processes of a job together took.
+    """What all processes of a job used together.
 
     Attributes:
         memory_peak: bytes; None without the memory controller.
-        oom_kills: processes of it that the kernel killed for lack of memory.
-        at_limit: ``memory_max`` was reached, and nothing could be given back.
+        oom_kills: how many of them the kernel killed for lack of memory.
+        at_limit: they reached ``memory_max``, and the kernel could free nothing.
     """
 
     memory_peak: int | None
@@ -44,15 +45,16 @@ class Usage(NamedTuple):
 
 
 def path(parent: str, store: str, seq: int, run: int, lease: int) -> str:
-    """Return where the cgroup of a run is: its name tells people the job.
+    """Return the path of an attempt's cgroup. The name shows people the job.
 
-    Leases are unique within a store only, and two daemons may share a parent.
+    It has the store, too: leases are unique only within one, and two daemons may use
+    the same parent.
     """
     return f"{parent}/{_PREFIX}{seq}.{run}.{lease}.{store[:_OF_STORE]}"
 
 
 def leases(parent: str, store: str) -> dict[int, str]:
-    """Return the job cgroups of a store that there are: lease -> path."""
+    """Return the existing job cgroups of a store: lease -> path."""
     found: dict[int, str] = {}
     for each in os.listdir(parent):
         rest, _, of = each.rpartition(".")
@@ -66,26 +68,26 @@ def create(group: str) -> None:
     """Make a job's cgroup.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: it cannot be made.
     """
     try:
         os.mkdir(group)
     except FileExistsError:
-        # Of a run that waited for its output files, or (leases are never used twice)
-        # of one in a future that a restored backup took back.
+        # This attempt has waited for its output files. Or, since leases are never used
+        # twice: another attempt had this lease after the backup that was restored.
         end(group, within=1.0)
         os.mkdir(group)
 
 
 def limit(group: str, limits: Limits) -> None:
-    """Set the limits of a job's cgroup; those that are 0 stay as they are.
+    """Set the limits of a job's cgroup; 0 means no limit.
 
     Raises:
-        OSError: one cannot be set, as its controller is not there.
+        OSError: one cannot be set: its controller is not enabled.
     """
     if limits.memory_max:
         _write(group, "memory.oom.group", "1")
-        # Else a job would go on in the swap, and slow down all others.
+        # Otherwise the job would go on in the swap, and slow down all others.
         with contextlib.suppress(FileNotFoundError):
             _write(group, "memory.swap.max", "0")
         _write(group, "memory.max", str(limits.memory_max))
@@ -96,19 +98,19 @@ def limit(group: str, limits: Limits) -> None:
 
 
 def cpu_max(percent: float) -> str:
-    """Return a quota as cpu.max has it: microseconds of time in microseconds."""
+    """Return a quota in the format of cpu.max: microseconds, and the period's."""
     period = _PERIOD if percent >= 1 else _LONGEST_PERIOD
     return f"{max(_LEAST_QUOTA, round(percent / 100 * period))} {period}"
 
 
 def kill(group: str) -> None:
-    """Send SIGKILL to every process in it, whoever they run as. Linux 5.14."""
+    """Send SIGKILL to every process in it, of whatever user. Needs Linux 5.14."""
     with contextlib.suppress(FileNotFoundError):
         _write(group, "cgroup.kill", "1")
 
 
 def usage(group: str) -> Usage | None:
-    """Return what was used, before it is removed; None if it is gone."""
+    """Return what its processes used; None if the cgroup is gone."""
     try:
         cpu = _flat(group, "cpu.stat")
         events = _flat(group, "memory.events")
@@ -125,7 +127,7 @@ def usage(group: str) -> Usage | None:
 
 
 def remove(group: str) -> bool:
-    """Remove it, and what the job made below; return whether it is gone."""
+    """Remove it, and what the job made below it; return whether it is gone."""
     try:
         os.rmdir(group)
     except FileNotFoundError:
@@ -138,11 +140,11 @@ def remove(group: str) -> bool:
 
 
 def end(group: str, *, within: float) -> bool:
-    """Kill what is in it, wait until that is gone, remove it; return whether it is.
+    """Kill its processes, wait for their end, remove it; return whether it is gone.
 
     Args:
         group: its path.
-        within: seconds; what hangs in the kernel may never go.
+        within: seconds to wait; a process that hangs in the kernel may never end.
     """
     deadline = time.monotonic() + within
     try:
@@ -160,7 +162,7 @@ def end(group: str, *, within: float) -> bool:
 def remove_all(
     parent: str, store: str, kept: Collection[int | None], *, within: float
 ) -> None:
-    """End all job cgroups of a store but those of these leases."""
+    """End all job cgroups of a store except those of these leases."""
     for lease, group in leases(parent, store).items():
         if lease not in kept:
             end(group, within=within)
@@ -178,16 +180,16 @@ def _await_empty(events: int, deadline: float) -> None:
 
 def _remove_below(group: str) -> bool:
     found = [group]
-    # Not recursive: a job may have made a thousand, one in the other.
-    for place in found:
+    # Not recursive: a job may have nested a thousand of them.
+    for directory in found:
         try:
-            entries = list(os.scandir(place))
+            entries = list(os.scandir(directory))
         except OSError:  # a path that is too long
             return False
         found += [each.path for each in entries if each.is_dir(follow_symlinks=False)]
     try:
-        for place in reversed(found):
-            os.rmdir(place)
+        for directory in reversed(found):
+            os.rmdir(directory)
     except OSError:
         return False
     return True
@@ -213,7 +215,7 @@ def _read(group: str, file: str) -> bytes:
 
 
 def _flat(group: str, file: str) -> dict[str, int]:
-    """Return a file of lines of a word and a number."""
+    """Return the contents of a file whose lines are a key and a number."""
     lines = _read(group, file).splitlines()
     pairs = [line.split() for line in lines]
     return {key.decode(): int(value) for key, value in pairs}

@@ -1,4 +1,4 @@
-"""The mark that every process of a job is born with, so that it can be found."""
+"""The marker in the environment of every process of a job, by which it is found."""
 
 from queuectl_protocol.paths import IN_JOB
 from queuectld.linux import procfs
@@ -10,22 +10,22 @@ NAME = IN_JOB
 
 
 def value(store: str, lease: int) -> str:
-    """Return what the variable says in a run: no two runs ever share it."""
+    """Return the value of the variable in an attempt: no two attempts share it."""
     return f"{store}:{lease}"
 
 
 def variable(store: str, lease: int) -> str:
-    """Return the mark as it stands in an environment."""
+    """Return the marker as an environment holds it."""
     return f"{NAME}={value(store, lease)}"
 
 
 def leases(store: str) -> set[int]:
-    """Return the leases of a store of which there are processes, of whatever life."""
+    """Return the leases of a store that processes on this machine have."""
     found = (procfs.variable(pid, NAME) or "" for pid in procfs.scan())
-    marks = (mark.rpartition(":") for mark in found)
-    return {int(n) for of, _, n in marks if of == store and _is_lease(n)}
+    markers = (each.rpartition(":") for each in found)
+    return {int(lease) for of, _, lease in markers if of == store and _is_lease(lease)}
 
 
 def _is_lease(text: str) -> bool:
-    # Anybody can write anything there: of a thousand digits int() makes an error.
+    # A job can put anything there, and int() refuses a number of 5,000 digits.
     return text.isascii() and text.isdecimal() and len(text) < _DIGITS

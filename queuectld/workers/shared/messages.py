@@ -1,9 +1,9 @@
-"""The messages between the daemon and a worker, as both sides see them.
+"""The messages on the channel between the daemon and a worker.
 
-The same frames as on the public socket, on a socket pair that only these two hold.
-Owns names and shapes; does no I/O. Unknown keys are ignored, so keys can be added; a
-change of meaning is a new ``VERSION``. That matters after an upgrade: a daemon that
-still runs the old code spawns workers of the new.
+The frames are those of the public socket; the channel is a socket pair that only these
+two have. This module owns names and shapes, and does no I/O. Unknown keys are ignored,
+so keys can be added; a change of meaning needs a new ``VERSION``. That matters after
+an upgrade: a daemon that still runs the old code starts workers of the new code.
 """
 
 from collections.abc import Callable
@@ -19,23 +19,23 @@ from queuectld.workers.shared.accounts import RunAs
 VERSION = 1
 
 FD = 3
-"""The worker's end of the socket pair."""
+"""The worker's end of the channel, as a file number."""
 
 MAX_FRAME = 256 * 1024 * 1024
-"""Bytes. The peer is trusted; this only catches a stream that lost its place. Well
-over any frame limit of the public socket, through which every job came."""
+"""Bytes. The peer is trusted: this only catches a stream whose frames have shifted.
+Well over any frame limit of the public socket, through which every job came."""
 
 
 class Hello(NamedTuple):
-    """Daemon: the first message. Who the worker is and where its files go.
+    """Daemon to worker, first: who the worker is and where its files go.
 
     Attributes:
         worker: its number.
         store: uuid of the store, the first half of every job's marker.
         record: path of its record file (``records``).
         socket: path of the public socket, for the job's environment.
-        descriptors: soft limit of open files for the jobs; None: as it is.
-        cgroup: directory below which each job gets a cgroup of its own; None: none.
+        descriptors: soft limit of open files for the jobs; None: the worker's own.
+        cgroup: directory below which each job gets a cgroup; None: there is none.
         means: the limits that can be enforced.
         started_at: when the worker was started, in milliseconds since 1970.
     """
@@ -53,8 +53,8 @@ class Hello(NamedTuple):
     started_at: int | None = None
 
 
-class Run(NamedTuple):
-    """Daemon: run this job. Also acknowledges the result before it.
+class RunJob(NamedTuple):
+    """Daemon to worker: run this job. Also acknowledges the result before it.
 
     Attributes:
         seq: the job's sequence number, which names its output files.
@@ -62,13 +62,13 @@ class Run(NamedTuple):
         id: the job's id as its owner knows it.
         cwd: absolute; None for ``/``.
         umask: None for 0022.
-        env: the job's environment; None: the same as in the previous ``Run``.
+        env: the job's environment; None: the same as in the previous ``RunJob``.
         timeout: seconds; 0 means none.
         kill_grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
         output_limit: bytes on stdout and stderr together; 0 means no limit.
-        limits: ``NONE`` for those of the worker.
-        user: whom it runs as; None for as whom the worker does.
-        shell: what runs a command line; None for the usual one.
+        limits: ``NONE`` for the worker's own.
+        user: the submitter to run it as; None for the worker's own account.
+        shell: the shell that runs a command line; None for ``SHELL``.
     """
 
     lease: int
@@ -88,7 +88,7 @@ class Run(NamedTuple):
 
 
 class End(NamedTuple):
-    """Daemon: end that run. A second one with a smaller grace speeds it up.
+    """Daemon to worker: end that job. A second one with less grace speeds it up.
 
     Attributes:
         reason: ``cancelled`` or ``interrupted``.
@@ -101,45 +101,45 @@ class End(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """Daemon: the result of that run is committed."""
+    """Daemon to worker: the result under this lease is committed."""
 
     lease: int
 
 
 class Stop(NamedTuple):
-    """Daemon: exit when idle; else when the running job's result is acknowledged."""
+    """Daemon to worker: exit when idle, or when the job's result is acknowledged."""
 
 
 class Ready(NamedTuple):
-    """Worker: the hello was handled; jobs can come."""
+    """Worker to daemon: it has handled the hello and can take jobs."""
 
     pid: int
 
 
 class Finished(NamedTuple):
-    """Worker: the run ended and none of its processes is left."""
+    """Worker to daemon: the attempt ended, and none of its processes is left."""
 
     end: AttemptEnd
 
 
 class Trouble(NamedTuple):
-    """Worker: something the operator should read in the daemon's log.
+    """Worker to daemon: a sentence for the operator, to be written to the log.
 
     Attributes:
-        lease: the run it is about; None when it is about the worker.
+        lease: of the attempt that it is about; None if it is about the worker.
     """
 
     lease: int | None
     message: str
 
 
-ToWorker = Hello | Run | End | Ack | Stop
+ToWorker = Hello | RunJob | End | Ack | Stop
 ToDaemon = Ready | Finished | Trouble
 Message = ToWorker | ToDaemon
 
 _TYPES: dict[str, type[Any]] = {
     "hello": Hello,
-    "run": Run,
+    "run": RunJob,
     "end": End,
     "ack": Ack,
     "stop": Stop,
@@ -152,16 +152,16 @@ _packer = messages.packer()
 _KEYS = {kind: frozenset(kind._fields) for kind in _TYPES.values()}
 
 
-class WireError(ProtocolError):
-    """The peer sent something that is no message of this link."""
+class ChannelError(ProtocolError):
+    """The peer sent something that is no message of this channel."""
 
 
 def encode(message: Message) -> bytes:
     """Return the frame of a message."""
     body = message.end if isinstance(message, Finished) else message
     values = body._asdict()
-    if type(body) is Run:
-        # As nearly always.
+    if type(body) is RunJob:
+        # Most jobs have neither.
         if body.limits is NONE:
             del values["limits"]
         if body.shell is None:
@@ -173,16 +173,16 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Cuts the bytes of the link, however split, into messages."""
+    """Turns the bytes of the channel, however they are split, into messages."""
 
     def __init__(self) -> None:
         self._frames = frames.FrameDecoder(MAX_FRAME)
 
     def receive_data(self, data: bytes) -> list[Message]:
-        """Take bytes off the wire; return the messages they complete, in order.
+        """Take bytes that came; return the messages that they complete, in order.
 
         Raises:
-            ProtocolError: they are no messages of this link.
+            ProtocolError: they are no messages of this channel.
         """
         return [decode(payload) for payload in self._frames.receive_data(data)]
 
@@ -191,7 +191,7 @@ def decode(payload: bytes) -> Message:
     """Return the message in a frame's payload.
 
     Raises:
-        ProtocolError: it is none of this link.
+        ProtocolError: it holds none.
     """
     body = messages.unpack(payload)
     try:
@@ -203,7 +203,7 @@ def decode(payload: bytes) -> Message:
             body = {name: body[name] for name in kind._fields if name in body}
         message = kind(**body)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise WireError(f"not a message of the worker link: {error!r}") from None
+        raise ChannelError(f"not a message of the worker channel: {error!r}") from None
     return Finished(message) if kind is AttemptEnd else message
 
 
@@ -233,7 +233,7 @@ def _run_as(value: Any) -> RunAs:
 
 _READ: dict[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     Hello: (("means", _means),),
-    Run: (("command", _command), ("limits", _limits), ("user", _run_as)),
+    RunJob: (("command", _command), ("limits", _limits), ("user", _run_as)),
     End: (("reason", Reason),),
     AttemptEnd: (("reason", Reason),),
 }

@@ -1,8 +1,8 @@
-"""The files that hold what a run wrote to stdout and stderr.
+"""The files that hold what a job wrote to stdout and stderr, two for each attempt.
 
-Owns their names, creation, sizes and removal. The file is also evidence: a run that
-has none never started. So files are created before the job is spawned, and an empty
-one goes away only after the result is committed; or becomes the next run's, which
+Owns their names, creation, sizes and removal. The files are also evidence: an attempt
+without files never started. So they are created before the job's process, and an empty
+one is removed only after the result is committed. Or the next attempt gets it, which
 costs a third less than to remove one and to create another.
 """
 
@@ -18,23 +18,24 @@ SHARD = 1000
 """Jobs that share a directory: a directory of a million files is slow to list."""
 
 TRIES = 10
-"""To create a file: its directory may go, as an empty one, just after it was made."""
+"""To create a file: its directory may be removed, since it is empty, right after it
+was made."""
 
-_CLOSED = os.O_NOFOLLOW | os.O_CLOEXEC
-_APPEND = os.O_WRONLY | os.O_APPEND | _CLOSED
+_ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_APPEND | _ALWAYS
 _CREATE = _APPEND | os.O_CREAT | os.O_EXCL
 _MODE = 0o600
 
 
 class Stream(StrEnum):
-    """Which of the two a file holds; the value is the protocol's word for it."""
+    """Which of the two streams a file holds; the value is the protocol's word."""
 
     STDOUT = "stdout"
     STDERR = "stderr"
 
 
 class OutputFiles(NamedTuple):
-    """The two open files of a run, for appending."""
+    """The two files of an attempt, open for appending."""
 
     stdout: int
     stderr: int
@@ -44,29 +45,29 @@ class OutputFiles(NamedTuple):
         return os.fstat(self.stdout).st_size, os.fstat(self.stderr).st_size
 
     def give(self, uid: int, gid: int) -> None:
-        """Make both those of another account.
+        """Make another account the owner of both.
 
         Raises:
-            OSError: that cannot be done.
+            OSError: this process may not do that.
         """
         for fd in self:
             os.fchown(fd, uid, gid)
 
     def take_back(self) -> None:
-        """Make both those of this process again, whatever their owner has changed."""
+        """Make this process's account their owner again, and restore their mode."""
         for fd in self:
             with contextlib.suppress(OSError):
                 os.fchown(fd, os.geteuid(), os.getegid())
                 os.fchmod(fd, _MODE)
 
     def close(self) -> None:
-        """Close both; the job has its own."""
+        """Close both; the job has descriptors of its own."""
         os.close(self.stdout)
         os.close(self.stderr)
 
 
 def path(output_dir: str, seq: int, run: int, lease: int, stream: Stream) -> str:
-    """Return where a run's stream is kept.
+    """Return the path of one stream of an attempt.
 
     The lease makes the name unique for ever; seq and run are for people.
     """
@@ -74,13 +75,13 @@ def path(output_dir: str, seq: int, run: int, lease: int, stream: Stream) -> str
 
 
 def paths(output_dir: str, seq: int, run: int, lease: int) -> tuple[str, str]:
-    """Return where a run's streams are kept, stdout first."""
+    """Return the paths of both streams of an attempt, stdout first."""
     name = f"{output_dir}/{seq // SHARD}/{seq}.{run}.{lease}"
     return f"{name}.out", f"{name}.err"
 
 
 def sizes(output_dir: str, seq: int, run: int, lease: int) -> tuple[int, int] | None:
-    """Return the bytes on stdout and stderr; None if the run never began."""
+    """Return the bytes on stdout and stderr; None if the attempt never started."""
     found = [_size(name) for name in paths(output_dir, seq, run, lease)]
     if all(size is None for size in found):
         return None
@@ -95,15 +96,15 @@ def create(
     lease: int,
     spare: Sequence[str | None] = (None, None),
 ) -> OutputFiles:
-    """Create both files of a run, and their directory if it is the first there.
+    """Create both files of an attempt, and their directory if there is none yet.
 
     Args:
-        output_dir: where all of them are.
-        seq: the job whose they will be.
-        run: which of its runs.
-        lease: the run's.
-        spare: files of a run whose result is committed and says that they are empty,
-            to be used instead of new ones, or removed.
+        output_dir: the directory of all output files.
+        seq: the job.
+        run: which run of the job this is.
+        lease: the attempt's.
+        spare: empty files of an attempt whose result is committed. They are used
+            instead of new ones, or removed.
 
     Raises:
         OSError: one could not be created; then neither exists.
@@ -124,14 +125,14 @@ def create(
 
 
 def discard(names: Iterable[str | None]) -> None:
-    """Delete files, known to be empty. Only after the commit."""
+    """Delete files that are known to be empty. Only after the commit."""
     for name in names:
         if name is not None:
             _unlink(name)
 
 
 def remove_empty(output_dir: str, seq: int, run: int, lease: int) -> None:
-    """Delete those of a run's files that hold nothing. Only after the commit."""
+    """Delete those files of an attempt that are empty. Only after the commit."""
     for name in paths(output_dir, seq, run, lease):
         try:
             if os.lstat(name).st_size == 0:
@@ -141,17 +142,17 @@ def remove_empty(output_dir: str, seq: int, run: int, lease: int) -> None:
 
 
 def remove(output_dir: str, seq: int, run: int, lease: int) -> None:
-    """Delete a run's files, and their directory if they were the last in it.
+    """Delete an attempt's files, and their directory if it is empty then.
 
     Raises:
-        OSError: one is there and cannot be deleted.
+        OSError: one exists and cannot be deleted.
     """
     for name in paths(output_dir, seq, run, lease):
         _unlink(name)
     try:
         os.rmdir(f"{output_dir}/{seq // SHARD}")
     except OSError:
-        return  # others are in it, or another removal was faster
+        return  # other files are in it, or another removal was faster
 
 
 def _size(name: str) -> int | None:
@@ -170,31 +171,35 @@ def _create(name: str, spare: str | None) -> int:
         except FileNotFoundError:
             _make_directory(os.path.dirname(name))
         except FileExistsError:
-            # Leases are never used twice, so this is from a future that a restored
-            # backup took back; no attempt in the store refers to it.
+            # Leases are never used twice: this file is of an attempt made after the
+            # backup that was restored. No attempt in the store refers to it.
             os.unlink(name)
     return os.open(name, _CREATE, _MODE)
 
 
 def _pass_on(spare: str, name: str) -> int | None:
-    """Give an empty file to another run, or remove it; return it, open, or None.
+    """Rename an empty file for another attempt, or remove it.
 
-    Not if anybody has it open for writing: whom a job has handed its stdout to (a
-    service manager, the master of an ssh connection) would write into a stranger's. A
-    read lease is given only when there is nobody: fcntl(2), F_SETLEASE. That tells
-    nothing of readers: the daemon's own notice by the name (``server/reading.py``), and
-    so that there are no others, no file comes here that was ever given to an account.
+    Not renamed if any process has it open for writing: a job may have passed its stdout
+    to a service manager or to the master of an ssh connection, which would then write
+    into another job's output. The kernel grants a read lease only if no process writes:
+    fcntl(2), F_SETLEASE. Readers do not show. The daemon's own notice the other name
+    (``server/reading.py``); there are no others, since a file that was ever given to an
+    account is not used again.
+
+    Returns:
+        The renamed file, open for appending; None if it was not renamed.
     """
     try:
-        fd = os.open(spare, os.O_RDONLY | os.O_NONBLOCK | _CLOSED)
+        fd = os.open(spare, os.O_RDONLY | os.O_NONBLOCK | _ALWAYS)
         try:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             found = os.fstat(fd)
         finally:
             os.close(fd)  # and with it the lease
         if found.st_size:
-            return None  # somebody wrote there after all, and it is that run's
-        if _is_as_created(found):  # else its job has changed it, or it is another's
+            return None  # written to after all: it stays the other attempt's
+        if _is_as_created(found):  # else its job has changed its mode or owner
             os.rename(spare, name)
             spare = name
             return os.open(name, _APPEND)

@@ -1,19 +1,23 @@
-"""A worker's record: who it is and what it runs, for a daemon that comes later.
+"""A worker's record: which process it is and what it runs, for the next daemon.
 
-A small JSON file of fixed size in the runtime directory, rewritten in place by one
-pwrite, so that it costs one system call a job and cannot fail for lack of space once
-it is there. It need not survive the machine: its first line of defence is the boot id.
+A small JSON file of fixed size in the runtime directory. One pwrite replaces it: that
+costs one system call a job, and cannot fail for lack of space once the file is there.
+It need not survive a reboot: a record with another boot id is not believed.
 
-Behind it the file has room for one result, taken when the file is made: there it goes
-if the spool has none left. Who does not know of that reads the record alone.
+Behind the record the file has room for one result, reserved when the worker starts.
+The result goes there if the spool has no space left. A reader that does not know of it
+reads the record alone.
 
-Only the format is shared with other versions of queuectld; hence ``VERSION``.
+Other versions of queuectld read and write this format, hence ``VERSION``.
 """
 
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from queuectld.linux import procfs
 
 VERSION = 1
 
@@ -21,25 +25,26 @@ SIZE = 512
 """Bytes of the file: the longest record is under 350."""
 
 ROOM = 8192
-"""Bytes of the file with the room for a result: the longest is under 7,000, for a
-sentence of 1,000 characters that JSON writes in six each."""
+"""Bytes of the file with the room for a result. The longest result is under 7,000: its
+message has 1,000 characters, and JSON writes each in six at most."""
 
 _STABLE_READS = 5
 
 
 class WorkerRecord(NamedTuple):
-    """What is known of a worker process.
+    """What a worker writes of itself.
 
     Attributes:
         store: uuid of the store its jobs come from.
         worker: its number.
         boot_id: the boot in which pids and ticks mean something.
         pid, ticks: the worker's identity (``procfs.ProcessId``).
-        lease, seq, run: what it runs, or last ran if nobody has taken its result.
+        lease, seq, run: the attempt that it runs, or ran last if its result is not
+            committed yet.
         job_pid, job_ticks: identity of the job's main process, the leader of its
             session; None while there is none.
         started_at: when its daemon started it, in milliseconds since 1970; None: its
-            daemon did not say.
+            daemon, an older version, did not tell it.
     """
 
     store: str
@@ -59,14 +64,28 @@ _NUMBERS = frozenset({"worker", "pid", "ticks"})
 _TEXTS = frozenset({"store", "boot_id"})
 
 
+def of_process(
+    store: str, worker: int, pid: int, started_at: int | None
+) -> WorkerRecord:
+    """Return the record of a worker process that runs no job."""
+    return WorkerRecord(
+        store=store,
+        worker=worker,
+        boot_id=procfs.boot_id(),
+        pid=pid,
+        ticks=procfs.start_ticks(pid) or 0,
+        started_at=started_at,
+    )
+
+
 class RecordFile:
-    """The record of this process, open for as long as the process lives."""
+    """The record file of this process, open as long as the process lives."""
 
     def __init__(self, path: str) -> None:
         """Create the file, or take over one that a dead worker left.
 
         Raises:
-            OSError: it cannot be written; a worker without a record must not run jobs.
+            OSError: it cannot be written. A worker without a record must not run jobs.
         """
         self.path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -82,36 +101,32 @@ class RecordFile:
         os.pwrite(self._fd, encode(record), 0)
 
     def reserve(self) -> None:
-        """Take the room for a result while there is some; without it all goes on."""
-        # Blanks: whoever reads the file as JSON finds the record alone.
+        """Reserve the room for a result; a full disk is no error."""
+        # Blanks: a reader that takes the file for JSON finds the record alone.
         with contextlib.suppress(OSError):
             os.pwrite(self._fd, b" " * (ROOM - SIZE - 1) + b"\n", SIZE)
 
     def keep(self, result: bytes) -> bool:
-        """Keep a result behind the record, in the room for it; return if it is."""
+        """Write a result behind the record; return whether it is on disk."""
         return _keep(self._fd, result)
 
     def remove(self) -> None:
-        """Delete the file: this worker left nothing that anybody must look at."""
+        """Delete the file: no daemon has to look after what this worker ran."""
         remove(self.path)
 
 
 def put(path: str, record: WorkerRecord) -> None:
     """Write the record of another process, whose own file has vanished.
 
-    It is there whole or not at all: a daemon that finds half of one takes the worker
-    for a stranger, and ends its job.
+    The file appears whole: a daemon that finds half a record does not recognize the
+    worker, and ends its job.
 
     Raises:
         OSError: it could not be written.
     """
     draft = f"{path}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(draft, flags, 0o600)
-    try:
+    with _opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
         os.pwrite(fd, encode(record), 0)
-    finally:
-        os.close(fd)
     os.rename(draft, path)
 
 
@@ -138,47 +153,34 @@ def decode(data: bytes) -> WorkerRecord | None:
 def read(path: str) -> WorkerRecord | None:
     """Return the record in a file; None if there is none that can be read.
 
-    Its worker may be writing: bytes count only when two reads in a row agree.
+    Its worker may be writing: bytes count only if two reads in a row agree.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_RDONLY) as fd:
+            return _read_stable(fd)
     except OSError:
         return None
-    try:
-        return _read_stable(fd)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def keep(path: str, result: bytes) -> bool:
-    """Keep the result of a worker that is dead, as it would have; return if it is."""
+    """Write a dead worker's result behind its record; return whether it is there."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_WRONLY) as fd:
+            return _keep(fd, result)
     except OSError:
         return False
-    try:
-        return _keep(fd, result)
-    finally:
-        os.close(fd)
 
 
 def kept(path: str) -> bytes | None:
     """Return the result behind a record; None if there is none.
 
-    It may be that of an earlier run: its lease says so.
+    It may be the result of an earlier attempt: compare the lease.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with _opened(path, os.O_RDONLY) as fd:
+            result, end, _ = os.pread(fd, ROOM - SIZE, SIZE).partition(b"\n")
     except OSError:
         return None
-    try:
-        result, end, _ = os.pread(fd, ROOM - SIZE, SIZE).partition(b"\n")
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     return result + end if end and not result.isspace() else None
 
 
@@ -188,6 +190,15 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _keep(fd: int, result: bytes) -> bool:
@@ -225,9 +236,9 @@ def file_of(directory: str, worker: int) -> str:
 
 
 def remove_empty(directory: str) -> None:
-    """Delete what workers left that died before they had written their record.
+    """Delete the files of workers that died before they wrote their record.
 
-    No run was ever given to one: it is ready only afterwards.
+    Such a worker never had a job: it is ready only afterwards.
     """
     for name in os.listdir(directory):
         path = f"{directory}/{name}"

@@ -1,8 +1,8 @@
-"""Results that nobody was there to take: one file each, safe against power loss.
+"""Results that no daemon could record yet: one file each, safe against power loss.
 
-A worker that lost its daemon writes one; the next daemon applies it and deletes it
-after its commit. The name is the lease. The format is all that different versions of
-queuectld share, hence ``VERSION``.
+A worker that lost its daemon writes one. The next daemon applies it, and deletes it
+after the commit. The name is the lease. Other versions of queuectld read and write
+this format, hence ``VERSION``.
 """
 
 import json
@@ -25,10 +25,10 @@ class SpoolError(ValueError):
 
 
 class SpooledResult(NamedTuple):
-    """How a run ended, and whose run it was.
+    """How an attempt ended, and which attempt it was.
 
     Attributes:
-        store: uuid of the store that the job came from.
+        store: uuid of the store that the job is in.
         worker: number of the worker that ran it.
         seq, run: the job and which of its runs.
     """
@@ -46,10 +46,10 @@ def path(spool_dir: str, lease: int) -> str:
 
 
 def write(spool_dir: str, result: SpooledResult) -> None:
-    """Keep a result. When this returns it is on disk, whole, under its name.
+    """Write a result. When this returns, it is on disk, whole, under its name.
 
     Raises:
-        OSError: it is not; nothing is left under its name. May be tried again.
+        OSError: it is not, and there is no file of that name. May be tried again.
     """
     name = path(spool_dir, result.end.lease)
     draft = _draft(name)
@@ -85,7 +85,7 @@ def decode(data: bytes) -> SpooledResult:
 
 
 def read(spool_dir: str, lease: int) -> SpooledResult | None:
-    """Return the result kept for that lease; None if there is none.
+    """Return the result of that lease; None if there is none.
 
     Raises:
         SpoolError: there is a file, and it cannot be understood.
@@ -109,7 +109,7 @@ def leases(spool_dir: str) -> list[int]:
 
 
 def drafts(spool_dir: str) -> list[int]:
-    """Return the leases that have a draft: their workers were killed writing it.
+    """Return the leases that have a draft: their workers died while they wrote it.
 
     Raises:
         OSError: the directory cannot be read.
@@ -118,9 +118,9 @@ def drafts(spool_dir: str) -> list[int]:
 
 
 def remove(spool_dir: str, lease: int) -> None:
-    """Delete the file of that lease, and a draft of it. Only after the commit.
+    """Delete the file of that lease, and its draft. Only after the commit.
 
-    Not synced: a file that a crash brings back is refused by its lease.
+    Not synced: if a crash brings a file back, its lease is refused.
     """
     name = path(spool_dir, lease)
     for one in (name, _draft(name)):
@@ -131,11 +131,11 @@ def remove(spool_dir: str, lease: int) -> None:
 
 
 def set_aside(spool_dir: str, lease: int) -> str:
-    """Keep a file that cannot be understood out of the way; return its new name."""
+    """Rename a file that cannot be understood; return its new name."""
     name = path(spool_dir, lease)
-    aside = f"{name}.bad"
-    os.rename(name, aside)
-    return aside
+    renamed = f"{name}.bad"
+    os.rename(name, renamed)
+    return renamed
 
 
 def _leases(spool_dir: str, suffix: str) -> list[int]:

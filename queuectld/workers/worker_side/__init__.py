@@ -1,1 +1,1 @@
-"""The worker program."""
+"""The worker program: ``python -P -m queuectld.workers.worker_side``."""

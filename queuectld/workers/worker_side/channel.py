@@ -1,6 +1,6 @@
-"""The worker's end of the link: bytes in and out of one socket, blocking.
+"""The worker's end of the channel to the daemon: one socket, blocking.
 
-A daemon that is gone is no error here: ``open`` becomes False and sending does
+If the daemon is gone, that is no error: ``open`` becomes False and sending does
 nothing. A worker never connects again.
 """
 
@@ -12,21 +12,21 @@ from queuectld.workers.shared import messages
 _CHUNK = 64 * 1024
 
 
-def write_to_stderr(message: str) -> None:
+def write_to_stderr(sentence: str) -> None:
     """Write a line to stderr, which is the daemon's; never fails.
 
-    For a worker that has something to say and no daemon to hear it.
+    For a worker that has something to tell and no daemon to tell it to.
     """
-    line = f"queuectld worker: {message}\n".encode(errors="backslashreplace")
+    line = f"queuectld worker: {sentence}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):
         os.write(2, line)
 
 
 class Channel:
-    """The socket that the worker was born with.
+    """The socket that the worker was started with.
 
     Attributes:
-        open: whether the daemon is there, as far as is known.
+        open: whether the daemon is there, as far as this worker knows.
     """
 
     def __init__(self, fd: int) -> None:
@@ -39,10 +39,10 @@ class Channel:
     def receive(self) -> list[messages.Message]:
         """Return the messages that one read completes, in order.
 
-        Blocks when there is nothing to read: poll first.
+        Blocks if there is nothing to read: poll first.
 
         Raises:
-            ProtocolError: the bytes are no messages of this link.
+            ProtocolError: the bytes are no messages of this channel.
         """
         try:
             data = os.read(self.fd, _CHUNK)
@@ -60,3 +60,15 @@ class Channel:
                 data = data[os.write(self.fd, data) :]
         except ConnectionError:
             self.open = False
+
+    def tell_operator(self, lease: int | None, sentence: str) -> None:
+        """Tell the operator a sentence: in the daemon's log, or else on stderr.
+
+        Args:
+            lease: of the attempt that it is about; None if it is about the worker.
+            sentence: what to tell.
+        """
+        if self.open:
+            self.send(messages.Trouble(lease, sentence))
+        else:
+            write_to_stderr(sentence)

@@ -1,8 +1,8 @@
 """Starts a program with what posix_spawn cannot set: cgroup, limits, account.
 
-A fork of the worker, so Python runs in the child between the fork and the exec. The
-worker has one thread and next to nothing in memory, so that this is safe and takes
-half a millisecond more; and what goes wrong in the child comes back as a sentence.
+It forks the worker, so Python runs in the child between the fork and the exec. The
+worker has one thread and little memory, so this is safe and takes half a millisecond
+more. An error in the child comes back to the worker as a sentence.
 """
 
 import os
@@ -14,22 +14,33 @@ from typing import NamedTuple, NoReturn
 
 from queuectld.core.limits import NONE, Limits
 from queuectld.linux import rlimits, syscalls
-from queuectld.workers.shared.accounts import Account
 
 _MESSAGE = 8192
-"""Bytes of a sentence from the child: less than what a pipe takes at once."""
+"""Bytes of a sentence from the child: fewer than a pipe takes in one write."""
 
 
 class ChildError(Exception):
     """The child could not become the program; the message is for the job's owner."""
 
 
-class Confinement(NamedTuple):
-    """What a program is to start with.
+class Account(NamedTuple):
+    """The user and the groups of a process.
 
     Attributes:
-        group: its cgroup's directory, open; None for that of the worker.
-        account: whom it runs as; None for as whom the worker does.
+        groups: the supplementary ones.
+    """
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+class Confinement(NamedTuple):
+    """What a program starts with.
+
+    Attributes:
+        group: its cgroup's directory, open; None for the worker's cgroup.
+        account: whom it runs as; None for the worker's account.
     """
 
     group: int | None = None
@@ -49,21 +60,21 @@ def start(
     """Fork, confine the child, and have it call ``become``; return its pid.
 
     Args:
-        confinement: what the child takes on, in the worker's directory and umask.
-        files: its descriptor -> the worker's, beside stdin, which is /dev/null. All
-            others are closed by the exec.
-        reset: signals to give back their default action.
-        become: ends in an exec; called as the account, in the child.
+        confinement: what the child takes on. Directory and umask are the worker's.
+        files: the child's descriptors -> the worker's. Stdin is /dev/null; the exec
+            closes all others.
+        reset: signals that get their default action again.
+        become: called in the child, as the account; ends in an exec.
 
     Raises:
-        ChildError: there is no process: what ``become`` raised, or the kernel.
-        OSError: there can be no further process.
+        ChildError: the child could not do it; says what ``become`` or the kernel said.
+        OSError: no process could be forked.
     """
     reader, writer = os.pipe()
     try:
         pid, inside = _fork(confinement.group)
         if pid == 0:
-            with _told(writer):
+            with _errors_told(writer):
                 if not inside:
                     _join(confinement.group)
                 _settle(files, reset)
@@ -75,16 +86,16 @@ def start(
     finally:
         os.close(writer)
     with open(reader, "rb", buffering=0) as pipe:
-        # It ends with the exec, which closes the child's end of it.
-        problem = pipe.read(_MESSAGE)
-    if problem:
+        # The exec closes the child's end: then nothing comes.
+        sentence = pipe.read(_MESSAGE)
+    if sentence:
         os.waitpid(pid, 0)
-        raise ChildError(problem.decode(errors="surrogateescape"))
+        raise ChildError(sentence.decode(errors="surrogateescape"))
     return pid
 
 
 def _fork(group: int | None) -> tuple[int, bool]:
-    """Fork; return the pid, 0 in the child, and whether that is in its group."""
+    """Fork; return the pid (0 in the child), and whether the child is in its group."""
     if group is None:
         return os.fork(), True
     pid = syscalls.fork_into(group)
@@ -92,13 +103,13 @@ def _fork(group: int | None) -> tuple[int, bool]:
 
 
 @contextmanager
-def _told(writer: int) -> Iterator[None]:
-    """Tell the parent what goes wrong; never let the child go on as the worker."""
+def _errors_told(writer: int) -> Iterator[None]:
+    """Tell the parent what goes wrong; never return: the child is not the worker."""
     try:
         yield
     except OSError as error:
         _tell(writer, f"cannot take on its limits or its account: {error.strerror}")
-    except BaseException as error:  # noqa: BLE001 (the child has nobody else to tell)
+    except BaseException as error:  # noqa: BLE001 (the child can tell only its parent)
         _tell(writer, str(error) or type(error).__name__)
     finally:
         os._exit(1)
@@ -127,7 +138,7 @@ def _confine(confinement: Confinement) -> None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-        # The daemon's, which all jobs would share.
+        # Otherwise all jobs would share the session keyring of the daemon.
         syscalls.leave_session_keyring()
         if uid:
             syscalls.drop_capabilities()

@@ -1,45 +1,45 @@
-"""From what happened to a run to what is reported of it. Pure.
+"""How an attempt ended, from what happened to its processes. Pure.
 
-Owns the reasons, codes and sentences of an attempt's end, spawn errors excepted.
+Owns the reasons, codes and sentences of an attempt's end, except for spawn errors.
 """
 
 import os
 import signal
 from typing import NamedTuple
 
+from queuectl_protocol import texts
 from queuectl_protocol.units import format_duration, format_size
 from queuectl_protocol.vocabulary import Reason
-from queuectld.core import unixtext
 from queuectld.core.job import AttemptEnd
 from queuectld.core.limits import INFINITY
 from queuectld.workers.shared.cgroup import Usage
-from queuectld.workers.shared.messages import Run
-from queuectld.workers.worker_side.children import Exit
+from queuectld.workers.shared.messages import RunJob
+from queuectld.workers.worker_side.descendants import Exit
 
 _CPU_SHARE = 0.7
-"""Share of a limit of processor time that a process it ended has used. The kernel
-counts whole ticks against the limit and tells exact times afterwards: 0.80 to 1.01 of
-it was measured on a busy machine."""
+"""A process killed after this share of its limit of processor time was killed by the
+limit. The kernel counts whole ticks against it but reports exact times: on a busy
+machine 0.80 to 1.01 of the limit were measured."""
 
 MAX_MESSAGE = 1000
-"""Characters of a message: enough for any sentence of ours and most paths."""
+"""Characters of a message: enough for every sentence here and for most paths."""
 
 
 class Facts(NamedTuple):
     """What happened.
 
     Attributes:
-        asked: why we asked the main process to end; None if it ended by itself.
-        exit: how it did.
+        end_reason: why the worker ended the main process; None: it ended by itself.
+        exit: how the main process ended.
         left_behind: processes that outlived it and had to be ended.
         short_of_memory: the kernel killed processes for lack of memory lately.
         stdout, stderr: bytes written.
-        usage: of all its processes together; None if it had no cgroup.
+        usage: of all processes together; None if the job had no cgroup.
     """
 
     started_at: int
     finished_at: int
-    asked: Reason | None
+    end_reason: Reason | None
     exit: Exit
     left_behind: int
     short_of_memory: bool
@@ -48,19 +48,19 @@ class Facts(NamedTuple):
     usage: Usage | None = None
 
 
-def judge(order: Run, facts: Facts) -> AttemptEnd:
-    """Return how the run ended, for the record."""
+def ended(job: RunJob, facts: Facts) -> AttemptEnd:
+    """Return the end of an attempt whose processes have ended."""
     code = os.waitstatus_to_exitcode(facts.exit.status)
     used = facts.usage or facts.exit
     return AttemptEnd(
-        lease=order.lease,
+        lease=job.lease,
         started_at=facts.started_at,
-        # The wall clock may have been set back meanwhile.
+        # The wall clock may have been set back in between.
         finished_at=max(facts.started_at, facts.finished_at),
-        reason=facts.asked or _own_reason(facts, code),
+        reason=facts.end_reason or _own_reason(facts, code),
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
-        message=_message(order, facts, code),
+        message=_message(job, facts, code),
         max_rss=facts.exit.max_rss,
         user_ms=used.user_ms,
         system_ms=used.system_ms,
@@ -70,34 +70,32 @@ def judge(order: Run, facts: Facts) -> AttemptEnd:
     )
 
 
-def not_spawned(order: Run, message: str, now: int) -> AttemptEnd:
-    """Return the end of a run whose program could not be started."""
+def not_spawned(job: RunJob, message: str, now: int) -> AttemptEnd:
+    """Return the end of an attempt whose program could not be started."""
     return AttemptEnd(
-        lease=order.lease,
+        lease=job.lease,
         started_at=now,
         finished_at=now,
         reason=Reason.SPAWN_ERROR,
-        message=_told(message),
+        message=_shortened(message),
         stdout_bytes=0,
         stderr_bytes=0,
     )
 
 
-def _told(message: str) -> str:
-    """Return a message that can be stored a thousand times, as text."""
-    # It quotes a path, which may hold any bytes, and have 128 KiB.
-    text = unixtext.shown(message)
+def _shortened(message: str) -> str:
+    """Return a message as text, and short enough to be stored for every attempt."""
+    # It quotes a path, which may contain any bytes and be 128 KiB long.
+    text = texts.shown(message)
     if len(text) <= MAX_MESSAGE:
         return text
     half = MAX_MESSAGE // 2
     return f"{text[:half]} ... {text[-half:]}"
 
 
-def not_started(order: Run, reason: Reason, now: int) -> AttemptEnd:
-    """Return the end of a run that was called off before it had its output files."""
-    return AttemptEnd(
-        lease=order.lease, started_at=None, finished_at=now, reason=reason
-    )
+def not_started(job: RunJob, reason: Reason, now: int) -> AttemptEnd:
+    """Return the end of an attempt that was ended before it had its output files."""
+    return AttemptEnd(lease=job.lease, started_at=None, finished_at=now, reason=reason)
 
 
 def _own_reason(facts: Facts, code: int) -> Reason:
@@ -107,29 +105,29 @@ def _own_reason(facts: Facts, code: int) -> Reason:
 
 
 def _out_of_memory(facts: Facts, code: int) -> bool:
-    """Whether the kernel ended the main process so, as its cgroup says."""
+    """Whether the kernel killed the main process for lack of memory."""
     killed = facts.usage is not None and facts.usage.oom_kills > 0
-    return killed and code == -signal.SIGKILL and facts.asked is None
+    return killed and code == -signal.SIGKILL and facts.end_reason is None
 
 
-def _message(order: Run, facts: Facts, code: int) -> str | None:
-    usual = code == 0 and facts.asked is None and not facts.left_behind
+def _message(job: RunJob, facts: Facts, code: int) -> str | None:
+    usual = code == 0 and facts.end_reason is None and not facts.left_behind
     if usual and not (facts.usage and facts.usage.oom_kills):
-        return None  # as nearly always
-    return "; ".join(_sentences(order, facts, code)) or None
+        return None  # nearly always
+    return "; ".join(_sentences(job, facts, code)) or None
 
 
-def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
+def _sentences(job: RunJob, facts: Facts, code: int) -> list[str]:
     said = []
-    if facts.asked is Reason.TIMEOUT:
-        said += [f"ran longer than {format_duration(order.timeout)}", _how(code)]
-    elif facts.asked is Reason.OUTPUT_LIMIT:
-        limit = format_size(order.output_limit)
+    if facts.end_reason is Reason.TIMEOUT:
+        said += [f"ran longer than {format_duration(job.timeout)}", _how(code)]
+    elif facts.end_reason is Reason.OUTPUT_LIMIT:
+        limit = format_size(job.output_limit)
         said += [f"wrote more than {limit} of output", _how(code)]
     elif _out_of_memory(facts, code):
-        said += [_how_oom(order, facts)]
-    elif facts.asked is None and code == -signal.SIGKILL:
-        said += _who_killed(order, facts)
+        said += [_how_oom(job, facts)]
+    elif facts.end_reason is None and code == -signal.SIGKILL:
+        said += _who_killed(job, facts)
     elif facts.usage and facts.usage.oom_kills:
         said += ["the kernel killed a process of it, for lack of memory"]
     if facts.left_behind:
@@ -138,8 +136,8 @@ def _sentences(order: Run, facts: Facts, code: int) -> list[str]:
     return said
 
 
-def _who_killed(order: Run, facts: Facts) -> list[str]:
-    cpu = dict(order.limits.rlimits).get("cpu", INFINITY)
+def _who_killed(job: RunJob, facts: Facts) -> list[str]:
+    cpu = dict(job.limits.rlimits).get("cpu", INFINITY)
     used = facts.exit.user_ms + facts.exit.system_ms
     if cpu != INFINITY and used >= cpu * 1000 * _CPU_SHARE:
         return [f"used up the {format_duration(cpu)} of processor time that it had"]
@@ -149,8 +147,8 @@ def _who_killed(order: Run, facts: Facts) -> list[str]:
     return ["killed from outside the queue"]
 
 
-def _how_oom(order: Run, facts: Facts) -> str:
-    limit = order.limits.memory_max
+def _how_oom(job: RunJob, facts: Facts) -> str:
+    limit = job.limits.memory_max
     if limit and facts.usage and facts.usage.at_limit:
         return f"the kernel killed it: it needed more than {format_size(limit)}"
     return "the kernel killed it: the service or the machine ran out of memory"

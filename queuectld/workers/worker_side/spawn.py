@@ -1,10 +1,10 @@
-"""From a command to a process, or to a sentence that says why there is none.
+"""Starts a job's program, or says in a sentence why it cannot be started.
 
-Owns how a job's program is found and what it starts with. As a rule posix_spawn:
-nothing of the worker is copied, and no code of ours runs in the child. It can set
-neither directory nor umask, so the worker, which does one thing at a time, takes on
-the job's for the moment of the spawn. What else it cannot set takes a fork
-(``forked``), and then the child finds and executes the program, as whom it is.
+Owns how the program is found and what it starts with. Mostly by posix_spawn: it copies
+nothing of the worker and runs no Python in the child. It can set neither directory nor
+umask, so the worker, which does one thing at a time, takes on those of the job for the
+moment of the spawn. A job that needs a cgroup, limits or an account takes a fork
+(``fork_exec``); then the child finds and executes the program, as its own user.
 """
 
 import errno
@@ -23,7 +23,7 @@ from queuectld.workers.worker_side import fork_exec
 from queuectld.workers.worker_side.fork_exec import NOTHING, Confinement
 
 OWN_UMASK = 0o077
-"""The worker's umask when it is not spawning."""
+"""The worker's umask, except while it spawns."""
 
 DEFAULT_UMASK = 0o022
 
@@ -41,28 +41,28 @@ _SENTENCES = {
 }
 
 
-_NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
 
 
 class SpawnError(Exception):
-    """The job's program could not be started; the message is for its owner."""
+    """The job's program could not be started; the message is for its hello."""
 
 
 def environment(
-    given: Mapping[str, str], order: messages.Run, owner: messages.Hello
+    given: Mapping[str, str], job: messages.RunJob, hello: messages.Hello
 ) -> dict[str, str]:
-    """Return what a job starts with: what it was given, and what tells it of itself."""
+    """Return a job's environment: the given one, and the variables of queuectl."""
     return {
         **given,
-        marker.NAME: marker.value(owner.store, order.lease),
-        "QUEUECTL_JOB_ID": order.id,
-        "QUEUECTL_ATTEMPT": str(order.run),
-        "QUEUECTL_SOCKET": owner.socket,
+        marker.NAME: marker.value(hello.store, job.lease),
+        "QUEUECTL_JOB_ID": job.id,
+        "QUEUECTL_ATTEMPT": str(job.run),
+        "QUEUECTL_SOCKET": hello.socket,
     }
 
 
 def spawn(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
@@ -71,21 +71,22 @@ def spawn(
     """Start a job in its own session and return its main process.
 
     Args:
-        order: its command, cwd and umask.
+        job: its command, cwd and umask.
         env: its whole environment.
         files: where stdout and stderr go; stdin is /dev/null.
-        reset: signals to give back their default action (``signals.changed``).
-        confinement: what else it starts with.
+        reset: signals that get their default action again (``signals.ignored``).
+        confinement: its cgroup, limits and account.
 
     Raises:
-        SpawnError: there is no process; says why.
+        SpawnError: it could not be started; says why.
     """
-    start = _start if confinement is NOTHING else _fork
     try:
-        return start(order, env, files, reset, confinement)
+        if confinement is NOTHING:
+            return _start(job, env, files, reset)
+        return _fork(job, env, files, reset, confinement)
     finally:
         os.umask(OWN_UMASK)
-        if order.cwd is not None:
+        if job.cwd is not None:
             os.chdir("/")
 
 
@@ -95,7 +96,7 @@ def find_program(name: str, path: str) -> str:
     Entries of ``path`` that are empty or relative count from the current directory.
 
     Raises:
-        SpawnError: there is none that can be executed.
+        SpawnError: there is no such file, or none that can be executed.
     """
     if "/" in name:
         return name
@@ -111,22 +112,22 @@ def find_program(name: str, path: str) -> str:
     raise SpawnError(f"{name}: command not found; the job's PATH is {path!r}")
 
 
-def _resolve(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
-    command = order.command
+def _resolve(job: messages.RunJob, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    command = job.command
     if isinstance(command, str):
-        shell = order.shell or SHELL
-        # A line that begins so would be taken for an option of the shell.
+        shell = job.shell or SHELL
+        # The shell would take a line that begins like this for an option.
         guard = ["--"] if command[:1] in {"-", "+"} else []
         return shell, [shell, "-c", *guard, command]
     try:
         program = find_program(command[0], env.get("PATH", os.defpath))
     except SpawnError as error:
-        raise SpawnError(f"{error}{_if_line(command)}") from None
+        raise SpawnError(f"{error}{_hint_if_line(command)}") from None
     return program, list(command)
 
 
-def _if_line(argv: Sequence[str]) -> str:
-    """Return what may have been meant by a program's name that is a whole line."""
+def _hint_if_line(argv: Sequence[str]) -> str:
+    """Return a hint if the program's name looks like a whole shell line, or nothing."""
     if len(argv) == 1 and " " in argv[0].strip():
         return (
             "; one word after -- is a program, spaces included: without -- this is a "
@@ -136,14 +137,13 @@ def _if_line(argv: Sequence[str]) -> str:
 
 
 def _start(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
-    _: Confinement,
 ) -> ProcessId:
-    program, argv = _prepare(order, env)
-    os.umask(_umask(order))
+    program, argv = _prepare(job, env)
+    os.umask(_umask(job))
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
     before = procfs.now_ticks()
@@ -161,18 +161,18 @@ def _start(
 
 
 def _fork(
-    order: messages.Run,
+    job: messages.RunJob,
     env: Mapping[str, str],
     files: OutputFiles,
     reset: Collection[int],
     confinement: Confinement,
 ) -> ProcessId:
     def become() -> NoReturn:
-        program, argv = _prepare(order, env)
+        program, argv = _prepare(job, env)
         with _explained(program, argv):
-            os.execve(program, argv, env)  # noqa: S606 (what this is for)
+            os.execve(program, argv, env)  # noqa: S606 (the job's own command)
 
-    os.umask(_umask(order))
+    os.umask(_umask(job))
     before = procfs.now_ticks()
     try:
         own = {1: files.stdout, 2: files.stderr}
@@ -184,15 +184,15 @@ def _fork(
     return _identified(pid, before)
 
 
-def _prepare(order: messages.Run, env: Mapping[str, str]) -> tuple[str, list[str]]:
+def _prepare(job: messages.RunJob, env: Mapping[str, str]) -> tuple[str, list[str]]:
     """Enter the job's directory; return its program and that program's arguments."""
-    if order.cwd is not None:
-        _enter(order.cwd)
-    return _resolve(order, env)
+    if job.cwd is not None:
+        _enter(job.cwd)
+    return _resolve(job, env)
 
 
-def _umask(order: messages.Run) -> int:
-    return DEFAULT_UMASK if order.umask is None else order.umask
+def _umask(job: messages.RunJob) -> int:
+    return DEFAULT_UMASK if job.umask is None else job.umask
 
 
 @contextmanager
@@ -200,16 +200,16 @@ def _explained(program: str, argv: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        meant = _if_line(argv) if error.errno in _NOT_THERE else ""
-        raise SpawnError(f"{program}: {_sentence(program, error)}{meant}") from None
+        hint = _hint_if_line(argv) if error.errno in _NO_SUCH_FILE else ""
+        raise SpawnError(f"{program}: {_sentence(program, error)}{hint}") from None
     except ValueError as error:
         raise SpawnError(f"the command or its environment: {error}") from None
 
 
 def _identified(pid: int, before: int) -> ProcessId:
-    """Return who a process is that was not there at ``before``, in ticks."""
-    # A tick is 10 ms and a spawn a fraction of one, so the clock mostly knows the
-    # child's; asking /proc costs as much as the rest of a run.
+    """Return the identity of a process that started after ``before``, in ticks."""
+    # A tick is 10 ms and a spawn takes a fraction of one, so mostly the clock alone
+    # tells when the child started. To read /proc costs as much as all else in a run.
     ticks = before if procfs.now_ticks() == before else procfs.start_ticks(pid)
     return ProcessId(pid, ticks or before)
 

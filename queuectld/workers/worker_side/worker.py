@@ -1,8 +1,8 @@
-"""One worker at work: the loop, and its dealings with the daemon.
+"""One worker at work: its loop, and its conversation with the daemon.
 
-Owns the order in which things happen around a run: output files before the spawn, the
-record after it, the result until it is committed, the spool when nobody takes it. One
-thread and one poll; idle, it waits in that without a timeout.
+Owns the order of things around a job: output files before the spawn, the record after
+it, the result until it is committed. One thread and one poll; an idle worker waits in
+it without a timeout.
 """
 
 import math
@@ -17,27 +17,25 @@ from queuectld.clock import Clock
 from queuectld.core.job import AttemptEnd
 from queuectld.linux import procfs, rlimits
 from queuectld.linux.procfs import ProcessId
-from queuectld.workers.shared import cgroup, messages, outputs, spool
+from queuectld.workers.shared import cgroup, messages, outputs, records
 from queuectld.workers.shared.records import RecordFile, WorkerRecord
 from queuectld.workers.worker_side import (
-    channel,
-    children,
     confine,
+    descendants,
     outcome,
     signals,
     spawn,
 )
 from queuectld.workers.worker_side.channel import Channel
-from queuectld.workers.worker_side.run import Running
-
-RETRY_INTERVAL = 1.0
-"""Seconds until a file that could not be written is tried again."""
+from queuectld.workers.worker_side.results import (
+    NO_SPARE,
+    RETRY_INTERVAL,
+    Spare,
+    UncommittedResult,
+)
+from queuectld.workers.worker_side.running_job import RunningJob
 
 _LONGEST_POLL = 86_400_000  # ms; poll(2) takes no more than an int
-
-
-_Spare = tuple[str | None, str | None]
-_NO_FILES: _Spare = (None, None)
 
 
 class Worker:
@@ -46,42 +44,37 @@ class Worker:
     def __init__(
         self,
         hello: messages.Hello,
-        link: Channel,
+        channel: Channel,
         signal_file: signals.SignalFile,
         clock: Clock,
     ) -> None:
         if hello.descriptors is not None:
             rlimits.lower_descriptors(hello.descriptors)
         self._hello = hello
-        self._link = link
+        self._channel = channel
         self._signals = signal_file
         self._clock = clock
         self._memory = procfs.MemoryWatch()
         self._own_memory = procfs.OwnMemory()
-        self._reset = signals.changed()
+        self._reset = signals.ignored()
         self._poll = select.poll()
-        # Ready files come in this order: what happened before what is wanted.
+        # Ready files are reported in this order: what happened, then what is wanted.
         self._poll.register(signal_file.fd, select.POLLIN)
-        self._poll.register(link.fd, select.POLLIN)
+        self._poll.register(channel.fd, select.POLLIN)
         self._env: dict[str, str] = {}
-        self._order: messages.Run | None = None
-        self._running: Running | None = None
-        self._retry_at = math.inf
-        self._result: tuple[messages.Run, AttemptEnd] | None = None
+        self._job: messages.RunJob | None = None
+        self._running: RunningJob | None = None
+        self._retry_at = math.inf  # when to start again a job that had no files
         self._leaving = False
         self._terminations = 0
-        self._blamed: str | None = None
-        self._identity = WorkerRecord(
-            store=hello.store,
-            worker=hello.worker,
-            boot_id=procfs.boot_id(),
-            pid=os.getpid(),
-            ticks=procfs.start_ticks(os.getpid()) or 0,
-            started_at=hello.started_at,
+        self._terminated_by: str | None = None
+        self._identity = records.of_process(
+            hello.store, hello.worker, os.getpid(), hello.started_at
         )
         self._record = RecordFile(hello.record)
         self._record.write(self._identity)
         self._record.reserve()
+        self._result = UncommittedResult(hello, self._record)
 
     def run(self, received: Sequence[messages.Message]) -> int:
         """Serve until there is nothing left to do; return the exit status.
@@ -89,10 +82,10 @@ class Worker:
         Args:
             received: what came together with the hello.
         """
-        self._link.send(messages.Ready(os.getpid()))
+        self._channel.send(messages.Ready(os.getpid()))
         self._handle(received)
-        while self._wanted():
-            for fd, _ in self._poll.poll(self._patience()):
+        while self._has_work():
+            for fd, _ in self._poll.poll(self._wait_ms()):
                 if fd == self._signals.fd:
                     self._take_signals()
                 else:
@@ -100,18 +93,18 @@ class Worker:
             self._do_due()
         return self._leave()
 
-    # What it waits for
+    # -- what it waits for --------------------------------------------------------
 
-    def _wanted(self) -> bool:
+    def _has_work(self) -> bool:
         if self._running:
             return True
-        if not self._link.open or self._terminations > 1:
-            # A run that waits for its output files never started; nobody misses it.
+        if not self._channel.open or self._terminations > 1:
+            # A job that waits for its output files never started: nothing is lost.
             return False
-        return bool(self._order or self._result or not self._leaving)
+        return bool(self._job or self._result.job or not self._leaving)
 
-    def _patience(self) -> int | None:
-        """Return milliseconds until something is due; None for ever."""
+    def _wait_ms(self) -> int | None:
+        """Return milliseconds until something is due; None: wait for ever."""
         due = self._running.due if self._running else self._retry_at
         if due == math.inf:
             return None
@@ -123,246 +116,187 @@ class Worker:
         if running:
             running.tick()
             if running.trouble:
-                self._tell(running.order.lease, running.trouble)
+                for sentence in running.trouble:
+                    self._channel.tell_operator(running.job.lease, sentence)
+                running.trouble.clear()
             if running.over:
                 self._finish(running)
-        elif self._order and self._clock.monotonic() >= self._retry_at:
-            self._start(self._order)
+        elif self._job and self._clock.monotonic() >= self._retry_at:
+            self._start(self._job)
 
-    # Signals
+    # -- signals ------------------------------------------------------------------
 
     def _take_signals(self) -> None:
         child_ended = False
         for one in self._signals.read():
-            if one.number == signal.SIGCHLD:
+            if one.number == signals.CHILD_ENDED:
                 child_ended = True
             else:
                 self._terminated(one)
-        # Only now: until they are reaped, senders that ended can still be told.
+        # Reap last: until then, a sender that has ended can still be looked up.
         if child_ended:
             if self._running:
                 self._running.child_ended()
             else:
-                children.reap(None)
+                descendants.reap(None)
 
     def _terminated(self, by: signals.Received) -> None:
-        if self._order and procfs.descends(by.sender, os.getpid()):
-            # Else a job could be interrupted, and so repeated, by itself for ever.
+        if self._job and procfs.descends(by.sender, os.getpid()):
+            # A job must not be able to interrupt, and so to repeat, itself for ever.
             name = outcome.signal_name(by.number)
-            self._tell(self._order.lease, [f"ignores {name}: its own job sent it"])
+            sentence = f"ignores {name}: its own job sent it"
+            self._channel.tell_operator(self._job.lease, sentence)
             return
-        self._blame(by)
+        self._note_sender(by)
         self._leaving = True
         self._terminations += 2 if by.number == signal.SIGQUIT else 1
-        if self._order:
-            grace = self._order.kill_grace if self._terminations == 1 else 0
-            self._end(self._order, Reason.INTERRUPTED, grace)
+        if self._job:
+            grace = self._job.kill_grace if self._terminations == 1 else 0
+            self._end(self._job, Reason.INTERRUPTED, grace)
 
-    def _blame(self, by: signals.Received) -> None:
-        """Remember who sent a signal while the daemon, which has a link, was there."""
-        if not self._order or not self._link.open:
+    def _note_sender(self, by: signals.Received) -> None:
+        """Remember who sent a signal. The daemon does not: it uses the channel."""
+        if not self._job or not self._channel.open:
             return
         sender = procfs.process(by.sender)
         who = sender.name if sender else "which has ended"
         name = outcome.signal_name(by.number)
-        self._blamed = f"its worker got {name} from process {by.sender}, {who}"
-        self._tell(self._order.lease, [f"interrupts its job: {self._blamed}"])
+        cause = f"its worker got {name} from process {by.sender}, {who}"
+        self._terminated_by = cause
+        self._channel.tell_operator(self._job.lease, f"interrupts its job: {cause}")
 
-    # Messages
+    # -- messages -----------------------------------------------------------------
 
     def _take_messages(self) -> None:
         try:
-            if self._link.open:
-                self._handle(self._link.receive())
+            if self._channel.open:
+                self._handle(self._channel.receive())
         except ProtocolError as error:
-            # Whoever is there is not to be trusted with results: as if it had died.
-            self._tell(None, [f"leaves its daemon: {error}"])
-            self._link.open = False
-        if not self._link.open:
-            self._poll.unregister(self._link.fd)
+            # Results cannot be trusted to this peer: act as if the daemon had died.
+            self._channel.tell_operator(None, f"leaves its daemon: {error}")
+            self._channel.open = False
+        if not self._channel.open:
+            self._poll.unregister(self._channel.fd)
 
     def _handle(self, received: Sequence[messages.Message]) -> None:
         for message in received:
             match message:
-                case messages.Run():
+                case messages.RunJob():
                     self._accept(message)
                 case messages.End():
-                    if self._order and self._order.lease == message.lease:
-                        self._end(self._order, message.reason, message.grace)
+                    if self._job and self._job.lease == message.lease:
+                        self._end(self._job, message.reason, message.grace)
                 case messages.Ack():
-                    self._acknowledged(message.lease)
+                    held = self._result.job
+                    if held and held.lease == message.lease:
+                        self._result.acknowledge()
+                        self._write_record(self._identity)
                 case messages.Stop():
                     self._leaving = True
                 case _:
-                    raise messages.WireError(
+                    raise messages.ChannelError(
                         f"{type(message).__name__} is not for workers"
                     )
 
-    def _acknowledged(self, lease: int) -> None:
-        if self._result and self._result[0].lease == lease:
-            outputs.discard(self._forget_result())
-            self._write_record(self._identity)
+    # -- a job --------------------------------------------------------------------
 
-    def _spare(self) -> _Spare:
-        """The last result is committed: return its files that the next run may have."""
-        if self._result is None or self._result[0].user is None:
-            return self._forget_result()
-        # Once given to an account they are never another's: any of its processes can
-        # have them open, and no lease keeps out who only reads.
-        outputs.discard(self._forget_result())
-        return _NO_FILES
-
-    def _forget_result(self) -> _Spare:
-        """It is committed: return those of its files that are empty, and not needed."""
-        result = self._result
-        self._result = None
-        if result is None:
-            return _NO_FILES
-        order, end = result
-        where = (self._hello.output_dir, order.seq, order.run, order.lease)
-        stdout, stderr = outputs.paths(*where)
-        return (
-            stdout if end.stdout_bytes == 0 else None,
-            stderr if end.stderr_bytes == 0 else None,
-        )
-
-    # A run
-
-    def _accept(self, order: messages.Run) -> None:
-        if self._order:
-            raise messages.WireError("run came before the end of the run under way")
-        spare = self._spare()
-        if order.env is not None:
-            self._env = order.env
+    def _accept(self, job: messages.RunJob) -> None:
+        if self._job:
+            raise messages.ChannelError("run came before the end of the run under way")
+        spare = self._result.spare()
+        if job.env is not None:
+            self._env = job.env
         if self._leaving or self._terminations:
             outputs.discard(spare)
-            return  # it will not start, and a run without output files never did
-        self._order = order
-        self._start(order, spare)
+            return  # an attempt without output files never started
+        self._job = job
+        self._start(job, spare)
 
-    def _start(self, order: messages.Run, spare: _Spare = _NO_FILES) -> None:
-        where = self._hello.output_dir
-        group = confine.group_of(order, self._hello)
+    def _start(self, job: messages.RunJob, spare: Spare = NO_SPARE) -> None:
+        group = confine.group_of(job, self._hello)
         try:
-            # First: a run that has output files has started.
+            # The cgroup first: an attempt that has output files has started.
             if group is not None:
                 cgroup.create(group)
-            files = outputs.create(where, order.seq, order.run, order.lease, spare)
+            files = outputs.create(
+                self._hello.output_dir, job.seq, job.run, job.lease, spare
+            )
         except OSError as error:
             outputs.discard(spare)
             if group is not None:
                 cgroup.remove(group)
-            self._wait_for_room(order, error)
+            self._wait_for_room(job, error)
             return
         self._retry_at = math.inf
         try:
-            main = self._spawn(order, files, group)
+            main = self._spawn(job, files, group)
         except spawn.SpawnError as error:
             files.close()
             if group is not None:
                 cgroup.remove(group)
-            self._write_record(self._occupied(order, None))
-            end = outcome.not_spawned(order, str(error), self._clock.wall())
-            self._report(order, end)
+            self._write_record(self._occupied(job, None))
+            self._report(job, outcome.not_spawned(job, str(error), self._clock.wall()))
             return
-        self._running = Running(order, main, files, self._clock, group)
-        self._write_record(self._occupied(order, main))
+        self._running = RunningJob(job, main, files, self._clock, group)
+        self._write_record(self._occupied(job, main))
 
     def _spawn(
-        self, order: messages.Run, files: outputs.OutputFiles, group: str | None
+        self, job: messages.RunJob, files: outputs.OutputFiles, group: str | None
     ) -> ProcessId:
-        env = spawn.environment(self._env, order, self._hello)
-        if not confine.needed(order, group):
-            return spawn.spawn(order, env, files, self._reset)
-        with confine.confined(order, self._hello, group) as confinement:
+        env = spawn.environment(self._env, job, self._hello)
+        if not confine.needed(job, group):
+            return spawn.spawn(job, env, files, self._reset)
+        with confine.confined(job, self._hello, group) as confinement:
             confine.hand_over(files, confinement)
-            env = confine.environment(order, env)
-            return spawn.spawn(order, env, files, self._reset, confinement)
+            env = confine.with_account_variables(env, job)
+            return spawn.spawn(job, env, files, self._reset, confinement)
 
-    def _wait_for_room(self, order: messages.Run, error: OSError) -> None:
+    def _wait_for_room(self, job: messages.RunJob, error: OSError) -> None:
         if self._retry_at == math.inf:
             what = "the output files or the cgroup"
-            why = f"cannot create {what} of job {order.id}: {error}"
-            self._tell(order.lease, [f"{why}; trying again every second"])
+            why = f"cannot create {what} of job {job.id}: {error}"
+            sentence = f"{why}; trying again every second"
+            self._channel.tell_operator(job.lease, sentence)
         self._retry_at = self._clock.monotonic() + RETRY_INTERVAL
 
-    def _end(self, order: messages.Run, reason: Reason, grace: float) -> None:
+    def _end(self, job: messages.RunJob, reason: Reason, grace: float) -> None:
         if self._running:
             self._running.end(reason, grace)
         else:
-            self._report(order, outcome.not_started(order, reason, self._clock.wall()))
+            self._report(job, outcome.not_started(job, reason, self._clock.wall()))
 
-    def _finish(self, running: Running) -> None:
+    def _finish(self, running: RunningJob) -> None:
         self._running = None
-        # What it left below this worker would be taken for the next job's.
+        # Processes that it left below this worker would be taken for the next job's.
         self._leaving = self._leaving or running.abandoned
         end = running.result(self._memory)
         if end.max_rss is not None:
             end = end._replace(max_rss=self._own_memory.own(end.max_rss))
-        self._report(running.order, end)
+        self._report(running.job, end)
 
-    def _report(self, order: messages.Run, end: AttemptEnd) -> None:
-        if end.reason is Reason.INTERRUPTED and self._blamed:
-            said = (self._blamed, end.message)
-            end = end._replace(message="; ".join(filter(None, said)))
-        self._order = None
+    def _report(self, job: messages.RunJob, end: AttemptEnd) -> None:
+        if end.reason is Reason.INTERRUPTED and self._terminated_by:
+            sentences = (self._terminated_by, end.message)
+            end = end._replace(message="; ".join(filter(None, sentences)))
+        self._job = None
         self._retry_at = math.inf
-        self._result = (order, end)
-        self._link.send(messages.Finished(end))
+        self._result.hold(job, end)
+        self._channel.send(messages.Finished(end))
 
-    # Leaving
+    # -- the end, and the record --------------------------------------------------
 
     def _leave(self) -> int:
-        if self._result is None:
+        if self._result.job is None:
             self._record.remove()
             return 0
-        # The record stays: it leads the next daemon to the result, or to its lack.
-        return 0 if self._keep(*self._result) else 1
+        # The record stays: it leads the next daemon to the result, or to its absence.
+        return 0 if self._result.keep(self._signals) else 1
 
-    def _keep(self, order: messages.Run, end: AttemptEnd) -> bool:
-        """Spool a result, or put it behind the record, or wait for room.
-
-        Nobody is waited for without end by a worker without a daemon: it stays only
-        if there is no room in either place, and then until the next signal.
-        """
-        owner = self._hello
-        result = spool.SpooledResult(
-            owner.store, owner.worker, order.seq, order.run, end
-        )
-        said = False
-        asked = self._terminations
-        while True:
-            try:
-                spool.write(owner.spool_dir, result)
-            except OSError as error:
-                # With the directory gone, so is whoever could ask for a result.
-                gone = isinstance(error, FileNotFoundError)
-                if not gone and self._record.keep(spool.encode(result)):
-                    return True
-                if not said:
-                    channel.write_to_stderr(
-                        f"cannot keep the result of {order.id}: {error}"
-                    )
-                said = True
-                if gone or self._terminations > asked:
-                    return False
-            else:
-                return True
-            self._wait_for_signals(RETRY_INTERVAL)
-
-    def _wait_for_signals(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._signals.fd, select.POLLIN)
-        if poll.poll(seconds * 1000):
-            self._take_signals()
-
-    # What others read
-
-    def _occupied(self, order: messages.Run, main: ProcessId | None) -> WorkerRecord:
+    def _occupied(self, job: messages.RunJob, main: ProcessId | None) -> WorkerRecord:
         return self._identity._replace(
-            lease=order.lease,
-            seq=order.seq,
-            run=order.run,
+            lease=job.lease,
+            seq=job.seq,
+            run=job.run,
             job_pid=main.pid if main else None,
             job_ticks=main.ticks if main else None,
         )
@@ -371,12 +305,5 @@ class Worker:
         try:
             self._record.write(record)
         except OSError as error:
-            self._tell(record.lease, [f"cannot write the record: {error}"])
-
-    def _tell(self, lease: int | None, sentences: list[str]) -> None:
-        for sentence in sentences:
-            if self._link.open:
-                self._link.send(messages.Trouble(lease, sentence))
-            else:
-                channel.write_to_stderr(sentence)
-        sentences.clear()
+            sentence = f"cannot write the record: {error}"
+            self._channel.tell_operator(record.lease, sentence)

@@ -176,6 +176,29 @@ def test_a_pipe_that_pauses_does_not_hold_jobs_back(cli: Cli) -> None:
         assert child.stderr.read() == "interrupted: lines 1 to 2 are enqueued\n"
 
 
+def test_an_ignored_ctrl_c_stays_ignored(cli: Cli) -> None:
+    """As in the background of a script: the file is read to its end."""
+    script = "trap '' INT; exec \"$0\" enqueue --delay 1d --lines --file -"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", script, BIN / "queuectl"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=cli.home.work,
+        env=cli.home.environ,
+        text=True,
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write("echo first\n")
+        child.stdin.flush()
+        first = child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        last, _ = child.communicate("echo last\n", PATIENCE)
+    assert child.returncode == 0
+    commands = [cli.home.job(job.strip())["command"] for job in (first, last)]
+    assert commands == ["echo first", "echo last"]
+
+
 def test_a_closed_pipe_loses_no_id(cli: Cli) -> None:
     """What is stored is told on stderr, and the status says that it is done."""
     before = enqueued(cli)

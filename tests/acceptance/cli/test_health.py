@@ -12,7 +12,7 @@ import pytest
 from helpers import hindered, markdown, waiting
 from helpers.cli import Cli
 from queuectl import Client
-from queuectl.cli.view import patience
+from queuectl.cli.requests import waiting_notice
 from queuectl.health import GAUGES, Level
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "monitoring.md"
@@ -141,7 +141,7 @@ def test_a_full_disk_is_a_disaster_until_there_is_room(fresh: Cli) -> None:
     (home.root / "full").touch()
     assert health(fresh) == (2, "QUEUECTL CRITICAL - the store fails: no room")
     with Client(str(home.socket)) as client:
-        said = patience.explanation(client, waits)
+        said = waiting_notice.explanation(client, waits)
     assert said == f"job {waits} waits: the daemon can store nothing: no room"
     gate.open()
     waiting.until(lambda: home.ask("health")["unstored"] == 1, "it is not stored")

@@ -1,26 +1,13 @@
 """``--help`` of every command, as a terminal of 80 columns shows it."""
 
-from collections.abc import Iterator
-
-import click
 import pytest
 from click.testing import CliRunner
 
 from helpers import golden
+from helpers.commands import walk
 from queuectl.cli.root import root
 
-
-def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
-    yield " ".join(path)
-    if isinstance(command, click.Group):
-        ctx = click.Context(command)
-        for name in command.list_commands(ctx):
-            found = command.get_command(ctx, name)
-            assert found is not None
-            yield from _commands(found, (*path, name))
-
-
-COMMANDS = list(_commands(root, ("queuectl",)))
+COMMANDS = [f"queuectl {words}".strip() for words, _ in walk()]
 
 
 def _file(command: str) -> str:

@@ -44,9 +44,12 @@ FOR_THE_DAEMON = {
 
 COMMANDS = {
     "commands.enqueue",
-    "commands.jobs",
+    "commands.list",
     "commands.status",
     "commands.wait",
+    "requests.job_list",
+    "requests.wait",
+    "view.job_view",
     "view.times",
 }
 """Some of the files of commands, and of what few of them need."""

@@ -1,13 +1,11 @@
 """``--json``: one JSON document on stdout and nothing else, of every command."""
 
 import json
-from collections.abc import Iterator
 
-import click
 import pytest
 
 from helpers.cli import Cli, shared
-from queuectl.cli.root import root
+from helpers.commands import walk
 
 cli = shared(workers=1)
 
@@ -48,18 +46,6 @@ COMMANDS = {
 """An invocation of each command that has the option."""
 
 
-def with_json(command: click.Command, path: str = "") -> Iterator[str]:
-    """Yield the paths of the commands that have the option."""
-    if any("--json" in param.opts for param in command.params):
-        yield path.strip()
-    if isinstance(command, click.Group):
-        ctx = click.Context(command)
-        for name in command.list_commands(ctx):
-            inner = command.get_command(ctx, name)
-            assert inner is not None
-            yield from with_json(inner, f"{path} {name}")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def jobs(cli: Cli) -> None:
     """Make jobs to be asked about."""
@@ -80,4 +66,9 @@ def test_json_is_one_document_and_nothing_else(cli: Cli, command: str) -> None:
 
 def test_every_command_with_json_is_here() -> None:
     """A new one has to find its place."""
-    assert set(with_json(root)) == set(COMMANDS)
+    with_json = {
+        words
+        for words, command in walk()
+        if any("--json" in param.opts for param in command.params)
+    }
+    assert with_json == set(COMMANDS)

@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import click
 import pytest
 
 from helpers.cli import Cli, shared
+from helpers.commands import walk
 from helpers.home import BIN
-from queuectl.cli.input import params
-from queuectl.cli.root import root
+from queuectl.cli.input import param_types
 from queuectld.config import OPTIONS
 
 cli = shared(workers=0)
@@ -22,9 +21,13 @@ VALUES = (
 )  # fmt: skip
 
 NUMERIC = (
-    params.Integer, params.Duration, params.Size, params.Percent, params.Moment,
-    params.Rlimit,
-)  # fmt: skip
+    param_types.Integer,
+    param_types.Duration,
+    param_types.Size,
+    param_types.Percent,
+    param_types.Moment,
+    param_types.Rlimit,
+)
 
 NEEDED = {
     "enqueue": ["true"],
@@ -36,37 +39,18 @@ NEEDED = {
 """What a command wants besides."""
 
 
-def _numeric(
-    command: click.Command, path: tuple[str, ...] = ()
-) -> Iterator[tuple[str, str]]:
-    if isinstance(command, click.Group):
-        ctx = click.Context(command)
-        for name in command.list_commands(ctx):
-            found = command.get_command(ctx, name)
-            assert found is not None
-            yield from _numeric(found, (*path, name))
-        return
-    for param in command.params:
-        if isinstance(param.type, NUMERIC):
-            yield " ".join(path), param.opts[-1]
+PARAMETERS = [(words, param) for words, command in walk() for param in command.params]
 
-
-OPTIONS_HERE = sorted(_numeric(root))
-
-
-def _all_parameters(command: click.Command) -> Iterator[click.Parameter]:
-    yield from command.params
-    if isinstance(command, click.Group):
-        ctx = click.Context(command)
-        for name in command.list_commands(ctx):
-            found = command.get_command(ctx, name)
-            assert found is not None
-            yield from _all_parameters(found)
+OPTIONS_HERE = sorted(
+    (words, param.opts[-1])
+    for words, param in PARAMETERS
+    if isinstance(param.type, NUMERIC)
+)
 
 
 def test_no_option_takes_numbers_as_python_does() -> None:
     """Every number goes through one of the types that know its range."""
-    types = {type(param.type) for param in _all_parameters(root)}
+    types = {type(param.type) for _, param in PARAMETERS}
     assert not types & {type(click.INT), type(click.FLOAT), click.IntRange}
     assert {"--priority", "--timeout", "--count", "--limit"} <= {
         option for _, option in OPTIONS_HERE

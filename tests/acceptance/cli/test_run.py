@@ -323,8 +323,8 @@ def test_a_shell_can_be_chosen(fresh: Cli) -> None:
 # -- stdin, and other remarks ---------------------------------------------------------
 
 UNREAD = (
-    "the job does not get this standard input: its own is empty; "
-    "with < /dev/null or --quiet this is not remarked\n"
+    "the job does not get this standard input, it reads an empty one; "
+    "to silence this note, give < /dev/null or --quiet\n"
 )
 
 

@@ -3,15 +3,14 @@
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from helpers.cli import Cli, shared
+from helpers.commands import walk
 from helpers.home import BIN
-from queuectl.cli.root import root
 
 cli = shared(workers=1)
 
@@ -59,18 +58,7 @@ UNDER_TEST_ELSEWHERE = {
 """See ``test_what_was_done_is_said_on_stderr``."""
 
 
-def _walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
-    if not isinstance(command, click.Group):
-        yield " ".join(path)
-        return
-    ctx = click.Context(command)
-    for name in command.list_commands(ctx):
-        found = command.get_command(ctx, name)
-        assert found is not None
-        yield from _walk(found, (*path, name))
-
-
-ALL = list(_walk(root))
+ALL = [words for words, each in walk() if not isinstance(each, click.Group)]
 COMMANDS = [name for name in ALL if name not in UNDER_TEST_ELSEWHERE]
 
 

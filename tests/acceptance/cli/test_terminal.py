@@ -149,7 +149,7 @@ def test_a_long_import_shows_how_far_it_is(cli: Cli, tmp_path: Path) -> None:
 def test_jobs_can_be_typed(cli: Cli) -> None:
     """A person is told what is expected."""
     with cli.terminal("enqueue", "--delay", "1d", "--lines", "-f", "-") as terminal:
-        terminal.until("a job a line, please; Ctrl-D ends\r\n")
+        terminal.until("write a job on each line; Ctrl-D ends\r\n")
         terminal.type("echo typed\r\x04")
         assert terminal.end() == 0
         job = terminal.lines[-1]

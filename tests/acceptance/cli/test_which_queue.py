@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
+from helpers.commands import walk
 from helpers.home import BIN, Home
 from helpers.person import a_person, home_of
 from queuectl.cli import policy
+from queuectl.cli.command_classes import Command
 
-LOOKS = [words for words, rule in policy.COMMANDS.items() if rule is policy.LOOKS]
+LOOKS = [
+    words
+    for words, command in walk()
+    if isinstance(command, Command) and command.rule is policy.LOOKS
+]
 
 ARGUMENTS = {
     "show": ["1"],

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli import Cli, Said, shared
 from helpers.fakeclient import FakeClient
 from helpers.home import seconds
-from queuectl.cli.commands.worker import met_by_a_stop, row
+from queuectl.cli.commands.worker import jobs_affected_by_stop, row
 
 cli = shared(workers=0)
 
@@ -131,7 +131,7 @@ def test_what_a_stop_waits_for_or_interrupts(
         {"worker": 3, "job": "8", "bound": True},
     ]
     client: Any = FakeClient(workers_list=lambda _params: {"workers": found})
-    assert met_by_a_stop(client, numbers, count) == busy
+    assert jobs_affected_by_stop(client, numbers, count) == busy
 
 
 def test_there_is_a_most_of_workers(cli: Cli) -> None:

@@ -8,7 +8,7 @@ from helpers import hindered, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE
 
-SHORT = {"control.scheduler.DRAIN_SPARE": 0.3, "control.attempts.CLOSE_WITHIN": 0.3}
+SHORT = {"control.draining.DRAIN_SPARE": 0.3, "control.attempts.CLOSE_WITHIN": 0.3}
 """Seconds for what should not take any; five and two by default."""
 
 JOBS = 20_000
@@ -86,7 +86,10 @@ def test_housekeeping_is_no_reason_to_stay(home: Home) -> None:
     home.edit("UPDATE numbers SET seq = ?", JOBS)
     daemon = hindered.serve(
         home,
-        constants={"control.scheduler.EXPIRE_AFTER": 0.2, "operations.units.CHUNK": 1},
+        constants={
+            "control.agenda.PRUNE_AFTER": 0.2,
+            "operations.delete.AT_ONCE": 1,
+        },
     )
     waiting.until(lambda: home.ask("status")["completed"] < JOBS, "it has begun")
     home.send(daemon.pid, signal.SIGTERM)

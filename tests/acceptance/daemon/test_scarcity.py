@@ -7,7 +7,7 @@ from helpers import hindered, waiting
 from helpers.home import ALONE, Home
 from queuectl_protocol.errors import ErrorCode
 
-SOON = {"control.attempts.RETRY": 0.1, "control.supervisor.RESPAWN_MAX": 0.2}
+SOON = {"control.attempts.RETRY": 0.1, "control.starting.RESPAWN_MAX": 0.2}
 
 HOLD_ONCE = (
     f"{ALONE} [ $QUEUECTL_ATTEMPT -gt 1 ] || "
@@ -36,7 +36,7 @@ def test_a_lost_attempt_is_settled_when_there_are_descriptors_again(home: Home) 
 def test_a_worker_that_could_not_be_started_is_tried_again(home: Home) -> None:
     """By the daemon itself: whoever asked for it waits, and nothing else happens."""
     # Not woken by the checkpoint either, which starting it is enough to bring about.
-    hindered.serve(home, constants={**SOON, "control.scheduler.CHECKPOINT_AFTER": 3600})
+    hindered.serve(home, constants={**SOON, "control.agenda.CHECKPOINT_AFTER": 3600})
     (home.root / "nofork").touch()
     with home.connect() as client:
         start = client.send("workers.start")

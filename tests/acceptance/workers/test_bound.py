@@ -19,7 +19,7 @@ def answered(client: RawClient, request: int) -> bool:
     return any(getattr(kept, "id", None) == request for kept in client._kept)
 
 
-@pytest.mark.parametrize(("point", "started"), [("number", 1), ("link", 2)])
+@pytest.mark.parametrize(("point", "started"), [("number", 1), ("channel", 2)])
 def test_workers_of_a_client_that_vanished_while_they_were_started(
     home: Home, point: str, started: int
 ) -> None:

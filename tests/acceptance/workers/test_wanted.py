@@ -12,7 +12,7 @@ from helpers.home import Home
 from helpers.rawclient import PATIENCE
 from queuectl_protocol.messages import Failure
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import COMMON
+from queuectld.server.schema.description import COMMON
 
 HOLD = "echo >running$QUEUECTL_JOB_ID; read _ <gate"
 

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.brokers import RANDOM, Desk, Interrupted
+from helpers.brokers import RANDOM, Desk, Interrupted, Observed
 from helpers.clocks import StandingClock
 from helpers.jobs import NOW
 from helpers.stores import Home
@@ -48,11 +48,10 @@ async def a_doubtful_desk(home: Home) -> AsyncIterator[tuple[Desk, Doubtful]]:
     clock = StandingClock(NOW)
     async with home.open() as store:
         doubtful = Doubtful(store)
-        broker = Broker(cast(Store, doubtful), clock, lambda: RANDOM)
+        observed = Observed()
+        broker = Broker(cast(Store, doubtful), observed, clock, lambda: RANDOM)
         await broker.open()
-        desk = Desk(broker, store, doubtful, clock)
-        broker.on_waiting = desk.waiting.append
-        yield desk, doubtful
+        yield Desk(broker, store, doubtful, clock, observed), doubtful
 
 
 async def in_doubt(doubtful: Doubtful, act: Callable[[], Awaitable[object]]) -> None:
@@ -126,13 +125,11 @@ async def test_a_cancel_that_waits_hears_of_a_job_that_was_forgotten(
 async def test_whatever_is_stored_unknown_makes_all_look(home: Home) -> None:
     """Watchers, for it may be their job's end; the scheduler, for a job may wait."""
     async with a_doubtful_desk(home) as (desk, doubtful):
-        looks: list[None] = []
-        desk.broker.on_doubt = lambda: looks.append(None)
         job = await desk.enqueue()
         with desk.broker.watch(job.seq) as changed:
             await in_doubt(doubtful, lambda: desk.broker.cancel(job.id))
             assert changed.is_set()
-        assert looks == [None]
+        assert desk.observed.doubts == 1
         assert (await desk.now(job)).state is X
 
 
@@ -165,5 +162,5 @@ async def test_an_attempt_that_nobody_waits_for_leaves_nothing_behind(
         end = AttemptEnd(running.lease or 0, NOW, NOW, Reason.CANCELLED)
         await in_doubt(doubtful, lambda: desk.broker.finish(running.seq, end))
         await desk.broker.finish(running.seq, end)
-        assert desk.broker._ends_to_come == {}
+        assert desk.broker.events._cancelled == {}
         assert desk.broker._unsure == set()

@@ -20,7 +20,7 @@ from queuectld.core.errors import (
 )
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
-from queuectld.core.submission import FIELDS, IDENTITY
+from queuectld.core.submission import GIVEN, IDENTITY
 
 FULL = Submission(
     command=("cp", "a", "b"),
@@ -207,7 +207,7 @@ async def test_the_usual_shell_is_one_that_can_be_said(home: Home) -> None:
 def test_what_is_compared_is_what_a_job_is() -> None:
     """Said a second time: a field that is added is compared, or this test says not."""
     inherited = {"id", "run_at", "delay", "cwd", "umask", "env", "foreground"}
-    assert {*IDENTITY} == {*FIELDS} - inherited
+    assert {*IDENTITY} == {*GIVEN} - inherited
     assert {*IDENTITY} <= {*Job._fields, *Limits._fields}
 
 

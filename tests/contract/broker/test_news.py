@@ -163,7 +163,7 @@ async def test_a_watch_ends(home: Home) -> None:
             await desk.broker.cancel(job.id)
             assert stays.is_set()
             assert not goes.is_set()
-        assert desk.broker._watchers == {}
+        assert desk.broker.events._watchers == {}
 
 
 @asynchronous

@@ -7,10 +7,9 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld import broker as module
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
-from queuectld.operations import units
+from queuectld.operations import promote, retry_all
 
 
 @asynchronous
@@ -40,19 +39,6 @@ async def test_an_assignment_has_the_environment(home: Home) -> None:
         assert (minimal.env, minimal.env_key) == (None, None)
         assert empty.env == {}
         assert empty.env_key not in (None, one.env_key)
-
-
-@asynchronous
-async def test_more_environments_than_are_cached(home: Home) -> None:
-    """Each job gets its own; memory is bounded."""
-    count = module.ENVIRONMENTS_CACHED + 10
-    async with a_desk(home) as desk:
-        for _ in range(2):
-            for index in range(count):
-                await desk.enqueue(env={"N": str(index)})
-            claimed = await desk.broker.claim(list(range(count)))
-            assert [a.env for a in claimed] == [{"N": str(n)} for n in range(count)]
-        assert len(desk.broker._environments) == module.ENVIRONMENTS_CACHED
 
 
 @asynchronous
@@ -153,7 +139,7 @@ async def test_times_come_in_bounded_numbers(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Promotion says when to come again, which may be at once."""
-    monkeypatch.setattr(units, "CHUNK", 3)
+    monkeypatch.setattr(promote, "CHUNK", 3)
     async with a_desk(home) as desk:
         assert await desk.broker.promote() is None
         for wait in (5, 1, 2, 3, 4, 900):
@@ -198,7 +184,7 @@ async def test_a_mass_retry_goes_in_bounded_steps(
     home: Home, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """All that are in the state, not so many in a unit that others wait for long."""
-    monkeypatch.setattr(units, "CHUNK", 2)
+    monkeypatch.setattr(retry_all, "CHUNK", 2)
     async with a_desk(home) as desk:
         await dead(desk, count)
         done = await desk.in_state(JobState.COMPLETED)
@@ -216,7 +202,7 @@ async def test_a_mass_retry_can_leave_out_what_was_in_the_foreground(
     home: Home, foreground: bool | None, retried: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or take nothing else; in steps, of which one may have nothing to do."""
-    monkeypatch.setattr(units, "CHUNK", 1)
+    monkeypatch.setattr(retry_all, "CHUNK", 1)
     async with a_desk(home) as desk:
         for mark in "fgf":
             await desk.in_state(JobState.DEAD, foreground=mark == "f")
@@ -251,7 +237,7 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though each one that was retried dies again before the next step."""
-    monkeypatch.setattr(units, "CHUNK", 2)
+    monkeypatch.setattr(retry_all, "CHUNK", 2)
     async with a_desk(home) as desk:
 
         async def die_again() -> None:
@@ -272,7 +258,7 @@ async def test_a_mass_retry_leaves_newcomers(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends, though jobs enter the state as fast as they are taken out."""
-    monkeypatch.setattr(units, "CHUNK", 2)
+    monkeypatch.setattr(retry_all, "CHUNK", 2)
     async with a_desk(home) as desk:
 
         async def cancel_more() -> None:

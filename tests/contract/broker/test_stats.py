@@ -4,12 +4,13 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
+from helpers.clocks import StandingClock
 from helpers.jobs import NOW
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
-from queuectld.operations import units
+from queuectld.operations import lookups
 
 NOTHING = Spread(0, None, None, None, None)
 MINUTE = 60_000
@@ -68,7 +69,7 @@ async def test_long_statistics_let_others_have_their_turn(
         async def count() -> None:
             turns.append(await desk.broker.counts())
 
-        monkeypatch.setattr(units, "ROLLUP_ROWS", 1)
+        monkeypatch.setattr(lookups, "ROLLUP_ROWS", 1)
         desk.others.after_read = count
         assert await desk.broker.stats(None) == whole
         assert len(turns) >= 3
@@ -157,7 +158,7 @@ async def test_statistics_of_a_span(home: Home) -> None:
         assert (late.completed, late.dead, late.minutes) == (1, 1, 5)
         assert late.since == NOW + 5 * MINUTE
         assert (await desk.broker.stats(NOW - MINUTE)).since == NOW
-    async with a_desk(home, now=NOW + 20 * MINUTE) as desk:
+    async with a_desk(home, StandingClock(NOW + 20 * MINUTE)) as desk:
         again = await desk.broker.stats(None)
         assert (again.since, again.completed, again.minutes) == (NOW, 2, 20)
 

@@ -1,7 +1,8 @@
 """docs/lifecycle.md is what the table says."""
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core.lifecycle import Event, Guard
+from queuectld.core.event import Event
+from queuectld.core.lifecycle import Guard
 from tools import generate_lifecycle
 
 

@@ -17,9 +17,10 @@ from queuectld.config.options import OPTIONS
 from queuectld.core import settings, submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Attempt
-from queuectld.server import encoding, forms, limits, shapes
+from queuectld.server import encoding
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
+from queuectld.server.schema import forms, json_schema, wire_limits
+from queuectld.server.schema.description import describe
 from queuectld.workers.daemon_side.handle import WorkerHandle
 
 PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
@@ -29,7 +30,7 @@ CHAPTERS = {
 SECTIONS = markdown.sections(CHAPTERS["Methods"], 3)
 FORMS = markdown.sections(CHAPTERS["Forms"], 3)
 
-TOLD = description(METHODS)
+TOLD = describe(METHODS)
 METHODS_TOLD = {method["name"]: method for method in TOLD["methods"]}
 
 
@@ -135,7 +136,9 @@ def test_the_types_are_those_of_the_notation() -> None:
         name: json.loads(schema)
         for name, _, schema in markdown.rows(CHAPTERS["Values"], "type")
     }
-    assert documented == {name: schema for name, (schema, _) in shapes.TYPES.items()}
+    assert documented == {
+        name: schema for name, (schema, _) in json_schema.TYPES.items()
+    }
 
 
 def test_every_form_has_its_table() -> None:
@@ -155,7 +158,7 @@ def test_the_fields_that_are_not_compared_are_named() -> None:
     ]
 
 
-A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, link=None, owner=None, started_at=NOW)
+A_WORKER = WorkerHandle(1, pid=2, pidfd=-1, channel=None, owner=None, started_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +181,7 @@ def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> Non
         assert told[key] is not None or kind.endswith("| null")
 
 
-@pytest.mark.parametrize(
-    "key", sorted(encoding.job(a_job()).keys() - submission.FIELDS)
-)
+@pytest.mark.parametrize("key", sorted(encoding.job(a_job()).keys() - submission.GIVEN))
 def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) -> None:
     """Who enqueues a job as it was read is told which keys to leave out."""
     with pytest.raises(InvalidJobError, match=f"{key} is set by the daemon"):
@@ -196,8 +197,8 @@ def test_the_limits_are_those_that_are_told(tmp_path: Path) -> None:
         name: parse_size(default.replace(",", ""))
         for name, default, _ in markdown.rows(CHAPTERS["Limits"], "limit")
     }
-    assert documented == limits.in_force(config, settings.in_force({}))
-    assert list(documented) == list(limits.LIMITS)
+    assert documented == wire_limits.in_force(config, settings.in_force({}))
+    assert list(documented) == list(wire_limits.LIMITS)
 
 
 def test_the_configured_limits_are_the_options() -> None:

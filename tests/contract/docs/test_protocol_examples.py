@@ -13,9 +13,9 @@ from queuectl_protocol import messages
 from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
+from queuectld.server.schema import arguments
+from queuectld.server.schema.description import describe
 
 PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
 SECTIONS = markdown.sections(markdown.sections(PAGE, 2)["9. Methods"], 3)
@@ -24,7 +24,7 @@ EXAMPLES = [
     for name, text in SECTIONS.items()
     for mark, line in re.findall(r"(?m)^    ([<>]) (\{.*)$", text)
 ]
-DESCRIBED = Described(description(METHODS))
+DESCRIBED = Described(describe(METHODS))
 METHODS_TOLD = DESCRIBED.methods
 REQUESTS = [(name, line) for name, mark, line in EXAMPLES if mark == ">"]
 ANSWERS = [(name, line) for name, mark, line in EXAMPLES if mark == "<"]
@@ -36,7 +36,7 @@ def test_a_request_is_one_of_its_section_and_accepted(name: str, line: str) -> N
     request = messages.decode(messages.pack(json.loads(line)))
     assert isinstance(request, Request)
     assert request.method == name
-    given = params.checked(METHODS[name].params, request.params)
+    given = arguments.checked(METHODS[name].params, request.params)
     for job in [given["job"]] if "job" in given else given.get("jobs", []):
         assert submission.parse(job, submitter=None, now=NOW)
 

@@ -11,16 +11,16 @@ from helpers import sqlite as faults
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.sqlite import Unit, batch_number, opened, opened_faulty, together
-from helpers.stores import DEFAULTS, add, assert_counted, everything
+from helpers.stores import add, assert_counted, everything, insert
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import (
-    Measure,
     OutcomeUnknownError,
     Reader,
     StoreError,
     Transaction,
 )
 from queuectld.store.sqlite.store import SqliteStore
+from queuectld.store.sqlite.transaction import ENVIRONMENTS_CACHED
 
 # -- group commit --------------------------------------------------------------------
 
@@ -46,8 +46,8 @@ async def test_counters_are_written_once_for_a_batch(tmp_path: Path) -> None:
     """Adding a hundred jobs changes one counter once, and one line of statistics."""
 
     def unit(tx: Transaction) -> None:
-        tx.insert(Submission("true"), DEFAULTS, NOW)
-        tx.measure([Measure("completed", NOW)])
+        insert(tx, Submission("true"))
+        tx.measure("completed", NOW)
 
     async with opened(tmp_path) as store:
         statements: list[str] = []
@@ -215,7 +215,7 @@ async def test_numbers_that_sqlite_cannot_hold_fail_their_unit_alone(
     """Also where they only show when the batch is written."""
 
     def endless(tx: Transaction) -> None:
-        tx.measure([Measure("run", NOW, 2**63)])
+        tx.measure("run", NOW, 2**63)
 
     async with opened(tmp_path) as store:
         first, error, last = await together(
@@ -260,3 +260,15 @@ async def test_a_read_whose_transaction_sqlite_ended_fails_alone(
         with pytest.raises(StoreError, match="disk I/O error"):
             await store.read(fail)
         assert await everything(store) == [job]
+
+
+@asynchronous
+async def test_more_environments_than_are_cached(tmp_path: Path) -> None:
+    """Each is the one of its key; memory is bounded."""
+    async with opened(tmp_path) as store:
+        envs = [{"N": str(n)} for n in range(ENVIRONMENTS_CACHED + 10)]
+        keys = await store.write(lambda tx: list(map(tx.keep_environment, envs)))
+        for _ in range(2):
+            found = await store.write(lambda tx: list(map(tx.environment, keys)))
+            assert found == envs
+        assert len(store._transaction._environments) == ENVIRONMENTS_CACHED

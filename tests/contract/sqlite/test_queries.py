@@ -9,7 +9,7 @@ import pytest
 
 import queuectld
 from helpers.jobs import NOW, an_end
-from helpers.stores import DEFAULTS
+from helpers.stores import insert
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core import lifecycle
 from queuectld.core.job import Submission
@@ -89,12 +89,12 @@ def fill(connection: sqlite3.Connection, count: int) -> SqliteTransaction:
     tx = SqliteTransaction(connection)
     for index in range(count):
         env = {"N": str(index)}
-        tx.insert(Submission("true", id=f"job-{index}"), DEFAULTS, NOW)
+        insert(tx, Submission("true", id=f"job-{index}"))
         # Of a higher priority than all that is ready: a claim must not meet them.
         later = Submission("true", run_at=NOW + 1 + index, priority=5, env=env)
-        tx.insert(later, DEFAULTS, NOW)
+        insert(tx, later)
         for reason in (None, Reason.EXIT, Reason.LOST, Reason.CANCELLED):
-            job = tx.insert(Submission("true", priority=7), DEFAULTS, NOW)
+            job = insert(tx, Submission("true", priority=7))
             lease = tx.next_lease()
             running = lifecycle.claim(job, now=NOW, lease=lease, worker=1)
             tx.update(job, running)
@@ -103,7 +103,7 @@ def fill(connection: sqlite3.Connection, count: int) -> SqliteTransaction:
             end = an_end(reason, exit_code=0, lease=lease, finished_at=NOW + index)
             marked = lifecycle.cancel(running, now=NOW)
             ends = marked if reason is Reason.CANCELLED else running
-            tx.update(running, lifecycle.finish(ends, end, now=NOW, random=0))
+            tx.update(running, lifecycle.finish(ends, end, now=NOW, random=0).job)
             tx.insert_attempt(running, end)
     tx.keep_unit()
     tx.flush()
@@ -174,7 +174,7 @@ ACTIONS: dict[str, Action] = {
     "prunable": lambda tx: tx.prunable([JobState.COMPLETED], NOW + 5, 5),
     "ahead": lambda tx: tx.ahead(tx.ready(20)[-1], 10),
     "oldest ready": lambda tx: tx.oldest_ready(),
-    "insert": lambda tx: tx.insert(Submission("true", id="x"), DEFAULTS, NOW),
+    "insert": lambda tx: insert(tx, Submission("true", id="x")),
     "delete": lambda tx: tx.delete(tx.page([JobState.COMPLETED], None, 2).jobs),
 }
 

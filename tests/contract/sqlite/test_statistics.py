@@ -7,7 +7,6 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.sqlite import opened
-from queuectld.store.api import Measure
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import MINUTES_KEPT, ROLLUP_KEPT
 
@@ -33,8 +32,9 @@ async def test_minutes_are_kept_for_two_days(
 ) -> None:
     """Then an hour's are one, as soon as all of the hour is that old."""
     async with opened(tmp_path) as store:
-        minutes = [Measure("completed", START + m * MINUTE) for m in (0, 20, 59)]
-        await store.write(lambda tx: tx.measure(minutes))
+        for minute in (0, 20, 59):
+            at = START + minute * MINUTE
+            await store.write(lambda tx, at=at: tx.measure("completed", at))
         old_enough = START + HOUR + MINUTES_KEPT * MINUTE
         await thin(store, old_enough + later * MINUTE)
         assert await count(store, START + MINUTE) == left
@@ -47,7 +47,7 @@ async def test_minutes_are_kept_for_two_days(
 async def test_statistics_go_after_a_year_and_a_bit(tmp_path: Path) -> None:
     """So that a year can be compared with the last."""
     async with opened(tmp_path) as store:
-        await store.write(lambda tx: tx.measure([Measure("completed", START)]))
+        await store.write(lambda tx: tx.measure("completed", START))
         await thin(store, START + ROLLUP_KEPT * MINUTE)
         assert await count(store) == 1
         await thin(store, START + (ROLLUP_KEPT + 1) * MINUTE)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.jobs import NOW
 from helpers.sqlite import (
     FaultyConnection,
     Unit,
@@ -20,7 +19,7 @@ from helpers.sqlite import (
     faulty,
     happens_and_fails,
 )
-from helpers.stores import DEFAULTS, add, assert_counted, everything
+from helpers.stores import add, assert_counted, everything, insert
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import StoreError, Transaction
 from queuectld.store.sqlite import connection as database
@@ -53,9 +52,9 @@ def where(_tx: Transaction) -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def insert(name: str) -> Callable[[Transaction], Job]:
+def inserting(name: str) -> Callable[[Transaction], Job]:
     """Return a unit that adds a job."""
-    return lambda tx: tx.insert(Submission("true", id=name), DEFAULTS, NOW)
+    return lambda tx: insert(tx, Submission("true", id=name))
 
 
 @asynchronous
@@ -96,7 +95,7 @@ async def test_a_lock_of_somebody_else_is_waited_for_in_the_thread(
     async with a_quick(tmp_path) as store:
         with closing(sqlite3.connect(store.path, isolation_level=None)) as operator:
             operator.execute("BEGIN IMMEDIATE")
-            units = [store.write(insert(f"job-{n}")) for n in range(5)]
+            units = [store.write(inserting(f"job-{n}")) for n in range(5)]
             writing = asyncio.gather(*units)
             while not store._writer._thread.pending:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0)  # until the loop has met the lock itself
@@ -164,10 +163,10 @@ async def test_what_comes_in_one_turn_is_one_batch(tmp_path: Path) -> None:
 
         async def late(name: str) -> Job:
             await asyncio.sleep(0)
-            return await store.write(insert(name))
+            return await store.write(inserting(name))
 
         jobs = await asyncio.gather(
-            *(store.write(insert(f"at-once-{n}")) for n in range(5)),
+            *(store.write(inserting(f"at-once-{n}")) for n in range(5)),
             *(late(f"late-{n}") for n in range(5)),
         )
         assert batch_number(store) == before + 1
@@ -182,7 +181,7 @@ async def test_the_order_is_kept_from_one_place_to_the_other(tmp_path: Path) -> 
         done: list[str] = []
 
         async def write(name: str, weight: int) -> None:
-            await store.write(insert(name), weight=weight)
+            await store.write(inserting(name), weight=weight)
             done.append(name)
 
         names = ["a", "b", "c", "d", "e"]
@@ -208,7 +207,7 @@ async def test_units_fail_alone_on_the_loop_too(tmp_path: Path) -> None:
     """One's error is its own; of what it did nothing is left."""
 
     def fails(tx: Transaction) -> None:
-        tx.insert(Submission("true", id="gone"), DEFAULTS, NOW)
+        insert(tx, Submission("true", id="gone"))
         raise KeyError("mine")
 
     async with a_quick(tmp_path) as store:

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.jobs import NOW
 from helpers.stores import (
-    DEFAULTS,
     Home,
     add,
     assert_counted,
     end,
     everything,
+    insert,
     look,
     put,
 )
@@ -31,10 +30,10 @@ class FailedError(Exception):
     """A unit of work's own error."""
 
 
-def insert(**fields: Any) -> Callable[[Transaction], Job]:
+def inserting(**fields: Any) -> Callable[[Transaction], Job]:
     """Return a unit of work that adds a job."""
     submission = Submission(**{"command": "true", **fields})
-    return lambda tx: tx.insert(submission, DEFAULTS, NOW)
+    return lambda tx: insert(tx, submission)
 
 
 @asynchronous
@@ -55,7 +54,7 @@ async def test_a_reader_sees_nothing_of_a_unit_at_work(home: Home) -> None:
     wrote, may_end = asyncio.Event(), threading.Event()
 
     def slow(tx: Transaction) -> Job:
-        job = tx.insert(Submission("true"), DEFAULTS, NOW)
+        job = insert(tx, Submission("true"))
         loop.call_soon_threadsafe(wrote.set)
         assert may_end.wait(PATIENCE)
         return job
@@ -126,7 +125,7 @@ async def test_many_writers_at_once(home: Home) -> None:
 
     async with home.open() as store:
         writes = [
-            store.write(claim if index % 2 else insert(id=f"job-{index}"))
+            store.write(claim if index % 2 else inserting(id=f"job-{index}"))
             for index in range(400)
         ]
         results = await asyncio.gather(*writes)
@@ -196,7 +195,7 @@ async def test_a_closed_store_refuses(home: Home) -> None:
     async with home.open() as store:
         await add(store)
     with pytest.raises(StoreError, match="closed"):
-        await store.write(insert())
+        await store.write(inserting())
     with pytest.raises(StoreError, match="closed"):
         await store.read(lambda reader: reader.counts())
 
@@ -208,7 +207,7 @@ async def test_a_checkpoint_changes_nothing(home: Home) -> None:
         await store.checkpoint()
         first = await put(store, await add(store), attempts=1)
         results = await asyncio.gather(
-            store.write(insert()), store.checkpoint(), store.write(insert())
+            store.write(inserting()), store.checkpoint(), store.write(inserting())
         )
         await store.checkpoint()
         assert await everything(store) == [first, results[0], results[2]]
@@ -229,7 +228,7 @@ async def test_a_light_unit_waits_for_one_heavy_one_and_not_for_all(home: Home) 
         done: list[str] = []
 
         async def write(label: str, weight: int) -> None:
-            await store.write(insert(label=label), weight=weight)
+            await store.write(inserting(label=label), weight=weight)
             done.append(label)
 
         heavy = [asyncio.create_task(write(f"heavy {n}", 10_000)) for n in range(5)]

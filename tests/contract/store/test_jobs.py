@@ -8,12 +8,10 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
-from helpers.stores import DEFAULTS, Home, add, end, everything, look, put
+from helpers.stores import DEFAULTS, Home, add, end, everything, insert, look, put
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import NONE, Limits
-from queuectld.core.settings import Settings
-from queuectld.store.api import Transaction
 
 RAW = b"caf\xe9/\xff\xfe".decode("utf-8", "surrogateescape")
 """Text as it comes from a file name that is not UTF-8."""
@@ -76,7 +74,7 @@ async def test_a_job_reads_back_as_it_was_inserted(home: Home, name: str) -> Non
     """Whatever bytes Unix allows in it, by every way to read it, now and later."""
     submission = SUBMISSIONS[name]
     async with home.open() as store:
-        job = await store.write(lambda tx: tx.insert(submission, DEFAULTS, NOW))
+        job = await store.write(lambda tx: insert(tx, submission))
         for field, asked in submission._asdict().items():
             if asked is not None and field not in {"id", "env"}:
                 there = job.limits if field in Limits._fields else job
@@ -99,7 +97,7 @@ async def test_what_a_submission_leaves_out_comes_from_the_settings(home: Home) 
     """The settings at the time of the insert are copied into the job."""
     own = replace(DEFAULTS, max_retries=9, timeout=1.5, output_limit=4096)
     async with home.open() as store:
-        job = await store.write(lambda tx: tx.insert(Submission("true"), own, NOW))
+        job = await store.write(lambda tx: insert(tx, Submission("true"), own))
     assert (job.max_retries, job.timeout, job.output_limit) == (9, 1.5, 4096)
     assert (job.backoff_base, job.backoff_max) == (2, 3600)
 
@@ -115,15 +113,13 @@ async def test_a_job_without_limits_has_the_one_object_for_that(home: Home) -> N
             (none, DEFAULTS),
             (none, own),
         ]:
-            job = await store.write(partial(_insert, submission, settings))
+            job = await store.write(
+                partial(insert, submission=submission, settings=settings)
+            )
             assert job.limits is NONE
             read = await look(store, job)
             assert read is not None
             assert read.limits is NONE
-
-
-def _insert(submission: Submission, settings: Settings, tx: Transaction) -> Job:
-    return tx.insert(submission, settings, NOW)
 
 
 @asynchronous
@@ -132,8 +128,8 @@ async def test_limits_that_are_left_out_come_from_the_settings(home: Home) -> No
     own = replace(DEFAULTS, limits=Limits(nice=5, memory_max=1024**3, tasks_max=9))
     asked = Submission("true", memory_max=0, rlimits=(("core", 0),))
     async with home.open() as store:
-        job = await store.write(lambda tx: tx.insert(asked, own, NOW))
-        plain = await store.write(lambda tx: tx.insert(Submission("true"), own, NOW))
+        job = await store.write(lambda tx: insert(tx, asked, own))
+        plain = await store.write(lambda tx: insert(tx, Submission("true"), own))
         assert job.limits == Limits(nice=5, tasks_max=9, rlimits=(("core", 0),))
         assert plain.limits == own.limits
         assert await everything(store) == [job, plain]
@@ -166,7 +162,7 @@ async def test_a_failed_insert_uses_no_id_twice(home: Home) -> None:
     """A number may be skipped by a unit that failed; it never comes back as another."""
 
     def fail(tx: Any) -> None:
-        tx.insert(Submission("true"), DEFAULTS, NOW)
+        insert(tx, Submission("true"))
         raise ZeroDivisionError
 
     async with home.open() as store:

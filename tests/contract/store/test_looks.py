@@ -6,7 +6,7 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.stores import Home, add, put
 from queuectl_protocol.vocabulary import JobState
-from queuectld.store.api import Measure, Store
+from queuectld.store.api import Store
 from queuectld.store.sqlite import reader
 
 
@@ -68,11 +68,8 @@ async def test_what_happened_is_counted_from_a_minute_on(home: Home) -> None:
         hour = 3_600_000
         moments = [NOW - 2 * hour, NOW - hour // 2, NOW, NOW]
         for at in moments:
-            await store.write(
-                lambda tx, at=at: tx.measure(
-                    [Measure("dead", at), Measure("wait", at, 5)]
-                )
-            )
+            await store.write(lambda tx, at=at: tx.measure("dead", at))
+            await store.write(lambda tx, at=at: tx.measure("wait", at, 5))
         counted = await store.read(
             lambda reader: [
                 reader.happened(metric, since)

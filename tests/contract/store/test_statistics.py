@@ -9,7 +9,7 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.stores import Home, add, end
 from queuectld.core import histogram
-from queuectld.store.api import Histogram, Measure, Store, Transaction
+from queuectld.store.api import Histogram, Store, Transaction
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -18,8 +18,15 @@ START = NOW - NOW % HOUR
 """A full hour: statistics are kept per minute and later per hour."""
 
 
+Measure = tuple[str, int] | tuple[str, int, int]
+
+
 async def measure(store: Store, *measures: Measure) -> None:
-    await store.write(lambda tx: tx.measure(measures))
+    def work(tx: Transaction) -> None:
+        for each in measures:
+            tx.measure(*each)
+
+    await store.write(work)
 
 
 async def rollup(store: Store, since: int = 0) -> dict[str, Histogram]:
@@ -38,7 +45,7 @@ async def test_statistics_can_be_read_in_parts_of_whole_hours(home: Home) -> Non
     """Whatever the size of a part, they add up to the same."""
     async with home.open() as store:
         times = [START + minutes * MINUTE for minutes in (0, 1, 59, 60, 130, 300)]
-        await measure(store, *(Measure("run", at, at % 7) for at in times))
+        await measure(store, *(("run", at, at % 7) for at in times))
 
         async def part(begin: int) -> tuple[int, int | None]:
             end = await store.read(lambda reader: reader.rollup_end(begin, 1))
@@ -61,9 +68,9 @@ async def test_nothing_measured_is_nothing(home: Home) -> None:
 async def test_measures_are_added_up(home: Home) -> None:
     """Events count in bucket 0, durations in theirs, each metric by itself."""
     async with home.open() as store:
-        await measure(store, Measure("completed", NOW), Measure("run", NOW, 1500))
-        await measure(store, Measure("completed", NOW + 5), Measure("run", NOW, 20))
-        await measure(store, Measure("lost", NOW), Measure("wait", NOW, 0))
+        await measure(store, ("completed", NOW), ("run", NOW, 1500))
+        await measure(store, ("completed", NOW + 5), ("run", NOW, 20))
+        await measure(store, ("lost", NOW), ("wait", NOW, 0))
         expected = {
             "completed": Histogram({0: 2}, 0),
             "run": spread(1500, 20),
@@ -81,7 +88,7 @@ async def test_statistics_begin_with_a_minute(home: Home) -> None:
     """The whole minute that the time asked for is in."""
     async with home.open() as store:
         for at in (START, START + MINUTE - 1, START + MINUTE, START + 5 * MINUTE):
-            await measure(store, Measure("completed", at))
+            await measure(store, ("completed", at))
 
         async def count(since: int) -> int:
             found = (await rollup(store, since)).get("completed")
@@ -98,7 +105,8 @@ async def test_units_that_failed_are_not_in_the_statistics(home: Home) -> None:
     """Nor do they spoil what others measured at the same time."""
 
     def work(tx: Transaction, index: int) -> None:
-        tx.measure([Measure("completed", NOW), Measure("run", NOW, 100)])
+        tx.measure("completed", NOW)
+        tx.measure("run", NOW, 100)
         if index % 2:
             raise ZeroDivisionError
 
@@ -119,7 +127,7 @@ async def test_statistics_outlive_their_jobs(home: Home) -> None:
     """Deleting jobs takes nothing away from what happened."""
     async with home.open() as store:
         job = await end(store, await add(store))
-        await measure(store, Measure("completed", NOW))
+        await measure(store, ("completed", NOW))
         await store.write(lambda tx: tx.delete([job]))
         assert (await rollup(store))["completed"].count == 1
 
@@ -141,9 +149,7 @@ async def test_thinning_keeps_the_sums(home: Home) -> None:
         for hour in range(3):
             for index, ms in enumerate(durations):
                 at = START + hour * HOUR + index * 13 * MINUTE
-                await measure(
-                    store, Measure("run", at, ms), Measure("completed", at + 59_000)
-                )
+                await measure(store, ("run", at, ms), ("completed", at + 59_000))
         before = [await rollup(store, START + hour * HOUR) for hour in range(4)]
         assert before[0]["run"] == spread(*durations * 3)
         for _ in range(2):
@@ -158,7 +164,7 @@ async def test_thinning_is_done_in_bounded_steps(home: Home) -> None:
     async with home.open() as store:
         for hour in range(10):
             at = START + hour * HOUR
-            await measure(store, Measure("completed", at), Measure("completed", at + 1))
+            await measure(store, ("completed", at), ("completed", at + 1))
         assert await thin(store, START + 30 * DAY, hours=3) >= 3
         assert await thin(store, START + 30 * DAY, hours=3) == 0
         assert (await rollup(store))["completed"].count == 20
@@ -170,7 +176,7 @@ async def test_recent_statistics_are_left_by_the_minute(home: Home) -> None:
     now = START + 40 * MINUTE
     async with home.open() as store:
         for minute in (0, 10, 20, 30):
-            await measure(store, Measure("completed", START + minute * MINUTE))
+            await measure(store, ("completed", START + minute * MINUTE))
         await thin(store, now)
         late = await rollup(store, START + 15 * MINUTE)
         assert late["completed"].count == 2
@@ -180,9 +186,9 @@ async def test_recent_statistics_are_left_by_the_minute(home: Home) -> None:
 async def test_what_comes_late_for_a_thinned_hour_is_kept(home: Home) -> None:
     """A clock that was set back loses nothing."""
     async with home.open() as store:
-        await measure(store, Measure("completed", START + MINUTE))
+        await measure(store, ("completed", START + MINUTE))
         await thin(store, START + 30 * DAY)
-        await measure(store, Measure("completed", START + 2 * MINUTE))
+        await measure(store, ("completed", START + 2 * MINUTE))
         await thin(store, START + 30 * DAY)
         assert (await rollup(store))["completed"].count == 2
 
@@ -192,5 +198,5 @@ async def test_what_comes_late_for_a_thinned_hour_is_kept(home: Home) -> None:
 async def test_durations_of_any_size(home: Home, ms: int) -> None:
     """From less than a millisecond to thirty years."""
     async with home.open() as store:
-        await measure(store, Measure("run", NOW, ms))
+        await measure(store, ("run", NOW, ms))
         assert await rollup(store) == {"run": spread(ms)}

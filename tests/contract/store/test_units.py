@@ -8,17 +8,10 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW, an_end
-from helpers.stores import (
-    DEFAULTS,
-    Home,
-    add,
-    assert_counted,
-    end,
-    everything,
-)
+from helpers.stores import Home, add, assert_counted, end, everything, insert
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core.job import Job, Submission
-from queuectld.store.api import Measure, Reader, StoreError, Transaction
+from queuectld.store.api import Reader, StoreError, Transaction
 
 
 class FailedError(Exception):
@@ -51,7 +44,7 @@ async def test_a_failing_unit_leaves_nothing(home: Home) -> None:
         before = await store.read(picture)
 
         def fail(tx: Transaction) -> None:
-            tx.insert(Submission("true", id="c", run_at=NOW + 1), DEFAULTS, NOW)
+            insert(tx, Submission("true", id="c", run_at=NOW + 1))
             lease = tx.next_lease()
             running = pending._replace(
                 state=JobState.PROCESSING, lease=lease, due=None, runs=1
@@ -61,7 +54,8 @@ async def test_a_failing_unit_leaves_nothing(home: Home) -> None:
             assert len(tx.delete([done])) == 1
             tx.set_setting("max_retries", 9)
             tx.set_meta("key", "after")
-            tx.measure([Measure("completed", NOW), Measure("run", NOW, 5)])
+            tx.measure("completed", NOW)
+            tx.measure("run", NOW, 5)
             tx.promote(NOW + 1, 10)
             raise FailedError
 
@@ -79,7 +73,7 @@ async def test_a_failing_unit_does_not_take_others_with_it(home: Home) -> None:
 
     def work(index: int) -> Callable[[Transaction], str]:
         def run(tx: Transaction) -> str:
-            job = tx.insert(Submission("true", id=f"job-{index}"), DEFAULTS, NOW)
+            job = insert(tx, Submission("true", id=f"job-{index}"))
             if index % 3 == 0:
                 raise FailedError(index)
             return job.id
@@ -105,7 +99,7 @@ async def test_a_units_own_store_error_is_handed_on(home: Home) -> None:
     """An error of the store's kind, raised by a unit, fails that unit alone."""
 
     def fail(tx: Transaction) -> None:
-        tx.insert(Submission("true"), DEFAULTS, NOW)
+        insert(tx, Submission("true"))
         raise StoreError("of its own")
 
     async with home.open() as store:
@@ -125,8 +119,8 @@ async def test_a_unit_sees_its_own_writes(home: Home) -> None:
     """All it asks takes in what it wrote a line before."""
 
     def work(tx: Transaction) -> None:
-        job = tx.insert(Submission("true", env={"A": "1"}), DEFAULTS, NOW)
-        later = tx.insert(Submission("true", id="x", run_at=NOW + 5), DEFAULTS, NOW)
+        job = insert(tx, Submission("true", env={"A": "1"}))
+        later = insert(tx, Submission("true", id="x", run_at=NOW + 5))
         assert (tx.job(job.id), tx.job("x")) == (job, later)
         assert tx.job_by_seq(job.seq) == job
         assert tx.page(None, None, 10).jobs == [later, job]
@@ -166,7 +160,7 @@ async def test_a_unit_sees_what_the_unit_before_it_wrote(home: Home) -> None:
         def run(tx: Transaction) -> bool:
             if tx.counts()[JobState.PENDING] >= limit:
                 return False
-            tx.insert(Submission("true"), DEFAULTS, NOW)
+            insert(tx, Submission("true"))
             return True
 
         return run
@@ -189,7 +183,7 @@ async def test_the_counts_are_always_those_of_the_rows(home: Home, seed: int) ->
         for _ in range(dice.randrange(1, 4)):
             what = dice.random()
             if what < 0.5 or not now:
-                now.append(tx.insert(Submission("true"), DEFAULTS, NOW))
+                now.append(insert(tx, Submission("true")))
                 continue
             job = now.pop(dice.randrange(len(now)))
             if what < 0.8:

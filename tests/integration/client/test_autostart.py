@@ -206,7 +206,7 @@ def test_a_start_that_hangs_is_given_up(
 
 def test_a_socket_of_somebody_else_is_forbidden(home: Path) -> None:
     """It is not said that no daemon runs."""
-    error = dial._reason(
+    error = dial._connect_error(
         paths.find(str(home / "s")), PermissionError(13, "Permission denied")
     )
     assert isinstance(error, ForbiddenError)

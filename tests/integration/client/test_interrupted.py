@@ -9,7 +9,7 @@ import pytest
 from helpers.stub_daemon import StubDaemon, answering, returning
 from queuectl import Client, errors
 from queuectl.mailbox import Mailbox
-from queuectl.sync.link import Wire
+from queuectl.sync.link import Link
 from queuectl_protocol.connection import ServerConnection
 
 
@@ -50,16 +50,16 @@ def test_nothing_follows_half_a_request(
 ) -> None:
     """The connection is closed: what came next could be read as anything."""
     ours, theirs = ends
-    wire = Wire(ours, Mailbox(None))
-    first, data = wire.mailbox.request("ping", {}, stream=False)
-    wire.queue(data)
+    link = Link(ours, Mailbox(None))
+    first, data = link.mailbox.request("ping", {}, stream=False)
+    link.queue(data)
     ours.sends = sends
     with pytest.raises(InterruptError):
-        wire.write()
+        link.write()
     with pytest.raises(errors.ConnectionLostError):
-        wire.mailbox.take(first)
+        link.mailbox.take(first)
     with pytest.raises(errors.QueuectlError):
-        wire.mailbox.request("ping", {}, stream=False)
+        link.mailbox.request("ping", {}, stream=False)
     assert theirs.recv(100) == data[:sends] if sends else True
     assert theirs.recv(100) == b""
 
@@ -67,14 +67,14 @@ def test_nothing_follows_half_a_request(
 def test_what_was_sent_before_stands(ends: tuple[Interrupted, socket.socket]) -> None:
     """A whole request that went out is one, and its reply would have come."""
     ours, theirs = ends
-    wire = Wire(ours, Mailbox(None))
-    _, data = wire.mailbox.request("ping", {}, stream=False)
-    wire.queue(data)
-    wire.write()
+    link = Link(ours, Mailbox(None))
+    _, data = link.mailbox.request("ping", {}, stream=False)
+    link.queue(data)
+    link.write()
     ours.sends = 2
-    wire.queue(wire.mailbox.request("status", {}, stream=False)[1])
+    link.queue(link.mailbox.request("status", {}, stream=False)[1])
     with pytest.raises(InterruptError):
-        wire.write()
+        link.write()
     (seen,) = ServerConnection().receive_data(theirs.recv(1000))
     assert getattr(seen, "method", None) == "ping"
 
@@ -84,18 +84,18 @@ def test_what_left_whole_leaves_the_connection_whole(
 ) -> None:
     """A signal after the last byte gives up the reply, not the connection."""
     ours, theirs = ends
-    wire = Wire(ours, Mailbox(None))
-    wire.queue(wire.mailbox.request("ping", {}, stream=False)[1])
+    link = Link(ours, Mailbox(None))
+    link.queue(link.mailbox.request("ping", {}, stream=False)[1])
 
     class Outgoing(bytearray):
         def __delitem__(self, key: object) -> None:
             super().__delitem__(key)  # type: ignore[arg-type, index]
             raise InterruptError
 
-    monkeypatch.setattr(wire, "_outgoing", Outgoing(wire._outgoing))
+    monkeypatch.setattr(link, "_outgoing", Outgoing(link._outgoing))
     with pytest.raises(InterruptError):
-        wire.write()
-    assert not wire.mailbox.ended
+        link.write()
+    assert not link.mailbox.ended
     (seen,) = ServerConnection().receive_data(theirs.recv(1000))
     assert getattr(seen, "method", None) == "ping"
 
@@ -107,8 +107,8 @@ def test_a_client_interrupted_while_it_sends_connects_anew(tmp_path: Path) -> No
         StubDaemon(tmp_path / "socket", script) as daemon,
         Client(daemon.path) as q,
     ):
-        whole = q._wire._socket
-        q._wire._socket = cut = Interrupted(fileno=whole.detach())
+        whole = q._link._socket
+        q._link._socket = cut = Interrupted(fileno=whole.detach())
         cut.setblocking(False)
         cut.sends = 3
         with pytest.raises(InterruptError):

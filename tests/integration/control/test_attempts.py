@@ -68,7 +68,7 @@ async def test_a_result_is_recorded_once_after_any_errors(
         await one.settled()
         assert (await one.desk.now(job)).state is JobState.COMPLETED
         assert await reasons(one, job) == [Reason.EXIT]
-        assert worker.run is None
+        assert worker.attempt is None
 
 
 @asynchronous
@@ -78,7 +78,7 @@ async def test_a_dead_worker_is_buried_after_any_errors(
     """Until then it is not gone: who stops it waits, and its job is not queued."""
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue()
-        recovery = one.scheduler._recovery
+        recovery = one.recovery
         monkeypatch.setattr(
             recovery,
             "settle_dead_worker",
@@ -125,23 +125,23 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
     async with supervised(tmp_path) as one:
         known = await one.desk.enqueue()
         worker = one.busy(await one.desk.claim(1))
-        one.scheduler.pool.workers[worker.number] = worker
+        one.pool.workers[worker.number] = worker
         lost = await one.desk.enqueue()
-        other = replace(worker, number=2, run=None)
+        other = replace(worker, number=2, attempt=None)
 
         async def nobody_knows() -> None:
             raise StoreError("nobody knows")
 
         one.desk.others.after_write = nobody_knows
         with pytest.raises(StoreError):
-            await one.scheduler._attempts.claim([other])
+            await one.attempts.claim([other])
         assert (await one.desk.now(lost)).state is JobState.PROCESSING
 
         await one.turn()
         await one.settled()
         assert (await one.desk.now(lost)).state is JobState.PENDING
         assert await reasons(one, known) == [None]
-        del one.scheduler.pool.workers[worker.number]
+        del one.pool.workers[worker.number]
 
 
 @asynchronous
@@ -162,10 +162,10 @@ async def test_interruptions_are_in_a_row_unless_somebody_asked(
         job = await one.desk.enqueue()
         assignment = await one.desk.claim()
         worker = one.busy(assignment)
-        assert worker.run is not None
-        worker.run.outcome = outcome
+        assert worker.attempt is not None
+        worker.attempt.end_reason = outcome
         if draining:
-            one.scheduler.supervisor.drain()
+            one.desired.drain()
         end = good_end(one, assignment.job)
         end = end._replace(reason=Reason.INTERRUPTED, exit_code=None)
         one.scheduler.attempt_finished(worker, end)

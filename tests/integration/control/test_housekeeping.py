@@ -12,10 +12,10 @@ from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
 from helpers.stores import KINDS, Home, assert_counted, everything
 from queuectl_protocol.vocabulary import JobState
-from queuectld.control.housekeeping import EXPIRING, Housekeeping
+from queuectld.control.pruning import RETENTION_STATES, Pruner
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Job
-from queuectld.operations import units
+from queuectld.operations import delete
 from queuectld.store.api import StoreError
 from queuectld.workers.shared import outputs
 
@@ -29,7 +29,7 @@ class House:
 
     desk: Desk
     output: Path
-    keeper: Housekeeping
+    keeper: Pruner
 
     async def job(self, state: JobState = C, runs: int = 1, **fields: Any) -> Job:
         """Bring a job to its end, by so many runs that leave output."""
@@ -66,7 +66,7 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
     output = folder / "output"
     output.mkdir()
     async with a_desk(Home(KINDS[0], folder)) as desk:
-        keeper = Housekeeping(desk.broker, str(output), desk.clock)
+        keeper = Pruner(desk.broker, str(output), desk.clock)
         yield House(desk, output, keeper)
 
 
@@ -95,7 +95,7 @@ async def test_only_the_states_asked_for_go(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         for state in (C, X, D):
             await house.job(state)
-        assert await house.prune(EXPIRING) == 2
+        assert await house.prune(RETENTION_STATES) == 2
         assert await house.ids() == ["3"]
         assert house.files() == ["3.1.err", "3.1.out"]
         assert await house.prune([D]) == 1
@@ -130,13 +130,13 @@ async def test_finished_jobs_expire(tmp_path: Path) -> None:
         for state in (C, X, D):
             await house.job(state)
         house.desk.clock.advance(30 * DAY - 1)
-        assert await house.keeper.expire() == 0
+        assert await house.keeper.remove_old() == 0
         house.desk.clock.advance(1)
-        assert await house.keeper.expire() == 2
+        assert await house.keeper.remove_old() == 2
         assert await house.ids() == ["3"]
         assert house.files() == ["3.1.err", "3.1.out"]
         house.desk.clock.advance(1000 * DAY)
-        assert await house.keeper.expire() == 0
+        assert await house.keeper.remove_old() == 0
 
 
 @asynchronous
@@ -149,7 +149,7 @@ async def test_jobs_that_wait_or_run_never_expire(tmp_path: Path) -> None:
         await house.desk.enqueue()
         await house.desk.broker.retry(again.id)
         house.desk.clock.advance(1000 * DAY)
-        assert await house.keeper.expire() == 0
+        assert await house.keeper.remove_old() == 0
         assert len(await house.ids()) == 4
         assert house.files() == ["1.1.err", "1.1.out"]
 
@@ -161,11 +161,11 @@ async def test_a_new_retention_applies_at_once(tmp_path: Path) -> None:
         await house.job()
         house.desk.clock.advance(60 * DAY)
         await house.desk.broker.set_setting("retention", 0)
-        assert await house.keeper.expire() == 0
+        assert await house.keeper.remove_old() == 0
         await house.desk.broker.set_setting("retention", "61d")
-        assert await house.keeper.expire() == 0
+        assert await house.keeper.remove_old() == 0
         await house.desk.broker.set_setting("retention", "59d")
-        assert await house.keeper.expire() == 1
+        assert await house.keeper.remove_old() == 1
 
 
 @pytest.mark.parametrize("retention", [0, 86_400])
@@ -189,7 +189,7 @@ async def test_statistics_are_thinned_out_whatever_the_retention(
             return found["completed"].count if "completed" in found else 0
 
         assert await completed(began + 1_200_000) == 3
-        await house.keeper.expire()
+        await house.keeper.remove_old()
         assert await completed(began + 1_200_000) == 0
         assert await completed(began) == 5
 
@@ -202,7 +202,7 @@ async def test_pruning_goes_in_bounded_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others write in between: a million old jobs are no long pause for anybody."""
-    monkeypatch.setattr(units, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(delete, "AT_ONCE", 2)
     async with a_house(tmp_path) as house:
         for state in (C, X, D, C, X, D, C):
             await house.job(state)

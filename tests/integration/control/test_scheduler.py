@@ -8,7 +8,8 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.supervised import Supervised, supervised
-from queuectld.control.scheduler import CHECKPOINT_AFTER, EXPIRE_AFTER, STORE_RETRY
+from queuectld.control.agenda import CHECKPOINT_AFTER, PRUNE_AFTER
+from queuectld.control.scheduler import STORE_RETRY
 from queuectld.core.errors import DrainingError
 
 # -- a store that refuses --------------------------------------------------------------
@@ -68,7 +69,7 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
             assert in_the_database(one) != [(f"{value}.0",)]
             due = await pass_time(one, 1)
             assert due is not None
-            assert CHECKPOINT_AFTER < due < EXPIRE_AFTER
+            assert CHECKPOINT_AFTER < due < PRUNE_AFTER
             assert in_the_database(one) == [(f"{value}.0",)]
 
 
@@ -79,9 +80,9 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
 async def test_workers_are_not_ensured_by_a_draining_daemon(tmp_path: Path) -> None:
     """It refuses, and stores no wish for the next one to fulfil."""
     async with supervised(tmp_path) as one:
-        one.scheduler.supervisor.drain()
+        one.desired.drain()
         writes = one.desk.others.writes
         with pytest.raises(DrainingError):
-            await one.scheduler.supervisor.ensure(7)
+            await one.supervisor.ensure(7)
         assert one.desk.others.writes == writes
-        assert one.scheduler.supervisor.wanted == 0
+        assert one.supervisor.wanted == 0

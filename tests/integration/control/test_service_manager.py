@@ -363,7 +363,7 @@ def test_a_drain_asks_for_no_more_than_it_allows_itself(
 ) -> None:
     """Each request ends when the graces and the daemon's own end are over."""
     spare = {
-        "control.scheduler.DRAIN_SPARE": 0.5,
+        "control.draining.DRAIN_SPARE": 0.5,
         "control.attempts.CLOSE_WITHIN": 0.25,
     }
     constants = {

@@ -13,7 +13,7 @@ from helpers.daemon import Daemon, a_daemon
 from helpers.rawclient import RawClient
 from helpers.waiting import until
 from queuectl import Client
-from queuectl.cli.commands.jobs import whole_view
+from queuectl.cli.requests import job_details
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_ARGV
 
@@ -136,7 +136,7 @@ def test_a_job_of_many_attempts_is_told_in_parts(daemon: Daemon) -> None:
         assert message.endswith("its last one is 2500")
     with Client(str(daemon.socket), autostart=False) as q:
         assert [each.run for each in q.attempts(job)] == [*range(1, 2501)]
-        view = whole_view(q, job)
+        view = job_details.fetch(q, job)
         assert set(view) == {"job", "attempts"}
         assert [each["run"] for each in view["attempts"]] == [*range(1, 2501)]
 

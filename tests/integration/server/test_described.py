@@ -12,9 +12,9 @@ from helpers.rawclient import RawClient
 from helpers.schemas import Described
 from helpers.waiting import until
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
+from queuectld.server.schema.description import describe
 
-TOLD = Described(description(METHODS))
+TOLD = Described(describe(METHODS))
 
 EVERY_FIELD = {
     "command": "echo out; echo err >&2; exit 3",

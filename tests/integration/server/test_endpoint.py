@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from queuectl_protocol.paths import SUN_PATH_MAX
-from queuectld.server.endpoint import Endpoint, ListenError, open_endpoint
+from queuectld.server.connection.endpoint import Endpoint, ListenError, open_endpoint
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from helpers.rawclient import RawClient
 from helpers.serving import Moment, serving
 from helpers.waiting import until
 from queuectl_protocol.messages import Failure, Reply
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.method import Method, Result
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +203,7 @@ def test_what_is_held_back_is_not_carried_out_when_its_client_goes() -> None:
         with served.connect() as other:
             served.released.wait()
             served.run(gates.gates[0].set)
-            assert served.listener is not None
-            connections = served.listener._service.connections
+            connections = served.connections
             until(lambda: len(connections) == 1, "all of the first is over")
             assert other.call("ping") == {}
         assert gates.seen == ["begun"]

@@ -4,7 +4,7 @@ import asyncio
 import os
 import struct
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,12 +14,12 @@ from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
-from queuectld.server import params
 from queuectld.server.call import Call
-from queuectld.server.connections import Connections
-from queuectld.server.method import Method, Result
-from queuectld.server.methods.logs import unfollow
-from queuectld.server.params import request_id
+from queuectld.server.connection.registry import Registry
+from queuectld.server.methods.logs import Logs
+from queuectld.server.schema import params
+from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.params import request_id
 
 KIB = 1024
 
@@ -99,7 +99,7 @@ class Handlers:
             Method(
                 name="unfollow",
                 doc="",
-                handler=unfollow,
+                handler=Logs(*[cast("Any", None)] * 4).unfollow,
                 params=(request_id("sub", "which"),),
             ),
         )
@@ -457,7 +457,7 @@ def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
     handlers: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon does not wait for it longer than its grace."""
-    monkeypatch.setattr("queuectld.server.listener.CLOSE_GRACE", 0.05)
+    monkeypatch.setattr("queuectld.server.connection.listener.CLOSE_GRACE", 0.05)
     with serving(handlers.table()) as served, served.connect() as client:
         client.send("pour")
         _until_it_stops(handlers.produced, served)
@@ -492,6 +492,5 @@ def _until_it_stops(moment: Moment, served: Served) -> int:
     return seen
 
 
-def _connections(served: Served) -> Connections:
-    assert served.listener is not None
-    return served.listener._service.connections
+def _connections(served: Served) -> Registry:
+    return served.connections

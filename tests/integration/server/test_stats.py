@@ -3,14 +3,16 @@
 import asyncio
 from contextlib import ExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from helpers.serving import Moment, serving
 from helpers.waiting import until
 from queuectl_protocol.vocabulary import Role
+from queuectld.clock import SystemClock
+from queuectld.server.connection.admission import REPLIES_AT_WORK
 from queuectld.server.dispatch import METHODS
-from queuectld.server.intake import REPLIES_AT_WORK
-from queuectld.server.method import Method, Result
+from queuectld.server.methods.stats import Stats
+from queuectld.server.schema.method import Method, Result
 
 
 class Sums:
@@ -36,8 +38,14 @@ LARGE = Method(name="large", doc="", handler=large, role=Role.READ, bulky=True)
 def test_statistics_hold_up_nobody_else() -> None:
     """However many clients ask for them; and they end with their clients."""
     sums = Sums()
-    methods = {"stats": METHODS["stats"], "large": LARGE}
-    with serving(methods, SimpleNamespace(stats=sums.stats)) as served:
+    stats = METHODS["stats"].bound_to(
+        Stats(
+            broker=cast("Any", SimpleNamespace(stats=sums.stats)),
+            supervisor=cast("Any", None),
+            clock=SystemClock(),
+        )
+    )
+    with serving({"stats": stats, "large": LARGE}) as served:
         with served.connect() as other, ExitStack() as stack:
             asking = [
                 stack.enter_context(served.connect()) for _ in range(REPLIES_AT_WORK)

@@ -25,11 +25,11 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def waiting_job(worker: WorkerHarness) -> messages.Run:
+def waiting_job(worker: WorkerHarness) -> messages.RunJob:
     """Start a job that ends, with 5, when ``go_on`` is called."""
-    order = worker.start(WAITS, cwd=str(worker.home))
-    worker.says(order, "up")
-    return order
+    job = worker.start(WAITS, cwd=str(worker.home))
+    worker.says(job, "up")
+    return job
 
 
 def go_on(worker: WorkerHarness) -> None:
@@ -50,23 +50,23 @@ def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
 
 def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
     """A job outlives its daemon; its result waits for the next one, with its record."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     worker.vanish()
     go_on(worker)
     assert worker.exit_status() == 0
-    end = worker.spooled(order.lease)
+    end = worker.spooled(job.lease)
     assert end is not None
-    assert (end.lease, end.reason, end.exit_code) == (order.lease, Reason.EXIT, 5)
+    assert (end.lease, end.reason, end.exit_code) == (job.lease, Reason.EXIT, 5)
     assert end.stdout_bytes == 3
-    kept = spool.read(str(worker.spool_dir), order.lease)
+    kept = spool.read(str(worker.spool_dir), job.lease)
     assert kept is not None
     assert (kept.store, kept.worker, kept.seq, kept.run) == (
-        worker.store, 1, order.seq, 1,
+        worker.store, 1, job.seq, 1,
     )  # fmt: skip
     record = worker.record()
     assert record is not None
-    assert record.lease == order.lease
-    where = (str(worker.output_dir), order.seq, order.run, order.lease)
+    assert record.lease == job.lease
+    where = (str(worker.output_dir), job.seq, job.run, job.lease)
     assert outputs.sizes(*where) == (3, 0), "both files stay for the daemon to judge by"
 
 
@@ -92,67 +92,67 @@ def voluntary_switches(status: Path) -> int:
 
 def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
     """A worker keeps its job's promises alone."""
-    order = worker.start("exec sleep 600", timeout=0.5)
+    job = worker.start("exec sleep 600", timeout=0.5)
     worker.vanish()
     assert worker.exit_status() == 0
-    end = worker.spooled(order.lease)
+    end = worker.spooled(job.lease)
     assert end is not None
     assert (end.reason, end.signal) == (Reason.TIMEOUT, 15)
 
 
 def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
     """A daemon that dies between the result and its ack finds it in the spool."""
-    order = worker.start("exit 4")
+    job = worker.start("exit 4")
     told = worker.finished()
     worker.vanish()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) == told
+    assert worker.spooled(job.lease) == told
     assert worker.record_path.exists()
 
 
 def test_spawn_error_that_was_not_taken(worker: WorkerHarness) -> None:
     """A run that could not start is a result like any other, on record and kept."""
     worker.run("true")
-    order = worker.order(("no-such-tool",))
-    worker.send(order)
+    job = worker.job(("no-such-tool",))
+    worker.send(job)
     told = worker.finished()
     worker.vanish()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) == told
+    assert worker.spooled(job.lease) == told
     record = worker.record()
     assert record is not None
-    assert (record.lease, record.job_pid) == (order.lease, None)
+    assert (record.lease, record.job_pid) == (job.lease, None)
 
 
 def test_result_that_was_taken(worker: WorkerHarness) -> None:
     """An acknowledged result is not spooled."""
-    order = worker.start("exit 4")
+    job = worker.start("exit 4")
     worker.finished()
-    worker.send(messages.Ack(order.lease))
+    worker.send(messages.Ack(job.lease))
     worker.vanish()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is None
+    assert worker.spooled(job.lease) is None
 
 
 def test_ack_of_another_result(worker: WorkerHarness) -> None:
     """An ack counts only for the lease that it names."""
-    order = worker.start("exit 4")
+    job = worker.start("exit 4")
     worker.finished()
-    worker.send(messages.Ack(order.lease + 1))
+    worker.send(messages.Ack(job.lease + 1))
     worker.vanish()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is not None
+    assert worker.spooled(job.lease) is not None
 
 
 def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None:
     """A result that meets a broken pipe goes to the spool."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     worker.signal(signal.SIGSTOP)
     worker.vanish()
     go_on(worker)
     worker.signal(signal.SIGCONT)
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is not None
+    assert worker.spooled(job.lease) is not None
 
 
 def test_worker_that_nobody_greets(tmp_path: Path) -> None:
@@ -168,20 +168,20 @@ def test_worker_that_nobody_greets(tmp_path: Path) -> None:
 
 def test_spool_without_room(worker: WorkerHarness) -> None:
     """The worker ends at once: the result is behind its record, for the next daemon."""
-    order = waiting_job(worker)
-    (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
+    job = waiting_job(worker)
+    (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
     go_on(worker)
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is None
+    assert worker.spooled(job.lease) is None
     data = records.kept(str(worker.record_path))
     assert data is not None
     kept = spool.decode(data)
-    assert (kept.store, kept.seq, kept.run) == (worker.store, order.seq, order.run)
-    assert (kept.end.lease, kept.end.reason) == (order.lease, Reason.EXIT)
+    assert (kept.store, kept.seq, kept.run) == (worker.store, job.seq, job.run)
+    assert (kept.end.lease, kept.end.reason) == (job.lease, Reason.EXIT)
     found = records.read(str(worker.record_path))
     assert found is not None
-    assert found.lease == order.lease
+    assert found.lease == job.lease
 
 
 def no_room_behind_the_record(worker: WorkerHarness) -> None:
@@ -191,16 +191,16 @@ def no_room_behind_the_record(worker: WorkerHarness) -> None:
 
 def test_no_room_anywhere(worker: WorkerHarness) -> None:
     """The worker tries again until the result is kept."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     no_room_behind_the_record(worker)
-    obstacle = worker.spool_dir / f"{order.lease}.json.tmp"
+    obstacle = worker.spool_dir / f"{job.lease}.json.tmp"
     obstacle.mkdir()
     worker.vanish()
     go_on(worker)
     waiting.until(lambda: not worker.processes(), "the job's end")
     obstacle.rmdir()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is not None
+    assert worker.spooled(job.lease) is not None
 
 
 def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
@@ -211,9 +211,9 @@ def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
         worker.signal(signal.SIGTERM)
         return bool(select.select([worker.pidfd], [], [], 0.02)[0])
 
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     no_room_behind_the_record(worker)
-    (worker.spool_dir / f"{order.lease}.json.tmp").mkdir()
+    (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
     go_on(worker)
     waiting.until(lambda: not worker.processes(), "the job's end")
@@ -234,17 +234,17 @@ def test_spool_that_is_gone(worker: WorkerHarness) -> None:
 # The output directory resists
 
 
-def blocked_job(worker: WorkerHarness) -> tuple[messages.Run, Path]:
+def blocked_job(worker: WorkerHarness) -> tuple[messages.RunJob, Path]:
     """Give a job whose output files cannot be created; return it and the obstacle."""
-    order = worker.order("echo x")
-    obstacle = worker.output_dir / str(order.seq // outputs.SHARD)
+    job = worker.job("echo x")
+    obstacle = worker.output_dir / str(job.seq // outputs.SHARD)
     obstacle.write_text("in the way")
-    worker.send(order)
+    worker.send(job)
     trouble = worker.receive(messages.Trouble)
-    assert trouble.lease == order.lease
-    assert order.id in trouble.message
+    assert trouble.lease == job.lease
+    assert job.id in trouble.message
     assert "trying again" in trouble.message
-    return order, obstacle
+    return job, obstacle
 
 
 def test_output_without_room(worker: WorkerHarness) -> None:
@@ -257,11 +257,11 @@ def test_output_without_room(worker: WorkerHarness) -> None:
 
 def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
     """A run that waits can be called off; it never started."""
-    order, obstacle = blocked_job(worker)
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 5))
+    job, obstacle = blocked_job(worker)
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 5))
     end = worker.finished()
     assert (end.lease, end.reason, end.started_at) == (
-        order.lease, Reason.CANCELLED, None,
+        job.lease, Reason.CANCELLED, None,
     )  # fmt: skip
     obstacle.unlink()
     assert worker.run("true").exit_code == 0
@@ -269,10 +269,10 @@ def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
 
 def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
     """A run that never started is nobody's loss: no file of it, no result."""
-    order, _ = blocked_job(worker)
+    job, _ = blocked_job(worker)
     worker.vanish()
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) is None
+    assert worker.spooled(job.lease) is None
     assert not worker.record_path.exists()
 
 
@@ -288,15 +288,15 @@ def test_stop_when_idle(worker: WorkerHarness) -> None:
 
 def test_stop_when_busy(worker: WorkerHarness) -> None:
     """A busy one finishes, tells, and waits until that is committed."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     worker.send(messages.Stop())
     go_on(worker)
     assert worker.finished().exit_code == 5
     assert worker.record_path.exists()
-    worker.send(messages.Ack(order.lease))
+    worker.send(messages.Ack(job.lease))
     assert worker.exit_status() == 0
     assert not worker.record_path.exists()
-    assert worker.spooled(order.lease) is None
+    assert worker.spooled(job.lease) is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
@@ -309,19 +309,19 @@ def test_signal_when_idle(worker: WorkerHarness, number: int) -> None:
 
 def test_sigterm_when_busy(worker: WorkerHarness) -> None:
     """The job is interrupted with its grace; its end is told and committed first."""
-    order = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(order, "up")
+    job = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
+    worker.says(job, "up")
     worker.signal(signal.SIGTERM)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 3)
-    worker.send(messages.Ack(order.lease))
+    worker.send(messages.Ack(job.lease))
     assert worker.exit_status() == 0
 
 
 def test_sigterm_twice(worker: WorkerHarness) -> None:
     """The second one leaves the job no time."""
-    order = worker.start(STUBBORN, kill_grace=600)
-    worker.says(order, "up")
+    job = worker.start(STUBBORN, kill_grace=600)
+    worker.says(job, "up")
     worker.signal(signal.SIGTERM)
     # Only one of two pending signals of a kind arrives: the first must be taken.
     pending = Path(f"/proc/{worker.pid}/status")
@@ -331,7 +331,7 @@ def test_sigterm_twice(worker: WorkerHarness) -> None:
     assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
     # It does not wait for the ack any more; the spool has the result.
     assert worker.exit_status() == 0
-    assert worker.spooled(order.lease) == end
+    assert worker.spooled(job.lease) == end
 
 
 def sigterm_taken(status: Path) -> bool:
@@ -342,8 +342,8 @@ def sigterm_taken(status: Path) -> bool:
 
 def test_sigquit_when_busy(worker: WorkerHarness) -> None:
     """SIGQUIT means at once, where two SIGTERM might arrive as one."""
-    order = worker.start(STUBBORN, kill_grace=600)
-    worker.says(order, "up")
+    job = worker.start(STUBBORN, kill_grace=600)
+    worker.says(job, "up")
     worker.signal(signal.SIGTERM)
     worker.signal(signal.SIGQUIT)
     end = worker.finished()
@@ -352,11 +352,11 @@ def test_sigquit_when_busy(worker: WorkerHarness) -> None:
 
 def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
     """The next daemon ends an adopted worker so, and finds the result in the spool."""
-    order = worker.start("exec sleep 600")
+    job = worker.start("exec sleep 600")
     worker.vanish()
     worker.signal(signal.SIGTERM)
     assert worker.exit_status() == 0
-    end = worker.spooled(order.lease)
+    end = worker.spooled(job.lease)
     assert end is not None
     assert (end.reason, end.signal) == (Reason.INTERRUPTED, 15)
 
@@ -364,23 +364,23 @@ def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
     """They are meant for the daemon: a worker stays."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     worker.signal(number)
     go_on(worker)
-    assert worker.finished().lease == order.lease
-    worker.send(messages.Ack(order.lease))
+    assert worker.finished().lease == job.lease
+    worker.send(messages.Ack(job.lease))
     assert worker.run("true").exit_code == 0
 
 
 def test_run_after_sigterm(worker: WorkerHarness) -> None:
     """A run that meets a leaving worker is not started, and so not counted."""
-    order = worker.order("true")
+    job = worker.job("true")
     worker.signal(signal.SIGSTOP)
     worker.signal(signal.SIGTERM)
-    worker.send(order)
+    worker.send(job)
     worker.signal(signal.SIGCONT)
     assert worker.exit_status() == 0
-    assert outputs.sizes(str(worker.output_dir), order.seq, 1, order.lease) is None
+    assert outputs.sizes(str(worker.output_dir), job.seq, 1, job.lease) is None
 
 
 # A daemon that makes no sense
@@ -411,19 +411,19 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
         encode_frame(b"\xc1"),
         messages.encode(messages.Ready(1)),
         messages.encode(
-            messages.Run(99, 99, 1, "second", "true", None, None, None, 0, 5, 0)
+            messages.RunJob(99, 99, 1, "second", "true", None, None, None, 0, 5, 0)
         ),
         b"\xff\xff\xff\xff",
     ],
 )  # fmt: skip
 def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
     """The worker leaves such a daemon as if it had died; the job is not harmed."""
-    order = waiting_job(worker)
+    job = waiting_job(worker)
     worker.socket.sendall(nonsense)
     assert "leaves its daemon" in worker.receive(messages.Trouble).message
     go_on(worker)
     assert worker.exit_status() == 0
-    end = worker.spooled(order.lease)
+    end = worker.spooled(job.lease)
     assert end is not None
     assert end.exit_code == 5
 

@@ -46,19 +46,19 @@ def free(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def group_of(parent: Path, worker: WorkerHarness, order: messages.Run) -> Path:
+def group_of(parent: Path, worker: WorkerHarness, job: messages.RunJob) -> Path:
     """Return a run's cgroup."""
-    where = (worker.store, order.seq, order.run, order.lease)
+    where = (worker.store, job.seq, job.run, job.lease)
     return Path(cgroup.path(str(parent), *where))
 
 
 def output_of(worker: WorkerHarness, command: str, **say: object) -> str:
     """Run a command that succeeds and return its stdout."""
-    order = worker.order(command, **say)
-    worker.send(order)
+    job = worker.job(command, **say)
+    worker.send(job)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
-    return worker.output(order).strip()
+    return worker.output(job).strip()
 
 
 # -- the cgroup -----------------------------------------------------------------------
@@ -66,11 +66,11 @@ def output_of(worker: WorkerHarness, command: str, **say: object) -> str:
 
 def test_a_job_is_born_in_its_own(worker: WorkerHarness, parent: Path) -> None:
     """The job, and nobody else; it is gone with the job."""
-    order = worker.order("cat /proc/self/cgroup")
-    worker.send(order)
+    job = worker.job("cat /proc/self/cgroup")
+    worker.send(job)
     end = worker.finished()
-    group = group_of(parent, worker, order)
-    (line,) = [x for x in worker.output(order).splitlines() if x.startswith("0::")]
+    group = group_of(parent, worker, job)
+    (line,) = [x for x in worker.output(job).splitlines() if x.startswith("0::")]
     assert line.endswith(f"/{parent.name}/{group.name}")
     assert not group.exists()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 0)
@@ -80,12 +80,12 @@ def test_a_job_is_born_in_its_own(worker: WorkerHarness, parent: Path) -> None:
 
 def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
     """Whatever it has left; and all of it is ended with the job."""
-    order = worker.start(ASTRAY)
-    group = group_of(parent, worker, order)
+    job = worker.start(ASTRAY)
+    group = group_of(parent, worker, job)
     pids = waiting.until(
         lambda: len(found := cgroups.members(group)) == 4 and found, "four processes"
     )
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0))
     assert worker.finished().reason is Reason.CANCELLED
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not group.exists()
@@ -94,41 +94,39 @@ def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
 def test_what_another_user_runs_is_ended(worker: WorkerHarness, parent: Path) -> None:
     """Who writes to cgroup.kill needs no right to signal."""
     line = "exec setpriv --reuid 65534 sh -c 'trap \"\" TERM; echo; exec sleep 1000'"
-    order = worker.start(line)
-    group = group_of(parent, worker, order)
-    waiting.until(lambda: worker.output(order), "it to ignore SIGTERM")
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 0.01))
+    job = worker.start(line)
+    group = group_of(parent, worker, job)
+    waiting.until(lambda: worker.output(job), "it to ignore SIGTERM")
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0.01))
     assert worker.finished().signal == signal.SIGKILL
     assert not group.exists()
 
 
 def test_groups_below_it_go_as_well(worker: WorkerHarness, parent: Path) -> None:
     """A job may divide its own."""
-    order = worker.order(
-        f"cd {parent}/job-* && mkdir -p a/b && echo $$ >a/b/cgroup.procs"
-    )
-    worker.send(order)
+    job = worker.job(f"cd {parent}/job-* && mkdir -p a/b && echo $$ >a/b/cgroup.procs")
+    worker.send(job)
     assert worker.finished().exit_code == 0
-    assert not group_of(parent, worker, order).exists()
+    assert not group_of(parent, worker, job).exists()
 
 
 def test_groups_in_groups(worker: WorkerHarness, parent: Path) -> None:
     """As many as a path can name."""
-    order = worker.order(
+    job = worker.job(
         f"cd {parent}/job-* && mkdir -p $(yes a/ | head -700 | tr -d '\\n')"
     )
-    worker.send(order)
+    worker.send(job)
     assert worker.finished().exit_code == 0
-    assert not group_of(parent, worker, order).exists()
+    assert not group_of(parent, worker, job).exists()
 
 
 def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
     """A process that somebody moved into it does not outlive the job."""
     pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
-    order = worker.start("exec sleep 1000")
-    group = group_of(parent, worker, order)
+    job = worker.start("exec sleep 1000")
+    group = group_of(parent, worker, job)
     (group / "cgroup.procs").write_text(str(pid))
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 5))
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 5))
     assert worker.finished().reason is Reason.CANCELLED
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert not group.exists()
@@ -136,10 +134,10 @@ def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
 
 def test_a_cgroup_of_that_name(worker: WorkerHarness, parent: Path) -> None:
     """From a future that a restored backup took back: it is replaced."""
-    order = worker.order("true")
-    group = group_of(parent, worker, order)
+    job = worker.job("true")
+    group = group_of(parent, worker, job)
     (group / "below").mkdir(parents=True)
-    worker.send(order)
+    worker.send(job)
     assert worker.finished().exit_code == 0
     assert not group.exists()
 
@@ -149,8 +147,8 @@ def test_without_room_for_a_cgroup_it_waits(
 ) -> None:
     """It is not started, and not failed; the operator is told."""
     (parent / "cgroup.max.descendants").write_text("0")
-    order = worker.order("true")
-    worker.send(order)
+    job = worker.job("true")
+    worker.send(job)
     trouble = worker.receive(messages.Trouble)
     assert "cgroup of job" in trouble.message
     (parent / "cgroup.max.descendants").write_text("max")
@@ -161,8 +159,8 @@ def test_a_daemon_finds_and_ends_what_is_left(
     worker: WorkerHarness, parent: Path
 ) -> None:
     """The cgroup of a dead worker's job, with all that is in it; of no other store."""
-    order = worker.start(ASTRAY)
-    group = group_of(parent, worker, order)
+    job = worker.start(ASTRAY)
+    group = group_of(parent, worker, job)
     pids = waiting.until(
         lambda: len(found := cgroups.members(group)) == 4 and found, "four processes"
     )
@@ -170,8 +168,8 @@ def test_a_daemon_finds_and_ends_what_is_left(
     other.mkdir()
     worker.signal(signal.SIGKILL)
     assert worker.exit_status() == -signal.SIGKILL
-    assert cgroup.leases(str(parent), worker.store) == {order.lease: str(group)}
-    cgroup.remove_all(str(parent), worker.store, {order.lease}, within=20)
+    assert cgroup.leases(str(parent), worker.store) == {job.lease: str(group)}
+    cgroup.remove_all(str(parent), worker.store, {job.lease}, within=20)
     assert group.exists(), "it is kept"
     cgroup.remove_all(str(parent), worker.store, (), within=20)
     assert not group.exists()

@@ -29,8 +29,8 @@ def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", script)
 
 
-def cancel(order: messages.Run, grace: float = 60) -> messages.End:
-    return messages.End(order.lease, Reason.CANCELLED, grace)
+def cancel(job: messages.RunJob, grace: float = 60) -> messages.End:
+    return messages.End(job.lease, Reason.CANCELLED, grace)
 
 
 # Timeout
@@ -48,11 +48,11 @@ def test_timeout(worker: WorkerHarness) -> None:
 def test_timeout_of_a_job_that_cleans_up(worker: WorkerHarness) -> None:
     """A job may use its grace; it is a timeout all the same, with its own exit code."""
     script = "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done"
-    order = worker.start(script, timeout=SHORT)
+    job = worker.start(script, timeout=SHORT)
     end = worker.finished()
     assert (end.reason, end.signal, end.exit_code) == (Reason.TIMEOUT, None, 7)
     assert end.message == "ran longer than 0.3s; exited with 7 when asked to end"
-    assert "bye" in worker.output(order)
+    assert "bye" in worker.output(job)
 
 
 def test_timeout_of_a_job_that_ignores_sigterm(worker: WorkerHarness) -> None:
@@ -82,66 +82,66 @@ def test_no_timeout(worker: WorkerHarness) -> None:
 
 def test_cancel(worker: WorkerHarness) -> None:
     """A cancelled run tells so, with the signal that it got."""
-    order = worker.start(LONG)
-    worker.send(cancel(order))
+    job = worker.start(LONG)
+    worker.send(cancel(job))
     end = worker.finished()
     assert (end.reason, end.signal, end.message) == (Reason.CANCELLED, 15, None)
 
 
 def test_interrupt(worker: WorkerHarness) -> None:
     """An interrupted run tells so, with the exit code that it chose."""
-    order = worker.start("trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(order, "up")
-    worker.send(messages.End(order.lease, Reason.INTERRUPTED, 60))
+    job = worker.start("trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done")
+    worker.says(job, "up")
+    worker.send(messages.End(job.lease, Reason.INTERRUPTED, 60))
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 9)
 
 
 def test_cancel_without_grace(worker: WorkerHarness) -> None:
     """Grace 0 is SIGKILL at once."""
-    order = worker.start("trap 'echo bye' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(order, "up")
-    worker.send(cancel(order, grace=0))
+    job = worker.start("trap 'echo bye' TERM; echo up; while :; do sleep 0.01; done")
+    worker.says(job, "up")
+    worker.send(cancel(job, grace=0))
     assert worker.finished().signal == 9
-    assert worker.output(order) == "up\n"
+    assert worker.output(job) == "up\n"
 
 
 def test_a_second_end_speeds_up(worker: WorkerHarness) -> None:
     """A smaller grace counts from when it comes; a larger one changes nothing."""
-    order = worker.start("trap '' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(order, "up")
-    worker.send(cancel(order, grace=600), cancel(order, grace=0), cancel(order, 600))
+    job = worker.start("trap '' TERM; echo up; while :; do sleep 0.01; done")
+    worker.says(job, "up")
+    worker.send(cancel(job, grace=600), cancel(job, grace=0), cancel(job, 600))
     end = worker.finished()
     assert (end.reason, end.signal) == (Reason.CANCELLED, 9)
 
 
 def test_end_in_the_same_breath_as_the_run(worker: WorkerHarness) -> None:
     """An end that arrives before the start was told ends that run."""
-    order = worker.order(LONG)
-    worker.send(order, cancel(order))
+    job = worker.job(LONG)
+    worker.send(job, cancel(job))
     end = worker.finished()
-    assert (end.reason, end.lease) == (Reason.CANCELLED, order.lease)
+    assert (end.reason, end.lease) == (Reason.CANCELLED, job.lease)
 
 
 def test_end_of_another_run(worker: WorkerHarness) -> None:
     """An end for a lease that is not running is ignored: earlier, later or unknown."""
-    first = worker.order("true")
+    first = worker.job("true")
     worker.send(first)
     assert worker.finished().reason is Reason.EXIT
     worker.send(cancel(first, grace=0))
-    order = worker.start("echo up; read line < fifo; exit 5", cwd=fifo(worker))
-    worker.says(order, "up")
-    worker.send(cancel(first, 0), messages.End(order.lease + 1, Reason.CANCELLED, 0))
+    job = worker.start("echo up; read line < fifo; exit 5", cwd=fifo(worker))
+    worker.says(job, "up")
+    worker.send(cancel(first, 0), messages.End(job.lease + 1, Reason.CANCELLED, 0))
     worker.send(messages.Ack(first.lease))
     (worker.home / "fifo").write_text("go on\n")
     end = worker.finished()
-    assert (end.lease, end.reason, end.exit_code) == (order.lease, Reason.EXIT, 5)
+    assert (end.lease, end.reason, end.exit_code) == (job.lease, Reason.EXIT, 5)
 
 
 def test_an_end_that_comes_too_late(worker: WorkerHarness) -> None:
     """A run that ended by itself before the end arrived tells its own end."""
-    order = worker.start("echo up; read line < fifo; exit 5", cwd=fifo(worker))
-    worker.says(order, "up")
+    job = worker.start("echo up; read line < fifo; exit 5", cwd=fifo(worker))
+    worker.says(job, "up")
     record = worker.record()
     assert record is not None
     main = record.job_pid
@@ -150,7 +150,7 @@ def test_an_end_that_comes_too_late(worker: WorkerHarness) -> None:
     worker.signal(signal.SIGSTOP)
     (worker.home / "fifo").write_text("go on\n")
     waiting.until(lambda: (p := procfs.process(main)) and not p.alive, "the job's end")
-    worker.send(cancel(order))
+    worker.send(cancel(job))
     worker.signal(signal.SIGCONT)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 5)
@@ -185,19 +185,19 @@ hold("main")
 """
 
 
-def started_family(worker: WorkerHarness, script: str = FAMILY) -> messages.Run:
-    order = worker.start(python(script))
+def started_family(worker: WorkerHarness, script: str = FAMILY) -> messages.RunJob:
+    job = worker.start(python(script))
     for name in ("main", "child", "setsid", "daemon"):
-        worker.says(order, name)
-    return order
+        worker.says(job, name)
+    return job
 
 
 @pytest.mark.parametrize("grace", [60, 0])
 def test_whole_family_is_ended(worker: WorkerHarness, grace: float) -> None:
     """Children, own sessions and double forks end with the run, before it is told."""
-    order = started_family(worker)
+    job = started_family(worker)
     assert len(worker.processes()) == 4
-    worker.send(cancel(order, grace))
+    worker.send(cancel(job, grace))
     end = worker.finished()
     assert (end.reason, end.signal) == (Reason.CANCELLED, 15 if grace else 9)
     assert worker.processes() == []
@@ -206,8 +206,8 @@ def test_whole_family_is_ended(worker: WorkerHarness, grace: float) -> None:
 
 def test_family_is_ended_on_timeout(worker: WorkerHarness) -> None:
     """A timeout reaches everything the job started, too."""
-    order = worker.order(python(FAMILY), timeout=1.5)
-    worker.send(order)
+    job = worker.job(python(FAMILY), timeout=1.5)
+    worker.send(job)
     assert worker.finished().reason is Reason.TIMEOUT
     assert worker.processes() == []
 
@@ -233,22 +233,22 @@ def test_what_a_job_left_behind_and_ignores_sigterm(worker: WorkerHarness) -> No
 def test_cancel_while_leftovers_are_ended(worker: WorkerHarness) -> None:
     """A cancel then only makes it faster: the job had ended by itself."""
     script = "trap '' TERM; (while :; do sleep 0.01; done) & echo up; exit 3"
-    order = worker.start(script, kill_grace=600)
-    worker.says(order, "up")
+    job = worker.start(script, kill_grace=600)
+    worker.says(job, "up")
     main = main_of(worker)
     waiting.until(lambda: procfs.process(main) is None, "the main process to be reaped")
-    worker.send(cancel(order, grace=0))
+    worker.send(cancel(job, grace=0))
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 3)
 
 
 def test_what_ends_a_moment_later_is_left_in_peace(worker: WorkerHarness) -> None:
     """A process that ends right after its parent is no leftover to speak of."""
-    order = worker.start("{ read x; sleep 0.02; echo $x; } < fifo & echo in > fifo",
+    job = worker.start("{ read x; sleep 0.02; echo $x; } < fifo & echo in > fifo",
                          cwd=fifo(worker))  # fmt: skip
     end = worker.finished()
     assert (end.exit_code, end.message) == (0, None)
-    assert worker.output(order) == "in\n"
+    assert worker.output(job) == "in\n"
 
 
 def main_of(worker: WorkerHarness) -> int:
@@ -276,11 +276,11 @@ while True:
 
 def test_sigterm_comes_once(worker: WorkerHarness) -> None:
     """Programs take a second SIGTERM for impatience, so each process gets one."""
-    order = worker.start(python(COUNTER))
-    waiting.until(lambda: worker.output(order).count("up") == 3, "three processes")
-    worker.send(cancel(order, grace=SHORT))
+    job = worker.start(python(COUNTER))
+    waiting.until(lambda: worker.output(job).count("up") == 3, "three processes")
+    worker.send(cancel(job, grace=SHORT))
     worker.finished()
-    lines = sorted(worker.output(order).split("\n"))
+    lines = sorted(worker.output(job).split("\n"))
     assert [line for line in lines if "TERM" in line] == [
         "TERM False", "TERM None", "TERM True",
     ]  # fmt: skip
@@ -288,14 +288,12 @@ def test_sigterm_comes_once(worker: WorkerHarness) -> None:
 
 def test_a_stopped_job_can_still_clean_up(worker: WorkerHarness) -> None:
     """SIGTERM reaches a stopped job because it is made to go on."""
-    order = worker.start(
-        "trap 'echo bye; exit 0' TERM; echo up; kill -STOP $$; sleep 9"
-    )
+    job = worker.start("trap 'echo bye; exit 0' TERM; echo up; kill -STOP $$; sleep 9")
     main = main_of(worker)
     waiting.until(lambda: (p := procfs.process(main)) and p.state == "T", "the stop")
-    worker.send(cancel(order))
+    worker.send(cancel(job))
     assert worker.finished().exit_code == 0
-    assert worker.output(order) == "up\nbye\n"
+    assert worker.output(job) == "up\nbye\n"
 
 
 # Jobs that resist
@@ -303,9 +301,9 @@ def test_a_stopped_job_can_still_clean_up(worker: WorkerHarness) -> None:
 
 def test_job_that_forks_for_ever(worker: WorkerHarness) -> None:
     """More and more processes: none is left when the end is told."""
-    order = worker.start("trap '' TERM; while :; do sleep 600 & done")
+    job = worker.start("trap '' TERM; while :; do sleep 600 & done")
     waiting.until(lambda: len(worker.processes()) > 50, "a crowd")
-    worker.send(cancel(order, grace=0))
+    worker.send(cancel(job, grace=0))
     assert worker.finished().reason is Reason.CANCELLED
     assert worker.processes() == []
 
@@ -325,9 +323,9 @@ while True:
 @pytest.mark.parametrize("escape", ["pass", "os.setsid()"])
 def test_job_that_runs_away(worker: WorkerHarness, escape: str) -> None:
     """A process that forks and exits, again and again, is caught on the run."""
-    order = worker.start(python(RUNNER.format(escape=escape)))
-    worker.says(order, "up")
-    worker.send(cancel(order, grace=0))
+    job = worker.start(python(RUNNER.format(escape=escape)))
+    worker.says(job, "up")
+    worker.send(cancel(job, grace=0))
     assert worker.finished().reason is Reason.CANCELLED
     assert worker.processes() == []
 
@@ -342,11 +340,11 @@ def test_job_that_kills_its_own_group(worker: WorkerHarness) -> None:
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT"])
 def test_job_that_signals_its_worker(worker: WorkerHarness, name: str) -> None:
     """A job cannot interrupt itself for ever by sending signals to its worker."""
-    order = worker.start(f"kill -{name} $PPID; kill -{name} -- -$PPID; exit 6")
+    job = worker.start(f"kill -{name} $PPID; kill -{name} -- -$PPID; exit 6")
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 6)
     if name in {"TERM", "QUIT"}:
-        assert worker.troubles[0].lease == order.lease
+        assert worker.troubles[0].lease == job.lease
         assert f"ignores SIG{name}" in worker.troubles[0].message
     assert worker.run("true").exit_code == 0
 
@@ -354,9 +352,9 @@ def test_job_that_signals_its_worker(worker: WorkerHarness, name: str) -> None:
 def test_job_that_removes_its_cwd(worker: WorkerHarness, tmp_path: Path) -> None:
     """Neither that job nor the next one is troubled by it."""
     (tmp_path / "here").mkdir()
-    order = worker.start('rmdir "$PWD"; echo $?', cwd=str(tmp_path / "here"))
+    job = worker.start('rmdir "$PWD"; echo $?', cwd=str(tmp_path / "here"))
     assert worker.finished().exit_code == 0
-    assert worker.output(order) == "0\n"
+    assert worker.output(job) == "0\n"
     assert worker.run("true").exit_code == 0
 
 
@@ -375,10 +373,10 @@ def test_job_that_deletes_its_outputs(worker: WorkerHarness) -> None:
 def test_orphans_are_reaped_while_the_job_runs(worker: WorkerHarness) -> None:
     """What double-forks and ends leaves no zombie, however long the job runs."""
     script = "for i in $(seq 50); do (true & ); done; echo up; exec sleep 600"
-    order = worker.start(script)
-    worker.says(order, "up")
+    job = worker.start(script)
+    worker.says(job, "up")
     waiting.until(lambda: not worker.zombies(), "every orphan to be reaped")
-    worker.send(cancel(order))
+    worker.send(cancel(job))
     worker.finished()
 
 

@@ -18,21 +18,21 @@ def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
         yield ready
 
 
-def assert_left_without(worker: WorkerHarness, order: messages.Run) -> None:
+def assert_left_without(worker: WorkerHarness, job: messages.RunJob) -> None:
     """It ends without a word, and the run has no output files: it never began."""
     assert worker.exit_status() == 0
     assert worker.socket.recv(100) == b""
     where = str(worker.output_dir)
-    assert outputs.sizes(where, order.seq, order.run, order.lease) is None
+    assert outputs.sizes(where, job.seq, job.run, job.lease) is None
     assert not worker.record_path.exists()
     assert list(worker.spool_dir.iterdir()) == []
 
 
 def test_an_idle_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
-    """The order and a job may come together."""
-    order = worker.order("echo never")
-    worker.send(messages.Stop(), order)
-    assert_left_without(worker, order)
+    """Stop and a job may come together."""
+    job = worker.job("echo never")
+    worker.send(messages.Stop(), job)
+    assert_left_without(worker, job)
 
 
 def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
@@ -40,9 +40,9 @@ def test_a_busy_worker_that_was_told_to_stop(worker: WorkerHarness) -> None:
     first = worker.start("exec sleep 600")
     worker.send(messages.Stop(), messages.End(first.lease, Reason.CANCELLED, 0))
     assert worker.finished().reason is Reason.CANCELLED
-    order = worker.order("echo never")
-    worker.send(order)
-    assert_left_without(worker, order)
+    job = worker.job("echo never")
+    worker.send(job)
+    assert_left_without(worker, job)
 
 
 def test_a_worker_that_was_terminated(worker: WorkerHarness) -> None:
@@ -50,6 +50,6 @@ def test_a_worker_that_was_terminated(worker: WorkerHarness) -> None:
     worker.start("exec sleep 600")
     worker.signal(signal.SIGTERM)
     assert worker.finished().reason is Reason.INTERRUPTED
-    order = worker.order("echo never")
-    worker.send(order)
-    assert_left_without(worker, order)
+    job = worker.job("echo never")
+    worker.send(job)
+    assert_left_without(worker, job)

@@ -16,8 +16,9 @@ from helpers.worker_harness import ENV, WorkerHarness
 from queuectld.clock import SystemClock
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
-from queuectld.workers.shared import leftovers, marker, outputs
-from queuectld.workers.shared.leftovers import Leftovers, Traces
+from queuectld.workers.daemon_side import leftovers
+from queuectld.workers.daemon_side.leftovers import Leftovers, Traces
+from queuectld.workers.shared import marker, outputs
 
 CLOCK = SystemClock()
 
@@ -91,13 +92,13 @@ def test_worker_that_was_killed(worker: WorkerHarness) -> None:
         "trap '' TERM; setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &);"
         " sleep 600 & echo up; sleep 600"
     )
-    order = worker.start(script)
-    worker.says(order, "up")
+    job = worker.start(script)
+    worker.says(job, "up")
     waiting.until(lambda: len(worker.processes()) == 7, "seven processes")
     worker.signal(signal.SIGKILL)
     assert worker.exit_status() == -signal.SIGKILL
     assert len(worker.processes()) == 7
-    found = kill(Traces(store=worker.store, lease=order.lease))
+    found = kill(Traces(store=worker.store, lease=job.lease))
     assert len(found.ended) == 7
     assert found.left == ()
     assert worker.processes() == []
@@ -105,11 +106,11 @@ def test_worker_that_was_killed(worker: WorkerHarness) -> None:
 
 def test_job_that_forks_for_ever_without_its_worker(worker: WorkerHarness) -> None:
     """A job that multiplies is outrun, also after its worker's death."""
-    order = worker.start("echo up; while :; do sleep 600 & done")
-    worker.says(order, "up")
+    job = worker.start("echo up; while :; do sleep 600 & done")
+    worker.says(job, "up")
     worker.signal(signal.SIGKILL)
     worker.exit_status()
-    found = kill(Traces(store=worker.store, lease=order.lease))
+    found = kill(Traces(store=worker.store, lease=job.lease))
     assert found.ended
     assert found.left == ()
     assert worker.processes() == []
@@ -204,7 +205,7 @@ def test_descendants_are_taken_along(stranger: Stranger) -> None:
 CALLER = """
 import os, sys
 from queuectld.clock import SystemClock
-from queuectld.workers.shared import leftovers
+from queuectld.workers.daemon_side import leftovers
 traces = leftovers.Traces(store=sys.argv[1], lease=1)
 found = leftovers.kill_leftovers(traces, within=20, clock=SystemClock())
 print(len(found.ended), len(found.left), flush=True)

@@ -8,7 +8,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,9 +19,12 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld.clock import SystemClock
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
-from queuectld.workers.daemon_side.handle import Run
-from queuectld.workers.daemon_side.pool import Places, Pool
+from queuectld.workers.daemon_side.handle import RunningAttempt
+from queuectld.workers.daemon_side.pool import Pool
+from queuectld.workers.daemon_side.worker_config import WorkerConfig
 from queuectld.workers.shared.records import WorkerRecord
+
+CONFIG = WorkerConfig("store", "output", "spool", "workers", "socket")
 
 
 @contextmanager
@@ -58,17 +60,19 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
     """By then its number may be another process's."""
     gone = asyncio.Event()
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
-    here = Path()
-    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    pool = Pool(CONFIG, SystemClock())
+    pool.report_to(listener)
     with a_process() as ended, a_process() as other:
         handle = os.pidfd_open(ended.pid)
-        run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
+        run = RunningAttempt(
+            worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW
+        )
         worker = pool.adopt(record_of(ended.pid), handle, run)
         ended.kill()
         await gone.wait()
         assert os.pidfd_open(other.pid) == handle, "the number is used again"
         try:
-            pool.end_run(worker, Reason.INTERRUPTED, grace)
+            pool.end_attempt(worker, Reason.INTERRUPTED, grace)
             pool.kill(worker)
             assert lives(other)
         finally:
@@ -77,7 +81,7 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
 
 @asynchronous
 async def test_a_worker_of_another_users_is_left_to_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A daemon that was root's started it: that is told, and ends nothing else."""
 
@@ -85,14 +89,16 @@ async def test_a_worker_of_another_users_is_left_to_end(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
-    here = tmp_path
-    pool = Pool(Places("store", here, here, here, here), SystemClock(), listener)
+    pool = Pool(CONFIG, SystemClock())
+    pool.report_to(listener)
     with a_process() as theirs:
-        run = Run(worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW)
+        run = RunningAttempt(
+            worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW
+        )
         handle = os.pidfd_open(theirs.pid)
         worker = pool.adopt(record_of(theirs.pid), handle, run)
         monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
-        pool.end_run(worker, Reason.CANCELLED, 0.0)
+        pool.end_attempt(worker, Reason.CANCELLED, 0.0)
         pool.kill(worker)
         assert lives(theirs)
         theirs.kill()

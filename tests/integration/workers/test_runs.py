@@ -28,32 +28,32 @@ def output_of(
     worker: WorkerHarness, command: str | tuple[str, ...], **say: object
 ) -> str:
     """Run a command that succeeds and return its stdout."""
-    order = worker.order(command, **say)
-    worker.send(order)
+    job = worker.job(command, **say)
+    worker.send(job)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
-    text = worker.output(order)
-    worker.send(messages.Ack(order.lease))
+    text = worker.output(job)
+    worker.send(messages.Ack(job.lease))
     return text
 
 
 def test_output_and_exit_code(worker: WorkerHarness) -> None:
     """A command's two streams are kept apart and its exit code is told."""
-    order = worker.start("echo out; echo err >&2; exit 3")
+    job = worker.start("echo out; echo err >&2; exit 3")
     end = worker.finished()
     assert (end.reason, end.exit_code, end.signal) == (Reason.EXIT, 3, None)
-    assert worker.output(order) == "out\n"
-    assert worker.output(order, "stderr") == "err\n"
+    assert worker.output(job) == "out\n"
+    assert worker.output(job, "stderr") == "err\n"
     assert (end.stdout_bytes, end.stderr_bytes) == (4, 4)
 
 
 def test_one_job_after_another(worker: WorkerHarness) -> None:
     """A run acknowledges the result before it, so no message is spent on that."""
-    orders = [worker.order(f"echo {number}") for number in range(20)]
-    for order in orders:
-        worker.send(order)
-        assert worker.finished().lease == order.lease
-    assert [worker.output(order) for order in orders] == [f"{n}\n" for n in range(20)]
+    jobs = [worker.job(f"echo {number}") for number in range(20)]
+    for job in jobs:
+        worker.send(job)
+        assert worker.finished().lease == job.lease
+    assert [worker.output(job) for job in jobs] == [f"{n}\n" for n in range(20)]
 
 
 def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
@@ -68,11 +68,11 @@ def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
             "s.connect('server'); socket.send_fds(s, [b'x'], [1])"
         )
         argv = (sys.executable, "-c", hand_over)
-        first = worker.order(argv, cwd=str(tmp_path))
+        first = worker.job(argv, cwd=str(tmp_path))
         worker.send(first)
         assert worker.finished().stdout_bytes == 0
         _, (handed,), _, _ = socket.recv_fds(server, 1, 1)
-    second, third = worker.order("true"), worker.order("true")
+    second, third = worker.job("true"), worker.job("true")
     try:
         worker.send(second)
         assert worker.finished().reason is Reason.EXIT
@@ -87,17 +87,17 @@ def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
 
 def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
     """Those of the last run go with its acknowledgement; output stays where it is."""
-    orders = [worker.order(line) for line in ("true", "echo out", "echo err >&2")]
+    jobs = [worker.job(line) for line in ("true", "echo out", "echo err >&2")]
     files = []
-    for order in orders:
-        worker.send(order)
+    for job in jobs:
+        worker.send(job)
         worker.finished()
-        where = (str(worker.output_dir), order.seq, order.run, order.lease)
+        where = (str(worker.output_dir), job.seq, job.run, job.lease)
         files.append([Path(name).stat().st_ino for name in outputs.paths(*where)])
     assert files[0] == files[1], "both were empty"
     assert files[1][0] != files[2][0], "this one is not"
     assert files[1][1] == files[2][1]
-    worker.send(messages.Ack(orders[-1].lease))
+    worker.send(messages.Ack(jobs[-1].lease))
     output_of(worker, "echo")
     wanted = ["out\n", "err\n", "\n"]
 
@@ -121,25 +121,25 @@ def test_argument_vector(worker: WorkerHarness) -> None:
 @pytest.mark.parametrize("line", ["-x", "+x", "- x"])
 def test_shell_line_that_looks_like_an_option(worker: WorkerHarness, line: str) -> None:
     """A command line is never taken for an option of the shell."""
-    order = worker.start(line)
+    job = worker.start(line)
     end = worker.finished()
     assert (end.reason, end.exit_code) == (Reason.EXIT, 127)
-    assert "not found" in worker.output(order, "stderr")
+    assert "not found" in worker.output(job, "stderr")
 
 
 def test_what_a_job_is_told(worker: WorkerHarness) -> None:
     """Its environment is the one given, and what tells it about itself."""
-    order = worker.order("env", env={**ENV, "ODD": "a=b\nc", "RAW": "\udcff"})
-    worker.send(order)
+    job = worker.job("env", env={**ENV, "ODD": "a=b\nc", "RAW": "\udcff"})
+    worker.send(job)
     worker.finished()
     where = str(worker.output_dir)
-    name = outputs.path(where, order.seq, 1, order.lease, outputs.Stream.STDOUT)
+    name = outputs.path(where, job.seq, 1, job.lease, outputs.Stream.STDOUT)
     told = Path(name).read_bytes()
     for variable in (
         b"ODD=a=b\nc\n",
         b"RAW=\xff\n",
-        f"QUEUECTL_LEASE={worker.store}:{order.lease}\n".encode(),
-        f"QUEUECTL_JOB_ID={order.id}\n".encode(),
+        f"QUEUECTL_LEASE={worker.store}:{job.lease}\n".encode(),
+        f"QUEUECTL_JOB_ID={job.id}\n".encode(),
         b"QUEUECTL_ATTEMPT=1\n",
         b"QUEUECTL_SOCKET=/run/queuectl.sock\n",
     ):
@@ -159,7 +159,7 @@ def test_environment_is_sent_once(worker: WorkerHarness) -> None:
 
 def test_session_and_stdin(worker: WorkerHarness) -> None:
     """A job leads its own session, away from the worker's, and reads nothing."""
-    order = worker.start("cat; exec sleep 60")
+    job = worker.start("cat; exec sleep 60")
     record = worker.record()
     assert record is not None
     assert record.job_pid is not None
@@ -168,7 +168,7 @@ def test_session_and_stdin(worker: WorkerHarness) -> None:
     assert main is not None
     assert own is not None
     assert main.session == main.group == main.pid != own.session
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0))
     worker.finished()
 
 
@@ -314,10 +314,10 @@ def test_memory_is_the_jobs_own(worker: WorkerHarness) -> None:
 
 def test_output_files_are_private(worker: WorkerHarness) -> None:
     """Files are 0600 in directories 0700, whatever the job's umask."""
-    order = worker.order("echo x", umask=0)
-    worker.send(order)
+    job = worker.job("echo x", umask=0)
+    worker.send(job)
     worker.finished()
-    shard = worker.output_dir / str(order.seq // 1000)
+    shard = worker.output_dir / str(job.seq // 1000)
     assert stat.S_IMODE(shard.stat().st_mode) == 0o700
     modes = {stat.S_IMODE(file.stat().st_mode) for file in shard.iterdir()}
     assert modes == {0o600}
@@ -326,12 +326,12 @@ def test_output_files_are_private(worker: WorkerHarness) -> None:
 
 def test_empty_files_stay_until_the_result_is_taken(worker: WorkerHarness) -> None:
     """The files prove that the run began; the empty ones go after the ack."""
-    order = worker.start("echo x")
+    job = worker.start("echo x")
     worker.finished()
-    shard = worker.output_dir / str(order.seq // 1000)
-    stem = f"{order.seq}.1.{order.lease}"
+    shard = worker.output_dir / str(job.seq // 1000)
+    stem = f"{job.seq}.1.{job.lease}"
     assert {file.name for file in shard.iterdir()} == {f"{stem}.out", f"{stem}.err"}
-    worker.send(messages.Ack(order.lease))
+    worker.send(messages.Ack(job.lease))
     waiting.until(
         lambda: [file.name for file in shard.iterdir()] == [f"{stem}.out"],
         "the empty file to go",
@@ -346,31 +346,31 @@ def test_outputs_are_appended_to(worker: WorkerHarness) -> None:
 
 def test_a_stale_output_file(worker: WorkerHarness) -> None:
     """A file of that name can only be from a restored past: the run gets its own."""
-    order = worker.order("echo new")
+    job = worker.job("echo new")
     name = outputs.path(
-        str(worker.output_dir), order.seq, 1, order.lease, outputs.Stream.STDOUT
+        str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
     )
     Path(name).parent.mkdir()
     Path(name).write_text("old")
-    worker.send(order)
+    worker.send(job)
     worker.finished()
-    assert worker.output(order) == "new\n"
+    assert worker.output(job) == "new\n"
 
 
 def test_a_planted_link_is_not_followed(worker: WorkerHarness, tmp_path: Path) -> None:
     """Output goes to a file of ours, never through a link that somebody left."""
-    order = worker.order("echo new")
+    job = worker.job("echo new")
     name = outputs.path(
-        str(worker.output_dir), order.seq, 1, order.lease, outputs.Stream.STDOUT
+        str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
     )
     victim = tmp_path / "victim"
     victim.write_text("precious")
     Path(name).parent.mkdir()
     Path(name).symlink_to(victim)
-    worker.send(order)
+    worker.send(job)
     worker.finished()
     assert victim.read_text() == "precious"
-    assert worker.output(order) == "new\n"
+    assert worker.output(job) == "new\n"
 
 
 def test_record_follows_the_worker(worker: WorkerHarness) -> None:
@@ -381,27 +381,27 @@ def test_record_follows_the_worker(worker: WorkerHarness) -> None:
     assert idle.boot_id == procfs.boot_id()
     assert idle.ticks == procfs.start_ticks(worker.pid)
     assert (idle.lease, idle.job_pid) == (None, None)
-    order = worker.start("exec sleep 60", run=4)
+    job = worker.start("exec sleep 60", run=4)
     busy = worker.record()
     assert busy is not None
-    assert (busy.lease, busy.seq, busy.run) == (order.lease, order.seq, 4)
+    assert (busy.lease, busy.seq, busy.run) == (job.lease, job.seq, 4)
     assert busy.job_pid is not None
     assert busy.job_ticks == procfs.start_ticks(busy.job_pid)
-    worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
+    worker.send(messages.End(job.lease, Reason.CANCELLED, 0))
     worker.finished()
-    worker.send(messages.Ack(order.lease))
+    worker.send(messages.Ack(job.lease))
     waiting.until(lambda: worker.record() == idle, "the record to be idle again")
 
 
 def test_start_ticks_are_the_kernels(worker: WorkerHarness) -> None:
     """The clock that stands in for /proc agrees with it, job after job."""
     for _ in range(30):
-        order = worker.order("exec sleep 60")
-        worker.send(order)
-        record = worker.started(order)
+        job = worker.job("exec sleep 60")
+        worker.send(job)
+        record = worker.started(job)
         assert record.job_pid is not None
         assert record.job_ticks == procfs.start_ticks(record.job_pid)
-        worker.send(messages.End(order.lease, Reason.CANCELLED, 0))
+        worker.send(messages.End(job.lease, Reason.CANCELLED, 0))
         worker.finished()
 
 

@@ -1,18 +1,16 @@
 """Long waits outlive a daemon, and never start one that was stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from helpers.fakeclient import FakeClient
 from queuectl import errors, paths
 from queuectl.cli import connector, policy
-from queuectl.cli.commands.wait import Waiting
 from queuectl.cli.connector import Connector
-from queuectl.cli.root import root
+from queuectl.cli.requests.wait import Waiting
 from queuectl.cli.view import output
 from queuectl.sync import session
 
@@ -179,23 +177,3 @@ def test_a_change_names_its_queue_where_there_are_two(
     Connector(None, True, "user").connect()
     note = f"in your own queue, {own}; for the system's: queuectl --system"
     assert notes == [note] * said
-
-
-def test_every_command_has_its_rule() -> None:
-    """A new command says whether it may start a daemon, and whether it changes."""
-    context = click.Context(root, info_name="queuectl")
-    assert set(_commands(context)) == policy.COMMANDS.keys()
-
-
-def _commands(parent: click.Context) -> Iterator[str]:
-    """Yield the words of every command below one."""
-    group = parent.command
-    assert isinstance(group, click.Group)
-    for name in group.list_commands(parent):
-        command = group.get_command(parent, name)
-        assert command is not None
-        context = click.Context(command, parent, name)
-        if isinstance(command, click.Group):
-            yield from _commands(context)
-        else:
-            yield context.command_path.removeprefix("queuectl ")

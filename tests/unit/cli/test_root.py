@@ -49,7 +49,7 @@ def test_no_word_is_taken_for_a_command_that_deletes(typed: str) -> None:
 def test_the_root_tells_what_the_commands_say() -> None:
     """The list of commands is kept apart from them, and says the same."""
     for names in SECTIONS.values():
-        for name, (_place, summary) in names.items():
+        for name, summary in names.items():
             command = root.get_command(None, name)  # type: ignore[arg-type]
             assert command is not None
             assert command.get_short_help_str(limit=80) == summary

@@ -14,7 +14,7 @@ from queuectl_protocol.paths import SYSTEM_SOCKET
 
 def told(place: Place, number: int) -> str:
     """Return the message for an error of connect(2), and check its kind."""
-    error = dial._reason(place, OSError(number, os.strerror(number)))
+    error = dial._connect_error(place, OSError(number, os.strerror(number)))
     forbidden = number == errno.EACCES
     assert type(error) is (ForbiddenError if forbidden else DaemonNotRunningError)
     return str(error)

@@ -1,13 +1,19 @@
 """Every method: what it asks the daemon, and what it makes of the answer."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from queuectl import calls, models
-from queuectl.calls import Call
-from queuectl.errors import ProtocolViolationError, WaitTimeoutError
+from queuectl import models
+from queuectl.calls import config, daemon, dlq, enqueue, jobs, output, queue, workers
+from queuectl.calls.call import Call
+from queuectl.errors import (
+    CurrentDirectoryError,
+    ProtocolViolationError,
+    WaitTimeoutError,
+)
 from queuectl_protocol.vocabulary import JobState, Reason
 
 JOB: dict[str, Any] = {
@@ -32,79 +38,79 @@ JOB: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("call", "method", "params"),
     [
-        (calls.ping(), "ping", {}),
-        (calls.get("7", env=True), "get", {"id": "7", "env": True}),
-        (calls.list_jobs(None, None), "list", {"limit": 1000}),
-        (calls.list_jobs("dead", 20), "list", {"state": "dead", "limit": 20}),
-        (calls.list_jobs(["dead"], 20), "list", {"state": "dead", "limit": 20}),
+        (queue.ping(), "ping", {}),
+        (jobs.get("7", env=True), "get", {"id": "7", "env": True}),
+        (jobs.list_(), "list", {"limit": 1000}),
+        (jobs.list_("dead", limit=20), "list", {"state": "dead", "limit": 20}),
+        (jobs.list_(["dead"], limit=20), "list", {"state": "dead", "limit": 20}),
         (
-            calls.list_jobs(("dead", "failed"), None),
+            jobs.list_(("dead", "failed")),
             "list",
             {"states": ["dead", "failed"], "limit": 1000},
         ),
-        (calls.cancel("7", None, wait=True), "cancel", {"id": "7", "wait": True}),
-        (calls.retry("7", "dead"), "retry", {"id": "7", "if_state": "dead"}),
-        (calls.start("7", None), "start", {"id": "7"}),
-        (calls.delete("7", "dead"), "delete", {"id": "7", "if_state": "dead"}),
+        (jobs.cancel("7"), "cancel", {"id": "7", "wait": True}),
+        (dlq.retry("7"), "retry", {"id": "7", "if_state": "dead"}),
+        (jobs.start("7"), "start", {"id": "7"}),
+        (jobs.delete("7", if_state="dead"), "delete", {"id": "7", "if_state": "dead"}),
         (
-            calls.cancel_many(["7", "8"], None, wait=False),
+            jobs.cancel_many(["7", "8"], wait=False)[0],
             "cancel_many",
             {"ids": ["7", "8"], "wait": False},
         ),
         (
-            calls.delete_many(["7"], "dead"),
+            dlq.delete_many(["7"])[0],
             "delete_many",
             {"ids": ["7"], "if_state": "dead"},
         ),
-        (calls.wait("7", None), "wait", {"id": "7"}),
+        (jobs.wait("7"), "wait", {"id": "7"}),
         (
-            calls.wait("7", timedelta(minutes=1)),
+            jobs.wait("7", timedelta(minutes=1)),
             "wait",
             {"id": "7", "timeout": 60.0},
         ),
-        (calls.prune(None, 0), "prune", {"older_than": 0}),
+        (jobs.prune(), "prune", {"older_than": 0}),
         (
-            calls.prune([JobState.DEAD], timedelta(days=1)),
+            dlq.purge(older_than=timedelta(days=1)),
             "prune",
             {"states": ["dead"], "older_than": 86400.0},
         ),
         (
-            calls.logs("7", "stderr", None, 10),
+            output.logs("7", "stderr", tail=10),
             "logs.read",
             {"id": "7", "stream": "stderr", "tail": 10, "limit": 1048576},
         ),
         (
-            calls.follow("7", 2, None, ["stdout"]),
+            output.follow("7", run=2, streams=["stdout"]),
             "logs.follow",
             {"id": "7", "run": 2, "streams": ["stdout"]},
         ),
-        (calls.stats(3600), "stats", {"since": 3600}),
+        (queue.stats(3600), "stats", {"since": 3600}),
         (
-            calls.set_setting("timeout", "5m"),
+            config.set_("timeout", "5m"),
             "config.set",
             {"key": "timeout", "value": "5m"},
         ),
         (
-            calls.start_workers(2, bound=True),
+            workers.start(2, bound=True),
             "workers.start",
             {"count": 2, "bound": True},
         ),
         (
-            calls.stop_workers(None, [1], now=False),
+            workers.stop(numbers=[1]),
             "workers.stop",
             {"now": False, "workers": [1]},
         ),
         (
-            calls.stop_workers(2, None, 3, now=False),
+            workers.stop(timeout=2, count=3),
             "workers.stop",
             {"timeout": 2.0, "now": False, "count": 3},
         ),
         (
-            calls.scale_workers(0, None, now=True),
+            workers.scale(0, now=True),
             "workers.scale",
             {"count": 0, "now": True},
         ),
-        (calls.stop_daemon(now=True), "daemon.stop", {"now": True}),
+        (daemon.stop(now=True), "daemon.stop", {"now": True}),
     ],
 )
 def test_arguments_become_parameters(
@@ -116,7 +122,7 @@ def test_arguments_become_parameters(
 
 def test_a_job_takes_what_it_lacks_from_what_is_inherited() -> None:
     """Options win over the caller's directory and mask."""
-    call = calls.enqueue(
+    call = enqueue.enqueue(
         {"command": "x", "cwd": "/srv"}, {"cwd": "/", "umask": "0022"}, "error"
     )
     assert call.params == {
@@ -127,7 +133,7 @@ def test_a_job_takes_what_it_lacks_from_what_is_inherited() -> None:
 
 def test_a_job_is_read_with_its_types() -> None:
     """Times are aware, words are of their enumerations, new keys are ignored."""
-    job = calls.get("7", env=False).read({"job": JOB})
+    job = jobs.get("7", env=False).read({"job": JOB})
     assert job.created_at == datetime(2026, 12, 1, 10, 0, 0, 250_000, UTC)
     assert job.command == ("cp", "a", "b")
     assert job.state is JobState.COMPLETED
@@ -171,29 +177,29 @@ def test_what_a_daemon_can_enforce_is_read() -> None:
         "workers": {"active": 1, "busy": 0, "wanted": 1},
     }
     limits = {"controllers": ["memory"], "missing": "why"}
-    found = calls.daemon_status().read({**told, "limits": limits})
+    found = daemon.status().read({**told, "limits": limits})
     assert found.limits == models.Enforced(("memory",), "why")
-    assert calls.daemon_status().read(told).limits is None
+    assert daemon.status().read(told).limits is None
 
 
 @pytest.mark.parametrize("result", [None, {}, {"job": {}}, {"job": {"id": "7"}}, 7])
 def test_a_reply_that_is_not_as_specified_is_the_daemons_fault(result: Any) -> None:
     """It is no KeyError in the caller's face."""
     with pytest.raises(ProtocolViolationError, match="reply to get"):
-        calls.get("7", env=False).read(result)
+        jobs.get("7", env=False).read(result)
 
 
 def test_a_wait_that_ran_out_is_a_timeout() -> None:
     """It tells the state the job is in."""
     reply = {"job": {**JOB, "state": "processing"}, "timed_out": True}
     with pytest.raises(WaitTimeoutError, match="still processing") as caught:
-        calls.wait("7", 1).read(reply)
+        jobs.wait("7", 1).read(reply)
     assert caught.value.data == {"id": "7", "state": "processing"}
 
 
 def test_a_listing_goes_on_until_there_is_no_next() -> None:
     """Each page asks for the one after it."""
-    first = calls.list_jobs("dead", None).read({"jobs": [JOB], "next": 41})
+    first = jobs.list_("dead").read({"jobs": [JOB], "next": 41})
     assert first.following is not None
     assert first.following.params == {"state": "dead", "limit": 1000, "before": 41}
     assert first.following.read({"jobs": [], "next": None}).following is None
@@ -201,7 +207,7 @@ def test_a_listing_goes_on_until_there_is_no_next() -> None:
 
 def test_a_limited_listing_asks_for_what_is_left() -> None:
     """And for no page when nothing is."""
-    first = calls.list_jobs(None, 3).read({"jobs": [JOB, JOB], "next": 41})
+    first = jobs.list_(limit=3).read({"jobs": [JOB, JOB], "next": 41})
     assert first.following is not None
     assert first.following.params == {"limit": 1, "before": 41}
     assert first.following.read({"jobs": [JOB], "next": 40}).following is None
@@ -209,7 +215,7 @@ def test_a_limited_listing_asks_for_what_is_left() -> None:
 
 def test_logs_go_on_to_the_size_they_had() -> None:
     """In the same run, though the job may have another one by now."""
-    first = calls.logs("7", "stdout", None, None).read(
+    first = output.logs("7").read(
         {"run": 2, "data": b"ab", "offset": 0, "next": 2, "size": 3}
     )
     assert first.items == (b"ab",)
@@ -229,7 +235,7 @@ def test_logs_go_on_to_the_size_they_had() -> None:
 
 def test_the_logs_of_a_job_that_never_ran_are_empty() -> None:
     """There is nothing to yield and nothing to ask for."""
-    part = calls.logs("7", "stdout", None, None).read(
+    part = output.logs("7").read(
         {"run": None, "data": b"", "offset": 0, "next": 0, "size": 0}
     )
     assert (part.items, part.following) == ((), None)
@@ -237,7 +243,7 @@ def test_the_logs_of_a_job_that_never_ran_are_empty() -> None:
 
 def test_events_that_are_not_known_are_skipped() -> None:
     """A newer daemon may tell more."""
-    event = calls.follow("7", None, None, None).event
+    event = output.follow("7").event
     assert event({"type": "attempt", "run": 1}) == models.AttemptStarted(1)
     assert event({"type": "data", "run": 1, "stream": "stdout", "offset": 0,
                   "data": b"x"}) == models.Output(1, "stdout", 0, b"x")  # fmt: skip
@@ -254,7 +260,7 @@ def test_nested_values_have_their_types_too() -> None:
     counts = dict.fromkeys(
         ["completed", "dead", "cancelled", "failed_attempts", "retries", "lost"], 0
     )
-    stats = calls.stats(None).read(
+    stats = queue.stats().read(
         {
             "since": None,
             "minutes": 1,
@@ -267,21 +273,51 @@ def test_nested_values_have_their_types_too() -> None:
     )
     assert stats.run == models.Spread(1, 1.0, 1, 1, 1)
     assert stats.wait is None
-    status = calls.status().read(
+    status = queue.status().read(
         {**dict.fromkeys(JobState, 0), "workers": {"active": 2, "busy": 1}}
     )
     assert status.workers == models.WorkerCounts(2, 1)
 
 
 def test_attempts_go_on_with_earlier_ones() -> None:
-    """A job of very many is told in parts; a daemon that has no parts tells all."""
-    first = calls.attempts("7")
+    """The daemon tells the last ones first, and all are returned, oldest first."""
+    first = jobs.attempts("7")
     assert first.params == {"id": "7"}
-    following = first.read({"attempts": [], "attempts_next": 1501}).following
-    assert following is not None
-    assert following.params == {"id": "7", "attempts_before": 1501}
-    assert following.read({"attempts": [], "attempts_next": None}).following is None
-    assert first.read({"attempts": []}).following is None
+    reply = {"attempts": [{"run": 2, "lease": 5}], "attempts_next": 1501}
+    part = first.read(reply)
+    assert part.items == ()
+    assert part.following is not None
+    assert part.following.params == {"id": "7", "attempts_before": 1501}
+    reply = {"attempts": [{"run": 1, "lease": 4}], "attempts_next": None}
+    last = part.following.read(reply)
+    assert [attempt.run for attempt in last.items] == [1, 2]
+    assert last.following is None
+
+
+def test_an_older_daemon_tells_all_attempts_at_once() -> None:
+    """It has no parts."""
+    part = jobs.attempts("7").read({"attempts": [{"run": 1, "lease": 4}]})
+    assert ([attempt.run for attempt in part.items], part.following) == ([1], None)
+
+
+def test_many_ids_become_several_requests() -> None:
+    """Each has as many as the daemon takes; one id is not taken for many."""
+    sizes = [len(call.params["ids"]) for call in jobs.retry_many(map(str, range(2001)))]
+    assert sizes == [1000, 1000, 1]
+    with pytest.raises(TypeError, match="not one id"):
+        jobs.retry_many("7")
+
+
+def test_a_backup_in_a_directory_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path leads nowhere then, and the error is queuectl's own."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(CurrentDirectoryError):
+        queue.backup("copy.db")
 
 
 def test_what_waits_is_read_where_it_is_told() -> None:
@@ -290,7 +326,7 @@ def test_what_waits_is_read_where_it_is_told() -> None:
         ("pending", "processing", "completed", "failed", "dead", "cancelled"), 4
     )
     told = {**states, "workers": {"active": 1, "busy": 0}, "draining": False}
-    older = calls.status().read(told)
+    older = queue.status().read(told)
     assert (older.pending, older.ready, older.delayed) == (4, None, None)
-    found = calls.status().read({**told, "ready": 3, "delayed": 5})
+    found = queue.status().read({**told, "ready": 3, "delayed": 5})
     assert (found.ready, found.delayed) == (3, 5)

@@ -4,6 +4,7 @@ import pytest
 
 from queuectl import errors
 from queuectl.mailbox import Mailbox
+from queuectl.sync.client import Client
 from queuectl_protocol.connection import ServerConnection
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
@@ -132,7 +133,7 @@ def test_a_daemon_of_another_protocol_is_refused(
     pair.server.send_greeting({"server": "q", "min_api": oldest, "api": newest})
     pair.deliver()
     with pytest.raises(errors.IncompatibleDaemonError, match="same queuectl"):
-        raise pair.mailbox.why()
+        raise pair.mailbox.end_error()
 
 
 def test_a_newer_daemon_that_still_speaks_our_version_is_fine(pair: Pair) -> None:
@@ -149,7 +150,7 @@ def test_what_is_no_protocol_of_ours_is_named_so(pair: Pair, data: bytes) -> Non
     """Connecting to some other program's socket is explained."""
     pair.mailbox.receive_data(data)
     with pytest.raises(errors.ProtocolViolationError, match="does not speak"):
-        raise pair.mailbox.why()
+        raise pair.mailbox.end_error()
 
 
 def test_a_request_that_the_daemon_would_refuse_is_not_sent(pair: Pair) -> None:
@@ -164,7 +165,7 @@ def test_a_request_that_the_daemon_would_refuse_is_not_sent(pair: Pair) -> None:
 
 def test_the_timeout_is_only_for_the_daemons_own_work() -> None:
     """Waiting for a job is not limited by it, but added to the wait's own."""
-    mailbox = Mailbox(2.0)
+    mailbox = Mailbox(2.0, Client._waits)
 
     def limit(method: str, **params: object) -> float | None:
         return mailbox.limit(mailbox.request(method, params)[0])

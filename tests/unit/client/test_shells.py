@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 import queuectl
-from queuectl import calls
 from queuectl.aio import groups as agroups
 from queuectl.aio.client import AsyncClient
-from queuectl.calls import Call
+from queuectl.calls import config, daemon, dlq, enqueue, jobs, output, queue, workers
+from queuectl.calls.call import WAITS, Call
 from queuectl.sync import groups
 from queuectl.sync.client import Client
 from queuectld.server.dispatch import METHODS
@@ -39,25 +39,41 @@ def test_both_clients_have_the_same_methods(blocking: type, asynchronous: type) 
             assert mine == inspect.signature(theirs[name]).parameters, name
 
 
+def test_methods_are_shown_as_they_are_documented() -> None:
+    """Name, parameters and documentation are those of the call."""
+    assert Client.list.__name__ == "list"
+    assert list(inspect.signature(Client.list).parameters) == ["self", "state", "limit"]
+    assert inspect.getdoc(Client.list) == inspect.getdoc(jobs.list_)
+    assert inspect.iscoroutinefunction(AsyncClient.get)
+
+
+CALLS = (config, daemon, dlq, enqueue, jobs, output, queue, workers)
+
+
 def made() -> list[Call[Any]]:
     """Return what each function of ``calls`` makes, every parameter being given."""
     return [
-        function(
-            **{
-                name: SOME.get(name, 1)
-                for name in inspect.signature(function).parameters
-            }
-        )
-        for name, function in vars(calls).items()
+        call
+        for module in CALLS
+        for name, function in vars(module).items()
         if inspect.isfunction(function)
-        and function.__module__ == calls.__name__
+        and function.__module__ == module.__name__
         and not name.startswith("_")
+        for call in _called(function)
     ]
+
+
+def _called(function: Any) -> list[Call[Any]]:
+    names = inspect.signature(function).parameters
+    made = function(**{name: SOME.get(name, 1) for name in names})
+    return made if isinstance(made, list) else [made]
 
 
 SOME: dict[str, Any] = {
     "job": {"command": "x"},
     "job_ids": ["1"],
+    "path": "/copy.db",
+    "state": "dead",
     "inherited": {},
     "states": ["dead"],
     "streams": ["stdout"],
@@ -68,8 +84,15 @@ SOME: dict[str, Any] = {
 def test_every_method_of_the_daemon_has_a_call() -> None:
     """What the daemon can do, a Python program can ask for."""
     asked = {call.method for call in made()}
-    # A batch is made by bulk, and a stream is ended by stream.
+    # EnqueueMany makes the batches, and Stream ends itself.
     assert asked | {"enqueue_many", "unfollow"} == set(METHODS)
+
+
+def test_the_methods_without_a_time_limit_are_methods() -> None:
+    """And so are the parameters that limit the wait of one."""
+    for method, limited_by in WAITS.items():
+        names = {param.name for param in METHODS[method].params}
+        assert limited_by is None or limited_by in names
 
 
 def test_every_call_has_parameters_that_the_daemon_knows() -> None:

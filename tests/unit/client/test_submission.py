@@ -9,7 +9,7 @@ import pytest
 
 from queuectl.errors import CurrentDirectoryError
 from queuectl.submission import NewJob, to_wire
-from queuectld.core.submission import FIELDS
+from queuectld.core.submission import GIVEN
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_unknown_names_are_left_to_the_daemon() -> None:
 
 def test_options_are_what_a_submission_has() -> None:
     """The client's list of fields is the daemon's."""
-    assert set(NewJob.__annotations__) == set(FIELDS)
+    assert set(NewJob.__annotations__) == set(GIVEN)

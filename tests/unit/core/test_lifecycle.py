@@ -14,8 +14,9 @@ from helpers.jobs import NOW, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import lifecycle
 from queuectld.core.errors import JobStateError
+from queuectld.core.event import Event
 from queuectld.core.job import Job
-from queuectld.core.lifecycle import Event, Guard
+from queuectld.core.lifecycle import Guard
 
 WRITTEN = """
 state       event      leads to    no retries left  cancel requested
@@ -136,7 +137,7 @@ def test_the_reason_decides_the_event(
 ) -> None:
     """An exit with code 0 succeeds; the reason decides everything else."""
     job, end = a_job(JobState.PROCESSING), an_end(reason, exit_code=exit_code)
-    assert lifecycle.event_of(job, end) is event
+    assert lifecycle.finish(job, end, now=NOW, random=0).event is event
 
 
 def test_every_reason_has_an_event() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from helpers.jobs import NOW, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import lifecycle, limits, settings
+from queuectld.core import lifecycle, limits, new_job, settings
+from queuectld.core.event import Event
 from queuectld.core.job import Job, Submission
-from queuectld.core.lifecycle import Event
 from queuectld.core.limits import Limits
 
 SETTINGS_OF_A_JOB = (
@@ -76,7 +76,7 @@ def test_what_the_submitter_said_stands() -> None:
 def test_limits_that_are_not_said_are_those_of_the_settings(default: Limits) -> None:
     """The object itself, not a copy: most jobs have this one."""
     in_force = replace(DEFAULTS, limits=default)
-    assert lifecycle.limits_of(Submission("true"), in_force) is default
+    assert new_job.limits_of(Submission("true"), in_force) is default
 
 
 def test_each_limit_that_is_said_goes_before_its_setting() -> None:
@@ -84,9 +84,9 @@ def test_each_limit_that_is_said_goes_before_its_setting() -> None:
     in_force = replace(DEFAULTS, limits=Limits(nice=5, memory_max=1 << 30))
     asked = Submission("true", nice=-1, tasks_max=8, rlimits=(("core", 0),))
     expected = Limits(-1, 1 << 30, 0, 8, (("core", 0),))
-    assert lifecycle.limits_of(asked, in_force) == expected
+    assert new_job.limits_of(asked, in_force) == expected
     without = Submission("true", nice=0, memory_max=0)
-    assert lifecycle.limits_of(without, in_force) is limits.NONE
+    assert new_job.limits_of(without, in_force) is limits.NONE
 
 
 def test_a_job_keeps_who_asked_for_it() -> None:
@@ -304,9 +304,9 @@ def test_an_interruption_too_many_says_so_on_record() -> None:
     end = an_end(Reason.INTERRUPTED, message="of SIGTERM")
     few = a_job(JobState.PROCESSING, losses=lifecycle.INTERRUPTIONS - 1)
     many = few._replace(losses=lifecycle.INTERRUPTIONS)
-    assert lifecycle.on_record(few, end, asked=False) == end
-    assert lifecycle.on_record(many, end, asked=True) == end
-    said = lifecycle.on_record(many, end, asked=False).message
+    assert lifecycle.finish(few, end, now=NOW, random=0, asked=False).end == end
+    assert lifecycle.finish(many, end, now=NOW, random=0, asked=True).end == end
+    said = lifecycle.finish(many, end, now=NOW, random=0, asked=False).end.message
     assert said is not None
     assert said.startswith("of SIGTERM; interrupted more than 10 times in a row")
 

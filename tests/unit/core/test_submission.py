@@ -16,10 +16,11 @@ from queuectl_protocol.limits import (
     MAX_LABEL,
     MAX_PATH,
 )
-from queuectld.core import submission
+from queuectld.core import submission, values
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Job, Submission
-from queuectld.core.submission import FIELDS, PRIORITY_RANGE
+from queuectld.core.submission import GIVEN
+from queuectld.core.values import PRIORITY_RANGE
 
 NOT_UTF8 = b"/srv/caf\xe9".decode("utf-8", "surrogateescape")
 YEAR = 366 * 86_400
@@ -261,8 +262,8 @@ def test_a_bad_value_is_refused_by_name(field: str, value: Any, words: str) -> N
 
 def test_every_field_has_good_and_bad_examples() -> None:
     """No field is added without saying here what it takes and refuses."""
-    assert {field for field, _, _ in BAD} == set(FIELDS)
-    assert {field for field, _, _ in GOOD} | {"delay"} == set(FIELDS)
+    assert {field for field, _, _ in BAD} == set(GIVEN)
+    assert {field for field, _, _ in GOOD} | {"delay"} == set(GIVEN)
 
 
 def test_a_secret_is_never_quoted() -> None:
@@ -299,13 +300,13 @@ def test_an_environment_is_looked_at_as_a_whole(
 ) -> None:
     """One by one only where something is uncommon: each job has one, of many."""
     seen: list[str] = []
-    look = submission._variable
+    look = values._variable
 
     def noted(name: str, content: str) -> int:
         seen.append(name)
         return look(name, content)
 
-    monkeypatch.setattr(submission, "_variable", noted)
+    monkeypatch.setattr(values, "_variable", noted)
     many = {f"VARIABLE_{n}": f"caf\udce9 {n}" for n in range(60)}
     assert parse(env=many).env == many
     assert seen == []
@@ -319,7 +320,7 @@ def test_a_job_needs_a_command() -> None:
         submission.parse({"id": "job1"}, submitter=None, now=NOW)
 
 
-@pytest.mark.parametrize("field", sorted(set(FIELDS) - {"command"}))
+@pytest.mark.parametrize("field", sorted(set(GIVEN) - {"command"}))
 def test_null_means_not_said(field: str) -> None:
     """A field that is null is as if it were not there."""
     assert parse(**{field: None}) == parse()
@@ -349,7 +350,7 @@ ON_THE_WIRE_ONLY = {"created_at", "updated_at", "cancel_requested"}
 
 
 @pytest.mark.parametrize(
-    "field", sorted(submission._DAEMON_SETS & {*Job.__slots__, *ON_THE_WIRE_ONLY})
+    "field", sorted(submission.SET_BY_THE_DAEMON & {*Job.__slots__, *ON_THE_WIRE_ONLY})
 )
 def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
     """A job that was read cannot be enqueued as it is; the message says why."""
@@ -427,7 +428,7 @@ ANYTHING = st.recursive(
     ),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*FIELDS, "state", "colour"]) | st.text(max_size=4)
+NAMES = st.sampled_from([*GIVEN, "state", "colour"]) | st.text(max_size=4)
 
 
 def outcome(fields: dict[str, Any]) -> Submission | InvalidJobError:
@@ -445,7 +446,7 @@ def test_anything_is_a_submission_or_refused(fields: dict[str, Any]) -> None:
     if isinstance(read, InvalidJobError):
         assert read.field in {*fields, "command"}
         return
-    assert set(fields) <= set(FIELDS)
+    assert set(fields) <= set(GIVEN)
     assert read.command
     assert read.run_at is None or -(10**14) < read.run_at < 10**15
 
@@ -458,7 +459,7 @@ def test_what_a_batch_may_have_of_text_is_counted_in_bytes() -> None:
     assert submission.weight(parse(command=[e, "b"])) == 3
 
 
-@given(st.sampled_from([*FIELDS]), st.binary(max_size=30))
+@given(st.sampled_from([*GIVEN]), st.binary(max_size=30))
 def test_any_bytes_as_a_string_are_taken_or_refused(field: str, raw: bytes) -> None:
     """Bytes that are not UTF-8 are a Unix string or a refusal, never a crash."""
     value = raw.decode("utf-8", "surrogateescape")

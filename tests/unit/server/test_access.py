@@ -4,8 +4,8 @@ import pytest
 
 from queuectl_protocol.vocabulary import Role
 from queuectld.config import Roles
-from queuectld.server import access
-from queuectld.server.access import Credentials
+from queuectld.server.connection import access
+from queuectld.server.connection.access import Credentials
 
 OWNER = 1000
 ROLES = Roles(

@@ -12,12 +12,13 @@ from helpers.schemas import Described
 from queuectl_protocol import messages
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
-from queuectld.server import params
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.meta import description
-from queuectld.server.params import InvalidParamsError, Param
+from queuectld.server.schema import arguments
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.description import describe
+from queuectld.server.schema.method import Param
 
-TOLD = Described(description(METHODS))
+TOLD = Described(describe(METHODS))
 
 NUMBERS: list[Any] = [
     0, 1, -1, 2, 255, 256, 257, 1000, 1001, 1_000_000, 1_000_001, -1_000_000,
@@ -50,7 +51,7 @@ def _told(method: str, name: str) -> dict[str, Any]:
 def _taken(param: Param, value: Any) -> bool:
     refused: InvalidParamsError | None = None
     try:
-        params.checked((param,), {param.name: value})
+        arguments.checked((param,), {param.name: value})
     except InvalidParamsError as error:
         refused = error
     if refused is None:
@@ -108,7 +109,7 @@ def _comparable(value: Any) -> bool:
     return isinstance(value, int | float) and not math.isnan(value)
 
 
-@pytest.mark.parametrize("name", submission.FIELDS)
+@pytest.mark.parametrize("name", submission.GIVEN)
 def test_what_a_field_takes_is_as_described(name: str) -> None:
     """As for parameters: every field of a job, with every kind of value."""
     schema = TOLD.told["forms"]["SUBMISSION"]["properties"][name]

@@ -10,11 +10,11 @@ from queuectl_protocol import messages
 from queuectl_protocol.errors import ErrorCode
 from queuectld.core import errors as core
 from queuectld.core import submission
-from queuectld.server import shapes
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import CODES, MAX_MESSAGE, UnknownMethodError, refusal
-from queuectld.server.method import Method
-from queuectld.server.methods.meta import COMMON, description
+from queuectld.server.schema import json_schema
+from queuectld.server.schema.description import COMMON, describe
+from queuectld.server.schema.method import Method
 from queuectld.store import api as store
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
@@ -23,7 +23,9 @@ EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 @EVERY
 def test_a_handler_takes_what_its_row_declares(method: Method) -> None:
     """Names in the table and arguments in the code are the same, in the same order."""
-    call, *arguments = inspect.signature(method.handler).parameters.values()
+    signature = inspect.signature(method.handler)
+    family, call, *arguments = signature.parameters.values()
+    assert family.name == "self"
     assert call.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert [each.name for each in arguments] == [each.name for each in method.params]
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in arguments)
@@ -59,9 +61,9 @@ def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
 def test_a_method_says_what_it_is(method: Method) -> None:
     """Whoever reads only describe has a sentence, a shape and a phrase for each."""
     assert method.doc.endswith(".")
-    assert shapes.schema(method.result)
-    assert all("type" in shapes.schema(event)["properties"] for event in method.events)
-    assert all(shapes.schema(param.type) for param in method.params)
+    assert json_schema.of(method.result)
+    assert all("type" in json_schema.of(event)["properties"] for event in method.events)
+    assert all(json_schema.of(param.type) for param in method.params)
     assert all(param.doc and param.type for param in method.params)
 
 
@@ -74,9 +76,9 @@ def test_a_method_lists_only_errors_of_its_own(method: Method) -> None:
 
 def test_describe_tells_every_method_and_travels() -> None:
     """It is generated from the table and is plain data."""
-    told = description(METHODS)
+    told = describe(METHODS)
     assert [method["name"] for method in told["methods"]] == list(METHODS)
-    assert [field["name"] for field in told["job_fields"]] == list(submission.FIELDS)
+    assert [field["name"] for field in told["job_fields"]] == list(submission.GIVEN)
     assert told["errors"] == list(ErrorCode)
     assert messages.unpack(messages.pack(told)) == json.loads(json.dumps(told))
     listing = next(m for m in told["methods"] if m["name"] == "list")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.server import params
-from queuectld.server.params import InvalidParamsError, Param
+from queuectld.server.schema import arguments, params
+from queuectld.server.schema.arguments import InvalidParamsError
+from queuectld.server.schema.method import Param
 
 STATES = (JobState.DEAD, JobState.COMPLETED)
 
@@ -20,7 +21,7 @@ DECLARED = (
 
 def test_defaults_are_filled_in() -> None:
     """A handler gets every parameter that it declares."""
-    assert params.checked(DECLARED, {"id": "a"}) == {
+    assert arguments.checked(DECLARED, {"id": "a"}) == {
         "id": "a",
         "limit": 100,
         "wait": True,
@@ -30,7 +31,7 @@ def test_defaults_are_filled_in() -> None:
 def test_null_is_absent() -> None:
     """A client may say null for what it does not want to say."""
     given = {"id": "a", "limit": None, "wait": None}
-    assert params.checked(DECLARED, given)["limit"] == 100
+    assert arguments.checked(DECLARED, given)["limit"] == 100
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_what_is_wrong_is_refused_by_name(
 ) -> None:
     """The error names the parameter, for people and for programs."""
     with pytest.raises(InvalidParamsError) as caught:
-        params.checked(DECLARED, given)
+        arguments.checked(DECLARED, given)
     assert message in str(caught.value)
     assert caught.value.data == {"param": param}
 
@@ -82,20 +83,20 @@ def test_what_is_wrong_in_a_list_is_named_by_its_place(
     """Among ten thousand, the first bad one is found at once."""
     words = r"^w, item 1 from 0, (is|must)"
     with pytest.raises(InvalidParamsError, match=words) as bad:
-        params.checked((param,), {"w": value})
+        arguments.checked((param,), {"w": value})
     assert bad.value.data == {"param": "w", "index": 1}
 
 
 def test_a_method_without_parameters_takes_none() -> None:
     """It says so, instead of listing nothing."""
     with pytest.raises(InvalidParamsError, match="'id'; it takes none"):
-        params.checked((), {"id": "a"})
+        arguments.checked((), {"id": "a"})
 
 
 def test_a_megabyte_of_a_name_is_not_repeated() -> None:
     """What a stranger sends does not come back at full length."""
     with pytest.raises(InvalidParamsError) as caught:
-        params.checked(DECLARED, {"id": "a", "x" * 1_000_000: 1})
+        arguments.checked(DECLARED, {"id": "a", "x" * 1_000_000: 1})
     assert len(str(caught.value)) < 200
     assert len(caught.value.data["param"]) < 200
 
@@ -159,19 +160,19 @@ def test_bad_values_do_not(param: Param, value: Any) -> None:
 )
 def test_a_setting_is_a_number_or_text(value: Any, words: str) -> None:
     """As the type of the parameter says, and of the setting when it is told."""
-    with pytest.raises(params.InvalidParamsError, match=f"^value {words}$"):
-        params.checked([params.setting_value("value", "to what")], {"value": value})
+    with pytest.raises(InvalidParamsError, match=f"^value {words}$"):
+        arguments.checked([params.setting_value("value", "to what")], {"value": value})
 
 
 def test_a_number_over_the_maximum_is_told_the_maximum() -> None:
     """And not that anything from the minimum on will do."""
     with pytest.raises(
-        params.InvalidParamsError, match=r"must be from 1 to 9223372036854775807$"
+        InvalidParamsError, match=r"must be from 1 to 9223372036854775807$"
     ):
-        params.checked([params.whole("n", "", minimum=1)], {"n": 2**63})
+        arguments.checked([params.whole("n", "", minimum=1)], {"n": 2**63})
 
 
 def test_an_unknown_name_is_shown_as_its_bytes() -> None:
     """Those that are not UTF-8, as everywhere in messages."""
-    with pytest.raises(params.InvalidParamsError, match=r"no parameter 'caf\\xe9'"):
-        params.checked([], {"caf\udce9": 1})
+    with pytest.raises(InvalidParamsError, match=r"no parameter 'caf\\xe9'"):
+        arguments.checked([], {"caf\udce9": 1})

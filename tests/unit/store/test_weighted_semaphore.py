@@ -8,20 +8,20 @@ from queuectld.store.weighted_semaphore import WeightedSemaphore
 
 
 class Hall:
-    """Some who take turns.
+    """Some tasks that share a semaphore.
 
     Attributes:
-        inside: the weights of those whose turn it is, in the order in which it came.
+        inside: the weights of those that were admitted, in this order.
     """
 
     def __init__(self, most: int) -> None:
-        self._turns = WeightedSemaphore(most)
+        self._semaphore = WeightedSemaphore(most)
         self._ends: list[asyncio.Event] = []
         self.inside: list[int] = []
 
     async def come(self, weight: int) -> None:
-        """Take a turn until the one of that number is let out."""
-        async with self._turns.take(weight):
+        """Wait to be admitted, then to be let out."""
+        async with self._semaphore.take(weight):
             over = asyncio.Event()
             self._ends.append(over)
             self.inside.append(weight)
@@ -29,7 +29,7 @@ class Hall:
             self.inside.remove(weight)
 
     async def let_out(self) -> None:
-        """End the longest turn, and let the others notice."""
+        """Let the first one out, and the others notice."""
         self._ends.pop(0).set()
         await settled()
 
@@ -72,13 +72,13 @@ async def test_what_is_heavier_than_all_goes_in_alone() -> None:
 
 @asynchronous
 async def test_who_gives_up_waiting_takes_nothing_away() -> None:
-    """A cancelled wait leaves the turn to the next."""
-    turns = WeightedSemaphore(10)
+    """A cancelled wait holds nothing."""
+    semaphore = WeightedSemaphore(10)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(turns.take(10))
-        gone = asyncio.create_task(turns.take(5).__aenter__())
+        await stack.enter_async_context(semaphore.take(10))
+        gone = asyncio.create_task(semaphore.take(5).__aenter__())
         await settled()
         gone.cancel()
         await settled()
-    async with turns.take(10):
+    async with semaphore.take(10):
         pass

@@ -8,7 +8,10 @@ import pytest
 
 from queuectl_protocol.environment import PATH
 from queuectld.workers.shared import accounts
-from queuectld.workers.shared.accounts import Account, AccountError, RunAs
+from queuectld.workers.shared.accounts import RunAs
+from queuectld.workers.worker_side import confine
+from queuectld.workers.worker_side.fork_exec import Account
+from queuectld.workers.worker_side.spawn import SpawnError
 
 UID, PRIMARY, STAFF, AUDIO, LENT = 1000, 1001, 50, 29, 8
 
@@ -24,7 +27,7 @@ def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def resolve(*groups: int) -> tuple[int, Iterable[int]]:
-    found = accounts.resolve(RunAs(UID, groups, minimal=False))
+    found = confine.account_of(RunAs(UID, groups, minimal=False))
     assert found.uid == UID
     return found.gid, found.groups
 
@@ -50,20 +53,20 @@ def test_groups_are_those_recorded_that_the_account_still_has(
 
 def test_a_job_from_before_has_the_primary_group_alone() -> None:
     """Where nothing is recorded, nothing is made up."""
-    found = accounts.resolve(RunAs(UID, None, minimal=True))
+    found = confine.account_of(RunAs(UID, None, minimal=True))
     assert found == Account(UID, PRIMARY, ())
 
 
 def test_a_uid_without_an_account_is_refused() -> None:
     """With a sentence that names it and says what can be done."""
-    with pytest.raises(AccountError, match=r"uid 1234, has no account .* retry"):
-        accounts.resolve(RunAs(1234, (1234,), minimal=False))
+    with pytest.raises(SpawnError, match=r"uid 1234, has no account .* retry"):
+        confine.account_of(RunAs(1234, (1234,), minimal=False))
 
 
 def test_a_job_of_nobody_known_is_refused() -> None:
     """It does not run as the daemon in its place."""
-    with pytest.raises(AccountError, match=r"nobody knows who .* enqueue it again"):
-        accounts.resolve(RunAs(None, None, minimal=False))
+    with pytest.raises(SpawnError, match=r"nobody knows who .* enqueue it again"):
+        confine.account_of(RunAs(None, None, minimal=False))
 
 
 def test_the_minimal_environment_is_the_accounts() -> None:

@@ -1,4 +1,4 @@
-"""The messages of the worker link."""
+"""The messages between the daemon and a worker."""
 
 from typing import get_args
 
@@ -14,8 +14,10 @@ from queuectld.workers.shared import messages
 
 EVERY: tuple[messages.Message, ...] = (
     messages.Hello(3, "uuid", "/o", "/s", "/r/3.json", "/run/q.sock"),
-    messages.Run(1, 2, 3, "x", "echo hi", "/tmp", 0o22, {"A": "b"}, 1.5, 5.0, 1 << 30),
-    messages.Run(1, 2, 3, "x", ("echo", "\udcff"), None, None, None, 0, 0, 0),
+    messages.RunJob(
+        1, 2, 3, "x", "echo hi", "/tmp", 0o22, {"A": "b"}, 1.5, 5.0, 1 << 30
+    ),
+    messages.RunJob(1, 2, 3, "x", ("echo", "\udcff"), None, None, None, 0, 0, 0),
     messages.End(1, Reason.CANCELLED, 0.5),
     messages.Ack(1),
     messages.Stop(),

@@ -8,14 +8,14 @@ from queuectl_protocol.vocabulary import Reason
 from queuectld.core.limits import Limits
 from queuectld.workers.shared import messages
 from queuectld.workers.worker_side import outcome
-from queuectld.workers.worker_side.children import Exit
+from queuectld.workers.worker_side.descendants import Exit
 from queuectld.workers.worker_side.outcome import Facts
 
-ORDER = messages.Run(8, 1, 1, "j", "x", None, None, None, 300, 5, 1 << 30)
+JOB = messages.RunJob(8, 1, 1, "j", "x", None, None, None, 300, 5, 1 << 30)
 FACTS = Facts(
     started_at=1_000,
     finished_at=4_000,
-    asked=None,
+    end_reason=None,
     exit=Exit(status=0, max_rss=1, user_ms=2, system_ms=3),
     left_behind=0,
     short_of_memory=False,
@@ -34,7 +34,7 @@ def killed(number: int) -> Exit:
 
 def test_everything_is_passed_on() -> None:
     """Times, sizes and usage are in the report as they were seen."""
-    end = outcome.judge(ORDER, FACTS)
+    end = outcome.ended(JOB, FACTS)
     assert (end.lease, end.started_at, end.finished_at) == (8, 1_000, 4_000)
     assert (end.max_rss, end.user_ms, end.system_ms) == (1, 2, 3)
     assert (end.stdout_bytes, end.stderr_bytes) == (4, 5)
@@ -43,7 +43,7 @@ def test_everything_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "how", "reason", "code", "number", "message"),
+    ("end_reason", "how", "reason", "code", "number", "message"),
     [
         (None, exited(3), Reason.EXIT, 3, None, None),
         (None, killed(15), Reason.SIGNAL, None, 15, None),
@@ -65,7 +65,7 @@ def test_everything_is_passed_on() -> None:
     ],
 )  # fmt: skip
 def test_reasons_and_sentences(
-    asked: Reason | None,
+    end_reason: Reason | None,
     how: Exit,
     reason: Reason,
     code: int | None,
@@ -73,15 +73,15 @@ def test_reasons_and_sentences(
     message: str | None,
 ) -> None:
     """The reason is why it ended, the codes how, the message what neither says."""
-    end = outcome.judge(ORDER, FACTS._replace(asked=asked, exit=how))
+    end = outcome.ended(JOB, FACTS._replace(end_reason=end_reason, exit=how))
     assert (end.reason, end.exit_code, end.signal) == (reason, code, number)
     assert end.message == message
 
 
 def test_out_of_memory() -> None:
     """SIGKILL while the kernel was short of memory is told as what it likely was."""
-    end = outcome.judge(
-        ORDER, FACTS._replace(exit=killed(signal.SIGKILL), short_of_memory=True)
+    end = outcome.ended(
+        JOB, FACTS._replace(exit=killed(signal.SIGKILL), short_of_memory=True)
     )
     assert end.message is not None
     assert "out of memory" in end.message
@@ -89,15 +89,15 @@ def test_out_of_memory() -> None:
 
 def test_left_behind() -> None:
     """Somebody whose background process was ended learns why it is gone."""
-    one = outcome.judge(ORDER, FACTS._replace(left_behind=1))
+    one = outcome.ended(JOB, FACTS._replace(left_behind=1))
     assert one.message == "ended 1 process that it left behind"
-    two = outcome.judge(ORDER, FACTS._replace(left_behind=2))
+    two = outcome.ended(JOB, FACTS._replace(left_behind=2))
     assert two.message == "ended 2 processes that it left behind"
 
 
 def test_a_clock_that_was_set_back() -> None:
     """No run ends before it begins."""
-    end = outcome.judge(ORDER, FACTS._replace(finished_at=10))
+    end = outcome.ended(JOB, FACTS._replace(finished_at=10))
     assert end.finished_at == end.started_at
 
 
@@ -109,21 +109,21 @@ def test_a_signal_without_a_name() -> None:
 
 def test_messages_are_text() -> None:
     """A path that is not UTF-8 does not make the message something else."""
-    end = outcome.not_spawned(ORDER, "/tmp/\udcff: gone", 7)
+    end = outcome.not_spawned(JOB, "/tmp/\udcff: gone", 7)
     assert end.message == "/tmp/\\xff: gone"
     assert (end.reason, end.started_at, end.finished_at) == (Reason.SPAWN_ERROR, 7, 7)
 
 
 def test_not_started() -> None:
     """A run called off before its output files were there never started."""
-    end = outcome.not_started(ORDER, Reason.CANCELLED, 7)
+    end = outcome.not_started(JOB, Reason.CANCELLED, 7)
     assert (end.reason, end.started_at) == (Reason.CANCELLED, None)
 
 
 def test_a_message_does_not_grow_with_what_it_quotes() -> None:
     """A path can have 128 KiB, and each of a thousand attempts its message."""
     message = f"{'x' * 131_000}: there is no such program"
-    told = outcome.not_spawned(ORDER, message, 0).message
+    told = outcome.not_spawned(JOB, message, 0).message
     assert told is not None
     assert len(told) < 1100
     assert told.startswith("xxx")
@@ -142,6 +142,6 @@ def test_the_kernel_counts_more_against_a_limit_than_it_tells(
     used: int, message: str
 ) -> None:
     """Who was killed near its limit of processor time was killed by it."""
-    order = ORDER._replace(limits=Limits(rlimits=(("cpu", 10),)))
-    end = outcome.judge(order, FACTS._replace(exit=killed(9)._replace(user_ms=used)))
+    job = JOB._replace(limits=Limits(rlimits=(("cpu", 10),)))
+    end = outcome.ended(job, FACTS._replace(exit=killed(9)._replace(user_ms=used)))
     assert end.message == message

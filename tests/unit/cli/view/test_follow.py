@@ -5,7 +5,7 @@ from typing import Any
 from helpers.fakeclient import FakeClient, FakeStream
 from queuectl import errors
 from queuectl.cli.connector import Connector
-from queuectl.cli.view.follow import Follower
+from queuectl.cli.requests.follow import Follower
 
 
 def _data(run: int, stream: str, offset: int, data: bytes) -> dict[str, Any]:

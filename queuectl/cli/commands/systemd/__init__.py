@@ -1,1 +1,0 @@
-"""``queuectl systemd``: the units of the service, written and taken back."""

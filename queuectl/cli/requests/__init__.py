@@ -1,0 +1,1 @@
+"""What several commands ask of the daemon, and what takes more than one request."""

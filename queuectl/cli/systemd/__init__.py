@@ -1,0 +1,1 @@
+"""What ``queuectl systemd`` does: writes and removes the units of the service."""

@@ -1,0 +1,105 @@
+"""Removes finished jobs together with their output, on request or when they expire."""
+
+from collections.abc import Sequence
+
+from queuectl_protocol.vocabulary import JobState
+from queuectld.broker import Broker, JobView
+from queuectld.clock import Clock
+from queuectld.core.errors import QueueError
+from queuectld.core.job import Job
+from queuectld.host import logs
+from queuectld.host.thread_pool import ThreadPool
+from queuectld.operations import delete
+from queuectld.workers.shared import outputs
+
+_events = logs.get("housekeeping")
+
+RETENTION_STATES = (JobState.COMPLETED, JobState.CANCELLED)
+"""What ``retention`` applies to. The dead letter queue waits for somebody to decide."""
+
+
+class Pruner:
+    """Removes finished jobs from the store, and their output from the disk."""
+
+    def __init__(self, broker: Broker, output_dir: str, clock: Clock) -> None:
+        self._broker = broker
+        self._output_dir = output_dir
+        self._clock = clock
+        self._removing = ThreadPool("pruning", 1, ready=True)
+
+    async def remove_old(self) -> int:
+        """Merge old statistics, and prune jobs older than ``retention``.
+
+        Return how many jobs went.
+        """
+        while await self._broker.thin_statistics():
+            pass
+        retention = self._broker.settings.retention
+        if not retention:
+            return 0
+        pruned = await self.prune(RETENTION_STATES, retention)
+        if pruned:
+            _events.info("jobs_expired", count=pruned)
+        return pruned
+
+    async def prune(self, states: Sequence[JobState], older_than: float) -> int:
+        """Forget jobs in final states that ended ``older_than`` seconds ago.
+
+        In bounded steps, so that others' writes go on in between.
+        """
+        before = self._clock.wall() - round(older_than * 1000) + 1
+        pruned = 0
+        while found := await self._broker.prunable(states, before):
+            # Files first: a crash in between leaves jobs without output, which the
+            # next round forgets, and never output that no job knows.
+            await self._removing.run(self._remove_output, found)
+            gone = await self._broker.delete([view.job for view in found])
+            pruned += len(gone)
+            if not gone:
+                break  # all of them were retried in this moment
+        return pruned
+
+    async def delete(
+        self,
+        ids: Sequence[str],
+        if_state: JobState | None = None,
+        *,
+        submitter: int | None = None,
+    ) -> list[Job | QueueError]:
+        """Forget jobs that are over, each by itself; return each, or why it stays.
+
+        In bounded steps, as ``prune``. The jobs are told without their texts.
+        """
+        done: list[Job | QueueError] = []
+        for begin in range(0, len(ids), delete.AT_ONCE):
+            step = ids[begin : begin + delete.AT_ONCE]
+            done += await self._delete(step, if_state, submitter)
+        return done
+
+    async def _delete(
+        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
+    ) -> list[Job | QueueError]:
+        """Forget a step's jobs; one that changes just then is looked at again."""
+        done: dict[str, Job | QueueError] = {}
+        while left := [job_id for job_id in ids if job_id not in done]:
+            found = await self._broker.deletable(left, if_state, submitter)
+            views = [view for view in found if isinstance(view, JobView)]
+            await self._removing.run(self._remove_output, views)
+            gone = await self._broker.delete([view.job for view in views])
+            done |= {job.id: job for job in gone}
+            for job_id, view in zip(left, found, strict=True):
+                if isinstance(view, QueueError):
+                    done.setdefault(job_id, view)
+        return [done[job_id] for job_id in ids]
+
+    def _remove_output(self, views: Sequence[JobView]) -> None:
+        for view in views:
+            for attempt in view.attempts:
+                try:
+                    outputs.remove(
+                        self._output_dir, view.job.seq, attempt.run, attempt.lease
+                    )
+                except OSError as error:
+                    _events.warning(
+                        "output_not_removed", job_id=view.job.id, error=str(error)
+                    )

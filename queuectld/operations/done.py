@@ -1,0 +1,13 @@
+"""What every operation returns."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from queuectld.core.event import Announcement
+
+T = TypeVar("T")
+
+Done = tuple[T, Sequence[Announcement]]
+"""What an operation did, which counts from the commit on: the result, for whoever asked
+for the operation, and what everybody else is told, in the order in which it happened.
+"""

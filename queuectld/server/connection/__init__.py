@@ -1,0 +1,1 @@
+"""The sockets, and one connection from its acceptance to its end."""

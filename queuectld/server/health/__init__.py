@@ -1,0 +1,1 @@
+"""What the daemon finds out about its own health."""

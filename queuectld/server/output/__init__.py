@@ -1,0 +1,1 @@
+"""Reads what jobs wrote, at once or while they write it."""

@@ -1,0 +1,205 @@
+"""Files that grow or appear, and who is woken by it."""
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from queuectld.linux.inotify import Change, Watcher
+from queuectld.server.output.growing_file import CHUNK, GrowingFile
+
+Story = Callable[[Watcher, asyncio.Event], Awaitable[None]]
+
+
+def _tell(story: Story) -> None:
+    async def run() -> None:
+        watcher = Watcher()
+        try:
+            async with asyncio.timeout(10):
+                await story(watcher, asyncio.Event())
+        finally:
+            watcher.close()
+
+    asyncio.run(run())
+
+
+async def _woken(wake: asyncio.Event) -> None:
+    await wake.wait()
+    wake.clear()
+
+
+async def _is_quiet(wake: asyncio.Event, watcher: Watcher, other: Path) -> bool:
+    """Return whether nothing woke it until a later event of the same instance."""
+    later = asyncio.Event()
+    watcher.arm(str(other), Change.CREATED, later)
+    (other / "later").touch()
+    await later.wait()
+    return not wake.is_set()
+
+
+def test_a_write_wakes_once(tmp_path: Path) -> None:
+    """Until it is asked for again, a watch is spent."""
+    path, other = tmp_path / "out", tmp_path / "other"
+    path.touch()
+    other.mkdir()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        watcher.arm(str(path), Change.MODIFIED, wake)
+        path.write_text("a")
+        await _woken(wake)
+        path.write_text("b")
+        assert await _is_quiet(wake, watcher, other)
+        watcher.arm(str(path), Change.MODIFIED, wake)
+        path.write_text("c")
+        await _woken(wake)
+
+    _tell(story)
+
+
+def test_all_who_wait_for_a_file_are_woken(tmp_path: Path) -> None:
+    """And one that no longer waits does not spoil it for the others."""
+    path = tmp_path / "out"
+    path.touch()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        second, third = asyncio.Event(), asyncio.Event()
+        for each in (wake, second, third):
+            watch = watcher.arm(str(path), Change.MODIFIED, each)
+        watcher.disarm(watch, third)
+        path.write_text("a")
+        await _woken(wake)
+        await _woken(second)
+        assert not third.is_set()
+
+    _tell(story)
+
+
+def test_who_was_disarmed_is_left_alone(tmp_path: Path) -> None:
+    """The last one takes the watch away; a second time does nothing."""
+    path, other = tmp_path / "out", tmp_path / "other"
+    path.touch()
+    other.mkdir()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        watch = watcher.arm(str(path), Change.MODIFIED, wake)
+        watcher.disarm(watch, wake)
+        watcher.disarm(watch, wake)
+        path.write_text("a")
+        assert await _is_quiet(wake, watcher, other)
+
+    _tell(story)
+
+
+def test_the_end_of_a_file_wakes(tmp_path: Path) -> None:
+    """Whoever waits for a file that is removed looks again."""
+    path = tmp_path / "out"
+    path.touch()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        watcher.arm(str(path), Change.MODIFIED, wake)
+        path.unlink()
+        await _woken(wake)
+        with pytest.raises(FileNotFoundError):
+            watcher.arm(str(path), Change.MODIFIED, wake)
+
+    _tell(story)
+
+
+def test_lost_events_wake_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the kernel's queue ran over, nobody sleeps on."""
+    path = tmp_path / "out"
+    path.touch()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        watcher.arm(str(path), Change.MODIFIED, wake)
+        overflow = struct.pack("iIII", -1, 0x4000, 0, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.read", lambda _fd, _size: overflow)
+            watcher._read()
+        assert wake.is_set()
+
+    _tell(story)
+
+
+def test_a_file_is_read_from_its_creation_on(tmp_path: Path) -> None:
+    """Directory, file and bytes come one after the other, and each is noticed."""
+    path = tmp_path / "0" / "7.1.1.out"
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        file = GrowingFile(str(path), 0)
+        file.arm(watcher, wake)
+        assert file.read() == b""
+        path.parent.mkdir()
+        await _woken(wake)
+        file.arm(watcher, wake)
+        path.touch()
+        await _woken(wake)
+        file.arm(watcher, wake)
+        assert file.read() == b""
+        path.write_bytes(b"a" * (CHUNK + 1))
+        await _woken(wake)
+        file.arm(watcher, wake)
+        assert [len(file.read()) for _ in range(3)] == [CHUNK, 1, 0]
+        assert file.offset == CHUNK + 1
+        file.disarm(watcher, wake)
+        file.close()
+
+    _tell(story)
+
+
+@pytest.mark.parametrize(("end", "seen"), [(2, b"ab"), (None, b"abcd")])
+def test_a_file_can_end_before_its_writers_do(
+    tmp_path: Path, end: int | None, seen: bytes
+) -> None:
+    """At a size on record, or else at the one that it had by then."""
+    path = tmp_path / "7.1.1.out"
+    path.write_bytes(b"abcd")
+    file = GrowingFile(str(path), 0)
+    file.end_at(end)
+    with path.open("ab") as kept:
+        kept.write(b"later")
+    assert file.read() + file.read() == seen
+    file.close()
+
+
+def test_a_file_that_was_passed_on_is_read_no_further(tmp_path: Path) -> None:
+    """An empty one becomes another run's while it is open here, and fills."""
+    path, other = tmp_path / "7.1.1.out", tmp_path / "8.1.2.out"
+    path.touch()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        file = GrowingFile(str(path), 0)
+        file.arm(watcher, wake)
+        path.rename(other)
+        other.write_text("a stranger's")
+        await _woken(wake)
+        assert file.read() == b""
+        file.disarm(watcher, wake)
+        file.close()
+
+    _tell(story)
+
+
+def test_a_file_that_is_passed_on_to_a_run_appears(tmp_path: Path) -> None:
+    """It is moved to its place, and not created there."""
+    spare, path = tmp_path / "7.1.1.out", tmp_path / "1" / "1000.1.2.out"
+    spare.touch()
+    path.parent.mkdir()
+
+    async def story(watcher: Watcher, wake: asyncio.Event) -> None:
+        file = GrowingFile(str(path), 0)
+        file.arm(watcher, wake)
+        spare.rename(path)
+        await _woken(wake)
+        file.arm(watcher, wake)
+        path.write_text("mine")
+        await _woken(wake)
+        assert file.read() == b"mine"
+        file.disarm(watcher, wake)
+        file.close()
+
+    _tell(story)
