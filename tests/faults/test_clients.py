@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from faults.watching import MIB, Watch
+from faults.resource_use import MIB, Watch
 from helpers import waiting
 from helpers.daemon import Daemon, a_daemon
 from helpers.rawclient import PATIENCE, RawClient

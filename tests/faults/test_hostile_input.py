@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzz import mutations, targets
-from faults.watching import Watch
+from faults.resource_use import Watch
 from helpers.daemon import Daemon, a_daemon
 from helpers.home import a_home
 from helpers.rawclient import RawClient

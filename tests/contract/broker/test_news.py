@@ -9,7 +9,7 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
-from helpers.sqlite import held
+from helpers.sqlite_store import held
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import IfExists
