@@ -136,9 +136,10 @@ class Broker:
             self.events.wake_all()
             self._observer.in_doubt()
             raise
-        self._observer.written()
-        if announcements:
-            self.events.publish(announcements)
+        if announcements is not None:
+            self._observer.written()
+            if announcements:
+                self.events.publish(announcements)
         return result
 
     # -- jobs ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import IfExists
 from queuectld.core.errors import QueueError
+from queuectld.core.event import Event
 from queuectld.core.job import Job, Submission
 
 Act = Callable[[Desk, Job], Awaitable[object]]
@@ -204,3 +205,16 @@ async def test_the_scheduler_hears_of_new_jobs(home: Home) -> None:
         ]
         await desk.broker.enqueue(batch, if_exists=IfExists.ERROR)
         assert desk.waiting == [None, NOW + 5000, None, None]
+
+
+@asynchronous
+async def test_what_is_refused_is_no_write(home: Home) -> None:
+    """The timers that follow a write are not armed, and an idle daemon stays idle."""
+    async with a_desk(home) as desk:
+        done = await desk.in_state(JobState.COMPLETED)
+        before = desk.observed.writes
+        refused = await desk.broker.change(Event.CANCEL, [done.id, "nope"])
+        assert all(isinstance(error, QueueError) for error in refused)
+        assert desk.observed.writes == before
+        await desk.broker.change(Event.RETRY, [done.id, "nope"])
+        assert desk.observed.writes == before + 1
