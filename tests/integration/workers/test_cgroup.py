@@ -237,7 +237,7 @@ def test_the_same_beginning(either: WorkerHarness, tmp_path: Path) -> None:
 def test_what_cannot_start(
     either: WorkerHarness, command: str | tuple[str, ...], say: dict[str, object]
 ) -> None:
-    """The same sentences as without limits, from another process."""
+    """The sentences about a failed start are those of a job without limits."""
     free, limited = (
         either.run(command, limits=limits, **say) for limits in (Limits(), SOME)
     )
