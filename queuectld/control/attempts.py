@@ -11,13 +11,17 @@ from functools import partial
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Event, Finished, Outcome
+from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.desired import DesiredWorkers
 from queuectld.control.recovery import Recovery, Unsettled, never_started
 from queuectld.control.wakeup import WakeUp
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
+from queuectld.operations import lookups
+from queuectld.operations.change import Outcome
+from queuectld.operations.finish import Finished
 from queuectld.store.api import StoreError
 from queuectld.workers.daemon_side.handle import (
     RunningAttempt,
@@ -129,7 +133,7 @@ class Attempts:
         """After a claim of unknown outcome: settle what is claimed and in no hands."""
         if self._claims:
             return  # its own outcome comes first, and wakes the scheduler
-        running = await self._broker.running()
+        running = await self._broker.read(lookups.running)
         held = {
             w.attempt.lease for w in self._pool if w.attempt is not None
         } | self._ending

@@ -23,6 +23,7 @@ from queuectld.host import logs
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
+from queuectld.operations import lookups
 from queuectld.store.api import COPIED_AT
 from queuectld.workers.daemon_side import leftovers
 from queuectld.workers.daemon_side.handle import (
@@ -91,7 +92,7 @@ class Recovery:
 
     async def adopt(self) -> list[Unsettled]:
         """At the start: take in the workers that live; return what the others left."""
-        running = {job.lease: job for job in await self._broker.running()}
+        running = {job.lease: job for job in await self._broker.read(lookups.running)}
         dead: dict[int | None, WorkerRecord] = {}
         idle: list[untracked_runs.Living] = []
         leases = set(running)
@@ -110,7 +111,7 @@ class Recovery:
             self._take_in(record, pidfd_, job)
         await self._searching.run(self._end_strangers, idle, dead.values(), leases)
         await self._searching.run(self._sweep, dead.values(), set(running))
-        copied_at = int(await self._broker.meta(COPIED_AT) or 0)
+        copied_at = int(await self._broker.read(lookups.meta, COPIED_AT) or 0)
         return [
             _as_copied(self.unsettled(job, dead.get(job.worker)), copied_at)
             for job in running.values()

@@ -12,12 +12,14 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_CHANGES
 from queuectl_protocol.vocabulary import JobState, Role
-from queuectld.broker import Broker, Event, Outcome
+from queuectld.broker import Broker
 from queuectld.control.attempts import Attempts
 from queuectld.control.pruning import Pruner
 from queuectld.core.errors import JobNotFoundError, JobNotYoursError, QueueError
+from queuectld.core.event import Event
 from queuectld.core.job import Job, with_texts, without_texts
 from queuectld.host import logs
+from queuectld.operations.change import Outcome
 from queuectld.server import audit, encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
@@ -119,8 +121,9 @@ class Changes:
         if not wait:
             return outcomes
         # Without the jobs themselves while they run on: a command is up to 2 MiB.
+        end_of = self.broker.events.end_of
         ends = [
-            _refused(each) if isinstance(each, QueueError) else self.broker.end_of(each)
+            _refused(each) if isinstance(each, QueueError) else end_of(each)
             for each in outcomes
         ]
         del outcomes

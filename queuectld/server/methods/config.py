@@ -6,6 +6,7 @@ from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.core import settings
+from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
@@ -20,12 +21,13 @@ class Config:
 
     async def list_settings(self, _call: Call) -> Result:
         """Return all settings."""
-        return {"settings": encoding.settings(await self.broker.stored_settings())}
+        stored = await self.broker.read(lookups.settings)
+        return {"settings": encoding.settings(stored)}
 
     async def get(self, _call: Call, *, key: str) -> Result:
         """Return one setting."""
         setting = settings.find(key)
-        return encoding.setting(setting, await self.broker.stored_settings())
+        return encoding.setting(setting, await self.broker.read(lookups.settings))
 
     async def set_value(self, call: Call, *, key: str, value: float | str) -> Result:
         """Give a setting a value."""

@@ -8,13 +8,14 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_BATCH, MAX_BATCH_TEXT
 from queuectl_protocol.vocabulary import Role
-from queuectld.broker import Broker, IfExists
+from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.job import Submission
+from queuectld.operations.enqueue import IfExists
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params

@@ -11,6 +11,7 @@ from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.core.job import Attempt
+from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
@@ -38,8 +39,8 @@ class Jobs:
         """Return one job and as many of its last attempts as fit into a frame."""
         # Variables may hold secrets; all else of a job is for every reader.
         owner = call.peer.confined_to if env else None
-        view = await self.broker.view(
-            id, env=env, before=attempts_before, submitter=owner
+        view = await self.broker.read(
+            lookups.view, id, env=env, before=attempts_before, submitter=owner
         )
         job = encoding.job(view.job)
         if env:
@@ -55,7 +56,7 @@ class Jobs:
 
     async def position(self, _call: Call, *, id: str) -> Result:
         """Return how many jobs are ahead of a job."""
-        found = await self.broker.position(id)
+        found = await self.broker.read(lookups.position, id)
         return {
             "state": found.job.state,
             "ready": found.job.due is True,
@@ -84,7 +85,8 @@ class Jobs:
         rows: list[dict[str, Any]] = []
         room = config.max_frame
         while True:
-            found = await self.broker.page(states, before, min(STEP, limit - len(rows)))
+            step = min(STEP, limit - len(rows))
+            found = await self.broker.read(lookups.page, states, before, step)
             for job in found.jobs:
                 room -= encoding.weight(job)
                 if room < 0 and rows:

@@ -7,6 +7,7 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.supervisor import Supervisor
+from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
@@ -24,7 +25,7 @@ class Stats:
     async def status(self, _call: Call) -> Result:
         """Return how many jobs are in each state, at a cost independent of these."""
         workers = self.supervisor.counts()
-        tally = await self.broker.tally()
+        tally = await self.broker.read(lookups.tally)
         return {
             **{state.value: count for state, count in tally.states.items()},
             "workers": {"active": workers.active, "busy": workers.busy},

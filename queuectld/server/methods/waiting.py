@@ -30,7 +30,7 @@ class Waiting:
                 return await self._now(id, seq)
 
     async def _final(self, call: Call, job_id: str, seq: int) -> Result:
-        with self.broker.watch(seq) as changed:
+        with self.broker.events.watch(seq) as changed:
             while True:
                 # Cleared before the read, so that no change between them is missed.
                 changed.clear()

@@ -14,6 +14,7 @@ from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
+from queuectld.operations import lookups
 from queuectld.server.call import Stream
 from queuectld.server.output import reader
 from queuectld.server.output.growing_file import GrowingFile
@@ -174,7 +175,7 @@ class Follower:
 
     async def _look(self, after: int | None) -> tuple[JobState, Attempt | None]:
         """Return the job's state, and its last attempt or the first after a run."""
-        look = await self._broker.look(self._job_id, after=after)
+        look = await self._broker.read(lookups.look, self._job_id, after=after)
         if look.job.seq != self._seq:
             # It was pruned, and another job, perhaps another user's, has its id.
             raise JobNotFoundError(self._job_id)

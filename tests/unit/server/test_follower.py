@@ -10,11 +10,11 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.jobs import a_job
 from queuectl_protocol.vocabulary import Reason
-from queuectld.broker import Look
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
+from queuectld.operations.lookups import Look
 from queuectld.server.call import Stream
 from queuectld.server.output.follower import Follower
 from queuectld.workers.shared import outputs
@@ -24,7 +24,7 @@ from queuectld.workers.shared.outputs import Stream as Which
 class Renamed:
     """A broker whose only job was pruned, and its id given to another."""
 
-    async def look(self, _job_id: str, *, after: int | None) -> Look:
+    async def read(self, _lookup: object, _job_id: str, *, after: int | None) -> Look:
         """Return the other one, with whatever attempt of it."""
         del after
         return Look(JOB._replace(seq=JOB.seq + 1), None)
@@ -60,7 +60,7 @@ class Ending:
     def __init__(self) -> None:
         self.attempt = ATTEMPT
 
-    async def look(self, _job_id: str, *, after: int | None) -> Look:
+    async def read(self, _lookup: object, _job_id: str, *, after: int | None) -> Look:
         """Return the job and its only attempt."""
         del after
         return Look(JOB, self.attempt)
