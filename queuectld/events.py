@@ -67,8 +67,13 @@ class Events:
             end.set_result(job)
         return asyncio.shield(end)
 
-    def publish(self, announcements: Sequence[Announcement]) -> None:
-        """Tell everybody of a committed write; to be called in the order of commits."""
+    def publish(self, announcements: Sequence[Announcement] | None) -> None:
+        """Tell everybody of a committed write; to be called in the order of commits.
+
+        None: what was committed changed nothing.
+        """
+        if announcements is None:
+            return
         self._observer.written()
         if not announcements:
             return

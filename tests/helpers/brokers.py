@@ -74,10 +74,12 @@ class Observed:
 
     Attributes:
         waiting: the times of jobs that wait, in order; None: for a worker.
+        writes: how often something was written.
         doubts: how often nobody knew what was committed.
     """
 
     waiting: list[int | None] = field(default_factory=list)
+    writes: int = 0
     doubts: int = 0
 
     def job_waits(self, run_at: int | None) -> None:
@@ -85,7 +87,8 @@ class Observed:
         self.waiting.append(run_at)
 
     def written(self) -> None:
-        """Note nothing: tests read what was written."""
+        """Note a write."""
+        self.writes += 1
 
     def in_doubt(self) -> None:
         """Note a doubt."""

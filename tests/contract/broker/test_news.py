@@ -9,10 +9,11 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
-from helpers.sqlite import held
+from helpers.sqlite_store import held
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.errors import QueueError
+from queuectld.core.event import Event
 from queuectld.core.job import Job, Submission
 from queuectld.operations.enqueue import IfExists
 
@@ -210,3 +211,16 @@ async def test_the_scheduler_hears_of_new_jobs(home: Home) -> None:
         ]
         await desk.broker.enqueue(batch, if_exists=IfExists.ERROR)
         assert desk.waiting == [None, NOW + 5000, None, None]
+
+
+@asynchronous
+async def test_what_is_refused_is_no_write(home: Home) -> None:
+    """The timers that follow a write are not armed, and an idle daemon stays idle."""
+    async with a_desk(home) as desk:
+        done = await desk.in_state(JobState.COMPLETED)
+        before = desk.observed.writes
+        refused = await desk.broker.change(Event.CANCEL, [done.id, "nope"])
+        assert all(isinstance(error, QueueError) for error in refused)
+        assert desk.observed.writes == before
+        await desk.broker.change(Event.RETRY, [done.id, "nope"])
+        assert desk.observed.writes == before + 1
