@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.options import Options
 from benchmarks.report import Figure, Table, at_most
 from benchmarks.served import Served, served
-from helpers import databasefile, waiting
+from helpers import databases, waiting
 
 WINDOW = 60.0
 WORKERS = 8
@@ -48,7 +48,7 @@ def _await_checkpoint(daemon: Served, job: str) -> None:
     """Wait until the store's log is empty: the last thing that follows a write."""
     database = daemon.home / "queuectl.db"
     waiting.until(
-        lambda: databasefile.state_of(database, job) == "completed",
+        lambda: databases.state_of(database, job) == "completed",
         "the log has been emptied",
     )
     daemon.client.ping()

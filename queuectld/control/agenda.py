@@ -41,8 +41,8 @@ class Agenda:
     Attributes:
         ready: there may be a ready job that nobody has tried to claim.
         workers_wait: at the last claim, there were more idle workers than ready jobs.
-        next_run_at: milliseconds since 1970 at which the next delayed job becomes
-            ready; 0: not known, look; None: there is none.
+        next_run_at: milliseconds since 1970 at which the next waiting job becomes
+            ready, or expires; 0: not known, look; None: there is none.
         prune: when to look for jobs that ``retention`` applies to.
         checkpoint: when to empty the store's log.
     """
@@ -67,7 +67,7 @@ class Agenda:
         self.checkpoint = Timer()
 
     def job_waits(self, run_at: int | None) -> None:
-        """A committed job waits for a worker (None), or for its time first."""
+        """A committed job waits for a worker (None), or for a time: see ``Observer``."""
         if run_at is None:
             self.ready = True
             if not self.workers_wait:

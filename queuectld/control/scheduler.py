@@ -61,13 +61,9 @@ class Scheduler:
         self._wakeup = wakeup
         self._clock = clock
         self._store_retry = Timer()
+        pool.report_to(self)
 
     # -- life ---------------------------------------------------------------------
-
-    async def open(self) -> None:
-        """Settle what the last daemon left, before anything new is promised."""
-        self._pool.report_to(self)
-        await self._attempts.open()
 
     async def run(self) -> None:
         """Do what is due, wait, and so on, until cancelled."""
@@ -132,7 +128,7 @@ class Scheduler:
         return [respawn, self._next_promotion()]
 
     async def _promote(self) -> None:
-        """Make due jobs ready, a bounded number a tick."""
+        """Make due jobs ready and cancel expired ones, a bounded number a tick."""
         agenda = self._agenda
         if agenda.next_run_at is None or agenda.next_run_at > self._clock.wall():
             return

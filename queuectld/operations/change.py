@@ -53,4 +53,4 @@ def change(
         told = changed if len(ids) == 1 else without_texts(changed)
         outcomes.append(told)
         news.append((event, told, None))
-    return outcomes, news
+    return outcomes, news or None

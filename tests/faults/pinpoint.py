@@ -7,6 +7,7 @@ and everything before it has.
 import os
 import select
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -73,6 +74,25 @@ def killed_at(home: Home, pid: int, point: Point) -> Iterator[None]:
         tracer.terminate()  # it lets go of what it traces
         tracer.communicate()
     assert KILLED in log.read_text()
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Hold a process at its next system call, which its parent does not learn.
+
+    Of a child that SIGSTOP stops the parent gets SIGCHLD, in whichever of its threads.
+    """
+    tracer = subprocess.Popen(
+        ["strace", "-o", os.devnull, "-p", str(pid)], stderr=subprocess.PIPE
+    )
+    try:
+        _await_attached(tracer)
+        tracer.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        tracer.send_signal(signal.SIGTERM)
+        tracer.send_signal(signal.SIGCONT)
+        tracer.communicate()
 
 
 def start_and_die(home: Home, point: Point, done: Callable[[], bool]) -> bool:

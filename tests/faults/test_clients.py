@@ -4,21 +4,17 @@ The figures are printed: ``pytest -rP tests/faults/test_clients.py`` shows them.
 """
 
 import random
-import resource
-import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import cast
 
 import pytest
 
-from faults.watching import MIB, Watch
+from faults.resource_use import Watch, connections
 from helpers import waiting
 from helpers.daemon import Daemon, a_daemon
-from helpers.rawclient import PATIENCE, RawClient
+from helpers.rawclient import RawClient
 from queuectl_protocol import messages
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_FRAME
 from queuectl_protocol.messages import Failure, Greeting, Request
 
@@ -58,12 +54,6 @@ def watch(daemon: Daemon, other: RawClient) -> Iterator[Watch]:
     yield watching
     waiting.until(lambda: connections(other) == 1, "the clients are gone")
     waiting.until(watching.released, "what they had open is closed")
-
-
-def connections(client: RawClient) -> int:
-    """Return how many clients there are."""
-    count: int = client.call("daemon.status")["connections"]
-    return count
 
 
 def pending(client: RawClient) -> int:
@@ -214,87 +204,6 @@ def test_followers_who_never_read_cost_a_piece_each(
         watch.report("100 never read their streams of 20 MB")
 
 
-# -- all together ---------------------------------------------------------------------
-
-BUFFERED = 32
-
-
-@pytest.fixture
-def narrow() -> Iterator[Daemon]:
-    """A daemon whose clients may have little under way, all together."""
-    with a_daemon("--max-buffered", f"{BUFFERED}MiB") as served:
-        yield served
-
-
-def test_half_frames_are_bounded_over_all_connections(narrow: Daemon) -> None:
-    """Who holds most is told to come again; the others complete what they began."""
-    with narrow.connect() as other, ExitStack() as stack:
-        other.greeting()
-        watch = Watch(narrow.process.pid)
-        frame = a_batch(6 * MIB)
-        begun = len(frame) - 1
-        crowd = [stack.enter_context(narrow.connect()) for _ in range(60)]
-        gone = 0
-        for client in crowd:
-            gone += not _pushed(client, frame[:begun])
-            watch.ping(other)
-        kept = [client for client in crowd if not _was_closed(client)]
-        assert len(kept) == BUFFERED * MIB // begun
-        watch.report(f"60 sent half of a frame of 6 MiB, {BUFFERED} MiB may be held")
-        # A frame grows in steps, each in a place of its own once malloc keeps what the
-        # refused ones gave back: 44 to 51 MiB in twenty runs.
-        assert watch.grown() < BUFFERED * 2
-        for client in kept:
-            client.socket.sendall(frame[begun:])
-            assert client.end(1)
-        assert "ids" in other.call("enqueue_many", jobs=[{"command": "true"}] * 1000)
-    with narrow.connect() as late:
-        late.socket.sendall(frame)
-        assert late.end(1)
-    assert narrow.log.read_text().count("client_holds_too_much") == len(crowd) - len(
-        kept
-    )
-
-
-def test_replies_that_nobody_reads_are_bounded_over_all_connections(
-    narrow: Daemon,
-) -> None:
-    """Each may leave a megabyte, and a hundred of them may not."""
-    with narrow.connect() as other, ExitStack() as stack:
-        jobs = [{"command": ["true", "x" * 3000], "run_at": NEVER}] * 300
-        other.call("enqueue_many", jobs=jobs)
-        watch = Watch(narrow.process.pid)
-        for _ in range(100):
-            stack.enter_context(narrow.connect()).send("list", limit=300)
-            watch.ping(other)
-        waiting.until(lambda: connections(other) < 60, "many are closed")
-        watch.report(f"100 left a page of 1 MB unread, {BUFFERED} MiB may be held")
-        # What is sent is kept whole until it is read whole; and there are holes.
-        assert watch.grown() < BUFFERED * 3.5
-        assert len(other.call("list", limit=300)["jobs"]) == 300
-
-
-def test_large_requests_have_their_turn_one_after_the_other(daemon: Daemon) -> None:
-    """Forty at once, each of which takes twenty times its size when it is read."""
-    told = {"field": "no", "index": 0}
-    with daemon.connect() as other, ExitStack() as stack:
-        other.greeting()
-        watch = Watch(daemon.process.pid)
-        frame = a_batch(6 * MIB)
-        crowd = [stack.enter_context(daemon.connect()) for _ in range(40)]
-        for client in crowd:
-            client.socket.sendall(frame[:-1])
-        for client in crowd:
-            client.socket.sendall(frame[-1:])
-        watch.ping(other)
-        for client in crowd:
-            end = client.end(1)
-            assert isinstance(end, Failure)
-            assert (end.code, end.data) == (ErrorCode.INVALID_PARAMS, told)
-        watch.report("40 batches of 6 MiB at once, each 125 MB when it is read")
-        assert watch.grown() < 40 * 6 + 130 + 100
-
-
 def test_requests_that_wait_for_their_reader_wait_checked(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
@@ -311,110 +220,3 @@ def test_requests_that_wait_for_their_reader_wait_checked(
             watch.ping(other)
         watch.report("20 left pages of 1 MB unread, and sent 8 MiB of wrong requests")
         assert watch.grown() < 20 * 4
-
-
-def a_batch(size: int) -> bytes:
-    """Return the frame of a batch that is refused when it is its turn."""
-    words = ["ab"] * (size // 3)
-    jobs = [{"no": 1, "command": words}]
-    return messages.encode(Request(1, "enqueue_many", {"jobs": jobs}))
-
-
-def _pushed(client: RawClient, data: bytes) -> bool:
-    """Send; return whether nobody closed the connection meanwhile."""
-    try:
-        client.socket.sendall(data)
-    except ConnectionError:
-        return False
-    return True
-
-
-def _was_closed(client: RawClient) -> bool:
-    """Return whether the daemon has closed the connection, which it explains."""
-    client.socket.settimeout(0)
-    try:
-        end = client.end(None)
-    except BlockingIOError:
-        return False
-    finally:
-        client.socket.settimeout(PATIENCE)
-    assert isinstance(end, Failure)
-    assert (end.code, end.retryable) == (ErrorCode.TOO_MANY_REQUESTS, True)
-    assert client.at_end()
-    return True
-
-
-# -- two thousand at once -------------------------------------------------------------
-
-
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    """Let this process, and the daemon it starts, have thousands of connections."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 4096:
-        pytest.skip(f"no more than {hard} descriptors can be had")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.mark.usefixtures("many_files")
-def test_two_thousand_at_once() -> None:
-    """As many as may be are served, the others told; when some go, others may come."""
-    limit, count = 500, 2000
-    with (
-        a_daemon("--max-connections", str(limit)) as served,
-        served.connect() as other,
-        ExitStack() as stack,
-    ):
-        other.greeting()
-        watch = Watch(served.process.pid)
-        crowd = [stack.enter_context(_join(served)) for _ in range(count)]
-        watch.ping(other)
-        taken = [client for client in crowd if _is_greeted(client)]
-        assert len(taken) == limit - 1
-        asked = [(client, client.send("ping")) for client in taken]
-        watch.ping(other)
-        for client, request in asked:
-            assert client.result(request) == {}
-        watch.report(f"{count} at once, {limit} of them taken")
-        assert watch.grown() < 40
-        for client in taken[:100]:
-            client.close()
-        waiting.until(lambda: connections(other) == limit - 100, "100 have gone")
-        late = [stack.enter_context(served.connect()) for _ in range(100)]
-        assert all(map(_is_greeted, late))
-
-
-def _join(served: Daemon) -> RawClient:
-    def knock() -> RawClient | None:
-        # A socket with a timeout is not queued behind a thousand others; one without
-        # could wait for ever.
-        with suppress(BlockingIOError):
-            return served.connect()
-        return None
-
-    return cast(RawClient, waiting.until(knock, "there is room to wait in"))
-
-
-def _is_greeted(client: RawClient) -> bool:
-    first = client.wire.receive_data(client.socket.recv(65_536))[0]
-    if isinstance(first, Greeting):
-        return True
-    assert isinstance(first, Failure)
-    assert (first.id, first.code) == (None, ErrorCode.TOO_MANY_CONNECTIONS)
-    assert first.retryable
-    assert client.at_end()
-    return False
-
-
-def test_a_crowd_that_only_knocks_is_no_crowd(daemon: Daemon, watch: Watch) -> None:
-    """Three thousand connect and are gone before they are greeted."""
-    for _ in range(3000):
-        knock = socket.socket(socket.AF_UNIX)
-        knock.connect(str(daemon.socket))
-        knock.close()
-    with _join(daemon) as client:
-        watch.ping(client)
-    assert watch.grown() * MIB < 20 * MIB
-    watch.report("3000 knocked and ran")

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import places
-from faults.places import SmallDisk
+from faults import disks
+from faults.disks import SmallDisk
 from helpers import traced, waiting
 from helpers.home import a_home
 from queuectl_protocol.messages import Reply
 
 needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0 or not places.can_mount(), reason="needs to mount a tmpfs: root"
+    os.geteuid() != 0 or not disks.can_mount(), reason="needs to mount a tmpfs: root"
 )
 needs_strace = pytest.mark.skipif(
     not traced.available(), reason="needs strace, and to be allowed to trace"
@@ -27,7 +27,7 @@ needs_strace = pytest.mark.skipif(
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
     """Give a file system of 4 MiB."""
-    with places.a_small_disk() as disk:
+    with disks.a_small_disk() as disk:
         yield disk
 
 
@@ -55,7 +55,7 @@ def test_a_disk_that_fails_is_an_error_and_no_loss(call: str, error: str) -> Non
         home.ended(kept)
         runs = home.enqueue("read _ <gate; echo ran >>runs")
         home.until_state(runs, "processing")
-        with home.connect() as client, places.failing(home.daemon, call, error):
+        with home.connect() as client, disks.failing(home.daemon, call, error):
             full = error == "ENOSPC"
             for number in range(3):
                 job = {"command": "true", "id": f"lost-{number}"}
@@ -87,7 +87,7 @@ def test_one_failure_among_many_requests_is_told_to_whom_it_concerns(
     """Each answer of a group commit is true, whichever of its calls failed."""
     with a_home() as home:
         home.serve()
-        with home.connect() as client, places.failing(home.daemon, call, "EIO", when):
+        with home.connect() as client, disks.failing(home.daemon, call, "EIO", when):
             sent = {
                 f"job-{number}": client.send(
                     "enqueue", job={"command": "true", "id": f"job-{number}"}
@@ -110,7 +110,7 @@ def test_one_failure_among_many_requests_is_told_to_whom_it_concerns(
 @needs_mount
 def test_a_read_only_file_system_is_a_clear_error(disk: SmallDisk) -> None:
     """At the start, and from a command that starts the daemon."""
-    with places.a_home_on(disk) as home:
+    with disks.a_home_on(disk) as home:
         home.serve()
         job = home.enqueue("true")
         home.stop()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import places, released
-from faults.places import SmallDisk
+from faults import disks, released
+from faults.disks import SmallDisk
 from helpers import databases, traced, waiting
 from helpers.home import Home
 from helpers.rawclient import PATIENCE, RawClient
@@ -22,7 +22,7 @@ from queuectl_protocol.messages import Failure, Reply
 from queuectld.store.api import StoreOpenError
 
 needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0 or not places.can_mount(), reason="needs to mount a tmpfs: root"
+    os.geteuid() != 0 or not disks.can_mount(), reason="needs to mount a tmpfs: root"
 )
 needs_strace = pytest.mark.skipif(
     not traced.available(), reason="needs strace, and to be allowed to trace"
@@ -36,14 +36,14 @@ FULL = (
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
     """Give a file system of 4 MiB."""
-    with places.a_small_disk() as disk:
+    with disks.a_small_disk() as disk:
         yield disk
 
 
 @pytest.fixture
 def home(disk: SmallDisk) -> Iterator[Home]:
     """Give a home on the small disk, in which a daemon runs."""
-    with places.a_home_on(disk) as home:
+    with disks.a_home_on(disk) as home:
         home.serve()
         yield home
 
@@ -260,7 +260,7 @@ def test_a_job_whose_output_files_do_not_fit_waits(home: Home, disk: SmallDisk) 
 def test_a_copy_that_does_not_fit_is_refused_and_leaves_nothing(home: Home) -> None:
     """The error is about the copy's disk, not about the database's."""
     home.ask("enqueue_many", jobs=[{"command": "#" * 3000} for _ in range(300)])
-    with places.a_small_disk("256k") as other:
+    with disks.a_small_disk("256k") as other:
         done = home.run("backup", str(other.path / "copy.db"))
         assert done.returncode == 1
         assert done.stderr == (
@@ -274,7 +274,7 @@ def test_a_copy_that_does_not_fit_is_refused_and_leaves_nothing(home: Home) -> N
 @needs_mount
 def test_a_daemon_cannot_start_on_a_full_disk_and_says_so(disk: SmallDisk) -> None:
     """From a terminal and when a command starts it; with room again it goes on."""
-    with places.a_home_on(disk) as home:
+    with disks.a_home_on(disk) as home:
         home.serve()
         job = home.enqueue("true")
         home.stop()

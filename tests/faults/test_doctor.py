@@ -5,19 +5,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import places
-from faults.places import SmallDisk
+from faults import disks
+from faults.disks import SmallDisk
 from helpers.home import Home, a_home
 
 needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0 or not places.can_mount(), reason="needs to mount a tmpfs: root"
+    os.geteuid() != 0 or not disks.can_mount(), reason="needs to mount a tmpfs: root"
 )
 
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
     """A file system that can be made read-only."""
-    with places.a_small_disk() as disk:
+    with disks.a_small_disk() as disk:
         yield disk
 
 
@@ -35,7 +35,7 @@ def examined(home: Home, name: str) -> str:
 @needs_mount
 def test_a_read_only_place_is_named_with_what_to_do(disk: SmallDisk) -> None:
     """No daemon runs, and none could."""
-    with places.a_home_on(disk) as home:
+    with disks.a_home_on(disk) as home:
         home.serve()
         home.enqueue("true")
         home.stop()

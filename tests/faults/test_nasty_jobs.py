@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.ordinary import a_users_home, limit_processes
+from faults.unprivileged import a_users_home, limit_processes
 from helpers import processes, waiting
 from helpers.home import BIN, Home, a_home
 from helpers.users import needs_root

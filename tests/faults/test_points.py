@@ -5,6 +5,7 @@ At each, what was acknowledged is there afterwards, and what ran is on record on
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from faults.pinpoint import (
     UNLINK,
     WAL,
     Point,
+    frozen,
     killed_at,
     needs_strace,
     start_and_die,
@@ -138,16 +140,15 @@ def test_a_result_that_was_committed_is_not_told_again(home: Home) -> None:
     first, worker = busy(home)
     second = home.enqueue(f"{ALONE} echo second >>runs")
     daemon = home.daemon
-    # The first is the event loop's, to itself: that a child was stopped is a SIGCHLD.
-    with killed_at(home, daemon, Point(("sendto",), 2, main=True)):
-        home.send(daemon, signal.SIGSTOP)
-        open_gate(home)
-        waiting.until(lambda: not processes.below(worker), "the job has ended")
-        waiting.until(lambda: state_of(worker) == "S", "it has told, and waits")
-        home.send(worker, signal.SIGSTOP)
-        home.send(daemon, signal.SIGCONT)
-    restart(home)
-    home.send(worker, signal.SIGCONT)
+    with ExitStack() as held:
+        with killed_at(home, daemon, Point(("sendto",), 1, main=True)):
+            home.send(daemon, signal.SIGSTOP)
+            open_gate(home)
+            waiting.until(lambda: not processes.below(worker), "the job has ended")
+            waiting.until(lambda: state_of(worker) == "S", "it has told, and waits")
+            held.enter_context(frozen(worker))
+            home.send(daemon, signal.SIGCONT)
+        restart(home)
 
     assert home.ended(second)["state"] == "completed"
     assert home.reasons(first) == ["exit"]

@@ -39,3 +39,19 @@ def files(path: Path) -> dict[str, bytes]:
         for file in path.parent.iterdir()
         if file.is_file() and not file.name.endswith("-shm")
     }
+
+
+def state_of(database: Path, job: str) -> str | None:
+    """Return the state of a job in the database's file alone, without its log.
+
+    None if the file has no such job yet, or cannot be read because the log is being
+    moved there: with some pages old and some new it looks damaged.
+    """
+    file = f"{database.as_uri()}?immutable=1"
+    with closing(sqlite3.connect(file, uri=True)) as connection:
+        try:
+            row = connection.execute("SELECT state FROM jobs WHERE seq = ?", (job,))
+            found: tuple[str] | None = row.fetchone()
+        except sqlite3.DatabaseError:  # that, or: no such table
+            return None
+        return found and found[0]

@@ -406,8 +406,5 @@ def test_only_root_can_run_jobs_as_others(machine: Machine) -> None:
     options = ("--run-as", "submitter", "--config", str(machine.home(ALICE) / "none"))
     done = machine.typed(ALICE, *options, module="queuectld")
     assert done.returncode == 2
-    assert (
-        f"queuectld: --run-as: only root can run jobs as their submitters, and this "
-        f"is uid {ALICE.uid}; start the daemon as root" in done.stderr
-    )
+    assert "queuectld: --run-as: only root " in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import databasefile, waiting
+from helpers import databases, waiting
 from helpers.home import Home
 from helpers.rawclient import RawClient
 from queuectl_protocol.errors import ErrorCode
@@ -46,7 +46,7 @@ def await_checkpoint(home: Home, client: RawClient, job: str) -> None:
     """Wait until the store's writer has emptied the log, and has nothing more to do."""
     database = home.root / "queuectl.db"
     waiting.until(
-        lambda: databasefile.state_of(database, job) == "completed",
+        lambda: databases.state_of(database, job) == "completed",
         "the log has been emptied",
     )
     # The writer refuses this, once the checkpoint is over, and nothing is changed.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers import sqlite as faults
+from helpers import sqlite_store as faults
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
-from helpers.sqlite import Unit, batch_number, opened, opened_faulty, together
+from helpers.sqlite_store import Unit, batch_number, opened, opened_faulty, together
 from helpers.stores import add, assert_counted, everything, insert
 from queuectld.core.job import Job, Submission
 from queuectld.store.api import (

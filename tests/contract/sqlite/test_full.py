@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.sqlite import Unit, opened, together
+from helpers.sqlite_store import Unit, opened, together
 from helpers.stores import assert_counted, everything
 from queuectld.core.job import Job
 from queuectld.store.api import StoreFullError

@@ -86,7 +86,7 @@ def test_a_migration_that_fails_leaves_the_older_schema(
     assert "good" in names
     assert "part" not in names
     assert ask(path, "SELECT count(*) FROM jobs") == [(2,)]
-    with pytest.raises(StoreOpenError, match="Install the newer queuectld"):
+    with pytest.raises(StoreOpenError, match="newer"):
         open_and_close(path)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
-from helpers.sqlite import opened
+from helpers.sqlite_store import opened
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import MINUTES_KEPT, ROLLUP_KEPT
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.sqlite import (
+from helpers.sqlite_store import (
     FaultyConnection,
     Unit,
     batch_number,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.asynchronous import asynchronous
-from helpers.sqlite import batch_number, opened
+from helpers.sqlite_store import batch_number, opened
 from helpers.stores import Home, add, everything
 from queuectld.store.api import Store, StoreError
 from queuectld.store.sqlite.store import SqliteStore

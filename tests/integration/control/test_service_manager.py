@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import databasefile, hindered, waiting
+from helpers import databases, hindered, waiting
 from helpers.home import Home, a_home
 from queuectld.control.service_manager import START_WITHIN, STATUS_EVERY
 from queuectld.host import sd_notify
@@ -125,7 +125,7 @@ def test_an_idle_daemon_gives_signs_of_life(home: Home, watched: Manager) -> Non
     database = home.root / "queuectl.db"
     log = database.with_name("queuectl.db-wal")
     waiting.until(
-        lambda: databasefile.state_of(database, job) == "completed",
+        lambda: databases.state_of(database, job) == "completed",
         "the log has been emptied",
     )
     with home.connect() as client:

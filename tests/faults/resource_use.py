@@ -54,3 +54,9 @@ class Watch:
         lines = (self._proc / "status").read_text().splitlines()
         (size,) = (line.split()[1] for line in lines if line.startswith(f"{key}:"))
         return int(size) / 1024
+
+
+def connections(client: RawClient) -> int:
+    """Return how many clients there are."""
+    count: int = client.call("daemon.status")["connections"]
+    return count
