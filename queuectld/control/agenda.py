@@ -67,7 +67,7 @@ class Agenda:
         self.checkpoint = Timer()
 
     def job_waits(self, run_at: int | None) -> None:
-        """A committed job waits for a worker (None), or for a time: see ``Observer``."""
+        """A job waits for a worker (None), or for a time: see ``Observer``."""
         if run_at is None:
             self.ready = True
             if not self.workers_wait:

@@ -89,7 +89,7 @@ async def test_whoever_has_to_know_is_told_of_an_expiry(home: Home) -> None:
         assert desk.waiting == [None, NOW + SECOND]
         await desk.finish(claimed, Reason.INTERRUPTED)
         assert desk.waiting[2:] == [None, NOW + SECOND]
-        with desk.broker.watch(job.seq) as changed:
+        with desk.watch(job.seq) as changed:
             desk.clock.advance(1)
             await desk.broker.promote()
             await asyncio.wait_for(changed.wait(), 1)
@@ -149,6 +149,6 @@ async def test_an_expired_job_can_be_retried(home: Home) -> None:
         job = await desk.enqueue(expires=NOW + SECOND)
         desk.clock.advance(1)
         await desk.broker.promote()
-        await desk.broker.retry(job.id)
+        await desk.retry(job.id)
         assert (await desk.now(job)).expires is None
         assert (await desk.claim()).job.seq == job.seq
