@@ -15,7 +15,7 @@ second cannot be written, so that either fails with EBADF, as a closed stream do
 Messages on stderr may be lost."""
 
 
-def complete() -> None:
+def open_closed() -> None:
     """Open the closed ones of the three. Call it before anything else is opened."""
     for fd, mode in enumerate(_AS_CLOSED):
         try:
@@ -29,7 +29,7 @@ def complete() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def abandon(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Drop the unwritten rest of a stream, so that closing it at the end succeeds."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
