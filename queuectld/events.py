@@ -5,8 +5,9 @@ end of a cancelled attempt, tells the scheduler of a job that waits, and the job
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from queuectld.core.errors import JobNotFoundError, QueueError
 from queuectld.core.event import Announcement, Event
@@ -14,20 +15,27 @@ from queuectld.core.job import Job
 from queuectld.host import job_log
 
 
+class Observer(Protocol):
+    """Who is told what was committed, right after it was."""
+
+    def job_waits(self, run_at: int | None) -> None:
+        """A job waits: for a worker (None), or for a time (milliseconds) first."""
+
+    def written(self) -> None:
+        """There was a committed write."""
+
+    def in_doubt(self) -> None:
+        """Nobody knows whether a write was committed: any job may wait now."""
+
+
 class Events:
     """Who watches what."""
 
-    def __init__(self, job_waits: Callable[[int | None], None]) -> None:
-        """Begin with nobody who watches.
-
-        Args:
-            job_waits: called when a job waits: with None for a worker, or with the
-                time (milliseconds) before which it must not be started.
-        """
+    def __init__(self, observer: Observer) -> None:
         self._watchers: dict[int, set[asyncio.Event]] = {}
         # By lease: cancelled attempts that go on, with the job's id.
         self._cancelled: dict[int, tuple[str, asyncio.Future[Job | QueueError]]] = {}
-        self._job_waits = job_waits
+        self._observer = observer
 
     @contextmanager
     def watch(self, seq: int) -> Iterator[asyncio.Event]:
@@ -60,11 +68,14 @@ class Events:
         return asyncio.shield(end)
 
     def publish(self, announcements: Sequence[Announcement]) -> None:
-        """Tell everybody; to be called after the commit, in the order of commits."""
+        """Tell everybody of a committed write; to be called in the order of commits."""
+        self._observer.written()
+        if not announcements:
+            return
         for event, job, end in announcements:
             if job is not None:
                 if job.due is not None:
-                    self._job_waits(None if job.due else job.run_at)
+                    self._observer.job_waits(None if job.due else job.run_at)
                 for changed in self._watchers.get(job.seq, ()):
                     changed.set()
                 if event is Event.CANCEL and job.lease is not None:
@@ -74,11 +85,12 @@ class Events:
                 waiting.set_result(job or JobNotFoundError(job_id))
         job_log.tell(announcements)
 
-    def wake_all(self) -> None:
-        """Have every watcher look at its job: any of them may have changed."""
+    def doubt(self) -> None:
+        """Have everybody look: any write may have been committed, or not."""
         for watchers in self._watchers.values():
             for changed in watchers:
                 changed.set()
+        self._observer.in_doubt()
 
     def _expect_end(self, lease: int, job_id: str) -> None:
         # The end of this lease has not been announced yet: announcements come in the

@@ -26,6 +26,7 @@ from queuectld.core.limits import NONE
 from queuectld.host import logs
 from queuectld.linux import pidfd, procfs
 from queuectld.linux.procfs import ProcessId
+from queuectld.operations import lookups
 from queuectld.store.api import COPIED_AT
 from queuectld.workers.daemon_side.pool import Pool
 from queuectld.workers.daemon_side.worker_config import WorkerConfig
@@ -57,7 +58,7 @@ class Adoption:
 
     async def run(self) -> None:
         """Adopt the workers that live; begin to settle what the others left."""
-        running = {job.lease: job for job in await self._broker.running()}
+        running = {job.lease: job for job in await self._broker.read(lookups.running)}
         leases = set(running)
         dead: dict[int | None, WorkerRecord] = {}
         unknown: list[LivingWorker] = []
@@ -78,7 +79,7 @@ class Adoption:
             untracked_runs.find(self._config, unknown, dead.values(), leases)
         )
         await self._results.sweep(dead.values(), set(running))
-        copied_at = int(await self._broker.meta(COPIED_AT) or 0)
+        copied_at = int(await self._broker.read(lookups.meta, COPIED_AT) or 0)
         for job in running.values():
             unsettled = Unsettled(attempt_under_way(job), dead.get(job.worker))
             self._attempts.settle(_as_copied(unsettled, copied_at))

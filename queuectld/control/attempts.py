@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Event, Finished, Outcome
+from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.desired import DesiredWorkers
 from queuectld.control.left_results import LeftResults
@@ -21,8 +21,12 @@ from queuectld.control.recovery import (
     never_started,
 )
 from queuectld.control.wakeup import WakeUp
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
+from queuectld.operations import lookups
+from queuectld.operations.change import Outcome
+from queuectld.operations.finish import Finished
 from queuectld.store.api import StoreError
 from queuectld.workers.daemon_side.handle import (
     RunningAttempt,
@@ -131,7 +135,7 @@ class Attempts:
         """After a claim of unknown outcome: settle claimed jobs that no worker has."""
         if self._claims:
             return  # another claim is under way, and its outcome wakes the scheduler
-        running = await self._broker.running()
+        running = await self._broker.read(lookups.running)
         held = {w.attempt.lease for w in self._pool if w.attempt is not None}
         held |= self._ending
         for job in running:

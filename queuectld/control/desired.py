@@ -13,6 +13,7 @@ from queuectld.broker import Broker
 from queuectld.control.waiting import WaitingRequests
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.errors import TooManyWorkersError
+from queuectld.operations import lookups, upkeep
 from queuectld.workers.daemon_side.handle import Reservation, WorkerHandle
 
 MAX_WORKERS = 256
@@ -40,7 +41,7 @@ class DesiredWorkers:
 
     async def open(self) -> None:
         """Read how many workers are wanted."""
-        self._counts[None] = int(await self._broker.meta(_WANTED) or 0)
+        self._counts[None] = int(await self._broker.read(lookups.meta, _WANTED) or 0)
 
     @property
     def wanted(self) -> int:
@@ -69,7 +70,7 @@ class DesiredWorkers:
         """
         wanted = change(self.wanted)
         self._check_room(wanted - self.wanted)
-        await self._broker.set_meta(_WANTED, str(wanted))
+        await self._broker.run(lambda tx: upkeep.set_meta(tx, _WANTED, str(wanted)))
         self._counts[None] = wanted
         self._changed()
 

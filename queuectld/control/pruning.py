@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.broker import Broker, JobView
+from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.core.errors import QueueError
 from queuectld.core.job import Job
 from queuectld.host import logs
 from queuectld.host.thread_pool import ThreadPool
-from queuectld.operations import delete
+from queuectld.operations import delete, upkeep
+from queuectld.operations.lookups import JobView
 from queuectld.workers.shared import outputs
 
 _events = logs.get("housekeeping")
@@ -32,7 +33,10 @@ class Pruner:
 
         Return how many jobs went.
         """
-        while await self._broker.thin_statistics():
+        now = self._clock.wall()
+        while await self._broker.run(
+            lambda tx: upkeep.thin_statistics(tx, now), weight=upkeep.THINNING_WEIGHT
+        ):
             pass
         retention = self._broker.settings.retention
         if not retention:
@@ -49,11 +53,11 @@ class Pruner:
         """
         before = self._clock.wall() - round(older_than * 1000) + 1
         pruned = 0
-        while found := await self._broker.prunable(states, before):
+        while found := await self._broker.read(delete.prunable, states, before):
             # Files first: a crash in between leaves jobs without output, which the
             # next round forgets, and never output that no job knows.
             await self._removing.run(self._remove_output, found)
-            gone = await self._broker.delete([view.job for view in found])
+            gone = await self._forget(found)
             pruned += len(gone)
             if not gone:
                 break  # all of them were retried in this moment
@@ -82,15 +86,24 @@ class Pruner:
         """Forget a step's jobs; one that changes just then is looked at again."""
         done: dict[str, Job | QueueError] = {}
         while left := [job_id for job_id in ids if job_id not in done]:
-            found = await self._broker.deletable(left, if_state, submitter)
+            found = await self._broker.read(
+                delete.deletable, left, if_state=if_state, submitter=submitter
+            )
             views = [view for view in found if isinstance(view, JobView)]
             await self._removing.run(self._remove_output, views)
-            gone = await self._broker.delete([view.job for view in views])
+            gone = await self._forget(views)
             done |= {job.id: job for job in gone}
             for job_id, view in zip(left, found, strict=True):
                 if isinstance(view, QueueError):
                     done.setdefault(job_id, view)
         return [done[job_id] for job_id in ids]
+
+    async def _forget(self, views: Sequence[JobView]) -> list[Job]:
+        """Forget jobs, except those that changed meanwhile; return the former."""
+        jobs = [view.job for view in views]
+        return await self._broker.run(
+            lambda tx: delete.delete(tx, jobs), weight=len(jobs)
+        )
 
     def _remove_output(self, views: Sequence[JobView]) -> None:
         for view in views:

@@ -13,6 +13,7 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.host import logs, sd_notify
+from queuectld.operations import lookups
 from queuectld.store.api import Store, StoreError
 from queuectld.workers.daemon_side.pool import Pool
 
@@ -201,7 +202,7 @@ class ServiceManager:
     async def _look(self) -> bool:
         """Read the status; return whether that succeeded."""
         try:
-            counts = await self._broker.counts()
+            counts = await self._broker.read(lookups.counts)
         except StoreError:
             self._status = self._status or "ready"
             return False

@@ -11,6 +11,7 @@ from queuectld.clock import Clock
 from queuectld.control.desired import DesiredWorkers, active
 from queuectld.control.waiting import WaitingRequests
 from queuectld.host import logs
+from queuectld.operations import upkeep
 from queuectld.workers.daemon_side.handle import WorkerHandle
 from queuectld.workers.daemon_side.pool import Pool
 
@@ -60,7 +61,9 @@ class WorkerStarter:
         if self._clock.monotonic() < self._not_before:
             return self._not_before
         async with self.lock:
-            numbers = await self._broker.worker_numbers(len(missing))
+            numbers = await self._broker.run(
+                lambda tx: upkeep.number_workers(tx, len(missing))
+            )
             for owner, number in zip(missing, numbers, strict=True):
                 # While the numbers were committed, fewer may have become enough.
                 enough = self._desired.of(owner) <= len(active(self._pool, owner))

@@ -1,12 +1,14 @@
 """Lookups: what is read of the queue, each within one snapshot."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core.errors import JobNotFoundError, JobNotYoursError, JobStateError
 from queuectld.core.job import Attempt, Job
-from queuectld.store.api import Histogram, Reader
+from queuectld.core.settings import Value
+from queuectld.store.api import Histogram, Page, Reader
 
 ATTEMPTS_SHOWN = 1000
 """Attempts in one view of a job: one with 100,000 retries must stay readable."""
@@ -126,9 +128,9 @@ def view(
     reader: Reader,
     job_id: str,
     *,
-    env: bool,
-    before: int | None,
-    submitter: int | None,
+    env: bool = False,
+    before: int | None = None,
+    submitter: int | None = None,
 ) -> JobView:
     """Return a job with its attempts, the last ``ATTEMPTS_SHOWN`` of them.
 
@@ -150,7 +152,11 @@ def view(
 
 
 def look(
-    reader: Reader, job_id: str, *, after: int | None, submitter: int | None
+    reader: Reader,
+    job_id: str,
+    *,
+    after: int | None = None,
+    submitter: int | None = None,
 ) -> Look:
     """Return a job with one attempt: its last, or the first after a ``run``."""
     job = find(reader, job_id, submitter=submitter)
@@ -162,6 +168,33 @@ def position(reader: Reader, job_id: str) -> Position:
     job = find(reader, job_id)
     ahead = reader.ahead(job, AHEAD_COUNTED + 1) if job.due else 0
     return Position(job, min(ahead, AHEAD_COUNTED), more=ahead > AHEAD_COUNTED)
+
+
+def page(
+    reader: Reader, states: Collection[JobState] | None, before: int | None, limit: int
+) -> Page:
+    """Return a page of the jobs in these states, newest first; None: of all."""
+    return reader.page(states, before, limit)
+
+
+def running(reader: Reader) -> list[Job]:
+    """Return the jobs in ``processing``."""
+    return reader.running()
+
+
+def counts(reader: Reader) -> dict[JobState, int]:
+    """Return how many jobs are in each state."""
+    return reader.counts()
+
+
+def settings(reader: Reader) -> dict[str, Value]:
+    """Return the settings that were set, without defaults."""
+    return reader.settings()
+
+
+def meta(reader: Reader, key: str) -> str | None:
+    """Return a small value of the daemon's own."""
+    return reader.meta(key)
 
 
 def vitals(reader: Reader, now: int) -> Vitals:

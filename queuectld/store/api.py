@@ -1,9 +1,9 @@
-"""What a store must do, whatever is behind it.
+"""The interface of every store.
 
 A unit of work is a plain function ``work(tx) -> result``. The store runs many units
-in one durable transaction, each so that it can fail alone; a unit must therefore do
-nothing but call its ``Transaction``, and may be run again when the first try of its
-batch did not commit.
+in one durable transaction, and one that fails does not fail the others. A unit must
+therefore do nothing but call its ``Transaction``, and may be run again when the first
+try of its batch was not committed.
 
 A store keeps jobs as they are given to it, and never decides about one.
 """
@@ -25,15 +25,15 @@ COPIED_AT = "copied_at"
 
 
 class StoreError(Exception):
-    """The store could not do it; nothing of the unit of work remains."""
+    """The store failed; nothing of the unit of work remains."""
 
 
 class StoreFullError(StoreError):
-    """There is no room: on the disk, or in the quota."""
+    """There is no room on the disk, or in the quota."""
 
 
 class OutcomeUnknownError(StoreError):
-    """The store failed in a commit, and cannot say whether that took place."""
+    """The store failed in a commit and does not know whether it took place."""
 
 
 class StoreOpenError(StoreError):
@@ -41,21 +41,21 @@ class StoreOpenError(StoreError):
 
 
 class StoreTooNewError(StoreOpenError):
-    """A newer program has written it; this one will never be able to open it."""
+    """A newer program has written the store; this one cannot open it."""
 
 
 class BackupError(StoreError):
     """The copy cannot be made there. Nothing is left of it.
 
     Attributes:
-        data: that it is the path that is wrong, and not the store.
+        data: names the parameter that is wrong: the path.
     """
 
     data: Mapping[str, str] = MappingProxyType({"param": "path"})
 
 
 class BackupExistsError(BackupError):
-    """There is a file of that name, and it was not to be replaced.
+    """There is a file of that name, and it must not be replaced.
 
     Attributes:
         data: its path.
@@ -97,7 +97,7 @@ class Histogram:
 
 
 class Reader(Protocol):
-    """What can be asked. All within one snapshot."""
+    """What a store can be asked, all within one snapshot."""
 
     def job(self, job_id: str) -> Job | None:
         """Return the job with that id."""
@@ -124,15 +124,15 @@ class Reader(Protocol):
     ) -> Page:
         """Return up to ``limit`` jobs with ``seq`` under ``before``, newest first.
 
-        Those in one of ``states``; None: all. Costs by ``limit``, and not by how many
-        jobs are in other states.
+        Those in one of ``states``; None: all. The cost depends on ``limit``, and not
+        on how many jobs are in other states.
         """
 
     def counts(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state. Costs the same for any number."""
+        """Return how many jobs are in each state, at a cost that does not grow."""
 
     def delayed(self) -> int:
-        """Return how many jobs wait for their time. Costs the same for any number."""
+        """Return how many jobs wait for their time, at a cost that does not grow."""
 
     def running(self) -> list[Job]:
         """Return the jobs in ``processing``."""
@@ -168,14 +168,15 @@ class Reader(Protocol):
     def rollup_end(self, since: int, rows: int) -> int | None:
         """Return a time up to which a rollup adds up about ``rows`` rows.
 
-        It is the end of an hour, so that what is merged in time stays together. None:
-        there are no more than that.
+        It is the end of an hour, so that the minutes which are merged later stay
+        together. None: there are no more rows than that.
         """
 
     def oldest_ready(self) -> int | None:
-        """Return since when the job has waited that has waited longest for a worker.
+        """Return since when a job has waited for a worker, the longest of all.
 
-        Of many, the few that are next in each of the highest priorities are looked at.
+        Where many wait, it looks only at the few that are next in each of the highest
+        priorities.
         """
 
     def happened(self, metric: str, since: int) -> int:
@@ -189,7 +190,7 @@ class Reader(Protocol):
 
 
 class Transaction(Reader, Protocol):
-    """What a unit of work can do. It sees its own writes."""
+    """What a unit of work can do. A unit sees its own writes."""
 
     def next_seq(self) -> int:
         """Return a sequence number that no job ever had."""
@@ -201,11 +202,11 @@ class Transaction(Reader, Protocol):
         """Add a job, with a new sequence number and the key of a kept environment."""
 
     def update(self, old: Job, new: Job) -> bool:
-        """Write ``new`` if the job is still as ``old``; return whether it did.
+        """Write ``new`` if the job is still as ``old``; return whether it was.
 
-        It is as long as its state, its lease and whether it is to be cancelled are the
-        same: under them nothing else changes, but for ``due`` by ``promote``: so
-        ``old`` is of the same transaction, or did not wait. Keeps the counters.
+        State, lease and ``cancel_requested`` are compared: while they stay the same,
+        nothing else changes but ``due``, by ``promote``. So ``old`` must have been read
+        in this transaction, or be a job that does not wait. Keeps the counters.
         """
 
     def next_lease(self, least: int = 0) -> int:
@@ -254,15 +255,15 @@ class Transaction(Reader, Protocol):
 
 
 class Store(Protocol):
-    """A store at work: any number of units waiting, one transaction at a time."""
+    """An open store: any number of units wait, and one transaction runs at a time."""
 
     async def write(self, work: Callable[[Transaction], T], *, weight: int = 1) -> T:
         """Run a unit of work; return its result once it is durable.
 
         Args:
             work: the unit.
-            weight: about how many jobs it writes. Heavy units take turns, so that
-                others wait for one of them and not for all.
+            weight: about how many jobs it writes. Heavy units wait for each other, so
+                that light ones wait for one of them and not for all.
 
         Raises:
             StoreFullError, StoreError: nothing of it remains.
@@ -270,8 +271,8 @@ class Store(Protocol):
         """
 
     @property
-    def trouble(self) -> str | None:
-        """Why nothing can be written: what the last write failed of, if it failed."""
+    def problem(self) -> str | None:
+        """Why nothing can be written: the error of the last write, if it failed."""
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run a query in a snapshot that has every acknowledged write."""
@@ -280,11 +281,11 @@ class Store(Protocol):
         """Move what the log holds into the database, as far as readers allow."""
 
     async def alive(self) -> None:
-        """Return once whoever writes and whoever reads have answered, in this order.
+        """Return once the writer and then the reader have answered.
 
-        What was handed in before is done by then. Writes nothing by itself. A store
-        that can only say no, on a full disk for example, has answered as well; one
-        that hangs has not, and then this waits as long as it does.
+        What was handed in before is done by then. Nothing is written for this. An
+        error, of a full disk for example, is an answer too; if the store hangs, this
+        waits as long as it does.
 
         Raises:
             StoreError: it is closed.
@@ -299,15 +300,15 @@ class Store(Protocol):
     ) -> int:
         """Write a consistent copy of the store to a file; return its size in bytes.
 
-        Work goes on meanwhile. The file is there whole and synced, or not at all; it
-        belongs to the daemon's user, and nobody else can read it. Ends when the
-        awaiting task is cancelled.
+        Other work goes on meanwhile. The file is there whole and synced, or not at
+        all; it belongs to the daemon's user, and nobody else can read it. The copying
+        ends when the awaiting task is cancelled.
 
         Args:
             target: its path; the directory is there.
             replace: whether a regular file of that name may be replaced.
-            wall: tells the time; the copy then has in it when it was made, as meta
-                value ``COPIED_AT``. Whoever opens it knows that it is one.
+            wall: the clock. The copy then holds the time at which it was made, as the
+                meta value ``COPIED_AT``: whoever opens it knows that it is a copy.
 
         Raises:
             BackupExistsError, BackupError, StoreError: nothing was written.
@@ -316,12 +317,12 @@ class Store(Protocol):
     async def examine(self) -> list[str]:
         """Read everything; return a sentence for each thing that is wrong.
 
-        Takes as long as reading all of it does, and holds up nothing but the emptying
-        of the log. Ends when the awaiting task is cancelled.
+        It takes as long as reading the whole database, and delays nothing but the
+        emptying of the log. It ends when the awaiting task is cancelled.
         """
 
     def facts(self) -> dict[str, Any]:
         """Return what ``doctor`` shows: path, versions, sizes."""
 
     async def close(self) -> None:
-        """Finish what waits, then close. What comes later gets a StoreError."""
+        """Do what waits, then close. Later calls get a StoreError."""

@@ -1,15 +1,24 @@
 """A broker with a clock that stands still, on a store that lives for one test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from helpers.clocks import StandingClock
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, Finished, IfExists, Observer
+from queuectld.broker import Broker
+from queuectld.core.errors import QueueError
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.events import Observer
+from queuectld.operations import delete, lookups, upkeep
+from queuectld.operations.change import Outcome
+from queuectld.operations.enqueue import IfExists
+from queuectld.operations.finish import Finished
+from queuectld.operations.lookups import JobView
 from queuectld.store.api import Reader, Store, Transaction
 
 T = TypeVar("T")
@@ -83,6 +92,20 @@ class Observed:
         self.doubts += 1
 
 
+async def change(
+    broker: Broker,
+    event: Event,
+    job_id: str,
+    if_state: JobState | None = None,
+    submitter: int | None = None,
+) -> Job:
+    """Cancel or retry one job; raise why that was refused."""
+    (outcome,) = await broker.change(event, [job_id], if_state, submitter=submitter)
+    if isinstance(outcome, QueueError):
+        raise outcome
+    return outcome
+
+
 @dataclass
 class Desk:
     """A broker and what stands around it.
@@ -145,14 +168,50 @@ class Desk:
         if state is JobState.PENDING:
             return job
         if state is JobState.CANCELLED:
-            return await self.broker.cancel(job.id)
+            return await self.cancel(job.id)
         if state is JobState.PROCESSING:
             return (await self.claim()).job
         return await self.run(exit_code=int(state is not JobState.COMPLETED))
 
     async def now(self, job: Job) -> Job:
         """Return the job as it is now."""
-        return (await self.broker.view(job.id)).job
+        return await self.broker.job(job.id)
+
+    async def cancel(self, job_id: str, *guards: Any, **named: Any) -> Job:
+        """Cancel one job; see ``change``."""
+        return await change(self.broker, Event.CANCEL, job_id, *guards, **named)
+
+    async def retry(self, job_id: str, *guards: Any, **named: Any) -> Job:
+        """Retry one job; see ``change``."""
+        return await change(self.broker, Event.RETRY, job_id, *guards, **named)
+
+    def watch(self, seq: int) -> AbstractContextManager[asyncio.Event]:
+        """Give an event that is set at each committed change of a job."""
+        return self.broker.events.watch(seq)
+
+    def end_of(self, job: Job) -> asyncio.Future[Outcome]:
+        """Return what becomes of a job that was cancelled."""
+        return self.broker.events.end_of(job)
+
+    async def running(self) -> list[Job]:
+        """Return the jobs in ``processing``."""
+        return await self.broker.read(lookups.running)
+
+    async def number_workers(self, count: int) -> list[int]:
+        """Return numbers for new workers."""
+        return await self.broker.run(lambda tx: upkeep.number_workers(tx, count))
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Store a small value of the daemon's own."""
+        await self.broker.run(lambda tx: upkeep.set_meta(tx, key, value))
+
+    async def view(self, job_id: str, **asked: Any) -> JobView:
+        """Return a job with its attempts."""
+        return await self.broker.read(lookups.view, job_id, **asked)
+
+    async def delete(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forget jobs."""
+        return await self.broker.run(lambda tx: delete.delete(tx, jobs))
 
 
 @asynccontextmanager

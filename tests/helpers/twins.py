@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from helpers.brokers import Observed
+from helpers.brokers import Observed, change
 from helpers.clocks import StandingClock
 from helpers.model import FINAL, RANDOM, WAITING, ModelJob, ModelQueue, Wanted
 from helpers.model import RefusedError as Refused
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import Broker, IfExists
+from queuectld.broker import Broker
 from queuectld.control.pruning import Pruner
 from queuectld.core.errors import (
     JobConflictError,
@@ -26,7 +26,9 @@ from queuectld.core.errors import (
     QueueError,
     QueueFullError,
 )
+from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
+from queuectld.operations.enqueue import IfExists
 from queuectld.store.api import Reader
 from queuectld.store.sqlite.store import SqliteStore
 
@@ -69,6 +71,14 @@ class Twins:
         self.run(self._open())
         assert (self.broker.store_id, self.broker.settings) == before
 
+    async def cancel(self, job_id: str, if_state: JobState | None = None) -> Job:
+        """Have the broker cancel a job."""
+        return await change(self.broker, Event.CANCEL, job_id, if_state)
+
+    async def retry(self, job_id: str, if_state: JobState | None = None) -> Job:
+        """Have the broker retry a job."""
+        return await change(self.broker, Event.RETRY, job_id, if_state)
+
     def close(self) -> None:
         """Leave nothing behind."""
         self.run(self.store.close())
@@ -103,7 +113,7 @@ class Twins:
         except Refused as refused:
             expected = REFUSALS[refused.args[0]]
         with ExitStack() as stack:
-            watch = self.broker.watch
+            watch = self.broker.events.watch
             heard = {j.id: stack.enter_context(watch(j.seq)) for j in before.values()}
             result, refusal = self.run(_attempt(real))
         assert refusal is expected

@@ -15,6 +15,7 @@ from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
 from queuectld.host.thread_pool import ThreadPool
+from queuectld.operations import lookups
 from queuectld.server.health import checks
 from queuectld.server.health.checks import Check, Level
 from queuectld.store.api import Store, StoreError
@@ -57,7 +58,7 @@ class Doctor:
         if not config.database.exists():
             return [checks.gone(config.state_dir)]
         facts = self.store.facts()
-        counts = await self.broker.counts()
+        counts = await self.broker.read(lookups.counts)
         waiting = counts[JobState.PENDING] + counts[JobState.FAILED]
         user = await self._user_name(os.geteuid())
         return [

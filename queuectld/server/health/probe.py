@@ -16,6 +16,7 @@ from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.control.attempts import Attempts
 from queuectld.host.thread_pool import ThreadPool
+from queuectld.operations import upkeep
 from queuectld.operations.lookups import Vitals
 from queuectld.store.api import Store, StoreError
 
@@ -75,7 +76,7 @@ class HealthProbe:
         vitals, problem = None, None
         try:
             vitals = await self.broker.vitals()
-            await self.broker.probe()
+            await self.broker.run(upkeep.probe)
         except StoreError as error:
             problem = str(error)
         return _store_facts(vitals, problem)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.core import settings
+from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, WRITE_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,13 @@ class Config:
 
     async def list_settings(self, _call: Call) -> Result:
         """Return all settings."""
-        return {"settings": encoding.settings(await self.broker.stored_settings())}
+        stored = await self.broker.read(lookups.settings)
+        return {"settings": encoding.settings(stored)}
 
     async def get(self, _call: Call, *, key: str) -> Result:
         """Return one setting."""
         setting = settings.find(key)
-        return encoding.setting(setting, await self.broker.stored_settings())
+        return encoding.setting(setting, await self.broker.read(lookups.settings))
 
     async def set_value(self, call: Call, *, key: str, value: float | str) -> Result:
         """Give a setting a value."""
@@ -47,7 +48,7 @@ METHODS = (
         handler=Config.list_settings,
         role=Role.READ,
         result="{settings: [SETTING]}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
     Method(
         name="config.get",
@@ -56,7 +57,7 @@ METHODS = (
         role=Role.READ,
         params=(_KEY,),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
     Method(
         name="config.set",
@@ -67,7 +68,7 @@ METHODS = (
         audit=("key", "value"),
         params=(_KEY, params.setting_value("value", "the value")),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     Method(
         name="config.unset",
@@ -78,6 +79,6 @@ METHODS = (
         audit=("key",),
         params=(_KEY,),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
 )

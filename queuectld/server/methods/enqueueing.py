@@ -8,18 +8,19 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_BATCH, MAX_BATCH_TEXT
 from queuectl_protocol.vocabulary import Role
-from queuectld.broker import Broker, IfExists
+from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.job import Submission
+from queuectld.operations.enqueue import IfExists
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Method, Result
 
 TURN = 500
 """Jobs of a batch that are checked in one turn of the loop: about 3 ms."""
@@ -132,8 +133,7 @@ _REFUSALS = (
     ErrorCode.ALREADY_EXISTS,
     ErrorCode.CONFLICT,
     ErrorCode.QUEUE_FULL,
-    ErrorCode.STORAGE_FULL,
-    ErrorCode.STORAGE_ERROR,
+    *WRITE_ERRORS,
 )
 """Why jobs are not added, one or a batch."""
 

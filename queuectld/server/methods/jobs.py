@@ -6,16 +6,17 @@ from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_PAGE
-from queuectl_protocol.messages import pack
+from queuectl_protocol.packing import pack
 from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.core.job import Attempt
+from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 STEP = 100
 """Rows that are read at a time for a page, as a page of huge commands ends early."""
@@ -38,8 +39,8 @@ class Jobs:
         """Return one job and as many of its last attempts as fit into a frame."""
         # Variables may hold secrets; all else of a job is for every reader.
         owner = call.peer.confined_to if env else None
-        view = await self.broker.view(
-            id, env=env, before=attempts_before, submitter=owner
+        view = await self.broker.read(
+            lookups.view, id, env=env, before=attempts_before, submitter=owner
         )
         job = encoding.job(view.job)
         if env:
@@ -55,7 +56,7 @@ class Jobs:
 
     async def position(self, _call: Call, *, id: str) -> Result:
         """Return how many jobs are ahead of a job."""
-        found = await self.broker.position(id)
+        found = await self.broker.read(lookups.position, id)
         return {
             "state": found.job.state,
             "ready": found.job.due is True,
@@ -84,7 +85,8 @@ class Jobs:
         rows: list[dict[str, Any]] = []
         room = config.max_frame
         while True:
-            found = await self.broker.page(states, before, min(STEP, limit - len(rows)))
+            step = min(STEP, limit - len(rows))
+            found = await self.broker.read(lookups.page, states, before, step)
             for job in found.jobs:
                 room -= encoding.weight(job)
                 if room < 0 and rows:
@@ -106,7 +108,6 @@ def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
     return attempts[len(attempts) - fitting :]
 
 
-_ID = params.text("id", "the job's id", required=True)
 _STATE = params.choice("state", "only jobs in this state", tuple(JobState))
 
 METHODS = (
@@ -118,14 +119,14 @@ METHODS = (
         handler=Jobs.get,
         role=Role.READ,
         params=(
-            _ID,
+            params.JOB_ID,
             params.flag("env", "with the job's environment, as job.env"),
             params.whole(
                 "attempts_before", "attempts_next of the reply before; absent: the last"
             ),
         ),
         result="{job: JOB, attempts: [ATTEMPT], attempts_next: int | null}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         bulky=True,
     ),
     Method(
@@ -133,9 +134,9 @@ METHODS = (
         doc="Tell whether a job is ready to run, and behind how many others.",
         handler=Jobs.position,
         role=Role.READ,
-        params=(_ID,),
+        params=(params.JOB_ID,),
         result="{state: str, ready: bool, ahead: int, ahead_more: bool}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
     ),
     Method(
         name="list",
@@ -161,7 +162,7 @@ METHODS = (
             ),
         ),
         result="{jobs: [JOB], next: int | null}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
         bulky=True,
     ),
 )

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_LOG_CHUNK
 from queuectl_protocol.vocabulary import Role
-from queuectld.broker import Broker, Look
+from queuectld.broker import Broker
 from queuectld.config import DaemonConfig
 from queuectld.core.errors import JobNotFoundError
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
+from queuectld.operations import lookups
+from queuectld.operations.lookups import Look
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import AttemptNotFoundError, OutputGoneError
@@ -18,7 +20,7 @@ from queuectld.server.output import reader
 from queuectld.server.output.follower import Follower
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 from queuectld.server.schema.wire_limits import MAX_TAIL
 from queuectld.workers.shared import outputs
 
@@ -93,8 +95,8 @@ class Logs:
     async def _look(self, call: Call, job_id: str, run: int | None) -> Look:
         """Return the job with the attempt asked for, or with its last, if any."""
         after = None if run is None else run - 1
-        look = await self.broker.look(
-            job_id, after=after, submitter=call.peer.confined_to
+        look = await self.broker.read(
+            lookups.look, job_id, after=after, submitter=call.peer.confined_to
         )
         if run is not None and (look.attempt is None or look.attempt.run != run):
             raise AttemptNotFoundError(look.job.id, run, look.job.runs)
@@ -113,7 +115,7 @@ class Logs:
         # Opened before anything is awaited: unfollow may be the very next request.
         with call.stream() as stream:
             seq = (await self._look(call, id, run)).job.seq
-            with self.broker.watch(seq) as changed:
+            with self.broker.events.watch(seq) as changed:
                 # It may have changed before it was watched.
                 changed.set()
                 follower = Follower(
@@ -143,8 +145,6 @@ class Logs:
         return {}
 
 
-_ID = params.text("id", "the job's id", required=True)
-
 METHODS = (
     Method(
         name="logs.read",
@@ -156,7 +156,7 @@ METHODS = (
         role=Role.SUBMIT,
         others=Role.OPERATE,
         params=(
-            _ID,
+            params.JOB_ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
             params.choice(
                 "stream", "which stream", tuple(outputs.Stream), required=True
@@ -178,7 +178,7 @@ METHODS = (
         ),
         result="{run: int | null, data: bin, offset: int, next: int, size: int, "
         "state: str}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         bulky=True,
     ),
     Method(
@@ -200,7 +200,7 @@ METHODS = (
             ),
         ),
         params=(
-            _ID,
+            params.JOB_ID,
             params.whole(
                 "run",
                 "this attempt only; absent: the last or the first to come, and on",
@@ -219,10 +219,7 @@ METHODS = (
             ),
         ),
         result="{job: JOB}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         waits=True,
     ),
     Method(

@@ -10,7 +10,7 @@ from queuectld.core.errors import JobNotFoundError
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Waiting:
                 return await self._now(id, seq)
 
     async def _final(self, call: Call, job_id: str, seq: int) -> Result:
-        with self.broker.watch(seq) as changed:
+        with self.broker.events.watch(seq) as changed:
             while True:
                 # Cleared before the read, so that no change between them is missed.
                 changed.clear()
@@ -59,14 +59,11 @@ METHODS = (
         handler=Waiting.wait,
         role=Role.READ,
         params=(
-            params.text("id", "the job's id", required=True),
+            params.JOB_ID,
             params.seconds("timeout", "wait at most so long; absent: for ever"),
         ),
         result="{job: JOB, timed_out: bool}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         waits=True,
     ),
 )

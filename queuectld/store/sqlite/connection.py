@@ -1,7 +1,8 @@
 """Opens the database: pragmas, identity, migrations, and what is refused.
 
-Nothing is ever created over, repaired or replaced here: a file that is not ours, or
-not readable, or newer than this program is left as it is, with an error that says so.
+Nothing is overwritten, repaired or replaced here: a file of another program, or one
+that is not readable, or newer than this program, is left as it is, with an error that
+says so.
 """
 
 import os
@@ -18,7 +19,7 @@ from queuectld.store.api import (
 )
 
 APPLICATION_ID = 0x71756374
-"""'quct', in the database's header: tells our files from other SQLite files."""
+"""'quct', in the database's header: marks the files of queuectld."""
 
 ROOM_TO_OPEN = 128 * 1024
 """Bytes. The index of the log alone takes 32 KiB."""
@@ -40,7 +41,7 @@ LOG_KEPT = 16 * 1024 * 1024
 
 
 Preparation = Callable[[sqlite3.Connection, Path, int], None]
-"""What is done before the first step of a migration: it gets the version there is."""
+"""What is done before the first step of a migration from the version it is given."""
 
 
 def open_writer(
@@ -158,9 +159,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _look(path: Path) -> None:
-    """Refuse what is not ours before anything is opened for writing.
+    """Refuse a file of another program before anything is opened for writing.
 
-    A writer that closes moves the log into the database, in whosever file it is.
+    A writer that closes moves the log into the database, whosever file it is.
     """
     if not path.is_file() or not path.stat().st_size or _unborn(path):
         return
@@ -175,10 +176,10 @@ def _look(path: Path) -> None:
 
 
 def _unborn(path: Path) -> bool:
-    """Whether the machine died while the file was being made.
+    """Return whether the machine died while the file was being created.
 
-    Then what is in it means nothing, and SQLite empties it again by the journal beside
-    it, which says that the file had no pages before: sqlite.org/fileformat2.html, 3.
+    Then its content means nothing. SQLite empties it again by the journal beside it,
+    which says that the file had no pages before: sqlite.org/fileformat2.html, 3.
     """
     try:
         with path.with_name(path.name + "-journal").open("rb") as journal:

@@ -1,7 +1,7 @@
 """The copy of a database that is kept before its schema becomes a newer one.
 
-An older program cannot read the newer schema: who goes back to it has this copy, with
-all that was there at the upgrade. Copies are beside the database, and few.
+An older program cannot read the newer schema: whoever goes back to it has this copy,
+with everything up to the upgrade. A few copies are kept, beside the database.
 """
 
 import re
@@ -24,7 +24,7 @@ _events = logs.get("store")
 
 
 def keep_copy(connection: sqlite3.Connection, path: Path, schema: int) -> None:
-    """Copy the database, whose schema has this version, before it is migrated.
+    """Copy the database before it is migrated from the schema of this version.
 
     Raises:
         StoreOpenError: there can be no copy; nothing was changed.
@@ -49,7 +49,7 @@ def way_back(path: Path, known: int) -> str:
     """
     named = [(copy, _NAMED.fullmatch(copy.name)) for copy in _copies(path.parent)]
     versions = {match["version"]: None for _, match in named if match}
-    versions.pop(__version__, None)  # this one has made copies as well, and is older
+    versions.pop(__version__, None)  # of an upgrade to this program, which is older
     newer = f"queuectld {next(iter(versions))}" if versions else "the newer queuectld"
     usable = [copy for copy, match in named if match and int(match["schema"]) <= known]
     if not usable:

@@ -1,4 +1,4 @@
-"""What can be asked of the database, on any connection."""
+"""Queries of the database, on any connection."""
 
 import heapq
 import json
@@ -16,8 +16,9 @@ from queuectld.store.sqlite import queries, rows
 _LAST = 2**63 - 1
 
 PRIORITIES_SEEN, NEXT_SEEN = 100, 10
-"""How many priorities are looked at for the job that waits longest, and how many jobs
-in each: the first has, unless it is a retry, which comes in front of younger ones."""
+"""How many priorities are searched for the job that has waited longest, and how many
+jobs in each: that is the first one, unless it is a retry, which precedes younger ones
+that have waited longer."""
 
 
 class SqliteReader:
@@ -68,23 +69,23 @@ class SqliteReader:
         return Page(jobs, jobs[-1].seq if more else None)
 
     def counts(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state. Costs the same for any number."""
+        """Return how many jobs are in each state, at a cost that does not grow."""
         counted = dict.fromkeys(JobState, 0)
         counted.update((JobState(s), n) for s, n in self._all(self._sql.counts))
         return counted
 
     def recount(self) -> dict[JobState, int]:
-        """Return the same, counted anew: it costs by the number of jobs."""
+        """Return the same, counted anew, at a cost that grows with the jobs."""
         rows = {state: self._all(self._sql.recount, state) for state in JobState}
         return {state: int(count) for state, ((count,),) in rows.items()}
 
     def delayed(self) -> int:
-        """Return how many jobs wait for their time. Costs the same for any number."""
+        """Return how many jobs wait for their time, at a cost that does not grow."""
         ((delayed,),) = self._all(self._sql.delayed)
         return int(delayed)
 
     def recount_delayed(self) -> int:
-        """Return the same, counted anew: it costs by their number."""
+        """Return the same, counted anew, at a cost that grows with their number."""
         ((delayed,),) = self._all(self._sql.recount_delayed)
         return int(delayed)
 
@@ -144,7 +145,7 @@ class SqliteReader:
         return (int(found[0][0]) // 60 + 1) * 3_600_000 if found else None
 
     def oldest_ready(self) -> int | None:
-        """Return since when the job has waited that has waited longest for a worker."""
+        """Return since when a job has waited for a worker, the longest of all."""
         oldest, below = None, _LAST
         for _ in range(PRIORITIES_SEEN):
             found = self._all(self._sql.next_ready, below, NEXT_SEEN)
@@ -176,8 +177,8 @@ class SqliteReader:
     ) -> Iterator[Job]:
         """Yield the jobs of several states, newest first.
 
-        Each state's come from the index one by one, as they are taken: that is a row
-        a job and one more for each state.
+        Those of each state are read from the index as they are taken: one row for a
+        job, and one more for each state.
         """
         sql = self._sql.jobs_in_state_before
         of_each = [

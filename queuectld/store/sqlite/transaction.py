@@ -1,8 +1,7 @@
 """What a unit of work can do to the database.
 
-Counters and statistics are added up in memory while a batch runs and written once,
-by ``flush``, in the same transaction: a batch of a hundred finishes costs a handful
-of counter updates.
+Counters and statistics are added up in memory while a batch runs. ``flush`` writes them
+once, in the same transaction: a hundred finishes cost a few updates of counters.
 """
 
 import json
@@ -18,10 +17,10 @@ from queuectld.store.sqlite import rows
 from queuectld.store.sqlite.reader import SqliteReader
 
 MINUTES_KEPT = 48 * 60
-"""Statistics older than this are kept per hour."""
+"""Minutes after which statistics are kept per hour."""
 
 ROLLUP_KEPT = 400 * 24 * 60
-"""Minutes after which statistics go: a year and a bit to compare with."""
+"""Minutes after which statistics are deleted: a year can be compared with the last."""
 
 ENVIRONMENTS_CACHED = 64
 """Environments kept in memory for claims. A key names its content, so none is stale."""
@@ -55,7 +54,7 @@ class SqliteTransaction(SqliteReader):
     # What the store calls around each unit and each batch.
 
     def keep_unit(self) -> None:
-        """The unit went well: what it counted belongs to the batch."""
+        """Add what the unit counted to the batch: it succeeded."""
         for queue, state, change in self._unit_counts:
             self._counts[queue, state] += change
         self._delayed += self._unit_delayed
@@ -68,19 +67,22 @@ class SqliteTransaction(SqliteReader):
         self.drop_unit()
 
     def drop_unit(self) -> None:
-        """The unit failed: forget what it counted."""
+        """Forget what the unit counted: it failed."""
         self._unit_counts.clear()
         self._unit_delayed = 0
         self._unit_measures.clear()
 
     def drop_batch(self) -> None:
-        """The batch did not commit. The numbers stay: they may skip, never repeat."""
+        """Forget what the batch counted: it was not committed.
+
+        The numbers stay as they are: some may be left out, and none is used twice.
+        """
         self.drop_unit()
         self._forget_batch()
         self._stored = None
 
     def flush(self) -> None:
-        """Write what the batch added up, and its number."""
+        """Write what the batch counted, and its number."""
         execute = self._connection.execute
         for (queue, state), change in self._counts.items():
             if change:
@@ -200,7 +202,7 @@ class SqliteTransaction(SqliteReader):
         gone = []
         for job in jobs:
             as_given = (job.seq, job.state, job.runs, job.updated_at)
-            # A job may have become ready since, and be as given all the same.
+            # The row's ``due``: it may have changed since the job was read.
             if found := execute(self._sql.delete_job, as_given).fetchall():
                 self._unit_delayed -= found[0][0] == 0
                 execute(self._sql.delete_attempts, (job.seq,))

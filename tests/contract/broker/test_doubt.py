@@ -69,12 +69,12 @@ async def test_an_end_that_was_stored_unknown_is_announced_by_the_next_try(
     async with a_doubtful_desk(home) as (desk, doubtful):
         running = await desk.in_state(R)
         await in_doubt(doubtful, lambda: desk.finish(running))
-        with desk.broker.watch(running.seq) as changed:
+        with desk.watch(running.seq) as changed:
             finished = await desk.finish(running)
             assert changed.is_set()
         assert finished.job is not None
         assert finished.job.state is C
-        assert len((await desk.broker.view(running.id)).attempts) == 1
+        assert len((await desk.view(running.id)).attempts) == 1
 
 
 @asynchronous
@@ -99,7 +99,7 @@ async def test_a_cancel_that_waits_hears_of_an_end_that_was_stored_unknown(
     """It ends, and tells the job cancelled."""
     async with a_doubtful_desk(home) as (desk, doubtful):
         running = await desk.in_state(R)
-        end = desk.broker.end_of(await desk.broker.cancel(running.id))
+        end = desk.end_of(await desk.cancel(running.id))
         await in_doubt(doubtful, lambda: desk.finish(running, Reason.CANCELLED))
         await desk.finish(running, Reason.CANCELLED)
         job = await end
@@ -114,9 +114,9 @@ async def test_a_cancel_that_waits_hears_of_a_job_that_was_forgotten(
     """Its end was stored unknown, and somebody deleted the job before the next try."""
     async with a_doubtful_desk(home) as (desk, doubtful):
         running = await desk.in_state(R)
-        end = desk.broker.end_of(await desk.broker.cancel(running.id))
+        end = desk.end_of(await desk.cancel(running.id))
         await in_doubt(doubtful, lambda: desk.finish(running, Reason.CANCELLED))
-        assert await desk.broker.delete([await desk.now(running)])
+        assert await desk.delete([await desk.now(running)])
         assert (await desk.finish(running, Reason.CANCELLED)).job is None
         assert isinstance(await end, JobNotFoundError)
 
@@ -126,8 +126,8 @@ async def test_whatever_is_stored_unknown_makes_all_look(home: Home) -> None:
     """Watchers, for it may be their job's end; the scheduler, for a job may wait."""
     async with a_doubtful_desk(home) as (desk, doubtful):
         job = await desk.enqueue()
-        with desk.broker.watch(job.seq) as changed:
-            await in_doubt(doubtful, lambda: desk.broker.cancel(job.id))
+        with desk.watch(job.seq) as changed:
+            await in_doubt(doubtful, lambda: desk.cancel(job.id))
             assert changed.is_set()
         assert desk.observed.doubts == 1
         assert (await desk.now(job)).state is X
@@ -140,11 +140,11 @@ async def test_a_cancelled_attempt_is_waited_for_and_not_what_comes_after(
     """A retry in the same instant is another attempt's affair."""
     async with a_doubtful_desk(home) as (desk, _):
         running = await desk.in_state(R)
-        end = desk.broker.end_of(await desk.broker.cancel(running.id))
-        other = desk.broker.end_of(await desk.broker.cancel(running.id))
+        end = desk.end_of(await desk.cancel(running.id))
+        other = desk.end_of(await desk.cancel(running.id))
         finishing = asyncio.create_task(desk.finish(running, Reason.CANCELLED))
         await finishing
-        await desk.broker.retry(running.id)
+        await desk.retry(running.id)
         for job in (await end, await other):
             assert isinstance(job, Job)
             assert job.state is X
@@ -158,7 +158,7 @@ async def test_an_attempt_that_nobody_waits_for_leaves_nothing_behind(
     """Whether it was cancelled, or its end was in doubt."""
     async with a_doubtful_desk(home) as (desk, doubtful):
         running = await desk.in_state(R)
-        await desk.broker.cancel(running.id)
+        await desk.cancel(running.id)
         end = AttemptEnd(running.lease or 0, NOW, NOW, Reason.CANCELLED)
         await in_doubt(doubtful, lambda: desk.broker.finish(running.seq, end))
         await desk.broker.finish(running.seq, end)

@@ -10,7 +10,6 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState
-from queuectld.broker import Enqueued, IfExists
 from queuectld.core.errors import (
     JobConflictError,
     JobExistsError,
@@ -21,6 +20,8 @@ from queuectld.core.errors import (
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
 from queuectld.core.submission import GIVEN, IDENTITY
+from queuectld.operations import lookups
+from queuectld.operations.enqueue import Enqueued, IfExists
 
 FULL = Submission(
     command=("cp", "a", "b"),
@@ -80,7 +81,7 @@ async def test_a_batch_comes_in_whole_or_not_at_all(
             await add(desk, *batch, Submission("d"))
         assert caught.value.data == {"id": bad.id, "index": 2}
         assert await everything(desk.store) == [taken]
-        assert (await desk.broker.counts())[JobState.PENDING] == 1
+        assert (await desk.broker.read(lookups.counts))[JobState.PENDING] == 1
         assert desk.waiting == []
 
 
@@ -358,4 +359,4 @@ async def test_a_setting_that_cannot_be_changes_nothing(home: Home) -> None:
             with pytest.raises(QueueError, match=key):
                 await desk.broker.set_setting(key, value)
         assert desk.broker.settings.timeout == 9
-        assert await desk.broker.stored_settings() == {"timeout": 9}
+        assert await desk.broker.read(lookups.settings) == {"timeout": 9}

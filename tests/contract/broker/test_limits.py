@@ -7,7 +7,6 @@ import pytest
 from helpers.asynchronous import asynchronous
 from helpers.brokers import a_desk
 from helpers.stores import Home, everything
-from queuectld.broker import IfExists
 from queuectld.core.errors import (
     InvalidJobError,
     InvalidSettingError,
@@ -15,6 +14,7 @@ from queuectld.core.errors import (
 )
 from queuectld.core.job import Submission
 from queuectld.core.limits import NONE, Limits, Means
+from queuectld.operations.enqueue import IfExists
 
 MEANS = Means(
     controllers=frozenset({"memory"}),

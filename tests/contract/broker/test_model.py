@@ -145,14 +145,14 @@ class BrokerMachine(RuleBasedStateMachine):
     def cancel(self, number: int, state: JobState | None) -> None:
         """Somebody does not want a job, perhaps only if it is in some state."""
         job = self.any_job(number)
-        self.twins.guarded(job, state, self.twins.broker.cancel, self.model.cancel)
+        self.twins.guarded(job, state, self.twins.cancel, self.model.cancel)
 
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks, state=states)
     def retry(self, number: int, state: JobState | None) -> None:
         """Somebody wants a job again, perhaps only if it is in some state."""
         job = self.any_job(number)
-        self.twins.guarded(job, state, self.twins.broker.retry, self.model.retry)
+        self.twins.guarded(job, state, self.twins.retry, self.model.retry)
 
     @precondition(lambda self: self.model.in_states("failed"))
     @rule(number=picks, wanted=st.booleans())
@@ -170,8 +170,8 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(job_id=st.sampled_from(("nobody", "0", "007", "999999")))
     def ask_for_nobody(self, job_id: str) -> None:
         """An id that no job has is an error, whatever is asked."""
-        broker = self.twins.broker
-        for ask in (broker.view, broker.cancel, broker.retry):
+        twins = self.twins
+        for ask in (twins.broker.job, twins.cancel, twins.retry):
             refusal = self.twins.refusal_of(partial(ask, job_id))
             assert refusal is JobNotFoundError
 

@@ -12,9 +12,9 @@ from helpers.jobs import NOW
 from helpers.sqlite import held
 from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.broker import IfExists
 from queuectld.core.errors import QueueError
 from queuectld.core.job import Job, Submission
+from queuectld.operations.enqueue import IfExists
 
 Act = Callable[[Desk, Job], Awaitable[object]]
 
@@ -40,11 +40,11 @@ async def interrupt(desk: Desk, job: Job) -> None:
 
 
 async def cancel(desk: Desk, job: Job) -> None:
-    await desk.broker.cancel(job.id)
+    await desk.cancel(job.id)
 
 
 async def retry(desk: Desk, job: Job) -> None:
-    await desk.broker.retry(job.id)
+    await desk.retry(job.id)
 
 
 async def retry_all(desk: Desk, job: Job) -> None:
@@ -84,12 +84,12 @@ async def test_every_change_is_announced(
     """To all who watch the job and to nobody else; a waiting job to the scheduler."""
     async with a_desk(home) as desk:
         bystander = await desk.enqueue()
-        await desk.broker.cancel(bystander.id)
+        await desk.cancel(bystander.id)
         job = await desk.in_state(state, max_retries=retries)
         desk.waiting.clear()
         with ExitStack() as stack:
-            events = [stack.enter_context(desk.broker.watch(job.seq)) for _ in "ab"]
-            other = stack.enter_context(desk.broker.watch(bystander.seq))
+            events = [stack.enter_context(desk.watch(job.seq)) for _ in "ab"]
+            other = stack.enter_context(desk.watch(bystander.seq))
             await act(desk, job)
             assert await desk.now(job) != job
             assert all(event.is_set() for event in events)
@@ -103,7 +103,10 @@ async def test_the_job_that_comes_next_is_announced_too(home: Home) -> None:
     async with a_desk(home) as desk:
         first, second = await desk.enqueue(), await desk.enqueue()
         running = (await desk.claim()).job
-        with desk.broker.watch(first.seq) as one, desk.broker.watch(second.seq) as two:
+        with (
+            desk.watch(first.seq) as one,
+            desk.watch(second.seq) as two,
+        ):
             finished = await desk.finish(running, next_for=1)
             assert finished.next is not None
             assert one.is_set()
@@ -115,8 +118,8 @@ async def test_a_refusal_is_no_news(home: Home) -> None:
     """What did not happen is not announced."""
     async with a_desk(home) as desk:
         job = await desk.in_state(C)
-        with desk.broker.watch(job.seq) as changed:
-            for act in (desk.broker.cancel, desk.broker.retry):
+        with desk.watch(job.seq) as changed:
+            for act in (desk.cancel, desk.retry):
                 with pytest.raises(QueueError):
                     await act(job.id, P)
             assert not changed.is_set()
@@ -128,7 +131,7 @@ async def test_a_late_result_is_no_news(home: Home) -> None:
     async with a_desk(home) as desk:
         running = await desk.in_state(R)
         await desk.finish(running)
-        with desk.broker.watch(running.seq) as changed:
+        with desk.watch(running.seq) as changed:
             assert (await desk.finish(running)).job is None
             assert not changed.is_set()
 
@@ -139,9 +142,9 @@ async def test_news_comes_after_the_commit(home: Home) -> None:
     async with a_desk(home) as desk:
         job = await desk.enqueue()
         desk.waiting.clear()
-        with desk.broker.watch(job.seq) as changed:
+        with desk.watch(job.seq) as changed:
             async with held(desk.store):
-                cancelling = asyncio.create_task(desk.broker.cancel(job.id))
+                cancelling = asyncio.create_task(desk.cancel(job.id))
                 adding = asyncio.create_task(desk.enqueue())
                 assert (await desk.now(job)).state is P
                 assert not changed.is_set()
@@ -157,10 +160,13 @@ async def test_a_watch_ends(home: Home) -> None:
     """Whoever looks away is not told any more, and leaves nothing behind."""
     async with a_desk(home) as desk:
         job = await desk.enqueue()
-        with desk.broker.watch(job.seq) as stays:
-            with pytest.raises(ZeroDivisionError), desk.broker.watch(job.seq) as goes:
+        with desk.watch(job.seq) as stays:
+            with (
+                pytest.raises(ZeroDivisionError),
+                desk.watch(job.seq) as goes,
+            ):
                 raise ZeroDivisionError
-            await desk.broker.cancel(job.id)
+            await desk.cancel(job.id)
             assert stays.is_set()
             assert not goes.is_set()
         assert desk.broker.events._watchers == {}
@@ -172,7 +178,7 @@ async def test_no_change_is_missed_between_a_look_and_a_wait(home: Home) -> None
 
     async def states(desk: Desk, job: Job) -> list[JobState]:
         seen: list[JobState] = []
-        with desk.broker.watch(job.seq) as changed:
+        with desk.watch(job.seq) as changed:
             while True:
                 changed.clear()
                 state = (await desk.now(job)).state
@@ -186,7 +192,7 @@ async def test_no_change_is_missed_between_a_look_and_a_wait(home: Home) -> None
         job = await desk.enqueue()
         watching = [asyncio.create_task(states(desk, job)) for _ in range(5)]
         await desk.run(exit_code=1)
-        await desk.broker.retry(job.id)
+        await desk.retry(job.id)
         await desk.run()
         for seen in await asyncio.gather(*watching):
             assert seen[-1] is C

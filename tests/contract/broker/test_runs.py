@@ -9,7 +9,7 @@ from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
-from queuectld.operations import promote, retry_all
+from queuectld.operations import lookups, promote, retry_all
 
 
 @asynchronous
@@ -22,7 +22,10 @@ async def test_each_worker_gets_one_job_in_order(home: Home) -> None:
         assert [a.job.worker for a in claimed] == [7, 5]
         assert claimed[0].lease < claimed[1].lease
         assert await desk.broker.claim([9]) == []
-        assert await desk.broker.running() == [claimed[1].job, claimed[0].job]
+        assert await desk.running() == [
+            claimed[1].job,
+            claimed[0].job,
+        ]
 
 
 @asynchronous
@@ -76,7 +79,7 @@ async def test_a_late_result_changes_nothing(home: Home, reason: Reason) -> None
         assert (await desk.broker.stats(None)).run.count == 1
         assert (await desk.finish(second)).job is not None
         assert (await desk.finish(second)).job is None
-        attempts = (await desk.broker.view(second.id)).attempts
+        attempts = (await desk.view(second.id)).attempts
         assert [a.end and a.end.reason for a in attempts] == [Reason.LOST, Reason.EXIT]
 
 
@@ -86,10 +89,10 @@ async def test_a_view_has_all_attempts(home: Home) -> None:
     async with a_desk(home) as desk:
         job = await desk.enqueue(max_retries=0, env={"A": "1"})
         await desk.run(exit_code=1)
-        await desk.broker.retry(job.id)
+        await desk.retry(job.id)
         desk.clock.advance(5)
         running = (await desk.claim(worker=9)).job
-        view = await desk.broker.view(job.id)
+        view = await desk.view(job.id)
         assert view.job == running
         assert view.env is None
         assert [a.run for a in view.attempts] == [1, 2]
@@ -97,9 +100,9 @@ async def test_a_view_has_all_attempts(home: Home) -> None:
         assert view.attempts[0].end.exit_code == 1
         assert running.lease is not None
         assert view.attempts[1] == Attempt(2, running.lease, 9, NOW + 5000, None)
-        assert (await desk.broker.view(job.id, env=True)).env == {"A": "1"}
+        assert (await desk.view(job.id, env=True)).env == {"A": "1"}
         bare = await desk.enqueue()
-        assert (await desk.broker.view(bare.id, env=True)).env is None
+        assert (await desk.view(bare.id, env=True)).env is None
 
 
 @asynchronous
@@ -111,7 +114,7 @@ async def test_an_attempt_that_never_began_has_the_time_of_its_claim(
         job = await desk.in_state(JobState.PROCESSING)
         desk.clock.advance(3)
         await desk.finish(job, Reason.INTERRUPTED, started_at=None)
-        (attempt,) = (await desk.broker.view(job.id)).attempts
+        (attempt,) = (await desk.view(job.id)).attempts
         assert (attempt.started_at, attempt.end and attempt.end.finished_at) == (
             NOW,
             NOW + 3000,
@@ -123,15 +126,15 @@ async def test_a_guard_on_the_state_is_kept(home: Home) -> None:
     """``if_state`` is compared where the change is made; nobody is an error."""
     async with a_desk(home) as desk:
         job = await desk.in_state(JobState.PROCESSING)
-        for act in (desk.broker.cancel, desk.broker.retry):
+        for act in (desk.cancel, desk.retry):
             with pytest.raises(JobStateError, match="is processing, not failed"):
                 await act(job.id, JobState.FAILED)
             with pytest.raises(JobNotFoundError, match="nobody"):
                 await act("nobody", JobState.FAILED)
         assert await desk.now(job) == job
-        marked = await desk.broker.cancel(job.id, JobState.PROCESSING)
+        marked = await desk.cancel(job.id, JobState.PROCESSING)
         assert marked.cancel_requested
-        assert await desk.broker.cancel(job.id, JobState.PROCESSING) == marked
+        assert await desk.cancel(job.id, JobState.PROCESSING) == marked
 
 
 @asynchronous
@@ -148,7 +151,9 @@ async def test_times_come_in_bounded_numbers(
         desk.clock.advance(5)
         assert await desk.broker.promote() == NOW + 4000
         assert await desk.broker.promote() == NOW + 900_000
-        assert await desk.broker.next_run_at() == NOW + 900_000
+        assert (
+            await desk.store.read(lambda reader: reader.next_run_at()) == NOW + 900_000
+        )
         assert len(await desk.broker.claim(range(10))) == 5
 
 
@@ -156,14 +161,18 @@ async def test_times_come_in_bounded_numbers(
 async def test_numbers_of_workers_are_never_used_again(home: Home) -> None:
     """Not after a restart either."""
     async with a_desk(home) as desk:
-        assert await desk.broker.worker_numbers(3) == [1, 2, 3]
+        assert await desk.number_workers(3) == [
+            1,
+            2,
+            3,
+        ]
         store_id = desk.broker.store_id
-        await desk.broker.set_meta("workers_wanted", "4")
+        await desk.set_meta("workers_wanted", "4")
     async with a_desk(home) as desk:
-        assert await desk.broker.worker_numbers(2) == [4, 5]
+        assert await desk.number_workers(2) == [4, 5]
         assert desk.broker.store_id == store_id
         assert len(store_id) == 36
-        assert await desk.broker.meta("workers_wanted") == "4"
+        assert await desk.broker.read(lookups.meta, "workers_wanted") == "4"
 
 
 # -- retry_all -------------------------------------------------------------------------
@@ -242,7 +251,7 @@ async def test_a_mass_retry_meets_no_job_twice_and_leaves_none_out(
 
         async def die_again() -> None:
             while await desk.broker.claim([1]):
-                (running,) = await desk.broker.running()
+                (running,) = await desk.running()
                 await desk.finish(running, exit_code=1)
 
         await dead(desk, 7)
@@ -263,11 +272,11 @@ async def test_a_mass_retry_leaves_newcomers(
 
         async def cancel_more() -> None:
             for _ in range(3):
-                await desk.broker.cancel((await desk.enqueue()).id)
+                await desk.cancel((await desk.enqueue()).id)
 
         for _ in range(5):
             await desk.in_state(JobState.CANCELLED)
         desk.others.after_write = cancel_more
         assert await desk.broker.retry_all(JobState.CANCELLED) == (5, 0)
         desk.others.after_write = None
-        assert (await desk.broker.counts())[JobState.PENDING] == 5
+        assert (await desk.broker.read(lookups.counts))[JobState.PENDING] == 5

@@ -1,5 +1,7 @@
 """What the statistics say about what happened."""
 
+from functools import partial
+
 import pytest
 
 from helpers.asynchronous import asynchronous
@@ -10,7 +12,7 @@ from helpers.stores import Home
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core.job import Job
 from queuectld.core.statistics import Spread
-from queuectld.operations import lookups
+from queuectld.operations import lookups, upkeep
 
 NOTHING = Spread(0, None, None, None, None)
 MINUTE = 60_000
@@ -67,7 +69,7 @@ async def test_long_statistics_let_others_have_their_turn(
         whole, turns = await desk.broker.stats(None), []
 
         async def count() -> None:
-            turns.append(await desk.broker.counts())
+            turns.append(await desk.broker.read(lookups.counts))
 
         monkeypatch.setattr(lookups, "ROLLUP_ROWS", 1)
         desk.others.after_read = count
@@ -81,7 +83,7 @@ async def test_a_cancelled_job_counts_once(home: Home) -> None:
     async with a_desk(home) as desk:
         job = await desk.in_state(JobState.PROCESSING)
         for _ in range(2):
-            await desk.broker.cancel(job.id)
+            await desk.cancel(job.id)
         assert (await desk.broker.stats(None)).cancelled == 0
         await desk.finish(job, Reason.CANCELLED)
         stats = await desk.broker.stats(None)
@@ -170,8 +172,10 @@ async def test_statistics_outlive_pruning_and_thinning(home: Home) -> None:
         jobs = [await desk.in_state(JobState.COMPLETED) for _ in range(3)]
         before = await desk.broker.stats(None)
         desk.clock.advance(30 * 86_400)
-        assert len(await desk.broker.delete(jobs)) == 3
-        while await desk.broker.thin_statistics():
+        assert len(await desk.delete(jobs)) == 3
+        while await desk.broker.run(
+            partial(upkeep.thin_statistics, now=desk.clock.now)
+        ):
             pass
         after = await desk.broker.stats(None)
         assert (after.completed, after.run, after.wait) == (3, before.run, before.wait)

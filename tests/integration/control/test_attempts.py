@@ -49,7 +49,7 @@ def good_end(one: Supervised, job: Job) -> AttemptEnd:
 
 async def reasons(one: Supervised, job: Job) -> list[Reason | None]:
     """Return why a job's attempts ended."""
-    view = await one.desk.broker.view(job.id)
+    view = await one.desk.view(job.id)
     return [each.end.reason if each.end else None for each in view.attempts]
 
 

@@ -35,9 +35,9 @@ class House:
         """Bring a job to its end, by so many runs that leave output."""
         job = await self.desk.in_state(state, **fields)
         for _ in range(runs - 1):
-            await self.desk.broker.retry(job.id)
+            await self.desk.retry(job.id)
             job = await self.desk.run(exit_code=int(state is D))
-        for attempt in (await self.desk.broker.view(job.id)).attempts:
+        for attempt in (await self.desk.view(job.id)).attempts:
             files = outputs.create(
                 str(self.output), job.seq, attempt.run, attempt.lease
             )
@@ -82,7 +82,7 @@ async def test_a_job_goes_with_its_attempts_and_its_output(tmp_path: Path) -> No
         assert list(house.output.iterdir()) == []
         assert await house.ids() == [waiting.id]
         with pytest.raises(JobNotFoundError):
-            await house.desk.broker.view("gone")
+            await house.desk.view("gone")
         attempts = await house.desk.store.read(lambda reader: reader.attempts(gone.seq))
         assert attempts == []
         await assert_counted(house.desk.store)
@@ -147,7 +147,7 @@ async def test_jobs_that_wait_or_run_never_expire(tmp_path: Path) -> None:
         await house.desk.in_state(JobState.PROCESSING)
         await house.desk.in_state(JobState.FAILED, max_retries=1)
         await house.desk.enqueue()
-        await house.desk.broker.retry(again.id)
+        await house.desk.retry(again.id)
         house.desk.clock.advance(1000 * DAY)
         assert await house.keeper.remove_old() == 0
         assert len(await house.ids()) == 4
@@ -225,7 +225,7 @@ async def test_a_job_that_is_wanted_again_in_this_moment_stays(tmp_path: Path) -
 
         async def want() -> None:
             if (await house.desk.now(jobs[1])).state is C:
-                await house.desk.broker.retry(jobs[1].id)
+                await house.desk.retry(jobs[1].id)
 
         house.desk.others.after_read = want
         assert await house.prune() == 2
@@ -246,8 +246,8 @@ async def test_pruning_ends_when_all_chosen_are_wanted_again(tmp_path: Path) -> 
             turns += 1
             assert turns < 10
             house.desk.clock.advance(-1)
-            await house.desk.broker.retry(job.id)
-            await house.desk.broker.cancel(job.id)
+            await house.desk.retry(job.id)
+            await house.desk.cancel(job.id)
 
         house.desk.others.after_read = want_and_not_want
         assert await house.prune() == 0

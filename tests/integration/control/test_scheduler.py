@@ -64,7 +64,7 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
                 value += 1
                 await one.desk.broker.set_setting("retention", value)
             assert await pass_time(one, CHECKPOINT_AFTER - 1) == 1
-            await one.desk.broker.set_meta("any", "thing")
+            await one.desk.set_meta("any", "thing")
             assert await pass_time(one, CHECKPOINT_AFTER - 1) == 1
             assert in_the_database(one) != [(f"{value}.0",)]
             due = await pass_time(one, 1)

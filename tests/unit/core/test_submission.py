@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.jobs import NOW
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 from queuectl_protocol.limits import (
     MAX_ARGV,
     MAX_COMMAND,
@@ -188,11 +188,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("delay", float("nan"), "from 0 on"),
     ("delay", float("inf"), "from 0 on"),
     ("delay", 1e300, "from 0 on"),
-    ("cwd", "", "is empty"),
+    ("cwd", "", "is an absolute path"),
     ("cwd", "srv", "is an absolute path"),
     ("cwd", "/a\0", "holds a NUL"),
     ("cwd", "/" * (MAX_PATH + 1), "the limit is 4095"),
-    ("cwd", 1, "is a string"),
+    ("cwd", 1, "is an absolute path"),
     ("umask", 22, "octal string"),
     ("umask", "", "octal string"),
     ("umask", "0o22", "octal string"),
@@ -465,4 +465,4 @@ def test_any_bytes_as_a_string_are_taken_or_refused(field: str, raw: bytes) -> N
     value = raw.decode("utf-8", "surrogateescape")
     read = outcome({"command": "true", field: value})
     says = str(read) if isinstance(read, InvalidJobError) else getattr(read, field)
-    assert messages.pack(says)
+    assert packing.pack(says)

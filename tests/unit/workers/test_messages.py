@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from helpers import feeding
-from queuectl_protocol import messages as public
+from queuectl_protocol import packing
 from queuectl_protocol.errors import FrameTooLargeError, ProtocolError
 from queuectl_protocol.frames import HEADER, encode_frame
 from queuectl_protocol.vocabulary import Reason
@@ -41,7 +41,7 @@ def test_there_and_back() -> None:
 
 def test_unknown_keys_are_ignored() -> None:
     """A key that a later version adds does no harm."""
-    body = public.pack({"type": "ack", "lease": 4, "mood": "good"})
+    body = packing.pack({"type": "ack", "lease": 4, "mood": "good"})
     assert messages.decode(body) == messages.Ack(4)
 
 
@@ -59,13 +59,13 @@ def test_unknown_keys_are_ignored() -> None:
     ],
 )
 def test_what_is_no_message(body: object) -> None:
-    """A frame that holds none of these messages is refused, never half understood."""
+    """A frame that holds none of these messages is refused."""
     with pytest.raises(ProtocolError):
-        messages.decode(public.pack(body))
+        messages.decode(packing.pack(body))
 
 
 def test_a_lost_place_in_the_stream() -> None:
-    """A length that no message has means that the stream is no stream of frames."""
+    """A length that no message has is refused: the stream is no stream of frames."""
     with pytest.raises(FrameTooLargeError):
         messages.Decoder().receive_data(HEADER.pack(messages.MAX_FRAME + 1))
     with pytest.raises(ProtocolError):

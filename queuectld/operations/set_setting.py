@@ -1,4 +1,4 @@
-"""Settings: store a job setting, or go back to its default."""
+"""Set a setting: store a job setting, or go back to its default."""
 
 from typing import Any, NamedTuple
 
