@@ -239,24 +239,7 @@ class InternalError(RequestError):
 
 
 BY_CODE: Mapping[str, type[RequestError]] = MappingProxyType(
-    {
-        ErrorCode.BAD_REQUEST: BadRequestError,
-        ErrorCode.UNKNOWN_METHOD: UnknownMethodError,
-        ErrorCode.INVALID_PARAMS: InvalidParamsError,
-        ErrorCode.NOT_FOUND: NotFoundError,
-        ErrorCode.ALREADY_EXISTS: AlreadyExistsError,
-        ErrorCode.CONFLICT: ConflictError,
-        ErrorCode.INVALID_STATE: InvalidStateError,
-        ErrorCode.QUEUE_FULL: QueueFullError,
-        ErrorCode.STORAGE_FULL: StorageFullError,
-        ErrorCode.STORAGE_ERROR: StorageError,
-        ErrorCode.FRAME_TOO_LARGE: FrameTooLargeError,
-        ErrorCode.TOO_MANY_REQUESTS: TooManyRequestsError,
-        ErrorCode.TOO_MANY_CONNECTIONS: TooManyConnectionsError,
-        ErrorCode.FORBIDDEN: ForbiddenError,
-        ErrorCode.SHUTTING_DOWN: ShuttingDownError,
-        ErrorCode.INTERNAL: InternalError,
-    }
+    {kind.default_code: kind for kind in RequestError.__subclasses__()}
 )
 """The exception for each error code of the protocol."""
 

@@ -6,7 +6,8 @@ Chance alone seldom writes msgpack that can be read, and never a known name.
 import random
 from typing import Any
 
-from queuectl_protocol import messages
+from queuectl_protocol import packing
+from queuectl_protocol.errors import BadMessageError
 from queuectl_protocol.frames import HEADER, encode_frame
 from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
@@ -27,12 +28,12 @@ INTERESTING: tuple[Any, ...] = (
 def worse(data: bytes, chance: random.Random) -> bytes:
     """Return a frame in which something is different."""
     try:
-        value = messages.unpack(data[HEADER.size :])
-    except messages.BadMessageError:
+        value = packing.unpack(data[HEADER.size :])
+    except BadMessageError:
         return in_bytes(data, chance)
     for _ in range(chance.randint(1, 3)):
         value = in_meaning(value, chance)
-    frame = encode_frame(messages.pack(value))
+    frame = encode_frame(packing.pack(value))
     return in_bytes(frame, chance) if chance.random() < 0.1 else frame
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from helpers import vectors
 from queuectl_protocol import messages
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
+from queuectl_protocol.errors import BadMessageError, ErrorCode, FrameTooLargeError
 from queuectl_protocol.frames import HEADER, FrameDecoder
-from queuectl_protocol.messages import BadMessageError, Request
+from queuectl_protocol.messages import Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.submission import GIVEN

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.power_loss.crashstates import Files
 from helpers.traced import Event, Renamed, Sent, Synced
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.frames import FrameDecoder
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
@@ -103,7 +103,7 @@ class _Channel:
         """Take bytes; return False if they are none of ours."""
         try:
             for frame in self.frames.receive_data(data):
-                body = messages.unpack(frame)
+                body = packing.unpack(frame)
                 self.known |= "server" in body or body.get("type") == "hello"
                 if not self.known:
                     return False

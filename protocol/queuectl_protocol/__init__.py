@@ -1,7 +1,7 @@
 """The contract between queuectl and queuectld: standard library and msgpack, no I/O.
 
-PROTOCOL.md beside this package is the specification; this package is the same in
-Python, and the daemon and both clients are built on it.
+PROTOCOL.md beside this package is the specification; this package implements it, and
+the daemon and both clients use it.
 """
 
 from queuectl_protocol.version import __version__

@@ -1,36 +1,33 @@
 """The two ends of a connection, without any I/O.
 
-Both have the same three-part interface: bytes from the socket go into
-``receive_data``, what they mean comes out of it, and ``data_to_send`` holds what must
-be written. Anything that can move bytes can drive them: blocking sockets, asyncio,
-or a test.
+Both have the same interface: ``receive_data`` takes bytes from the socket and returns
+the messages in them, and ``data_to_send`` returns the bytes to write. Anything that can
+move bytes can drive them: blocking sockets, asyncio, or a test.
 """
 
 from itertools import count
 from typing import Any
 
 from queuectl_protocol import messages
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError, ProtocolError
+from queuectl_protocol.errors import (
+    BadMessageError,
+    ErrorCode,
+    FrameTooLargeError,
+    ProtocolError,
+)
 from queuectl_protocol.frames import HEADER, FrameDecoder
 from queuectl_protocol.limits import MAX_FRAME
-from queuectl_protocol.messages import (
-    BadMessageError,
-    Failure,
-    Greeting,
-    Reply,
-    Request,
-    StreamEvent,
-)
+from queuectl_protocol.messages import Failure, Greeting, Reply, Request, StreamEvent
 
 FromServer = Greeting | Reply | Failure | StreamEvent
-"""What a client can receive."""
+"""The messages that a client can receive."""
 
 
 class _Connection:
-    """What both ends share: a decoder for what comes, a buffer for what goes.
+    """The common part of both ends: a decoder for input, a buffer for output.
 
     Attributes:
-        outgoing_size: bytes that ``data_to_send`` would return.
+        outgoing_size: the number of bytes that ``data_to_send`` would return.
         bin: write each string that is not UTF-8 as msgpack bin.
     """
 
@@ -49,7 +46,7 @@ class _Connection:
         self.outgoing_size += len(frame)
 
     def data_to_send(self) -> bytes:
-        """Return the bytes to write, and forget them."""
+        """Return the bytes to write, and empty the buffer."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         self.outgoing_size = 0
@@ -60,7 +57,7 @@ class ClientConnection(_Connection):
     """The client's end.
 
     Attributes:
-        greeting: the server's greeting, once it has come.
+        greeting: the server's greeting, after it has come.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
@@ -69,13 +66,13 @@ class ClientConnection(_Connection):
         self.greeting: dict[str, Any] | None = None
 
     def send_request(self, method: str, params: dict[str, Any]) -> int:
-        """Queue a request; return the id that its reply will carry."""
+        """Queue a request; return its id, which its reply has too."""
         request_id = next(self._ids)
         self._send(Request(request_id, method, params))
         return request_id
 
     def receive_data(self, data: bytes) -> list[FromServer]:
-        """Take bytes from the server; return the messages they complete.
+        """Take bytes from the server; return the messages that are complete with them.
 
         Raises:
             ProtocolError: the server broke the protocol.
@@ -110,10 +107,10 @@ class ServerConnection(_Connection):
         self._send(Greeting(body))
 
     def send_reply(self, request_id: int | str, result: Any) -> None:
-        """Queue the good end of a request.
+        """Queue the result of a request.
 
         Raises:
-            FrameTooLargeError: the client would refuse it; nothing was queued.
+            FrameTooLargeError: the client would refuse the reply; nothing was queued.
         """
         frame = messages.encode(Reply(request_id, result), as_bin=self.bin)
         length = len(frame) - HEADER.size
@@ -128,7 +125,7 @@ class ServerConnection(_Connection):
         message: str,
         data: dict[str, Any] | None = None,
     ) -> None:
-        """Queue the bad end of a request."""
+        """Queue the error of a request."""
         self._send(messages.failure(request_id, code, message, data))
 
     def send_event(self, sub: int | str, seq: int, body: dict[str, Any]) -> None:
@@ -138,8 +135,8 @@ class ServerConnection(_Connection):
     def receive_data(self, data: bytes) -> list[Request | BadMessageError]:
         """Take bytes from the client; return requests and unreadable messages.
 
-        A message that is no request comes back as the error that says so, in its
-        place among the others: the connection can go on after it.
+        In place of a message that is no request stands the error that says so: the
+        connection can go on after it.
 
         Raises:
             FrameTooLargeError: the connection must be closed.
@@ -147,15 +144,15 @@ class ServerConnection(_Connection):
         return [self.read(payload) for payload in self.receive_frames(data)]
 
     def receive_frames(self, data: bytes) -> list[bytes]:
-        """Take bytes from the client; return the payloads they complete, unread.
+        """Take bytes from the client; return the payloads that are complete, unread.
 
-        For who wants to ``read`` them one at a time: what is read can be many times as
-        large. Raises as ``receive_data``.
+        A caller can then ``read`` them one at a time, because a message can need many
+        times the memory of its payload. Raises as ``receive_data``.
         """
         return self._decoder.receive_data(data)
 
     def read(self, payload: bytes) -> Request | BadMessageError:
-        """Return the request in a payload, or the error that says that it is none."""
+        """Return the request in a payload, or the error that says why it is none."""
         try:
             message = messages.decode(payload, self._max_containers)
         except BadMessageError as error:
@@ -166,9 +163,9 @@ class ServerConnection(_Connection):
 
     @property
     def pending(self) -> int:
-        """Bytes held of a frame that is not complete yet."""
+        """The number of bytes held of a frame that is not complete yet."""
         return self._decoder.pending
 
     def forget(self) -> None:
-        """Drop what came of a frame that is not complete: nothing more is received."""
+        """Drop the bytes of a frame that is not complete: nothing more is received."""
         self._decoder = FrameDecoder(self._max_frame)

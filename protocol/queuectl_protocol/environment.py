@@ -1,7 +1,4 @@
-"""The environment of a job that has none of its own: one rule, for both sides.
-
-Pure: who the user is, is an argument.
-"""
+"""The environment of a job that has none of its own: one rule, for both sides."""
 
 from __future__ import annotations
 
@@ -11,14 +8,14 @@ if TYPE_CHECKING:
     from pwd import struct_passwd
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What systemd gives its services: see systemd.exec(5)."""
+"""The PATH that systemd gives its services: see systemd.exec(5)."""
 
 
 def minimal(user: struct_passwd | None) -> dict[str, str]:
-    """Return PATH, and who the job runs as.
+    """Return PATH, and the variables of the user that the job runs as.
 
     Args:
-        user: whom the daemon runs as; None for one whom no list knows.
+        user: the account of that user; None: the uid has no account.
     """
     if user is None:
         return {"PATH": PATH}

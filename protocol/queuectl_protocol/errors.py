@@ -1,13 +1,13 @@
-"""The error codes on the wire, and what a broken peer raises.
+"""The error codes of the protocol, and the exceptions for what breaks the protocol.
 
-Codes are a promise: one may be added, none changes its meaning.
+The codes are stable: a version may add one, and none changes its meaning.
 """
 
 from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """What went wrong, in the words that travel in ``error.code``."""
+    """The values of ``error.code``."""
 
     BAD_REQUEST = "bad_request"
     UNKNOWN_METHOD = "unknown_method"
@@ -55,3 +55,15 @@ class FrameTooLargeError(ProtocolError):
         super().__init__(f"a frame of {length} bytes is over the limit of {limit}")
         self.length = length
         self.limit = limit
+
+
+class BadMessageError(ProtocolError):
+    """A frame holds no valid message; the frames after it are still readable.
+
+    Attributes:
+        id: the id of the request in it, if that could be read.
+    """
+
+    def __init__(self, reason: str, request_id: int | str | None = None) -> None:
+        super().__init__(reason)
+        self.id = request_id

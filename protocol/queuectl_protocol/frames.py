@@ -1,7 +1,7 @@
-"""Frames: a length, then that many bytes. Knows nothing of what is inside.
+"""Frames: a length, then that many bytes, whatever they mean.
 
-The length is an unsigned 32-bit big-endian number. It is checked before the
-frame's bytes are kept, so a peer can make this side hold at most one frame.
+The length is an unsigned 32-bit big-endian number. It is checked before the frame's
+bytes are kept, so a peer can make this side hold at most one frame.
 """
 
 import struct
@@ -18,14 +18,14 @@ def encode_frame(payload: bytes) -> bytes:
 
 
 class FrameDecoder:
-    """Cuts a stream of bytes, however it was split in transit, into frames."""
+    """Divides a stream of bytes, which arrives in pieces of any size, into frames."""
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max_frame = max_frame
         self._buffer = bytearray()
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Take bytes off the wire; return the frames they complete, in order.
+        """Take bytes from the peer; return the payloads that are complete, in order.
 
         Raises:
             FrameTooLargeError: a frame announces more than ``max_frame`` bytes.
@@ -50,5 +50,5 @@ class FrameDecoder:
 
     @property
     def pending(self) -> int:
-        """Bytes held of a frame that is not complete yet."""
+        """The number of bytes held of a frame that is not complete yet."""
         return len(self._buffer)

@@ -1,11 +1,11 @@
 """Limits of the wire format that both sides must know.
 
-Each is a default that the daemon's configuration can lower or raise; the frame
-limit in force is told in the greeting.
+Each is a default, which the daemon's configuration can lower or raise. The greeting
+tells the limit of a frame that is in force.
 """
 
 MAX_FRAME = 8 * 1024 * 1024
-"""Bytes in one frame, its four bytes of length not counted."""
+"""Bytes in one frame, without the four bytes of its length."""
 
 MAX_BATCH = 10_000
 """Jobs in one ``enqueue_many``."""
@@ -15,8 +15,8 @@ MAX_CHANGES = 1_000
 reply is 2 MB at most, and the transaction takes about 0.1 s."""
 
 MAX_BATCH_TEXT = 32 * 1024 * 1024
-"""Characters of commands, directories and labels in one ``enqueue_many``, those of its
-defaults counted for each job: a frame of 130 kB could else store a gigabyte."""
+"""Characters of commands, directories and labels in one ``enqueue_many``. Those of its
+defaults count for each job: otherwise a frame of 130 kB could store a gigabyte."""
 
 MAX_PAGE = 1_000
 """Rows in one page of ``list``."""
@@ -37,7 +37,7 @@ MAX_ENV = 2 * 1024 * 1024
 much as exec takes of words and variables together. See execve(2)."""
 
 MAX_DEPTH = 999
-"""Levels of lists and maps in a payload, itself counted."""
+"""Levels of lists and maps in a payload, including the outermost."""
 
 MAX_ID = 128
 """Characters in a job's id."""

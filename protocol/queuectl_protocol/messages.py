@@ -1,37 +1,21 @@
-"""Messages: the msgpack maps inside frames, checked on the way in.
+"""Messages: the maps inside frames, checked when they are read.
 
-A message is one of five shapes. Which one it is shows in its keys, looked for in
-this order: ``server`` is the greeting, ``sub`` an event of a stream, ``method`` a
-request, ``error`` a failure, ``result`` a reply. Unknown keys are ignored, so keys can
-be added.
+A message has one of five shapes. Its keys tell which, in this order: ``server`` means
+the greeting, ``sub`` an event of a stream, ``method`` a request, ``error`` a failure,
+``result`` a reply. Unknown keys are ignored, so keys can be added.
 
-Strings that name files, commands, arguments or variables are Unix byte strings:
-bytes that are not UTF-8 travel as they are inside a msgpack str and appear in
-Python as surrogate escapes (PEP 383).
-
-They are named tuples, and not dataclasses, for the sake of every short command: five
-dataclasses and their module take 2 ms to import, a tenth of a command.
+Messages are named tuples and not dataclasses, because every short command imports them:
+five dataclasses and their module take 2 ms to import, a tenth of a command.
 """
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import msgpack
-
-from queuectl_protocol.errors import RETRYABLE, ErrorCode, ProtocolError
+from queuectl_protocol.errors import RETRYABLE, BadMessageError, ErrorCode
 from queuectl_protocol.frames import encode_frame
-from queuectl_protocol.limits import MAX_DEPTH
-
-T = TypeVar("T")
+from queuectl_protocol.packing import pack, pack_with_bin, unpack
 
 MAX_REQUEST_ID = 64
 """Characters in a request's id, when it is a string."""
-
-_CONTAINERS = frozenset({list, dict})
-
-_TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
-
-_SMALL = 64 * 1024
-"""Bytes under which nobody counts lists and maps: so many cost no more than 5 MB."""
 
 
 class Greeting(NamedTuple):
@@ -46,22 +30,22 @@ class Greeting(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A call: ``id`` returns in the reply, ``params`` are named."""
+    """A client's request: its reply has the same ``id``; ``params`` are by name."""
 
     id: int | str
     method: str
-    params: dict[str, Any] = {}  # noqa: RUF012 - nobody changes what was asked
+    params: dict[str, Any] = {}  # noqa: RUF012 - nobody changes the params
 
 
 class Reply(NamedTuple):
-    """The good end of a request."""
+    """The result of a request that succeeded."""
 
     id: int | str
     result: Any
 
 
 class Failure(NamedTuple):
-    """The bad end of a request; ``id`` is None when the request had none to read."""
+    """The error of a request that failed; ``id`` is None if it had no readable one."""
 
     id: int | str | None
     code: str
@@ -87,128 +71,18 @@ class StreamEvent(NamedTuple):
 Message = Greeting | Request | Reply | Failure | StreamEvent
 
 
-class BadMessageError(ProtocolError):
-    """A frame held no message of ours; the frames after it are still readable.
-
-    Attributes:
-        id: the id of the request in it, when that much could be read.
-    """
-
-    def __init__(self, reason: str, request_id: int | str | None = None) -> None:
-        super().__init__(reason)
-        self.id = request_id
-
-
 def encode(message: Message, *, as_bin: bool = False) -> bytes:
     """Return the frame of a message.
 
     Args:
         message: what to send.
-        as_bin: write each string that is not UTF-8 as bin, but for ids, which go back
-            as they came.
+        as_bin: write each string that is not UTF-8 as bin, except ids, which return
+            unchanged.
     """
     body = _to_map(message)
-    if not as_bin:
-        return encode_frame(pack(body))
-    try:
-        # Nearly always: no such string is in it.
-        return encode_frame(msgpack.Packer().pack(body))
-    except UnicodeEncodeError:
-        ids = {key: body[key] for key in ("id", "sub") if key in body}
-        return encode_frame(pack(_bin(body) | ids))
-
-
-def _bin(value: Any) -> Any:
-    match value:
-        case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return value.encode("utf-8", "surrogateescape")
-            return value
-        case dict():
-            return {_bin(key): _bin(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_bin(item) for item in value]
-    return value
-
-
-def pack(value: Any) -> bytes:
-    """Return ``value`` in msgpack, with surrogate escapes as the bytes they were."""
-    packed: bytes = packer().pack(value)
-    return packed
-
-
-def packer() -> msgpack.Packer:
-    """Return what ``pack`` packs with; each is for one thread only."""
-    return msgpack.Packer(unicode_errors="surrogateescape")
-
-
-def unpack(payload: bytes, max_containers: int | None = None) -> Any:
-    """Return the one msgpack value in ``payload``.
-
-    Args:
-        payload: a frame's.
-        max_containers: lists and maps that a large one may hold; None: any number.
-            An empty one is a byte on the wire and 72 here, and each that is alive
-            costs time whenever Python collects garbage: unlimited, 8 MiB of them
-            take 600 MB and 9 seconds.
-
-    Raises:
-        BadMessageError: it is not exactly one value, nests too deeply, has a map
-            key that is neither a string nor binary, or an extension type other than
-            msgpack's own timestamp (which no field takes), or too many containers.
-    """
-    counting = max_containers is not None and len(payload) > _SMALL
-    hook = _Counter(max_containers or 0) if counting else None
-    try:
-        value = msgpack.unpackb(
-            payload,
-            unicode_errors="surrogateescape",
-            strict_map_key=True,
-            ext_hook=_refuse_extension,
-            list_hook=hook,
-            object_hook=hook,
-        )
-    except BadMessageError:
-        raise
-    except (ValueError, msgpack.UnpackException, RecursionError) as error:
-        raise BadMessageError(_why(error)) from None
-    # A level takes a byte, and is a list or a map.
-    if len(payload) > MAX_DEPTH and (hook is None or hook.count > MAX_DEPTH):
-        _check_depth(value)
-    return value
-
-
-def _why(error: Exception) -> str:
-    """Return what is wrong with a payload, in the words of PROTOCOL.md.
-
-    The library's own say nothing to somebody who uses another one.
-    """
-    if isinstance(error, msgpack.StackError | RecursionError):
-        return _TOO_DEEP
-    if isinstance(error, msgpack.ExtraData):
-        return "a payload is one msgpack value, and here something follows it"
-    if "strict_map_key" in str(error):
-        return "keys of maps are strings"
-    if "incomplete" in str(error) or isinstance(error, msgpack.OutOfData):
-        return "the payload ends before its value does"
-    return "the payload is no msgpack"
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for container in level
-            if type(container) in _CONTAINERS
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) in _CONTAINERS
-        ]
-        if not level:
-            return
-    raise BadMessageError(_TOO_DEEP)
+    if as_bin:
+        return encode_frame(pack_with_bin(body, unless=("id", "sub")))
+    return encode_frame(pack(body))
 
 
 def decode(payload: bytes, max_containers: int | None = None) -> Message:
@@ -219,7 +93,7 @@ def decode(payload: bytes, max_containers: int | None = None) -> Message:
         max_containers: see ``unpack``.
 
     Raises:
-        BadMessageError: the payload is no message; its text says why.
+        BadMessageError: the payload is no message; the error says why.
     """
     body = unpack(payload, max_containers)
     if not isinstance(body, dict):
@@ -240,24 +114,6 @@ def decode(payload: bytes, max_containers: int | None = None) -> Message:
     raise BadMessageError(
         "a message has one of the keys method, result, error, sub, server", request_id
     )
-
-
-class _Counter:
-    """Takes each list and map as it is read, and so many of them."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.count = 0
-
-    def __call__(self, container: T) -> T:
-        self.count += 1
-        if self.count > self._most:
-            raise BadMessageError(f"it holds more than {self._most} lists and maps")
-        return container
-
-
-def _refuse_extension(code: int, _data: bytes) -> Any:
-    raise BadMessageError(f"extension type {code} is not used here")
 
 
 def _to_map(message: Message) -> dict[str, Any]:
@@ -295,7 +151,7 @@ def _decode_id(value: Any) -> int | str | None:
 
 
 def _id_in(body: dict[Any, Any]) -> int | str | None:
-    """Return the id of what is no message, if it has one that can be returned."""
+    """Return the id of a map that is no message, if it has a valid one."""
     try:
         return _decode_id(body.get("id"))
     except BadMessageError:

@@ -1,6 +1,6 @@
-"""Where the daemon and its clients meet: one rule, so that they cannot disagree.
+"""Where the daemon listens and its clients connect: one rule for both.
 
-Pure: the environment and the uid are arguments.
+It reads no environment and no file: both are arguments.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ SUN_PATH_MAX = 107
 """Bytes in the path of a Unix socket: sun_path less its NUL. See unix(7)."""
 
 SYSTEM_SOCKET = "/run/queuectl/queuectl.sock"
-"""Where the system's queue is reached: systemd/queuectld.socket listens there."""
+"""The socket of the system's queue: systemd/queuectld.socket listens there."""
 
 SYSTEM_GROUP = "queuectl"
-"""Whose members that unit lets connect."""
+"""The group whose members may connect to it."""
 
 IN_JOB = "QUEUECTL_LEASE"
-"""A variable that every process of a job is born with, and no other."""
+"""A variable in the environment of every process of a job, and of no other."""
 
 
 class Paths(NamedTuple):
@@ -38,7 +38,7 @@ class Paths(NamedTuple):
 
     Attributes:
         state_dir: database, output, spool, log and workers' records. Survives a reboot.
-        socket: where the daemon is reached.
+        socket: the path of the daemon's socket.
     """
 
     state_dir: str
@@ -46,15 +46,15 @@ class Paths(NamedTuple):
 
 
 def resolve(environ: Mapping[str, str], home: str) -> Paths:
-    """Return the places that this environment means.
+    """Return the places that an environment names.
 
     ``QUEUECTL_HOME`` is the state directory; else it is ``$XDG_STATE_HOME/queuectl``.
-    The socket is in it, and nowhere that depends on a session: from cron or after a
-    logout there is no ``XDG_RUNTIME_DIR``, and the queue is the same. An XDG variable
-    that is no absolute path is ignored, as its specification asks.
+    The socket is in it, and not in a directory of a login session: cron has no
+    ``XDG_RUNTIME_DIR``, and must find the same queue. An XDG variable that is not an
+    absolute path is ignored, as its specification requires.
 
-    ``QUEUECTL_SOCKET`` moves the socket alone. In a job, which has it from the daemon
-    that runs it, ``QUEUECTL_HOME`` is what somebody asked for, and wins.
+    ``QUEUECTL_SOCKET`` names another socket. The daemon sets it in its jobs; there
+    ``QUEUECTL_HOME`` goes first, because somebody set it on purpose.
 
     Args:
         environ: the process's environment.
@@ -65,7 +65,7 @@ def resolve(environ: Mapping[str, str], home: str) -> Paths:
 
 
 def own_state(environ: Mapping[str, str], home: str) -> str:
-    """Return the state directory of one's own queue."""
+    """Return the state directory of the user's own queue."""
     if own := environ.get("QUEUECTL_HOME"):
         return own
     base = environ.get("XDG_STATE_HOME", "")

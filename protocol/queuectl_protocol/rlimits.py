@@ -1,13 +1,13 @@
-"""The resource limits that a job may have: their names, and what each one counts."""
+"""The resource limits that a job may have: their names and their units."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 INFINITY = -1
-"""Of a resource limit: none. The value of ``resource.RLIM_INFINITY``."""
+"""The value of a resource limit that means no limit: ``resource.RLIM_INFINITY``."""
 
 MAX_RLIMIT = 2**63 - 1
-"""The kernel takes more, and means infinity by it."""
+"""The largest resource limit. The kernel takes larger values for infinity."""
 
 RLIMITS: Mapping[str, str] = MappingProxyType(
     {
@@ -22,4 +22,4 @@ RLIMITS: Mapping[str, str] = MappingProxyType(
         "stack": "bytes of stack",
     }
 )
-"""By the names of prlimit(1): what each bounds, in every process of a job."""
+"""What each limits, in every process of a job, by the names of prlimit(1)."""

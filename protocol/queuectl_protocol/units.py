@@ -1,7 +1,7 @@
 """Times, durations and sizes as people and the wire write them.
 
-Inside the daemon a point in time is a whole number of milliseconds since 1970 (UTC)
-and a duration is in seconds; this module is where they meet their written forms.
+Inside the daemon a point in time is a whole number of milliseconds since 1970 (UTC),
+and a duration is in seconds. This module converts between these and the written forms.
 """
 
 import math
@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from queuectl_protocol.texts import quoted
 
 # Without re.ASCII, \d takes every script's digits and IGNORECASE takes a long s for s.
-# The patterns are compiled when they are first used, and kept by re: most commands use
-# none of them, and to compile them takes half a millisecond.
+# re compiles the patterns when they are first used, which takes half a millisecond:
+# most commands use none of them.
 _FLAGS = re.ASCII | re.IGNORECASE
 _DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -26,7 +26,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def parse_duration(text: str) -> float:
     """Return seconds: ``90``, ``90s``, ``5m``, ``2h``, ``1d``, ``1h30m``, ``250ms``.
 
-    A number without a unit stands alone: ``1h30`` could mean two things.
+    A number without a unit must stand alone, because ``1h30`` is ambiguous.
 
     Raises:
         ValueError: the text is none of these.
@@ -104,7 +104,7 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        # Python's own words are of its modules, and differ between its versions.
+        # Python's own message names its modules, and differs between its versions.
         raise ValueError(
             f"{quoted(text)} is no time: a field is out of range, or the moment is "
             "outside the years 1 to 9999 in UTC"

@@ -1,3 +1,3 @@
-"""The one place where the version of the distribution stands."""
+"""The version of the distribution."""
 
 __version__ = "0.1.0"

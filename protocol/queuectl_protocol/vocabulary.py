@@ -1,10 +1,10 @@
-"""The words of the wire that are values: states, reasons of an end, roles."""
+"""The words that are values in the protocol: states, reasons, roles."""
 
 from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -15,7 +15,7 @@ class JobState(StrEnum):
 
 
 FINAL_STATES = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED})
-"""States that a job leaves only when somebody asks for it (``retry``)."""
+"""States that a job leaves only when somebody retries it."""
 
 
 class Reason(StrEnum):
@@ -33,9 +33,9 @@ class Reason(StrEnum):
 
 
 class Role(StrEnum):
-    """What a client may do, from the least to the most: each includes those before it.
+    """What a client may do. Each role includes those before it.
 
-    As strings they have no such order, so do not compare them with ``<``.
+    The operator ``<`` compares them as strings: use ``includes``.
     """
 
     READ = "read"
@@ -44,6 +44,6 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Whether who has this role may do what ``other`` may."""
+        """Whether this role may do all that ``other`` may."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(other)

@@ -5,9 +5,9 @@ It does not connect, and does not know what the bytes mean.
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 from queuectl.mailbox import CHUNK, Mailbox
 
@@ -35,38 +35,6 @@ class AsyncLink(asyncio.Protocol):
         self._waiters: dict[_Key, asyncio.Future[None]] = {}
         self._writable = asyncio.Event()
         self._gone = asyncio.Event()
-
-    async def greet(self) -> None:
-        """Wait for the daemon's greeting.
-
-        Raises:
-            QueuectlError: something else came, or the connection ended.
-        """
-        while self.mailbox.greeting is None:
-            if self.mailbox.ended:
-                raise self.mailbox.end_error()
-            await self.wait_for(None)
-
-    async def call(self, method: str, params: Mapping[str, Any]) -> Any:
-        """Send a request and wait for its reply; return its result.
-
-        Raises:
-            QueuectlError: see ``Session.call``.
-        """
-        mailbox = self.mailbox
-        request_id, data = mailbox.request(method, params)
-        try:
-            async with asyncio.timeout(mailbox.limit(request_id)) as limit:
-                await self.send(data)
-                while not mailbox.answered(request_id):
-                    await self.wait_for(request_id)
-            return mailbox.take(request_id)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise mailbox.expire(request_id) from None
-        finally:
-            mailbox.forget(request_id)
 
     async def send(self, data: bytes) -> None:
         """Write bytes; wait while too many are queued."""

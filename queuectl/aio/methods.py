@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from queuectl.aio.session import AsyncSession
-from queuectl.aio.stream import AsyncStream
+from queuectl.aio.stream import AsyncEventStream
 from queuectl.calls.call import Call, Part, StreamCall, presented_as
 
 C = TypeVar("C")
@@ -54,7 +54,7 @@ def collection(
 
 def stream(
     call: Callable[P, StreamCall[E, T]],
-) -> Callable[Concatenate[AsyncOwner, P], AsyncStream[E, T]]:
+) -> Callable[Concatenate[AsyncOwner, P], AsyncEventStream[E, T]]:
     """Return a method that returns the events and the result of a call."""
     return _method(call, AsyncSession.open_stream)
 

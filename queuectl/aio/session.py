@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from queuectl import dial, paths
 from queuectl.aio.link import AsyncLink
-from queuectl.aio.stream import AsyncStream
+from queuectl.aio.stream import AsyncEventStream
 from queuectl.calls.call import StreamCall
 from queuectl.errors import RequestTimeoutError
 from queuectl.mailbox import Mailbox, as_it_is
@@ -112,11 +112,24 @@ class AsyncSession:
             DaemonNotRunningError: nobody answers.
         """
         link = await self._ready()
-        return await link.call(method, params or {})
+        mailbox = link.mailbox
+        request_id, data = mailbox.request(method, params or {})
+        try:
+            async with asyncio.timeout(mailbox.limit(request_id)) as limit:
+                await link.send(data)
+                while not mailbox.answered(request_id):
+                    await link.wait_for(request_id)
+            return mailbox.take(request_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise mailbox.expire(request_id) from None
+        finally:
+            mailbox.forget(request_id)
 
     def stream(
         self, method: str, params: Mapping[str, Any] | None = None
-    ) -> AsyncStream[dict[str, Any], Any]:
+    ) -> AsyncEventStream[dict[str, Any], Any]:
         """Return the events that answer a request, and its result at their end.
 
         Both are as they are on the wire. It has a connection to itself, opened when
@@ -124,7 +137,7 @@ class AsyncSession:
         """
         return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def open_stream(self, call: StreamCall[E, T]) -> AsyncStream[E, T]:
+    def open_stream(self, call: StreamCall[E, T]) -> AsyncEventStream[E, T]:
         """Return the typed events that answer a call, and its typed result."""
         return self._open(call.method, call.params, call.event, call.read)
 
@@ -139,9 +152,9 @@ class AsyncSession:
         params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], T],
-    ) -> AsyncStream[E, T]:
+    ) -> AsyncEventStream[E, T]:
         connect = partial(self._connect, eager=False)
-        return AsyncStream(connect, method, params, event, result)
+        return AsyncEventStream(connect, method, params, event, result)
 
     async def _ready(self) -> AsyncLink:
         if self._closed:
@@ -160,7 +173,7 @@ class AsyncSession:
         await loop.create_unix_connection(lambda: link, sock=connected)
         try:
             async with asyncio.timeout(self._timeout):
-                await link.greet()
+                await _await_greeting(link)
         except TimeoutError:
             link.close()
             raise RequestTimeoutError("the daemon did not greet in time") from None
@@ -181,6 +194,13 @@ class AsyncSession:
         except asyncio.CancelledError:
             dialling.add_done_callback(_hang_up)  # a thread cannot be cancelled
             raise
+
+
+async def _await_greeting(link: AsyncLink) -> None:
+    while link.mailbox.greeting is None:
+        if link.mailbox.ended:
+            raise link.mailbox.end_error()
+        await link.wait_for(None)
 
 
 def _hang_up(dialling: asyncio.Task[sockets.socket]) -> None:

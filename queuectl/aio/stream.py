@@ -16,7 +16,7 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 
-class AsyncStream(Generic[E, R]):
+class AsyncEventStream(Generic[E, R]):
     """The events of a request, as an asynchronous iterator.
 
     A caller may leave it early: ``close`` it, use it as a context manager, or just drop

@@ -69,7 +69,7 @@ def presented_as(call: Callable[..., Any]) -> Callable[[F], F]:
 
     def present(method: F) -> F:
         parameters = inspect.signature(call).parameters.values()
-        method.__name__ = call.__name__.removesuffix("_")
+        method.__name__ = method.__qualname__ = call.__name__.removesuffix("_")
         method.__doc__ = call.__doc__
         method.__signature__ = inspect.Signature([_SELF, *parameters])  # type: ignore[attr-defined]
         return method

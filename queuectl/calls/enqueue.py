@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from queuectl.calls.call import Call, as_model
 from queuectl.errors import InvalidParamsError, QueuectlError
 from queuectl.submission import Command, NewJob, to_wire
-from queuectl_protocol.messages import pack
+from queuectl_protocol.packing import pack
 
 if TYPE_CHECKING:
     from queuectl.models import Job

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from queuectl.calls.call import Call, Part, StreamCall, presented_as
 from queuectl.sync.session import Session
-from queuectl.sync.stream import Stream
+from queuectl.sync.stream import EventStream
 
 C = TypeVar("C")
 E = TypeVar("E")
@@ -55,7 +55,7 @@ def collection(
 
 def stream(
     call: Callable[P, StreamCall[E, T]],
-) -> Callable[Concatenate[Owner, P], Stream[E, T]]:
+) -> Callable[Concatenate[Owner, P], EventStream[E, T]]:
     """Return a method that returns the events and the result of a call."""
     return _method(call, Session.open_stream)
 

@@ -16,7 +16,7 @@ from queuectl.sync.link import Link, deadline
 
 if TYPE_CHECKING:
     from queuectl.calls.call import StreamCall
-    from queuectl.sync.stream import Stream
+    from queuectl.sync.stream import EventStream
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Session:
 
     def stream(
         self, method: str, params: Mapping[str, Any] | None = None
-    ) -> Stream[dict[str, Any], Any]:
+    ) -> EventStream[dict[str, Any], Any]:
         """Send a request that events answer, and its result at their end.
 
         Both are as they are on the wire. Other requests can be made meanwhile; events
@@ -139,7 +139,7 @@ class Session:
         """
         return self._open(method, params or {}, as_it_is, as_it_is)
 
-    def open_stream(self, call: StreamCall[E, T]) -> Stream[E, T]:
+    def open_stream(self, call: StreamCall[E, T]) -> EventStream[E, T]:
         """Send a request that typed events answer, and a typed result at their end."""
         return self._open(call.method, call.params, call.event, call.read)
 
@@ -198,8 +198,8 @@ class Session:
         params: Mapping[str, Any],
         event: Callable[[dict[str, Any]], E | None],
         result: Callable[[Any], T],
-    ) -> Stream[E, T]:
-        from queuectl.sync.stream import Stream  # noqa: PLC0415 - few commands use one
+    ) -> EventStream[E, T]:
+        from queuectl.sync.stream import EventStream  # noqa: PLC0415 - few commands use one
 
         request_id = self._send(method, params, stream=True)
-        return Stream(self._link, request_id, event, result)
+        return EventStream(self._link, request_id, event, result)

@@ -11,7 +11,7 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 
-class Stream(Generic[E, R]):
+class EventStream(Generic[E, R]):
     """The events of a request, as an iterator.
 
     A caller may leave it early: ``close`` it, use it as a context manager, or just drop

@@ -18,11 +18,11 @@ from benchmarks.fuzz import mutations, targets
 from faults.resource_use import Watch
 from helpers.daemon import Daemon, a_daemon
 from helpers.rawclient import RawClient
-from queuectl_protocol import messages
-from queuectl_protocol.errors import ErrorCode
+from queuectl_protocol import messages, packing
+from queuectl_protocol.errors import BadMessageError, ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.limits import MAX_BATCH, MAX_FRAME
-from queuectl_protocol.messages import BadMessageError, Failure, Reply, Request
+from queuectl_protocol.messages import Failure, Reply, Request
 from queuectld.server.schema.wire_limits import CONTAINERS_OF_A_JOB
 
 BEGIN = b"\x83\xa2id\x01\xa6method"
@@ -63,12 +63,12 @@ def request(method: str, packed_params: bytes) -> bytes:
 # -- any bytes ------------------------------------------------------------------------
 
 VALID = [
-    messages.pack({"id": 1, "method": "status", "params": {}}),
-    messages.pack({"id": "x", "method": "get", "params": {"id": "1", "env": True}}),
-    messages.pack(
+    packing.pack({"id": 1, "method": "status", "params": {}}),
+    packing.pack({"id": "x", "method": "get", "params": {"id": "1", "env": True}}),
+    packing.pack(
         {"id": 2, "method": "enqueue", "params": {"job": {"command": ["true", "é"]}}}
     ),
-    messages.pack({"id": 3, "method": "list", "params": {"limit": 5, "before": 9}}),
+    packing.pack({"id": 3, "method": "list", "params": {"limit": 5, "before": 9}}),
 ]
 
 
@@ -236,11 +236,11 @@ def test_the_largest_batch_is_no_such_frame() -> None:
     """Ten thousand jobs of three containers each are read; so are ten times as many."""
     most = CONTAINERS_OF_A_JOB * MAX_BATCH
     job = {"command": ["true"], "env": {}}
-    payload = messages.pack(
+    payload = packing.pack(
         {"id": 1, "method": "enqueue_many", "params": {"jobs": [job] * 30_000}}
     )
     assert isinstance(messages.decode(payload, most), Request)
     with pytest.raises(BadMessageError, match=f"more than {most}"):
-        messages.decode(messages.pack([[]] * (most + 1)), most)
-    small = messages.pack([[]] * 1000)
-    assert messages.unpack(small, max_containers=1) == [[]] * 1000
+        messages.decode(packing.pack([[]] * (most + 1)), most)
+    small = packing.pack([[]] * 1000)
+    assert packing.unpack(small, max_containers=1) == [[]] * 1000

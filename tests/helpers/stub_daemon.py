@@ -172,3 +172,7 @@ def _serve(peer: Peer, script: Script) -> None:
     with suppress(OSError):  # the client went away, or the test is over
         script(peer)
     peer.close()
+
+
+Serve = Callable[..., StubDaemon]
+"""Starts a stub daemon that follows the scripts given, one for each connection."""

@@ -10,8 +10,7 @@ import os
 from collections import deque
 
 from queuectl_protocol.connection import ServerConnection
-from queuectl_protocol.errors import ErrorCode, FrameTooLargeError
-from queuectl_protocol.messages import BadMessageError
+from queuectl_protocol.errors import BadMessageError, ErrorCode, FrameTooLargeError
 from queuectl_protocol.vocabulary import Role
 from queuectld.host import logs
 from queuectld.server.call import Peer

@@ -6,7 +6,7 @@ from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.limits import MAX_PAGE
-from queuectl_protocol.messages import pack
+from queuectl_protocol.packing import pack
 from queuectl_protocol.vocabulary import JobState, Role
 from queuectld.broker import Broker
 from queuectld.config import DaemonConfig

@@ -9,7 +9,7 @@ an upgrade: a daemon that still runs the old code starts workers of the new code
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from queuectl_protocol import frames, messages
+from queuectl_protocol import frames, packing
 from queuectl_protocol.errors import ProtocolError
 from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd, Command
@@ -148,7 +148,7 @@ _TYPES: dict[str, type[Any]] = {
     "trouble": Trouble,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
-_packer = messages.packer()
+_packer = packing.packer()
 _KEYS = {kind: frozenset(kind._fields) for kind in _TYPES.values()}
 
 
@@ -193,7 +193,7 @@ def decode(payload: bytes) -> Message:
     Raises:
         ProtocolError: it holds none.
     """
-    body = messages.unpack(payload)
+    body = packing.unpack(payload)
     try:
         kind = _TYPES[body.pop("type")]
         for name, read in _READ.get(kind, ()):

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.home import Home, a_home
 from helpers.waiting import until
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 
 CANARY = "canary-7f3a91"
 """What nobody may ever see."""
@@ -85,7 +85,7 @@ def test_no_way_a_job_ends_tells_its_environment(talkative: Home) -> None:
         assert client.call("get", id=job_id, env=True)["job"]["env"]["TOKEN"] == CANARY
     reasons = {job["reason"] for job in replies["list"]["jobs"]}
     assert reasons >= {"exit", "signal", "timeout", "output_limit", "spawn_error"}
-    assert_untold({name: messages.pack(reply) for name, reply in replies.items()})
+    assert_untold({name: packing.pack(reply) for name, reply in replies.items()})
     assert_untold(told(talkative))
     assert "worker_ready" in talkative.log()  # it logs at level debug
     assert any(

@@ -9,7 +9,7 @@ import pytest
 from helpers import markdown, vectors
 from helpers.jobs import NOW
 from helpers.schemas import Described
-from queuectl_protocol import messages
+from queuectl_protocol import messages, packing
 from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
 from queuectld.core import submission
@@ -33,7 +33,7 @@ ANSWERS = [(name, line) for name, mark, line in EXAMPLES if mark == "<"]
 @pytest.mark.parametrize(("name", "line"), REQUESTS)
 def test_a_request_is_one_of_its_section_and_accepted(name: str, line: str) -> None:
     """Method, parameters and the fields of jobs are all valid."""
-    request = messages.decode(messages.pack(json.loads(line)))
+    request = messages.decode(packing.pack(json.loads(line)))
     assert isinstance(request, Request)
     assert request.method == name
     given = arguments.checked(METHODS[name].params, request.params)
@@ -46,7 +46,7 @@ def test_an_answer_is_one_its_method_can_give(name: str, line: str) -> None:
     """A result has the documented keys, an error is one of the documented."""
     cut = ", ..." in line
     answer = json.loads(line.replace(", ...", ""))
-    messages.decode(messages.pack(answer))
+    messages.decode(packing.pack(answer))
     if "result" in answer:
         result = vectors.from_json(answer["result"])
         problems = DESCRIBED.problems(METHODS_TOLD[name]["result_schema"], result)

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.rawclient import RawClient
 from helpers.serving import Moment, Served, serving
-from queuectl_protocol import messages
+from queuectl_protocol import messages, packing
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import Failure, StreamEvent
@@ -297,7 +297,7 @@ def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
     """What is no message does not look like the end of the request with its id."""
     with serving(handlers.table()) as served, served.connect() as client:
         held = client.send("hold")
-        client.socket.sendall(encode_frame(messages.pack({"id": held, **bad})))
+        client.socket.sendall(encode_frame(packing.pack({"id": held, **bad})))
         failure = client.next()
         assert isinstance(failure, Failure)
         assert (failure.id, failure.code) == (None, ErrorCode.BAD_REQUEST)

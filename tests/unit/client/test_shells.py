@@ -84,7 +84,7 @@ SOME: dict[str, Any] = {
 def test_every_method_of_the_daemon_has_a_call() -> None:
     """What the daemon can do, a Python program can ask for."""
     asked = {call.method for call in made()}
-    # EnqueueMany makes the batches, and Stream ends itself.
+    # EnqueueMany makes the batches, and EventStream ends itself.
     assert asked | {"enqueue_many", "unfollow"} == set(METHODS)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.jobs import NOW
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 from queuectl_protocol.limits import (
     MAX_ARGV,
     MAX_COMMAND,
@@ -465,4 +465,4 @@ def test_any_bytes_as_a_string_are_taken_or_refused(field: str, raw: bytes) -> N
     value = raw.decode("utf-8", "surrogateescape")
     read = outcome({"command": "true", field: value})
     says = str(read) if isinstance(read, InvalidJobError) else getattr(read, field)
-    assert messages.pack(says)
+    assert packing.pack(says)

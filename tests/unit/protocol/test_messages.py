@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import vectors
-from queuectl_protocol import messages
-from queuectl_protocol.errors import RETRYABLE, ErrorCode
+from queuectl_protocol import messages, packing
+from queuectl_protocol.errors import RETRYABLE, BadMessageError, ErrorCode
 from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.messages import (
-    BadMessageError,
     Failure,
     Greeting,
     Message,
@@ -110,16 +109,16 @@ def test_any_map_is_a_message_or_refused(body: dict[str, Any]) -> None:
 @given(VALUES)
 def test_what_is_packed_is_unpacked(value: Any) -> None:
     """Every value of the wire comes back equal."""
-    assert messages.unpack(messages.pack(value)) == value
+    assert packing.unpack(packing.pack(value)) == value
 
 
 @given(st.binary(max_size=40))
 def test_unix_strings_keep_their_bytes(raw: bytes) -> None:
     """A name of any bytes travels as those bytes inside a msgpack str."""
     name = raw.decode("utf-8", "surrogateescape")
-    packed = messages.pack(name)
+    packed = packing.pack(name)
     assert packed.endswith(raw)
-    assert messages.unpack(packed) == name
+    assert packing.unpack(packed) == name
 
 
 @pytest.mark.parametrize("code", ErrorCode)

@@ -10,6 +10,7 @@ import pytest
 from helpers.jobs import NOW
 from helpers.schemas import Described
 from queuectl_protocol import messages
+from queuectl_protocol.errors import BadMessageError
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
 from queuectld.server.dispatch import METHODS
@@ -132,6 +133,6 @@ def test_what_a_field_takes_is_as_described(name: str) -> None:
 )  # fmt: skip
 def test_what_is_no_message_is_so_in_the_words_of_the_protocol(payload: bytes) -> None:
     """Whoever reads it knows another msgpack library, and another language."""
-    with pytest.raises(messages.BadMessageError) as caught:
+    with pytest.raises(BadMessageError) as caught:
         messages.decode(payload)
     _assert_for_people(str(caught.value))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 from queuectl_protocol.errors import ErrorCode
 from queuectld.core import errors as core
 from queuectld.core import submission
@@ -80,7 +80,7 @@ def test_describe_tells_every_method_and_travels() -> None:
     assert [method["name"] for method in told["methods"]] == list(METHODS)
     assert [field["name"] for field in told["job_fields"]] == list(submission.GIVEN)
     assert told["errors"] == list(ErrorCode)
-    assert messages.unpack(messages.pack(told)) == json.loads(json.dumps(told))
+    assert packing.unpack(packing.pack(told)) == json.loads(json.dumps(told))
     listing = next(m for m in told["methods"] if m["name"] == "list")
     limit = next(param for param in listing["params"] if param["name"] == "limit")
     assert limit | {"doc": ""} == {

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.jobs import NOW, a_job, an_end
-from queuectl_protocol import messages
+from queuectl_protocol import packing
 from queuectl_protocol.units import format_time
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.core import histogram, statistics
@@ -16,7 +16,7 @@ from queuectld.server import encoding
 def test_a_job_has_the_documented_form() -> None:
     """Times are RFC 3339, the umask is octal, whole numbers are whole."""
     job = a_job(JobState.DEAD, umask=0o22, timeout=300.0, command=("a", "b c"))
-    told = messages.unpack(messages.pack(encoding.job(job)))
+    told = packing.unpack(packing.pack(encoding.job(job)))
     assert told == {
         "id": "7",
         "command": ["a", "b c"],
@@ -60,7 +60,7 @@ def test_a_job_has_the_documented_form() -> None:
 def test_limits_of_a_job_are_told_one_by_one() -> None:
     """Flat fields, and resource limits as a map; infinity is -1."""
     limited = Limits(-5, 1 << 30, 50.0, 64, (("core", -1), ("nofile", 1024)))
-    told = messages.unpack(messages.pack(encoding.job(a_job(limits=limited))))
+    told = packing.unpack(packing.pack(encoding.job(a_job(limits=limited))))
     assert (told["nice"], told["memory_max"], told["tasks_max"]) == (-5, 1 << 30, 64)
     assert (told["cpu_quota"], type(told["cpu_quota"])) == (50, int)
     assert told["rlimits"] == {"core": -1, "nofile": 1024}
@@ -113,7 +113,7 @@ def test_a_jobs_weight_is_never_too_little(command: str | tuple[str, ...]) -> No
         runs=10**9,
         reason=Reason.OUTPUT_LIMIT,
     )
-    assert len(messages.pack(encoding.job(job))) <= encoding.weight(job)
+    assert len(packing.pack(encoding.job(job))) <= encoding.weight(job)
 
 
 def test_a_running_attempt_has_no_end() -> None:
@@ -142,7 +142,7 @@ def test_an_attempts_weight_is_never_too_little() -> None:
     message = "é" * 300
     end = an_end(Reason.SPAWN_ERROR, message=message, memory_peak=2**62, **numbers)
     attempt = Attempt(10**9, 2**62, 2**40, NOW, end._replace(exit_code=255, signal=64))
-    assert len(messages.pack(encoding.attempt(attempt))) <= encoding.attempt_weight(
+    assert len(packing.pack(encoding.attempt(attempt))) <= encoding.attempt_weight(
         attempt
     )
 

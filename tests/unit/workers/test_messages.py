@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from helpers import feeding
-from queuectl_protocol import messages as public
+from queuectl_protocol import packing
 from queuectl_protocol.errors import FrameTooLargeError, ProtocolError
 from queuectl_protocol.frames import HEADER, encode_frame
 from queuectl_protocol.vocabulary import Reason
@@ -41,7 +41,7 @@ def test_there_and_back() -> None:
 
 def test_unknown_keys_are_ignored() -> None:
     """A key that a later version adds does no harm."""
-    body = public.pack({"type": "ack", "lease": 4, "mood": "good"})
+    body = packing.pack({"type": "ack", "lease": 4, "mood": "good"})
     assert messages.decode(body) == messages.Ack(4)
 
 
@@ -61,7 +61,7 @@ def test_unknown_keys_are_ignored() -> None:
 def test_what_is_no_message(body: object) -> None:
     """A frame that holds none of these messages is refused, never half understood."""
     with pytest.raises(ProtocolError):
-        messages.decode(public.pack(body))
+        messages.decode(packing.pack(body))
 
 
 def test_a_lost_place_in_the_stream() -> None:
