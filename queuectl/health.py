@@ -74,7 +74,7 @@ class Gauge:
                 return format_size(int(value))
         return f"{value:g}"
 
-    def level(self, value: float, limits: Limits) -> Level:
+    def level(self, value: float, limits: Thresholds) -> Level:
         """Return the level of a figure."""
         for level, limit in zip((Level.CRITICAL, Level.WARNING), limits, strict=True):
             bad = limit is not None and (
@@ -85,7 +85,7 @@ class Gauge:
         return Level.OK
 
 
-Limits = tuple[float | None, float | None]
+Thresholds = tuple[float | None, float | None]
 """Of a gauge: the values from which it is critical, and from which it is a warning."""
 
 HOUR, DAY = 3600, 86_400
@@ -137,12 +137,12 @@ GAUGES: Mapping[str, Gauge] = MappingProxyType(
 _OF_WORKERS = frozenset({"unmanned", "missing"})
 """Gauges that do not count while the daemon ends, because its workers end too."""
 
-DEFAULTS: Mapping[str, Limits] = MappingProxyType(
+DEFAULTS: Mapping[str, Thresholds] = MappingProxyType(
     {name: (gauge.critical, gauge.warning) for name, gauge in GAUGES.items()}
 )
 
 
-def judge(health: Health, limits: Mapping[str, Limits] = DEFAULTS) -> list[Finding]:
+def judge(health: Health, limits: Mapping[str, Thresholds] = DEFAULTS) -> list[Finding]:
     """Return the findings of all checks.
 
     Args:
@@ -170,7 +170,7 @@ def _draining(health: Health) -> Finding:
     return Finding("daemon", Level.WARNING, "the daemon is stopping: no job begins")
 
 
-def _gauged(health: Health, limits: Mapping[str, Limits]) -> Iterator[Finding]:
+def _gauged(health: Health, limits: Mapping[str, Thresholds]) -> Iterator[Finding]:
     for name, gauge in GAUGES.items():
         value = gauge.read(health)
         if value is None and gauge.measured and health.store.problem is None:

@@ -83,9 +83,9 @@ class Broker:
         self._summing = asyncio.Lock()
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why the store cannot write; None when it can, as far as is known."""
-        return self._store.trouble
+        return self._store.problem
 
     async def open(self) -> None:
         """Read what must be known before the first request."""

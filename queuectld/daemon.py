@@ -19,11 +19,13 @@ from queuectld.broker import Broker
 from queuectld.clock import SystemClock
 from queuectld.config import DaemonConfig
 from queuectld.control import attempts
+from queuectld.control.adoption import Adoption
 from queuectld.control.agenda import Agenda
 from queuectld.control.attempts import Attempts
 from queuectld.control.desired import DesiredWorkers
 from queuectld.control.draining import Drain
 from queuectld.control.housekeeping import Housekeeping
+from queuectld.control.left_results import LeftResults
 from queuectld.control.pruning import Pruner
 from queuectld.control.recovery import Recovery
 from queuectld.control.reloading import Reloader
@@ -49,13 +51,13 @@ from queuectld.workers.daemon_side.worker_config import WorkerConfig
 __all__ = ["StartError", "run"]
 
 CLOSING = 5.0
-"""Seconds, at most and by far, to close connections and to empty the store's log."""
+"""Seconds in which connections are closed and the store's log is emptied, at most."""
 
 _events = logs.get("daemon")
 
 
 def run(config: DaemonConfig, *, ready: Callable[[], None]) -> int:
-    """RunningAttempt the daemon until it is asked to end; return the exit status.
+    """Run the daemon until it is asked to end; return the exit status.
 
     Args:
         config: the configuration in force at the start.
@@ -93,7 +95,7 @@ class Daemon:
             await self._make_control()
             self._listen_to_signals()
             self._service_manager.starting("looking after what the last daemon left")
-            await self._scheduler.open()
+            await self._adoption.run()
             await self._serve(ready)
         finally:
             await self._service_manager.close()
@@ -105,7 +107,7 @@ class Daemon:
     # -- composition --------------------------------------------------------------
 
     async def _open_broker(self) -> None:
-        """Make what the queue consists of without its workers."""
+        """Make the queue itself, without its workers."""
         config, clock = self._reloader.config, self._clock
         self._subtree = _take_subtree(config)
         self._wakeup = WakeUp(clock)
@@ -136,7 +138,7 @@ class Daemon:
         )
 
     async def _make_control(self) -> None:
-        """Make what starts workers, gives them jobs and ends both."""
+        """Make the parts that start workers, give them jobs, and end both."""
         broker, wakeup, clock = self._broker, self._wakeup, self._clock
         worker_config = self._worker_config()
         waiting = WaitingRequests()
@@ -152,13 +154,24 @@ class Daemon:
             starter=starter,
             wakeup=wakeup,
         )
+        results = LeftResults(pool, worker_config)
+        recovery = Recovery(broker, pool, results, worker_config, clock)
         self._attempts = Attempts(
             broker=broker,
             pool=pool,
             desired=desired,
-            recovery=Recovery(broker, pool, worker_config, clock),
+            recovery=recovery,
+            results=results,
             wakeup=wakeup,
             clock=clock,
+        )
+        self._adoption = Adoption(
+            broker=broker,
+            pool=pool,
+            attempts=self._attempts,
+            recovery=recovery,
+            results=results,
+            config=worker_config,
         )
         self._pruner = Pruner(broker, worker_config.output_dir, clock)
         self._scheduler = Scheduler(
@@ -176,7 +189,7 @@ class Daemon:
         self._drain = Drain(broker, pool, desired, supervisor, wakeup)
 
     def _parts(self) -> Parts:
-        """Return what the server gets."""
+        """Return the parts that the server uses."""
         return Parts(
             store=self._store,
             broker=self._broker,
@@ -203,15 +216,15 @@ class Daemon:
         """Serve until asked to end, let running jobs end, then close what serves."""
         listener = await self._listen()
         config = self._reloader.config
-        presence = PathGuard(
+        path_guard = PathGuard(
             config,
             self._state,
             listener,
             records_lost=self._pool.record_again,
             lost=self._shutdown.stop_now,
         )
-        watching = asyncio.create_task(presence.run())
-        watching.add_done_callback(_presence_ended)
+        watching = asyncio.create_task(path_guard.run())
+        watching.add_done_callback(_path_guard_ended)
         scheduling = asyncio.create_task(self._scheduler.run())
         scheduling.add_done_callback(self._scheduler_ended)
         _events.info(
@@ -228,7 +241,7 @@ class Daemon:
         await self._shutdown.requested()
         await self._let_jobs_end()
         watching.cancel()
-        presence.leave()
+        path_guard.leave()
         await listener.close()
         scheduling.cancel()
         await self._scheduler.close()
@@ -244,9 +257,9 @@ class Daemon:
             raise StartError(str(error)) from None
 
     async def _let_jobs_end(self) -> None:
-        """Let running jobs end in the way that was asked for; it may still change."""
+        """Let running jobs end as requested; a later request may change the way."""
         shutdown, manager = self._shutdown, self._service_manager
-        # Seconds that it takes to end once no job is waited for.
+        # Seconds that the rest takes when no job is waited for any more.
         closing = attempts.CLOSE_WITHIN + CLOSING
         if shutdown.restarts:
             manager.restarting(closing)
@@ -268,7 +281,7 @@ class Daemon:
         draining.cancel()
 
     def _scheduler_ended(self, task: asyncio.Task[None]) -> None:
-        """A scheduler that fails must not leave a daemon that only looks alive."""
+        """End the daemon if the scheduler failed: without it no job would ever run."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("scheduler_failed", error)
             self._shutdown.restart()
@@ -312,7 +325,7 @@ def _take_subtree(config: DaemonConfig) -> Subtree:
         raise StartError(str(error)) from None
 
 
-def _presence_ended(task: asyncio.Task[None]) -> None:
-    """Without it the daemon goes on, but stays unreachable once it has become so."""
+def _path_guard_ended(task: asyncio.Task[None]) -> None:
+    """Log a failure: the daemon goes on, but does not repair its socket any more."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _events.exception("presence_failed", error)

@@ -1,17 +1,16 @@
 """The classes of the commands: click's own, with changes to help and to mistakes."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from inspect import cleandoc
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from queuectl.cli.policy import Rule
-from queuectl.cli.signals import die_of
 
 OTHER_NAMES = {
     "add": "enqueue",
@@ -47,8 +46,21 @@ VERY_NEAR = 0.8
 DELETING = frozenset({"prune", "purge", "delete"})
 """Commands that are not suggested to somebody who meant another one."""
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _AFTER_DASHES = "queuectl.after_dashes"
 """Key in a context's ``meta``: whether words came after ``--``."""
+
+
+def options(*declared: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds options, which help lists in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(declared):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def keep_examples(text: str | None) -> str | None:
@@ -75,6 +87,8 @@ def _dying_of_a_closed_pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
+        from queuectl.cli.signals import die_of  # noqa: PLC0415 - seldom needed
+
         die_of(signal.SIGPIPE)
 
 

@@ -17,7 +17,6 @@ from queuectl.cli.command_classes import LazyGroup
 from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status, of_error
 from queuectl.cli.input.param_types import path_completion
-from queuectl.cli.signals import die_of
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError
 from queuectl_protocol import __version__
@@ -206,6 +205,8 @@ def _stdout_failed(error: OSError, status: int) -> int:
         )
         return status or Status.UNSAID
     if error.errno == EPIPE:
+        from queuectl.cli.signals import die_of  # noqa: PLC0415 - seldom needed
+
         die_of(signal.SIGPIPE)
     output.note(f"queuectl: cannot write: {error.strerror}")
     return status or Status.FAILED

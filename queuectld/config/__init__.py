@@ -1,6 +1,7 @@
-"""The daemon's own configuration: one table of options, four places to say them.
+"""The daemon's own configuration: one table of options, four places to set them.
 
-Job settings (``queuectl config``) are another kind: see ``queuectld.core.settings``.
+Modules in this package import each other directly, never this package. Job settings
+(``queuectl config``) are another kind: see ``queuectld.core.settings``.
 """
 
 from queuectld.config.load import load

@@ -1,4 +1,4 @@
-"""A TOML text with the lines of its keys, which tomllib does not tell.
+"""Parses TOML and finds the line of each key, which tomllib does not report.
 
 It knows nothing of options.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LEVELS = 2
-"""Of keys whose lines are told: options, and what a table of them holds."""
+"""Levels of keys whose lines are found: options, and the keys in a table."""
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -19,7 +19,7 @@ class SyntaxProblemError(Exception):
     """The text is not TOML.
 
     Attributes:
-        line: where, from 1.
+        line: the first line is 1.
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -29,7 +29,7 @@ class SyntaxProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A top-level key: its value, and the line it stands in, from 1.
+    """A top-level key: its value and its line; the first line is 1.
 
     Attributes:
         lines: the lines of the keys below it, if it is a table.
@@ -44,7 +44,7 @@ def parse(content: bytes) -> dict[str, Entry]:
     """Return the top-level keys of a TOML document.
 
     Raises:
-        SyntaxProblemError: it is none.
+        SyntaxProblemError: the content is not TOML.
     """
     text = _decode(content).replace("\r\n", "\n")
     try:
@@ -71,7 +71,7 @@ def _decode(content: bytes) -> str:
 
 
 def _problem(error: Exception, text: str) -> SyntaxProblemError:
-    """Take apart the message, the only place where Python 3.11 tells the line."""
+    """Take the line from the message: Python 3.11 has it nowhere else."""
     match = _POSITION.fullmatch(str(error))
     if match is None:
         return SyntaxProblemError(str(error), 1)
@@ -82,9 +82,9 @@ def _problem(error: Exception, text: str) -> SyntaxProblemError:
 def _keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     """Yield each statement's keys of the first and the second level, with its line.
 
-    The text is TOML as a whole, so a statement is complete as soon as it parses
-    alone: a value that goes on over lines does not before its end. After a table's
-    header the keys of statements are below the header's.
+    The text is valid TOML as a whole, so a statement is complete as soon as it parses
+    by itself: a value of several lines does not before its last line. After a header,
+    keys are below the header's.
     """
     statement, first = "", 1
     table: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Makes a configuration: flags over environment over file over defaults.
+"""Makes the configuration: flags over environment over file over defaults.
 
-Every mistake in any of them is found and told at once. Reads one file; writes nothing.
+All mistakes in all of them are reported together. Reads one file; writes nothing.
 """
 
 import os
@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from queuectl_protocol import paths
-from queuectld.config import document, roles
+from queuectld.config.document import Entry, SyntaxProblemError, parse
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
 from queuectld.config.options import OPTIONS, SUBMITTER, Kind, nearest
-from queuectld.config.roles import Roles
+from queuectld.config.roles import KEY as ROLES
+from queuectld.config.roles import Roles, read_roles
 
 FILE_NAME = "queuectld.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A value as somebody gave it.
+    """A value as it was given.
 
     Attributes:
         origin: a flag, a variable, ``file:line`` or ``default``.
         base: the directory that a relative path starts from.
-        subject: what a complaint begins with, where the origin does not name the key.
+        subject: how a message begins if the origin does not name the key.
     """
 
     value: Any
@@ -37,10 +38,10 @@ _Layer = dict[str, _Given]
 
 
 def load(sources: Sources) -> DaemonConfig:
-    """Return the configuration that these sources make.
+    """Return the configuration from these sources.
 
     Raises:
-        ConfigError: with every mistake in them.
+        ConfigError: with all mistakes in them.
     """
     return _Loading(sources).run()
 
@@ -94,30 +95,30 @@ class _Loading:
         return _absolute(asked, self.sources.cwd, self.sources.home)
 
     def _read(self, file: Path) -> _Layer:
-        """Return what the file says; a missing one says nothing unless asked for."""
+        """Return the values in the file; it may be missing unless it was asked for."""
         try:
-            entries = document.parse(file.read_bytes())
+            entries = parse(file.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            # What is wrong with the state directory is told by whoever makes it.
+            # A problem with the state directory is reported where it is made.
             if self.sources.config_file is not None:
                 self._complain(str(file), "there is no such file")
             return {}
         except OSError as error:
             self._complain(str(file), f"cannot be read: {error.strerror}")
             return {}
-        except document.SyntaxProblemError as error:
+        except SyntaxProblemError as error:
             self._complain(f"{file}:{error.line}", str(error))
             return {}
         base = str(file.parent)
-        if table := entries.pop(roles.KEY, None):
+        if table := entries.pop(ROLES, None):
             self._read_roles(file, table)
         return {
             key: _Given(entry.value, f"{file}:{entry.line}", base, f"{key}: ")
             for key, entry in entries.items()
         }
 
-    def _read_roles(self, file: Path, table: document.Entry) -> None:
-        self.roles, mistakes = roles.read(table)
+    def _read_roles(self, file: Path, table: Entry) -> None:
+        self.roles, mistakes = read_roles(table)
         for mistake in mistakes:
             origin = f"{file}:{mistake.line}"
             self._complain(origin, mistake.message, may_pass=mistake.may_pass)
@@ -157,10 +158,10 @@ def _defaults(sources: Sources) -> _Layer:
 
 
 def _places(sources: Sources) -> _Layer:
-    """Return what QUEUECTL_HOME and QUEUECTL_SOCKET say, to clients as well as to us.
+    """Return the values of QUEUECTL_HOME and QUEUECTL_SOCKET, which clients read, too.
 
-    XDG's variables say where defaults are, so they are among the defaults. In a job the
-    socket is that of the daemon which runs the job, and no wish of anybody's.
+    The variables of XDG determine defaults, so they are among the defaults. In a job,
+    QUEUECTL_SOCKET is set by the daemon that runs the job and is not used.
     """
     environ = sources.environ
     said = {"state_dir": "QUEUECTL_HOME"}
@@ -174,10 +175,10 @@ def _places(sources: Sources) -> _Layer:
 
 
 def _variables(sources: Sources) -> _Layer:
-    """Return what QUEUECTLD_* variables say; an empty one says nothing.
+    """Return the values of QUEUECTLD_* variables; an empty one counts as not set.
 
-    Unknown ones are left alone: container managers make names of that form up from
-    the name of a service (QUEUECTLD_PORT).
+    Unknown ones are ignored: container managers invent names of that form from the
+    name of a service (QUEUECTLD_PORT).
     """
     return {
         key: _Given(value, option.variable, sources.cwd)
@@ -198,14 +199,14 @@ def _beside_records(runtime_dir: _Given) -> _Given:
 
 
 def _absolute(path: str, base: str, home: str) -> Path:
-    """Return the absolute path; no shell has expanded the ~ of a file or a variable."""
+    """Return the absolute path. Expand ~, which a shell does only in flags."""
     if path == "~" or path.startswith("~/"):
         return Path(home, path[2:])
     return Path(base, path)
 
 
 def _unknown(key: str) -> str:
-    """Return a message that names the option that was meant, if one can tell."""
+    """Return a message that names the most similar option, if there is one."""
     if likely := nearest(key):
         return f"there is no option {key!r}; did you mean {likely.key}?"
     return (

@@ -1,4 +1,4 @@
-"""The daemon's configuration as one value, and what is wrong with one that is not."""
+"""The daemon's configuration as one value, its sources, and the mistakes in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ class Problem:
     """One mistake.
 
     Attributes:
-        origin: where it was made: a flag, a variable, or ``file:line``.
-        may_pass: it may be none a little later, though nobody changes anything.
+        origin: where it is: a flag, a variable, or ``file:line``.
+        may_pass: it may disappear a little later without a change.
     """
 
     origin: str
@@ -28,7 +28,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration has mistakes: all of them, in ``problems``."""
+    """The configuration has mistakes; all of them are in ``problems``."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -36,21 +36,21 @@ class ConfigError(Exception):
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same configuration may be sound a little later."""
+        """Whether the same configuration may be valid a little later."""
         return all(problem.may_pass for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """All that a configuration is made from, so that it can be made again.
+    """Everything a configuration is made from, so that a reload can repeat it.
 
     Attributes:
         flags: option key -> what was written on the command line.
         environ: the process's environment.
-        config_file: the file asked for by ``--config``; it must exist.
+        config_file: the file given by ``--config``; it must exist.
         home: the user's home directory.
-        cwd: what relative paths of flags and environment start from.
-        detached: no terminal and no journal, so the log goes to a file.
+        cwd: the directory that relative paths in flags and environment start from.
+        detached: there is no terminal and no journal, so the log goes to a file.
     """
 
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -67,23 +67,23 @@ def _default(key: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonConfig:
-    """What the daemon is told, checked. Every path is absolute.
+    """The daemon's configuration, checked. Every path is absolute.
 
     Attributes:
         state_dir: database, output, spool and log.
         runtime_dir: socket and workers' records.
         socket: where the daemon listens; short enough for the kernel.
-        run_as: whom jobs run as, ``daemon`` or ``submitter``.
+        run_as: the user of jobs: ``daemon``, or the ``submitter`` of each.
         cgroup: ``auto``, ``off``, or an absolute path.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
         log_file: None for stderr.
         shutdown_grace: seconds.
         max_frame: bytes.
-        roles: who may do what, besides the daemon's own user and root.
+        roles: who may do what, besides root and the daemon's own user.
         config_file: the file that was read; None if there was none.
-        origins: option key -> where its value comes from, for people.
-        sources: what ``reload`` starts from.
+        origins: option key -> where its value comes from, for messages.
+        sources: what a reload reads again.
     """
 
     state_dir: Path
@@ -108,7 +108,7 @@ class DaemonConfig:
 
     @property
     def as_submitter(self) -> bool:
-        """Whether each job runs as who enqueued it; the daemon is root then."""
+        """Whether each job runs as its submitter; the daemon runs as root then."""
         return self.run_as == SUBMITTER
 
     @property
@@ -118,17 +118,17 @@ class DaemonConfig:
 
     @property
     def output_dir(self) -> Path:
-        """What jobs wrote."""
+        """The output of jobs."""
         return self.state_dir / "output"
 
     @property
     def spool_dir(self) -> Path:
-        """Results of workers that lost their daemon."""
+        """The results of workers that lost their daemon."""
         return self.state_dir / "spool"
 
     @property
     def lock(self) -> Path:
-        """Held by the one daemon of the state directory."""
+        """The file that the one daemon of the state directory locks."""
         return self.state_dir / "lock"
 
     @property

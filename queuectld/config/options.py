@@ -1,6 +1,6 @@
 """The daemon's options as data: flags, file keys, variables and docs come from here.
 
-It knows one value at a time; where values come from is ``queuectld.config.load``.
+It checks one value at a time; ``queuectld.config.load`` collects them.
 """
 
 import difflib
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 class Applies(StrEnum):
-    """When a changed value is in force."""
+    """When a changed value takes effect."""
 
     RELOAD = "on reload"
     RESTART = "after a restart"
@@ -40,9 +40,9 @@ class Option:
     """One option: its type, range, default and meaning.
 
     Attributes:
-        default: in the type of ``check``; None where it depends on the environment.
-        fallback: what stands in for a default of None, for the docs.
-        choices: the words that a choice may be.
+        default: as ``check`` returns it; None: it depends on the environment.
+        fallback: describes a default of None in the docs.
+        choices: the allowed words of a choice.
     """
 
     key: str
@@ -67,7 +67,7 @@ class Option:
 
     @property
     def range(self) -> str:
-        """What is allowed, for the docs and for who wrote something else."""
+        """The allowed values, for the docs and for messages."""
         if self.choices:
             return ", ".join(self.choices)
         if self.kind is Kind.PATH:
@@ -78,13 +78,13 @@ class Option:
 
     @property
     def default_text(self) -> str:
-        """The default as a person writes it, or where it comes from."""
+        """The default as a person writes it, or a description of it."""
         return self.fallback if self.default is None else self.write(self.default)
 
     def check(self, value: object) -> Value:
-        """Return the value in its own type, from TOML or from its written form.
+        """Return the value in its own type, given as TOML or as text.
 
-        Shapes: str for a path or a choice, int for a count or a size (bytes), a
+        Types: str for a path or a choice, int for a count or a size (bytes), a
         number of seconds for a duration.
 
         Raises:
@@ -111,7 +111,7 @@ class Option:
         return str(value)
 
     def toml(self, value: Value | Path) -> str:
-        """Return the line of the file that says this value."""
+        """Return the line of the file that sets this value."""
         text = self.write(value)
         quoted = text if self.kind is Kind.COUNT else json.dumps(text)
         return f"{self.key} = {quoted}"
@@ -146,8 +146,8 @@ def _path(value: object) -> str:
 
 
 def _count(text: str) -> int:
-    # int() also takes underscores and other scripts' digits, and no number of any
-    # length; none of ours has more digits than these.
+    # int() also accepts underscores and digits of other scripts, and raises another
+    # message for very long numbers; no option allows as many digits as that.
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
         raise ValueError(f"{text[:30]!r} is no whole number")
@@ -167,7 +167,7 @@ def _size(size: int) -> str:
 
 
 def _show(value: object) -> str:
-    """Return the value as TOML would have it, near enough."""
+    """Return the value about as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
@@ -182,7 +182,7 @@ _PARSERS: Mapping[Kind, Callable[[str], int | float]] = MappingProxyType(
 _MIB = 1024 * 1024
 
 DAEMON, SUBMITTER = "daemon", "submitter"
-"""Whom jobs run as."""
+"""The users that jobs can run as."""
 
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
@@ -318,7 +318,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
 
 
 def nearest(key: str) -> Option | None:
-    """Return the option whose key is most like this one, if any is."""
+    """Return the option with the most similar key, if one is similar at all."""
     wanted = key.replace("-", "_").lower()
     found = difflib.get_close_matches(wanted, OPTIONS, n=1)
     return OPTIONS[found[0]] if found else None

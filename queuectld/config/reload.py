@@ -1,6 +1,6 @@
-"""What a changed configuration means for a daemon that runs: SIGHUP.
+"""What a reload (SIGHUP) changes in the configuration of a running daemon.
 
-It compares; putting values into force is the daemon's.
+It only compares; ``control.reloading`` puts the new values into force.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from queuectld.config.roles import KEY as ROLES
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An option whose value is another one now, as people write it."""
+    """An option whose value has changed; both values as a person writes them."""
 
     key: str
     old: str
@@ -27,9 +27,9 @@ class Reload:
     """The outcome of a reload.
 
     Attributes:
-        config: the running configuration with the values that apply at once.
-        applied: what is different in ``config``.
-        pending: what changed and needs a restart; ``config`` has the old values.
+        config: the running configuration with the new values that apply at once.
+        applied: the changes in ``config``.
+        pending: the changes that need a restart; ``config`` has the old values.
     """
 
     config: DaemonConfig
@@ -41,7 +41,7 @@ def reload(running: DaemonConfig) -> Reload:
     """Read the sources of the running configuration again.
 
     Raises:
-        ConfigError: there are mistakes; the running configuration stays as it is.
+        ConfigError: there are mistakes; keep the running configuration.
     """
     wanted = load(running.sources)
     changed = [key for key in OPTIONS if getattr(wanted, key) != getattr(running, key)]

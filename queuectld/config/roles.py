@@ -1,9 +1,9 @@
 """The table ``[roles]`` of the file: which users and groups may do what.
 
-Names are looked up when the file is read, so that a mistake is told then and no client
-waits for a directory service. Which may take its time: a daemon that serves reads the
-file in a thread. Who the daemon's own user
-and root are, it does not know.
+Names are looked up when the file is read: a mistake is reported then, and no client
+waits for a directory service later. The look-up may take long, so a daemon that serves
+reads the file in a thread. The rights of root and of the daemon's own user are not
+decided here.
 """
 
 import difflib
@@ -25,7 +25,7 @@ ID_MAX = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who has which role. Empty: nobody but the daemon's own user and root.
+    """Who has which role. Empty: only root and the daemon's own user have one.
 
     Attributes:
         users: uid -> role.
@@ -38,7 +38,7 @@ class Roles:
     members: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, uid: int, gids: Iterable[int]) -> Role | None:
-        """Return the highest role of a user in these groups; None if he has none."""
+        """Return the highest role of a user in these groups; None if there is none."""
         found = [self.groups[gid] for gid in gids if gid in self.groups]
         if uid in self.users:
             found.append(self.users[uid])
@@ -52,17 +52,17 @@ class Roles:
             yield f"{role} = {json.dumps(members, ensure_ascii=False)}"
 
     def __str__(self) -> str:
-        """Return it in a line, for the log."""
+        """Return the members on one line, for the log."""
         told = (f"{role}: {', '.join(who)}" for role, who in self.members.items())
         return "; ".join(told) or "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with one entry, and the line it stands in.
+    """What is wrong with one entry, and its line.
 
     Attributes:
-        may_pass: a name is not known, which a directory service may be late with.
+        may_pass: a name is not known; a directory service may know it a little later.
     """
 
     line: int
@@ -71,10 +71,10 @@ class Mistake:
 
 
 class _UnknownNameError(ValueError):
-    """Nobody has this name; or nobody has it yet."""
+    """No user or group has this name, or none has it yet."""
 
 
-def read(entry: Entry) -> tuple[Roles, list[Mistake]]:
+def read_roles(entry: Entry) -> tuple[Roles, list[Mistake]]:
     """Return the roles that a table gives, and every mistake in it."""
     if not isinstance(entry.value, dict):
         return Roles(), [Mistake(entry.line, f"{KEY}: is a table: [{KEY}]")]
@@ -88,7 +88,7 @@ def read(entry: Entry) -> tuple[Roles, list[Mistake]]:
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read so far, and what was wrong with it."""
+    """The roles read so far, and the mistakes found."""
 
     line: int = 0
     users: dict[int, Role] = field(default_factory=dict)

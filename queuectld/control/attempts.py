@@ -1,20 +1,25 @@
-"""Sees every attempt from its claim to its recorded end.
+"""Follows every attempt from its claim to its recorded end.
 
 A result is never dropped: it is recorded, however long the store refuses, or left in
-the spool for the next daemon. A claim that no worker can take goes back uncounted. A
-claim of which the store cannot say whether it was committed is looked for.
+the spool for the next daemon. A claim that no worker can take goes back uncounted. If
+the store cannot say whether a claim was committed, the claim is looked for.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.control.desired import DesiredWorkers
-from queuectld.control.recovery import Recovery, Unsettled, never_started
+from queuectld.control.left_results import LeftResults
+from queuectld.control.recovery import (
+    Recovery,
+    Unsettled,
+    attempt_under_way,
+    never_started,
+)
 from queuectld.control.wakeup import WakeUp
 from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job
@@ -31,10 +36,10 @@ from queuectld.workers.daemon_side.handle import (
 from queuectld.workers.daemon_side.pool import Pool
 
 RETRY = 1.0
-"""Seconds until what could not be recorded or settled is tried again."""
+"""Seconds between two tries to record or to settle an attempt."""
 
 CLOSE_WITHIN = 2.0
-"""Seconds for what is being recorded when the daemon ends."""
+"""Seconds, at the end of the daemon, for the ends that are being recorded."""
 
 _events = logs.get("attempts")
 
@@ -43,10 +48,10 @@ class Attempts:
     """The attempts that are under way.
 
     Attributes:
-        in_doubt: a claim may be committed that nobody here knows of; none is made
+        in_doubt: a claim may be committed that is not known here; no other is made
             until ``reconcile`` has looked.
-        unstored: leases of attempts whose end the store has refused so far; it is
-            asked again.
+        unstored: leases of attempts whose end the store has refused so far. It is
+            tried again.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Attempts:
         pool: Pool,
         desired: DesiredWorkers,
         recovery: Recovery,
+        results: LeftResults,
         wakeup: WakeUp,
         clock: Clock,
     ) -> None:
@@ -63,6 +69,7 @@ class Attempts:
         self._pool = pool
         self._desired = desired
         self._recovery = recovery
+        self._results = results
         self._wakeup = wakeup
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,11 +78,6 @@ class Attempts:
         self.in_doubt = False
         self.unstored: set[int] = set()
 
-    async def open(self) -> None:
-        """Adopt the workers that live, and settle what the others left."""
-        for unsettled in await self._recovery.adopt():
-            self.settle(unsettled)
-
     # -- beginnings ---------------------------------------------------------------
 
     def idle(self) -> list[WorkerHandle]:
@@ -83,7 +85,7 @@ class Attempts:
         return [worker for worker in self._idle() if worker.only_for is None]
 
     def reserved(self) -> list[WorkerHandle]:
-        """Return the workers that can take the one job they are there for."""
+        """Return the workers that can take the one job they are reserved for."""
         return [worker for worker in self._idle() if worker.only_for is not None]
 
     def _idle(self) -> list[WorkerHandle]:
@@ -92,16 +94,16 @@ class Attempts:
         return [w for w in self._pool if w.idle and self._fit(w)]
 
     async def claim(self, workers: Sequence[WorkerHandle]) -> int:
-        """Claim a job for each of these, and start them; return how many there were.
+        """Claim a job for each of these workers, and start them; return how many.
 
         Raises:
-            StoreError: perhaps none was claimed; see ``reconcile``.
+            StoreError: jobs may have been claimed or not; see ``reconcile``.
         """
         numbers = [worker.number for worker in workers]
         return await self._claim(workers, self._broker.claim(numbers))
 
     async def claim_own(self, worker: WorkerHandle) -> bool:
-        """Claim the job that this worker is there for; return whether it was ready.
+        """Claim the job that this worker is reserved for; return if it was ready.
 
         Raises:
             StoreError: as ``claim``.
@@ -130,39 +132,39 @@ class Attempts:
         return len(claimed)
 
     async def reconcile(self) -> None:
-        """After a claim of unknown outcome: settle what is claimed and in no hands."""
+        """After a claim of unknown outcome: settle claimed jobs that no worker has."""
         if self._claims:
-            return  # its own outcome comes first, and wakes the scheduler
+            return  # another claim is under way, and its outcome wakes the scheduler
         running = await self._broker.read(lookups.running)
-        held = {
-            w.attempt.lease for w in self._pool if w.attempt is not None
-        } | self._ending
+        held = {w.attempt.lease for w in self._pool if w.attempt is not None}
+        held |= self._ending
         for job in running:
             if job.lease not in held:
-                self.settle(self._recovery.unsettled(job))
+                self.settle(Unsettled(attempt_under_way(job)))
         self.in_doubt = False
 
     def _fit(self, worker: WorkerHandle) -> bool:
         """Whether a job that is claimed for this worker can run there."""
-        there = self._pool.workers.get(worker.number) is worker
-        leaves = worker.stopping or worker.adopted or self._desired.draining
-        return there and not leaves
+        if worker.stopping or worker.adopted or self._desired.draining:
+            return False
+        return self._pool.workers.get(worker.number) is worker
 
-    def _assign(self, worker: WorkerHandle, assignment: Assignment) -> None:
-        if self._fit(worker):
-            grace = self._broker.settings.kill_grace
-            self._pool.assign(worker, assignment, grace)
-            if worker.attempt is not None and worker.attempt.deadline is not None:
-                self._wakeup.wake_by(worker.attempt.deadline)
-        else:
+    def _assign(self, worker: WorkerHandle, assignment: Assignment) -> bool:
+        """Give a claimed job to a worker; return whether it could take it."""
+        if not self._fit(worker):
             self._begin(assignment.lease, self._give_back(worker, assignment))
+            return False
+        self._pool.assign(worker, assignment, self._broker.settings.kill_grace)
+        if worker.attempt is not None and worker.attempt.deadline is not None:
+            self._wakeup.wake_by(worker.attempt.deadline)
+        return True
 
     async def _give_back(self, worker: WorkerHandle, assignment: Assignment) -> None:
-        """The worker died or was stopped while the claim was committed."""
+        """Undo a claim: the worker died or was stopped while it was committed."""
         never = never_started(assignment.lease, self._clock.wall())
-        run = attempt_of(worker.number, assignment.job)
-        run.end_reason = Reason.INTERRUPTED  # nothing of it ever went to a worker
-        await self._record(run, never)
+        attempt = attempt_of(worker.number, assignment.job)
+        attempt.end_reason = Reason.INTERRUPTED  # no worker ever heard of it
+        await self._record(attempt, never)
 
     # -- ends ---------------------------------------------------------------------
 
@@ -190,27 +192,26 @@ class Attempts:
 
     def finished(self, worker: WorkerHandle, end: AttemptEnd) -> None:
         """A worker reported an end: record it, and claim its next job with it."""
-        run = worker.attempt
-        if run is None or run.lease != end.lease or run.reported:
+        attempt = worker.attempt
+        if attempt is None or attempt.lease != end.lease or attempt.reported:
             _events.warning("result_refused", worker=worker.number, lease=end.lease)
             return
-        run.reported = True
-        if end.reason is Reason.INTERRUPTED and run.end_reason is None:
-            # Nobody here asked for that: somebody sent SIGTERM, and the worker leaves.
+        attempt.reported = True
+        if end.reason is Reason.INTERRUPTED and attempt.end_reason is None:
+            # The daemon did not ask for that: the worker received SIGTERM, and leaves.
             worker.stopping = True
-        self._begin(run.lease, self._finish(worker, run, end))
+        self._begin(attempt.lease, self._finish(worker, attempt, end))
 
     def gone(self, worker: WorkerHandle) -> None:
-        """A worker's process has ended: settle what it left."""
+        """A worker's process has ended: settle its attempt, and clean up."""
         lease = None if worker.attempt is None else worker.attempt.lease
         self._begin(lease, self._settle_dead_worker(worker))
 
     def settle(self, unsettled: Unsettled) -> None:
         """Settle an attempt that no worker of this daemon has."""
-        work = self._insist(
-            lambda: self._recovery.settle(unsettled), **unsettled.run.about()
-        )
-        self._begin(unsettled.run.lease, work)
+        attempt = unsettled.attempt
+        work = self._insist(lambda: self._recovery.settle(unsettled), **attempt.about())
+        self._begin(attempt.lease, work)
 
     async def close(self) -> None:
         """Record what can be recorded soon; leave the rest to the next daemon."""
@@ -224,61 +225,62 @@ class Attempts:
             await asyncio.wait(late)
 
     async def _finish(
-        self, worker: WorkerHandle, run: RunningAttempt, end: AttemptEnd
+        self, worker: WorkerHandle, attempt: RunningAttempt, end: AttemptEnd
     ) -> None:
-        finished = await self._record(run, end, next_for=worker)
+        finished = await self._record(attempt, end, next_for=worker)
         if finished.job is None:
-            _events.warning("result_refused", **run.about())
+            _events.warning("result_refused", **attempt.about())
         worker.attempt = None
         if worker.number not in self._pool.workers:
-            await self._recovery.forget(end.lease)
-        if finished.next is None or not self._fit(worker):
+            await self._results.forget(end.lease)
+        if finished.next is None:
             self._pool.ack(worker, end.lease)
-        if finished.next is not None:
-            self._assign(worker, finished.next)
+            self._wakeup.wake()  # this worker is idle, or must leave
+        elif not self._assign(worker, finished.next):
+            self._pool.ack(worker, end.lease)
 
     async def _record(
         self,
-        run: RunningAttempt,
+        attempt: RunningAttempt,
         end: AttemptEnd,
         *,
         next_for: WorkerHandle | None = None,
     ) -> Finished:
+        """Record an end, however often that fails; claim the worker's next job."""
         try:
             while True:
-                number = self._claims_next(next_for)
                 try:
-                    return await self._finish_and_claim(run, end, number)
+                    return await self._finish_and_claim(attempt, end, next_for)
                 except StoreError as error:
                     problem = str(error)
                     self.unstored.add(end.lease)
-                    _events.error("result_not_stored", **run.about(), error=problem)
+                    _events.error("result_not_stored", **attempt.about(), error=problem)
                 except Exception as error:  # noqa: BLE001 - a result is never dropped
-                    _events.exception("result_not_stored", error, **run.about())
+                    _events.exception("result_not_stored", error, **attempt.about())
                 await asyncio.sleep(RETRY)
         except asyncio.CancelledError:
-            self._recovery.keep(run, end)
+            self._results.keep(attempt, end)
             raise
         finally:
             self.unstored.discard(end.lease)
 
-    def _claims_next(self, worker: WorkerHandle | None) -> int | None:
-        """Return the number of a worker that takes whatever comes next."""
-        if worker is None or worker.only_for is not None or not self._fit(worker):
-            return None
-        return worker.number
-
     async def _finish_and_claim(
-        self, run: RunningAttempt, end: AttemptEnd, number: int | None
+        self, attempt: RunningAttempt, end: AttemptEnd, worker: WorkerHandle | None
     ) -> Finished:
-        # Whoever ends the service may have signalled the workers, too.
-        asked = run.asked or self._desired.draining
-        finish = partial(self._broker.finish, run.seq, end, asked=asked)
-        if number is None or self.in_doubt:
-            return await finish()
+        # Whoever ends the service may have sent signals to the workers, too.
+        asked = attempt.asked or self._desired.draining
+        if (
+            worker is None
+            or worker.only_for is not None
+            or self.in_doubt
+            or not self._fit(worker)
+        ):
+            return await self._broker.finish(attempt.seq, end, asked=asked)
         self._claims += 1
         try:
-            return await finish(next_for=number)
+            return await self._broker.finish(
+                attempt.seq, end, asked=asked, next_for=worker.number
+            )
         except StoreError:
             self.in_doubt = True
             raise
@@ -286,18 +288,15 @@ class Attempts:
             self._claims -= 1
 
     async def _settle_dead_worker(self, worker: WorkerHandle) -> None:
-        whose = (
-            {"worker": worker.number}
-            if worker.attempt is None
-            else worker.attempt.about()
-        )
+        attempt = worker.attempt
+        whose = {"worker": worker.number} if attempt is None else attempt.about()
         await self._insist(lambda: self._recovery.settle_dead_worker(worker), **whose)
         worker.gone.set()
 
     async def _insist(
         self, work: Callable[[], Awaitable[None]], **whose: int | str
     ) -> None:
-        """Do it, however often that fails: what is not settled stays processing."""
+        """Repeat it until it succeeds: a job that is not settled stays processing."""
         while True:
             try:
                 await work()
@@ -322,5 +321,5 @@ class Attempts:
             self._ending.discard(lease)
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("task_failed", error)
-        if self.in_doubt or any(worker.attempt is None for worker in self._pool):
-            self._wakeup.wake()  # else there is nobody to decide about
+        if self.in_doubt:
+            self._wakeup.wake()  # to reconcile

@@ -39,7 +39,7 @@ class Drain:
         return grace + self._broker.settings.kill_grace + DRAIN_SPARE
 
     async def run(self, grace: float) -> None:
-        """Claim nothing more; let jobs finish for ``grace`` seconds; interrupt others.
+        """Claim nothing more; after ``grace`` seconds, interrupt what still runs.
 
         Bounded: what cannot be ended or recorded in time is left to the next daemon.
         """

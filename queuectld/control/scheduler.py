@@ -61,13 +61,9 @@ class Scheduler:
         self._wakeup = wakeup
         self._clock = clock
         self._store_retry = Timer()
+        pool.report_to(self)
 
     # -- life ---------------------------------------------------------------------
-
-    async def open(self) -> None:
-        """Settle what the last daemon left, before anything new is promised."""
-        self._pool.report_to(self)
-        await self._attempts.open()
 
     async def run(self) -> None:
         """Do what is due, wait, and so on, until cancelled."""

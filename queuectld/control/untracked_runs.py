@@ -1,9 +1,8 @@
-"""What runs though the store knows nothing of it: found when a daemon starts.
+"""Finds, when a daemon starts, what runs although the store does not know it.
 
-As a rule that is workers that lost their daemon and are about to end. But the database
-may be an older copy that was put in its place while workers of the newer one went on:
-then what they run waits in it, or was never there, and would run a second time beside
-them.
+Usually these are workers that lost their daemon and are about to end. But the database
+may be an older copy, put in place while workers of the newer one went on. Then a job
+that they run may wait in the copy, and must not run a second time beside them.
 """
 
 import contextlib
@@ -20,8 +19,8 @@ from queuectld.workers.shared import marker, outputs, records
 from queuectld.workers.shared.records import WorkerRecord
 
 
-class Living(NamedTuple):
-    """A worker that lives and runs nothing that the store knows of."""
+class LivingWorker(NamedTuple):
+    """A worker that lives and runs nothing that the store knows."""
 
     record: WorkerRecord
     pidfd: int
@@ -29,19 +28,21 @@ class Living(NamedTuple):
 
 def find(
     config: WorkerConfig,
-    idle: Iterable[Living],
+    unknown: Iterable[LivingWorker],
     dead: Iterable[WorkerRecord],
     running: Collection[int | None],
 ) -> Iterator[Traces]:
-    """Kill such workers; yield by what the runs can be known that are to be ended.
+    """Kill the workers; yield what identifies the runs that the caller must kill.
+
+    Blocks; use a thread. The records of the workers are removed at the end.
 
     Args:
-        config: of this store; runs of others are let be.
-        idle: the workers. Their records are removed, and their files closed.
-        dead: the records of workers that are dead.
-        running: leases that the store knows of.
+        config: of this store; runs of other stores are left alone.
+        unknown: workers that run nothing that the store knows. Their pidfds are closed.
+        dead: the records of dead workers.
+        running: leases that the store knows.
     """
-    killed = [_kill(worker) for worker in idle]
+    killed = [_kill(worker) for worker in unknown]
     # Read again: one may have begun a run since.
     files = [config.record_of(each.worker) for each in killed]
     last = [record for record in map(records.read, files) if record]
@@ -61,7 +62,7 @@ def leader(lease: int, record: WorkerRecord | None) -> ProcessId | None:
     return ProcessId(record.job_pid, record.job_ticks)
 
 
-def _kill(worker: Living) -> WorkerRecord:
+def _kill(worker: LivingWorker) -> WorkerRecord:
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
     pidfd.ended(worker.pidfd, within=KILL_WITHIN)

@@ -10,7 +10,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from queuectl_protocol.limits import MAX_PATH
 from queuectl_protocol.units import (
     format_duration,
     format_size,
@@ -91,7 +90,7 @@ class Setting:
 
     def _path(self, value: Any) -> str:
         try:
-            return absolute_path(value)
+            return unixtext.absolute_path(value)
         except ValueError as error:
             raise InvalidSettingError(self.key, f"{self.key} {error}") from None
 
@@ -135,22 +134,6 @@ class Setting:
 
 def _quoted(value: Any) -> str:
     return unixtext.quoted(value) if isinstance(value, str) else repr(value)
-
-
-def absolute_path(value: Any) -> str:
-    """Return a path that is absolute and that the kernel could take.
-
-    Raises:
-        ValueError: it is none; completes "<name> ...".
-    """
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError("is an absolute path")
-    if "\0" in value:
-        raise ValueError("holds a NUL character")
-    size = len(value.encode("utf-8", "surrogateescape"))
-    if size > MAX_PATH:
-        raise ValueError(f"has {size} bytes, and the limit is {MAX_PATH}")
-    return value
 
 
 _YEAR = 366 * 86_400

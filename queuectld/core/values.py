@@ -160,20 +160,6 @@ def delay(value: Any) -> float:
     return float(value)
 
 
-def directory(value: Any) -> str:
-    """Return an absolute path."""
-    text = _unix(value, most=MAX_PATH)
-    if not text.startswith("/"):
-        raise ValueError("is an absolute path")
-    return text
-
-
-def shell(value: Any) -> str:
-    """Return the absolute path of a shell."""
-    text = unixtext.read(value)
-    return settings.absolute_path(value if text is None else text)
-
-
 def flag(value: Any) -> bool:
     """Return a boolean; nothing else counts as one."""
     if not isinstance(value, bool):

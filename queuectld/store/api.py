@@ -271,7 +271,7 @@ class Store(Protocol):
         """
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why nothing can be written: the error of the last write, if it failed."""
 
     async def read(self, query: Callable[[Reader], T]) -> T:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectld.__main__ import main
-from queuectld.control.recovery import Recovery, Unsettled
+from queuectld.control.adoption import Adoption
 from queuectld.store.api import StoreError, StoreFullError
 from queuectld.store.sqlite import maintenance, writer
 from queuectld.store.sqlite.batch import Batch, Outcome
@@ -48,7 +48,7 @@ _examine = maintenance.examine
 _getpwnam, _getpwuid = pwd.getpwnam, pwd.getpwuid
 _next_lease = SqliteTransaction.next_lease
 _next_worker = SqliteTransaction.next_worker
-_adopt = Recovery.adopt
+_adopt = Adoption.run
 _open_channel = Channel.open.__func__  # type: ignore[attr-defined]
 _seen: set[str] = set()
 """What the transaction under way has done."""
@@ -120,10 +120,10 @@ def start(number: int) -> Launched:
     return launch(number)
 
 
-async def adopt(recovery: Recovery) -> list[Unsettled]:
+async def adopt(adoption: Adoption) -> None:
     """Look after what the last daemon left."""
     await asyncio.to_thread(wait_at, "start")
-    return await _adopt(recovery)
+    await _adopt(adoption)
 
 
 async def open_channel(cls: type[Channel], *arguments: Any) -> Channel:
@@ -149,7 +149,7 @@ def hinder() -> None:
         (pwd, "getpwnam"): getpwnam,
         (pwd, "getpwuid"): getpwuid,
         (pool, "launch"): start,
-        (Recovery, "adopt"): adopt,
+        (Adoption, "run"): adopt,
         (Channel, "open"): classmethod(open_channel),
     }
     for (owner, name), replacement in changes.items():

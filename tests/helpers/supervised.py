@@ -18,6 +18,7 @@ from queuectld.control.agenda import Agenda
 from queuectld.control.attempts import Attempts
 from queuectld.control.desired import DesiredWorkers
 from queuectld.control.housekeeping import Housekeeping
+from queuectld.control.left_results import LeftResults
 from queuectld.control.pruning import Pruner
 from queuectld.control.recovery import Recovery
 from queuectld.control.scheduler import Scheduler
@@ -101,12 +102,14 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
             starter=starter,
             wakeup=wakeup,
         )
-        recovery = Recovery(broker, pool, config, clock)
+        results = LeftResults(pool, config)
+        recovery = Recovery(broker, pool, results, config, clock)
         attempts = Attempts(
             broker=broker,
             pool=pool,
             desired=desired,
             recovery=recovery,
+            results=results,
             wakeup=wakeup,
             clock=clock,
         )
@@ -124,7 +127,6 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
             wakeup=wakeup,
             clock=clock,
         )
-        await scheduler.open()
         yield Supervised(
             desk, pool, desired, supervisor, recovery, attempts, housekeeping, scheduler
         )

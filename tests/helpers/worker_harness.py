@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from helpers import waiting
+from queuectl_protocol.vocabulary import Reason
 from queuectld.core.job import AttemptEnd
 from queuectld.linux import pidfd, procfs
 from queuectld.workers.daemon_side.launch import launch
@@ -25,7 +26,7 @@ M = TypeVar("M", bound=messages.ToDaemon)
 
 
 class WorkerHarness:
-    """One worker process and the daemon's side of its link.
+    """One worker process and the daemon's end of its channel.
 
     Attributes:
         store: a uuid of its own, the first half of every marker.
@@ -56,7 +57,7 @@ class WorkerHarness:
 
     @property
     def spool_dir(self) -> Path:
-        """Where results go that nobody takes."""
+        """Where results go that no daemon takes."""
         return self.home / "spool"
 
     @property
@@ -89,7 +90,7 @@ class WorkerHarness:
         self.socket.sendall(b"".join(messages.encode(message) for message in sent))
 
     def job(self, command: str | tuple[str, ...], **fields: Any) -> messages.RunJob:
-        """Return a run under a new lease; anything can be said about it."""
+        """Return a job under a new lease; any field can be given."""
         self._lease += 1
         plain: dict[str, Any] = {
             "lease": self._lease,
@@ -112,6 +113,21 @@ class WorkerHarness:
         self.started(job)
         return job
 
+    def start_waiting(self) -> messages.RunJob:
+        """Start a job that exits with 5 when ``go_on`` is called."""
+        job = self.start("echo up; read line < fifo; exit 5", cwd=self.fifo())
+        self.says(job, "up")
+        return job
+
+    def go_on(self) -> None:
+        """Let the job of ``start_waiting`` exit."""
+        (self.home / "fifo").write_text("go on\n")
+
+    def fifo(self) -> str:
+        """Make a fifo that a job can wait for; return the directory it is in."""
+        os.mkfifo(self.home / "fifo")
+        return str(self.home)
+
     def started(self, job: messages.RunJob) -> WorkerRecord:
         """Wait until the job's process is there; return the record that names it."""
 
@@ -123,7 +139,7 @@ class WorkerHarness:
         return waiting.until(record, "the record to name the job's process")
 
     def run(self, command: str | tuple[str, ...], **fields: Any) -> AttemptEnd:
-        """Run a job to its end and acknowledge it."""
+        """Run a job to its end and acknowledge the result."""
         job = self.job(command, **fields)
         self.send(job)
         end = self.finished()
@@ -132,7 +148,7 @@ class WorkerHarness:
         return end
 
     def finished(self) -> AttemptEnd:
-        """Wait for the end of a run."""
+        """Wait for the end of a job."""
         return self.receive(messages.Finished).end
 
     def receive(self, kind: type[M]) -> M:
@@ -153,19 +169,29 @@ class WorkerHarness:
                 return message
 
     def vanish(self) -> None:
-        """Be gone, as a daemon that was killed."""
+        """Close the channel, as a daemon that was killed."""
         self.socket.close()
 
     # Looking
 
     def output(self, job: messages.RunJob, stream: str = "stdout") -> str:
-        """Return what a run wrote."""
+        """Return what a job wrote."""
         where = str(self.output_dir)
         name = outputs.path(where, job.seq, job.run, job.lease, outputs.Stream(stream))
         return Path(name).read_text()
 
+    def output_of(self, command: str | tuple[str, ...], **fields: Any) -> str:
+        """Run a command that succeeds and return its stdout."""
+        job = self.job(command, **fields)
+        self.send(job)
+        end = self.finished()
+        assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
+        text = self.output(job)
+        self.send(messages.Ack(job.lease))
+        return text
+
     def says(self, job: messages.RunJob, text: str) -> None:
-        """Wait until a run has written ``text`` to its stdout."""
+        """Wait until a job has written ``text`` to its stdout."""
         waiting.until(lambda: text in self.output(job), f"{text!r} in the output")
 
     def record(self) -> WorkerRecord | None:
@@ -207,7 +233,7 @@ class WorkerHarness:
         return self._status
 
     def close(self) -> list[procfs.Process]:
-        """End everything by force; return what there was, the worker excepted."""
+        """Kill everything; return the processes that were left, without the worker."""
         self.socket.close()
         left = self.processes()
         if self._status is None:
@@ -224,7 +250,7 @@ class WorkerHarness:
 
 @contextmanager
 def worker(home: Path, **say: Any) -> Iterator[WorkerHarness]:
-    """Give a worker that is ready; assert at the end that nothing of it is left."""
+    """Yield a worker that is ready; assert at the end that no process of it is left."""
     harness = WorkerHarness(home)
     try:
         yield harness.begin(**say)

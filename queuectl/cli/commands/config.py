@@ -1,8 +1,8 @@
 """``config``: the job settings that the daemon keeps in its database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,8 +15,6 @@ from queuectl.cli.view import output, text
 from queuectl.cli.view.table import Column
 from queuectl.errors import InvalidParamsError
 from queuectl_protocol.units import format_duration, format_size
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 COLUMNS = (
     Column("KEY"),

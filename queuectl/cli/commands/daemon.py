@@ -15,7 +15,6 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
 from queuectl.cli.input.param_types import Whole
 from queuectl.cli.view import output
-from queuectl.cli.view.text import counted
 from queuectl.errors import ConnectionLostError, DaemonNotRunningError
 from queuectl.paths import Queue
 from queuectl.sync.session import Session
@@ -62,10 +61,7 @@ def stop(connector: Connector, *, now: bool, yes: bool) -> None:
     with connector.connect(autostart=False) as client:
         found = client.call("daemon.status")
         busy = found["workers"]["busy"]
-        if now:
-            confirm.demand_interruption(busy, yes=yes)
-        elif busy:
-            output.note(f"waiting for {counted(busy, 'running job')}")
+        confirm.before_stop(busy, now=now, yes=yes)
         with signals.explained("the daemon goes on with stopping"):
             _end(client, found["pid"], "daemon.stop", {"now": now})
     output.line("queuectld has stopped")

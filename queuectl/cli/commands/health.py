@@ -12,7 +12,7 @@ from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input.param_types import DURATION, SIZE
 from queuectl.cli.view import output, text
 from queuectl.errors import QueuectlError, RequestTimeoutError
-from queuectl.health import GAUGES, Finding, Gauge, Level, Limits
+from queuectl.health import GAUGES, Finding, Gauge, Level, Thresholds
 
 PATIENCE = 10.0
 """Seconds after which the daemon counts as hanging; most monitors wait as long."""
@@ -156,7 +156,7 @@ def health(
 
 
 def _ask(
-    connector: Connector, limits: dict[str, Limits], timeout: float
+    connector: Connector, limits: dict[str, Thresholds], timeout: float
 ) -> tuple[list[Finding], dict[str, Any]]:
     from queuectl.models import Health  # noqa: PLC0415 - slow; not for --help
     from queuectl.sync.session import Session  # noqa: PLC0415 - as above
@@ -168,7 +168,7 @@ def _ask(
 
 def _limits(
     warnings: dict[str, float | None], criticals: dict[str, float | None]
-) -> dict[str, Limits]:
+) -> dict[str, Thresholds]:
     return {
         name: (
             criticals.get(name, gauge.critical),
@@ -181,7 +181,7 @@ def _limits(
 def _tell(
     findings: Sequence[Finding],
     facts: dict[str, Any] | None,
-    limits: dict[str, Limits],
+    limits: dict[str, Thresholds],
     *,
     perfdata: bool,
 ) -> None:
@@ -208,7 +208,7 @@ _UNITS = {"duration": "s", "size": "B", "count": ""}
 
 
 def _figures(
-    findings: Sequence[Finding], facts: dict[str, Any], limits: dict[str, Limits]
+    findings: Sequence[Finding], facts: dict[str, Any], limits: dict[str, Thresholds]
 ) -> Iterator[str]:
     """Yield figures as performance data of the Monitoring Plugins guidelines."""
     for name in ("pending", "processing", "failed"):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from queuectl.cli import policy
-from queuectl.cli.command_classes import Group
+from queuectl.cli.command_classes import Group, options
 from queuectl.cli.systemd import orphaned_jobs, plan, unit_files
 from queuectl.cli.systemd.plan import Step
 from queuectl.cli.systemd.target import ROOT, Target
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _options(force: str) -> Callable[[F], F]:
     """Return a decorator that adds the options of ``install`` and ``uninstall``."""
-    declared = (
+    return options(
         click.option(
             "--system", "manager", flag_value="system", help="The machine's systemd."
         ),
@@ -42,13 +42,6 @@ def _options(force: str) -> Callable[[F], F]:
         ),
         click.option("--json", "as_json", is_flag=True, help="As one JSON object."),
     )
-
-    def decorate(function: F) -> F:
-        for option in reversed(declared):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 @click.group(cls=Group)

@@ -1,13 +1,13 @@
 """``worker``: starts, stops and lists the processes that run jobs."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from queuectl.cli import policy, signals
-from queuectl.cli.command_classes import Group
+from queuectl.cli.command_classes import Group, options
 from queuectl.cli.commands import worker_foreground
 from queuectl.cli.connector import Connector, pass_connector
 from queuectl.cli.input import confirm
@@ -83,7 +83,7 @@ def start(connector: Connector, *, count: int, foreground: bool, as_json: bool) 
                 _print_stopped(stopped)
 
 
-_interrupting = (
+_stop_options = options(
     click.option(
         "--timeout", type=DURATION, help="Interrupt what still runs after this."
     ),
@@ -95,16 +95,9 @@ _interrupting = (
 )
 
 
-def _stops(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the commands that stop workers."""
-    for option in reversed(_interrupting):
-        function = option(function)
-    return function
-
-
 @worker.command(rule=policy.BEGINS)
 @click.argument("count", type=Whole(0, MAX_WORKERS), metavar="N")
-@_stops
+@_stop_options
 @pass_connector
 def scale(
     connector: Connector,
@@ -151,7 +144,7 @@ def scale(
     metavar="N",
     help="Stop so many, the idle first.",
 )
-@_stops
+@_stop_options
 @pass_connector
 def stop(
     connector: Connector,
@@ -178,10 +171,7 @@ def stop(
         params["workers"] = list(workers)
     with connector.connect(autostart=False) as client:
         busy = jobs_affected_by_stop(client, workers, count)
-        if now:
-            confirm.demand_interruption(busy, yes=yes)
-        elif busy:
-            output.note(f"waiting for {counted(busy, 'running job')}")
+        confirm.before_stop(busy, now=now, yes=yes)
         with signals.explained("the workers go on with stopping"):
             result = client.call("workers.stop", params)
     if as_json:

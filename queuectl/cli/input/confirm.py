@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from queuectl.cli.view import output
 from queuectl.cli.view.text import counted
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -17,6 +18,20 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def demand_deletion(question: Callable[[], str | None], *, yes: bool) -> None:
     """Ask before jobs are deleted. Arguments and errors are those of ``demand``."""
     demand(question, yes=yes, otherwise="nothing was deleted")
+
+
+def before_stop(busy: int, *, now: bool, yes: bool) -> None:
+    """Before running jobs are stopped, ask; or note that they are waited for.
+
+    Args:
+        busy: how many jobs run.
+        now: they are interrupted.
+        yes: do not ask.
+    """
+    if now:
+        demand_interruption(busy, yes=yes)
+    elif busy:
+        output.note(f"waiting for {counted(busy, 'running job')}")
 
 
 def demand_interruption(busy: int, *, yes: bool) -> None:

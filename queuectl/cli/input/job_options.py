@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from queuectl import inherit
-from queuectl.cli.command_classes import is_exact
+from queuectl.cli.command_classes import is_exact, options
 from queuectl.cli.input import job_json
 from queuectl.cli.input.param_types import (
     DURATION,
@@ -212,14 +212,9 @@ def add(*, timeout: str, enqueue: bool = False) -> Callable[[F], F]:
         timeout: what is shown as the default of ``--timeout``.
         enqueue: with those of ``enqueue`` alone.
     """
-
-    def decorate(function: F) -> F:
-        for row in reversed((*(ENQUEUE_ONLY if enqueue else ()), *SHARED)):
-            default = {"show_default": timeout} if "--timeout" in row.args else {}
-            function = row(**default)(function)
-        return function
-
-    return decorate
+    default = {"--timeout": {"show_default": timeout}}
+    rows = (*(ENQUEUE_ONLY if enqueue else ()), *SHARED)
+    return options(*(row(**default.get(row.args[0], {})) for row in rows))
 
 
 def read(

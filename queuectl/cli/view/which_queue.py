@@ -4,7 +4,6 @@ import os
 import pwd
 from typing import Any
 
-from queuectl import inherit
 from queuectl.paths import Queue
 from queuectl.sync.session import Session
 
@@ -14,7 +13,7 @@ def facts(client: Session) -> dict[str, Any]:
     place = client.place
     return {
         "kind": place.queue.value,
-        "socket": inherit.absolute(place.socket),
+        "socket": os.path.abspath(place.socket),  # noqa: PTH100 - the paths are strings here
         "uid": client.greeting["uid"],
     }
 

@@ -162,7 +162,7 @@ FIELDS: tuple[Field, ...] = (
         Given(
             f"unix 1..{MAX_PATH}",
             "working directory, absolute; / unless given",
-            values.directory,
+            unixtext.absolute_path,
             compared=False,
         ),
         Told("unix | null", "null: /"),
@@ -284,7 +284,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "shell",
-        Given(f"unix 1..{MAX_PATH}", "runs the line; absolute", values.shell),
+        Given(f"unix 1..{MAX_PATH}", "runs the line; absolute", unixtext.absolute_path),
         Told("unix | null", "what runs command; null: it is a list of words"),
         kept=Kept.UNIX,
         of=_shell_of,

@@ -11,7 +11,7 @@ from queuectld.config import DaemonConfig
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Method, Result
 from queuectld.store.api import Store
 
 
@@ -75,11 +75,7 @@ METHODS = (
             params.flag("replace", "replace a file that is there"),
         ),
         result="{path: unix, size: int}",
-        errors=(
-            ErrorCode.ALREADY_EXISTS,
-            ErrorCode.STORAGE_FULL,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=(ErrorCode.ALREADY_EXISTS, *WRITE_ERRORS),
         waits=True,
     ),
 )

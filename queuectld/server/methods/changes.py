@@ -24,7 +24,7 @@ from queuectld.server import audit, encoding
 from queuectld.server.call import Call
 from queuectld.server.errors import refusal
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Handler, Method, Param, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Handler, Method, Param, Result
 
 HEAVY = 16 * 1024
 """Bytes from which a reply is made one at a time for each connection: a thousand
@@ -173,7 +173,6 @@ def _result(job_id: str, outcome: Outcome) -> dict[str, Any]:
 _IF_STATE = params.choice(
     "if_state", "do it only if the job is in this state", tuple(JobState)
 )
-_ID = params.text("id", "the job's id", required=True)
 _IDS = params.texts("ids", f"ids of 1 to {MAX_CHANGES} jobs", count=MAX_CHANGES)
 _WAIT = params.flag("wait", "reply when no process of the job is left", default=True)
 _WAIT_FOR_ALL = params.flag(
@@ -186,44 +185,26 @@ _RETRIABLE = (
     JobState.COMPLETED,
 )
 
-_STORAGE = (ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR)
+_OF_THE_JOB = (ErrorCode.NOT_FOUND, ErrorCode.INVALID_STATE)
 
 
-def _of_one(
-    handler: Handler,
-    name: str,
-    doc: str,
-    *more: Param,
-    result: str = "{job: JOB}",
+def _change(
+    name: str, handler: Handler, doc: str, *more: Param, result: str = "{job: JOB}"
 ) -> Method:
-    """Declare a method that changes one job."""
+    """Declare a method that changes one job, or many if its name says so."""
+    many = name.endswith("_many")
+    target = _IDS if many else params.JOB_ID
     return Method(
         name=name,
         doc=doc,
         handler=handler,
         role=Role.SUBMIT,
         others=Role.OPERATE,
-        changes=("id",),
-        audit=("id",),
-        params=(_ID, _IF_STATE, *more),
-        result=result,
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_STATE, *_STORAGE),
-    )
-
-
-def _of_many(handler: Handler, name: str, doc: str, *more: Param) -> Method:
-    """Declare a method that changes many jobs, each by itself."""
-    return Method(
-        name=name,
-        doc=doc,
-        handler=handler,
-        role=Role.SUBMIT,
-        others=Role.OPERATE,
-        changes=("ids",),
-        audit=("ids",),
-        params=(_IDS, _IF_STATE, *more),
-        result="{results: [RESULT]}",
-        errors=_STORAGE,
+        changes=(target.name,),
+        audit=(target.name,),
+        params=(target, _IF_STATE, *more),
+        result="{results: [RESULT]}" if many else result,
+        errors=WRITE_ERRORS if many else (*_OF_THE_JOB, *WRITE_ERRORS),
     )
 
 
@@ -242,50 +223,50 @@ METHODS = (
             ),
         ),
         result="{retried: int, skipped: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
-    _of_one(
-        Changes.cancel, "cancel", "Cancel a job that is waiting or running.", _WAIT
+    _change(
+        "cancel", Changes.cancel, "Cancel a job that is waiting or running.", _WAIT
     ),
-    _of_many(
-        Changes.cancel_many,
+    _change(
         "cancel_many",
+        Changes.cancel_many,
         "Cancel jobs that are waiting or running, in one transaction.",
         _WAIT_FOR_ALL,
     ),
-    _of_one(
-        Changes.retry,
+    _change(
         "retry",
+        Changes.retry,
         "Queue a job again that is dead, cancelled, completed or failed, with all "
         "its retries, now. Its attempts so far stay on record.",
     ),
-    _of_many(
-        Changes.retry_many,
+    _change(
         "retry_many",
+        Changes.retry_many,
         "Queue jobs again that are dead, cancelled, completed or failed, in one "
         "transaction.",
     ),
-    _of_one(
-        Changes.start,
+    _change(
         "start",
+        Changes.start,
         "Make a job due now that waits for its time: one for later, or a failed "
         "one. Its retries are as many as they were.",
     ),
-    _of_many(
-        Changes.start_many,
+    _change(
         "start_many",
+        Changes.start_many,
         "Make jobs due now that wait for their time, in one transaction.",
     ),
-    _of_one(
-        Changes.delete,
+    _change(
         "delete",
+        Changes.delete,
         "Forget a job that is completed, dead or cancelled, with its attempts and "
         "output.",
         result="{job: BRIEF}",
     ),
-    _of_many(
-        Changes.delete_many,
+    _change(
         "delete_many",
+        Changes.delete_many,
         "Forget jobs that are completed, dead or cancelled, with their attempts "
         "and output.",
     ),

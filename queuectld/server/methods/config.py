@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.core import settings
@@ -10,7 +9,7 @@ from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, WRITE_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ METHODS = (
         handler=Config.list_settings,
         role=Role.READ,
         result="{settings: [SETTING]}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
     Method(
         name="config.get",
@@ -58,7 +57,7 @@ METHODS = (
         role=Role.READ,
         params=(_KEY,),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
     Method(
         name="config.set",
@@ -69,7 +68,7 @@ METHODS = (
         audit=("key", "value"),
         params=(_KEY, params.setting_value("value", "the value")),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     Method(
         name="config.unset",
@@ -80,6 +79,6 @@ METHODS = (
         audit=("key",),
         params=(_KEY,),
         result="SETTING",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
 )

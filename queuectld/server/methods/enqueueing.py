@@ -20,7 +20,7 @@ from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Method, Result
 
 TURN = 500
 """Jobs of a batch that are checked in one turn of the loop: about 3 ms."""
@@ -133,8 +133,7 @@ _REFUSALS = (
     ErrorCode.ALREADY_EXISTS,
     ErrorCode.CONFLICT,
     ErrorCode.QUEUE_FULL,
-    ErrorCode.STORAGE_FULL,
-    ErrorCode.STORAGE_ERROR,
+    *WRITE_ERRORS,
 )
 """Why jobs are not added, one or a batch."""
 

@@ -16,7 +16,7 @@ from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 STEP = 100
 """Rows that are read at a time for a page, as a page of huge commands ends early."""
@@ -108,7 +108,6 @@ def _that_fit(attempts: Sequence[Attempt], room: int) -> Sequence[Attempt]:
     return attempts[len(attempts) - fitting :]
 
 
-_ID = params.text("id", "the job's id", required=True)
 _STATE = params.choice("state", "only jobs in this state", tuple(JobState))
 
 METHODS = (
@@ -120,14 +119,14 @@ METHODS = (
         handler=Jobs.get,
         role=Role.READ,
         params=(
-            _ID,
+            params.JOB_ID,
             params.flag("env", "with the job's environment, as job.env"),
             params.whole(
                 "attempts_before", "attempts_next of the reply before; absent: the last"
             ),
         ),
         result="{job: JOB, attempts: [ATTEMPT], attempts_next: int | null}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         bulky=True,
     ),
     Method(
@@ -135,9 +134,9 @@ METHODS = (
         doc="Tell whether a job is ready to run, and behind how many others.",
         handler=Jobs.position,
         role=Role.READ,
-        params=(_ID,),
+        params=(params.JOB_ID,),
         result="{state: str, ready: bool, ahead: int, ahead_more: bool}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
     ),
     Method(
         name="list",
@@ -163,7 +162,7 @@ METHODS = (
             ),
         ),
         result="{jobs: [JOB], next: int | null}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
         bulky=True,
     ),
 )

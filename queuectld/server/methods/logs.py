@@ -20,7 +20,7 @@ from queuectld.server.output import reader
 from queuectld.server.output.follower import Follower
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 from queuectld.server.schema.wire_limits import MAX_TAIL
 from queuectld.workers.shared import outputs
 
@@ -145,8 +145,6 @@ class Logs:
         return {}
 
 
-_ID = params.text("id", "the job's id", required=True)
-
 METHODS = (
     Method(
         name="logs.read",
@@ -158,7 +156,7 @@ METHODS = (
         role=Role.SUBMIT,
         others=Role.OPERATE,
         params=(
-            _ID,
+            params.JOB_ID,
             params.whole("run", "which attempt; absent: the last", minimum=1),
             params.choice(
                 "stream", "which stream", tuple(outputs.Stream), required=True
@@ -180,7 +178,7 @@ METHODS = (
         ),
         result="{run: int | null, data: bin, offset: int, next: int, size: int, "
         "state: str}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         bulky=True,
     ),
     Method(
@@ -202,7 +200,7 @@ METHODS = (
             ),
         ),
         params=(
-            _ID,
+            params.JOB_ID,
             params.whole(
                 "run",
                 "this attempt only; absent: the last or the first to come, and on",
@@ -221,10 +219,7 @@ METHODS = (
             ),
         ),
         result="{job: JOB}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         waits=True,
     ),
     Method(

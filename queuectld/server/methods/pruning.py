@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Role
 from queuectld.control.pruning import RETENTION_STATES, Pruner
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import WRITE_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,6 @@ METHODS = (
             params.seconds("older_than", "since their end", default=0),
         ),
         result="{pruned: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
 )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 from queuectld.broker import Broker
 from queuectld.clock import Clock
@@ -11,7 +10,7 @@ from queuectld.operations import lookups
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Stats:
             "draining": self.supervisor.draining,
             "ready": tally.ready,
             "delayed": tally.delayed,
-            "trouble": self.broker.trouble,
+            "trouble": self.broker.problem,
         }
 
     async def stats(self, call: Call, *, since: float | None) -> Result:
@@ -55,7 +54,7 @@ METHODS = (
         result="{pending: int, processing: int, completed: int, failed: int, "
         "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
         "ready: int, delayed: int, trouble: str | null}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
     Method(
         name="stats",
@@ -70,6 +69,6 @@ METHODS = (
         "cancelled: int, failed_attempts: int, retries: int, lost: int, "
         "success_rate: number | null, run: SPREAD | null, wait: SPREAD | null, "
         "per_minute: number}",
-        errors=(ErrorCode.STORAGE_ERROR,),
+        errors=READ_ERRORS,
     ),
 )

@@ -10,7 +10,7 @@ from queuectld.core.errors import JobNotFoundError
 from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,11 @@ METHODS = (
         handler=Waiting.wait,
         role=Role.READ,
         params=(
-            params.text("id", "the job's id", required=True),
+            params.JOB_ID,
             params.seconds("timeout", "wait at most so long; absent: for ever"),
         ),
         result="{job: JOB, timed_out: bool}",
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.STORAGE_ERROR,
-        ),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
         waits=True,
     ),
 )

@@ -12,7 +12,7 @@ from queuectld.server import encoding
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.arguments import InvalidParamsError
-from queuectld.server.schema.method import Method, Result
+from queuectld.server.schema.method import READ_ERRORS, WRITE_ERRORS, Method, Result
 from queuectld.workers.daemon_side.pool import Pool
 
 
@@ -120,7 +120,7 @@ METHODS = (
             ),
         ),
         result="{workers: [WORKER], wanted: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     Method(
         name="workers.ensure",
@@ -134,7 +134,7 @@ METHODS = (
             ),
         ),
         result="{workers: int, wanted: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     Method(
         name="workers.reserve",
@@ -144,9 +144,9 @@ METHODS = (
         handler=Workers.reserve,
         role=Role.OPERATE,
         audit=("id",),
-        params=(params.text("id", "the job's id", required=True),),
+        params=(params.JOB_ID,),
         result="{reserved: bool}",
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.STORAGE_ERROR),
+        errors=(ErrorCode.NOT_FOUND, *READ_ERRORS),
     ),
     Method(
         name="workers.wait",
@@ -177,7 +177,7 @@ METHODS = (
             ),
         ),
         result="{stopped: int, interrupted: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
     Method(
         name="workers.scale",
@@ -193,6 +193,6 @@ METHODS = (
             _NOW,
         ),
         result="{started: [WORKER], stopped: int, interrupted: int, wanted: int}",
-        errors=(ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR),
+        errors=WRITE_ERRORS,
     ),
 )

@@ -7,6 +7,7 @@ changed. Output is read when the client can take it, so the files are the only b
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState
 from queuectld.broker import Broker
@@ -21,34 +22,30 @@ from queuectld.server.output.growing_file import GrowingFile
 from queuectld.workers.shared import outputs
 
 
+@dataclass(frozen=True, slots=True)
 class Follower:
     """Sends the events of one ``logs.follow``.
 
     It keeps the job's id and number, not the job: a command is up to 2 MiB.
+
+    Attributes:
+        stream: the client's.
+        changed: set when the job changes.
+        files: tells when output files grow.
+        readers: the threads that search for the last lines.
+        which: the job's streams to follow.
     """
 
-    def __init__(
-        self,
-        job_id: str,
-        seq: int,
-        stream: Stream,
-        changed: asyncio.Event,
-        *,
-        broker: Broker,
-        files: Watcher,
-        readers: ThreadPool,
-        output_dir: str,
-        which: Sequence[outputs.Stream],
-    ) -> None:
-        self._job_id = job_id
-        self._seq = seq
-        self._stream = stream
-        self._changed = changed
-        self._broker = broker
-        self._files = files
-        self._readers = readers
-        self._output_dir = output_dir
-        self._which = which
+    job_id: str
+    seq: int
+    stream: Stream
+    changed: asyncio.Event
+    _: KW_ONLY
+    broker: Broker
+    files: Watcher
+    readers: ThreadPool
+    output_dir: str
+    which: Sequence[outputs.Stream]
 
     async def follow(self, run: int | None, tail: int | None) -> None:
         """Send what the job writes until its end, or the end of ``run``.
@@ -70,8 +67,8 @@ class Follower:
 
         Return None if there will be none, or the client has seen enough.
         """
-        while not self._stream.ended:
-            self._changed.clear()
+        while not self.stream.ended:
+            self.changed.clear()
             state, attempt = await self._look(run)
             if attempt is not None or state in FINAL_STATES:
                 return attempt
@@ -80,19 +77,19 @@ class Follower:
         return None
 
     async def _follow_attempt(self, attempt: Attempt, tail: int | None) -> None:
-        await self._stream.ready()
-        self._stream.send({"type": "attempt", "run": attempt.run})
-        starts = await self._readers.run(self._starts, attempt, tail)
+        await self.stream.ready()
+        self.stream.send({"type": "attempt", "run": attempt.run})
+        starts = await self.readers.run(self._starts, attempt, tail)
         over, end = attempt.end is not None, attempt.end
         with self._opened(attempt, starts) as files:
-            while not self._stream.ended:
+            while not self.stream.ended:
                 # Read before the files: all that an attempt wrote is in them when its
                 # end is on record.
-                if self._changed.is_set():
-                    self._changed.clear()
+                if self.changed.is_set():
+                    self.changed.clear()
                     over, end = await self._end_of(attempt.run)
                 for which, file in files.items():
-                    file.arm(self._files, self._stream.wake)
+                    file.arm(self.files, self.stream.wake)
                     if over:
                         file.end_at(end and end.written(which))
                 await self._send_new(attempt.run, files, over=over)
@@ -103,12 +100,12 @@ class Follower:
 
     async def _send_losses(self, attempt: Attempt, end: AttemptEnd | None) -> None:
         """Tell which streams have less than was written."""
-        for which in self._which:
+        for which in self.which:
             written = end and end.written(which)
             if lost := reader.loss(self._path(attempt, which), written):
-                await self._stream.ready()
+                await self.stream.ready()
                 gone = {"type": "gone", "run": attempt.run, "stream": which}
-                self._stream.send({**gone, "size": lost.written, "left": lost.left})
+                self.stream.send({**gone, "size": lost.written, "left": lost.left})
 
     async def _send_new(
         self, run: int, files: dict[outputs.Stream, GrowingFile], *, over: bool
@@ -120,14 +117,14 @@ class Follower:
         unread = dict(files)
         while unread:
             for which, file in list(unread.items()):
-                await self._stream.ready()
-                if self._stream.ended or (self._changed.is_set() and not over):
+                await self.stream.ready()
+                if self.stream.ended or (self.changed.is_set() and not over):
                     return
                 offset, data = file.offset, file.read()
                 if not data:
                     del unread[which]
                     continue
-                self._stream.send(
+                self.stream.send(
                     {
                         "type": "data",
                         "run": run,
@@ -140,7 +137,7 @@ class Follower:
     def _starts(self, attempt: Attempt, tail: int | None) -> dict[str, int]:
         """Return where to begin in each file. It reads them, so it runs in a thread."""
         starts = {}
-        for which in self._which:
+        for which in self.which:
             path = self._path(attempt, which)
             written = attempt.end and attempt.end.written(which)
             starts[path] = 0 if tail is None else reader.tail_start(path, tail, written)
@@ -152,18 +149,18 @@ class Follower:
     ) -> Iterator[dict[outputs.Stream, GrowingFile]]:
         files: dict[outputs.Stream, GrowingFile] = {}
         try:
-            for which in self._which:
+            for which in self.which:
                 path = self._path(attempt, which)
                 files[which] = GrowingFile(path, starts[path])
             yield files
         finally:
             for file in files.values():
-                file.disarm(self._files, self._stream.wake)
+                file.disarm(self.files, self.stream.wake)
                 file.close()
 
     def _path(self, attempt: Attempt, which: outputs.Stream) -> str:
         return outputs.path(
-            self._output_dir, self._seq, attempt.run, attempt.lease, which
+            self.output_dir, self.seq, attempt.run, attempt.lease, which
         )
 
     async def _end_of(self, run: int) -> tuple[bool, AttemptEnd | None]:
@@ -175,16 +172,16 @@ class Follower:
 
     async def _look(self, after: int | None) -> tuple[JobState, Attempt | None]:
         """Return the job's state, and its last attempt or the first after a run."""
-        look = await self._broker.read(lookups.look, self._job_id, after=after)
-        if look.job.seq != self._seq:
+        look = await self.broker.read(lookups.look, self.job_id, after=after)
+        if look.job.seq != self.seq:
             # It was pruned, and another job, perhaps another user's, has its id.
-            raise JobNotFoundError(self._job_id)
+            raise JobNotFoundError(self.job_id)
         return look.job.state, look.attempt
 
     async def _wait(self) -> None:
         """Wait until the job changes, a file grows, or the client has seen enough."""
-        wake = self._stream.wake
-        waits = [asyncio.create_task(event.wait()) for event in (self._changed, wake)]
+        wake = self.stream.wake
+        waits = [asyncio.create_task(event.wait()) for event in (self.changed, wake)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

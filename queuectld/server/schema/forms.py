@@ -1,8 +1,8 @@
-"""The forms that the daemon tells things in: their keys, the types of these, and why.
+"""The forms: the maps that replies contain, with the types of their keys.
 
-Named in the types of results; ``describe`` tells them as JSON Schema, and PROTOCOL.md
-has the same rows. ``encoding`` makes what they say: tests hold all three together. The
-keys of JOB are those of the table of job fields.
+Types of results name them. ``describe`` tells them as JSON Schema, PROTOCOL.md has the
+same rows, and ``encoding`` makes the maps; tests compare the three. The keys of JOB are
+those of the table of job fields.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class Key(NamedTuple):
     """A key of a form.
 
     Attributes:
-        name: with a question mark behind it where it can be absent.
-        type: in the notation of ``shapes``.
+        name: followed by a question mark if the key can be absent.
+        type: in the notation of ``json_schema``.
         doc: what it is, for people.
     """
 

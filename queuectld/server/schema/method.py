@@ -8,6 +8,10 @@ from typing import Any
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.vocabulary import Role
 
+READ_ERRORS = (ErrorCode.STORAGE_ERROR,)
+WRITE_ERRORS = (ErrorCode.STORAGE_FULL, ErrorCode.STORAGE_ERROR)
+"""The error codes of methods that read the store, and of those that write to it."""
+
 Result = dict[str, Any]
 Handler = Callable[..., Awaitable[Result]]
 """Takes the ``Call``, then each declared parameter by its name. In a row it is a method

@@ -4,7 +4,6 @@ Each returns a ``Param``. ``arguments`` applies the checks; ``describe`` and PRO
 tell the types.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -102,6 +101,9 @@ def text(name: str, doc: str, *, required: bool = False, most: int = MAX_ID) -> 
     return Param(name, f"str 1..{most}", doc, check, required)
 
 
+JOB_ID = text("id", "the job's id", required=True)
+
+
 def texts(name: str, doc: str, *, count: int, most: int = MAX_ID) -> Param:
     """Declare a list of 1 to ``count`` strings, each checked as by ``text``."""
     one = text(name, doc, most=most).check
@@ -119,12 +121,7 @@ def path(name: str, doc: str) -> Param:
     """Declare an absolute path; bytes that are not UTF-8 become surrogates."""
 
     def check(value: Any) -> Path:
-        text = unixtext.read(value)
-        if text is None or not text.startswith("/"):
-            raise ValueError("is an absolute path")
-        if "\0" in text or len(os.fsencode(text)) > MAX_PATH:
-            raise ValueError(f"has no NUL and at most {MAX_PATH} bytes")
-        return Path(text)
+        return Path(unixtext.absolute_path(value))
 
     return Param(name, f"unix 1..{MAX_PATH}", doc, check, required=True)
 

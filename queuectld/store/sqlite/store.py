@@ -56,7 +56,7 @@ class SqliteStore:
         self._maintenance = Maintenance(path)
         self._files = Files(path)
         self._patient = True
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._writer = Writer(
             self._write_batch,
             self._try_batch,
@@ -76,9 +76,9 @@ class SqliteStore:
         return write(work, weight)
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why nothing can be written: the error of the last write, if it failed."""
-        return self._trouble
+        return self._problem
 
     async def _write_heavy(self, work: Callable[[Transaction], T], weight: int) -> T:
         async with self._heavy.take(weight):
@@ -88,9 +88,9 @@ class SqliteStore:
         try:
             done = await self._writer.submit(work, weight)
         except StoreError as error:
-            self._trouble = str(error)
+            self._problem = str(error)
             raise
-        self._trouble = None
+        self._problem = None
         return done
 
     async def read(self, query: Callable[[Reader], T]) -> T:

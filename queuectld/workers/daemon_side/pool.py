@@ -36,7 +36,7 @@ OVERDUE = 2.0
 """Seconds past timeout and grace after which the worker itself counts as stuck."""
 
 
-class Listener(Protocol):
+class Observer(Protocol):
     """Receives what workers report."""
 
     def worker_ready(self, worker: WorkerHandle) -> None:
@@ -59,7 +59,7 @@ class Pool:
     def __init__(self, config: WorkerConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._listener: Listener
+        self._observer: Observer
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
         # Not orphans: the workers, and children that were there before. A script may
@@ -69,14 +69,14 @@ class Pool:
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
 
-    def report_to(self, listener: Listener) -> None:
-        """Report to this listener what workers do. Call it before the first worker."""
-        self._listener = listener
+    def report_to(self, observer: Observer) -> None:
+        """Report to this observer what workers do. Call it before the first worker."""
+        self._observer = observer
 
     # -- processes ----------------------------------------------------------------
 
     async def start(self, number: int, owner: object | None) -> WorkerHandle:
-        """Start a worker; the listener is told when it is ready.
+        """Start a worker; the observer is told when it is ready.
 
         Raises:
             OSError: the machine has no room for another process.
@@ -163,7 +163,7 @@ class Pool:
         if worker.channel is not None:
             worker.channel.close()
         _events.info("worker_ended", **worker.about())
-        self._listener.worker_gone(worker)
+        self._observer.worker_gone(worker)
 
     # -- conversation -------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Pool:
         return True
 
     def kill(self, worker: WorkerHandle) -> None:
-        """Kill a worker that is stuck; the listener's ``worker_gone`` ends its job."""
+        """Kill a worker that is stuck; the observer's ``worker_gone`` ends its job."""
         _events.warning("worker_stuck", **worker.about())
         self._signal(worker, signal.SIGKILL)
 
@@ -249,9 +249,9 @@ class Pool:
         match message:
             case messages.Ready():
                 worker.ready = True
-                self._listener.worker_ready(worker)
+                self._observer.worker_ready(worker)
             case messages.Finished():
-                self._listener.attempt_finished(worker, message.end)
+                self._observer.attempt_finished(worker, message.end)
             case messages.Trouble():
                 attempt = worker.attempt
                 if attempt is not None and attempt.lease != message.lease:

@@ -31,8 +31,9 @@ class Facts(NamedTuple):
     Attributes:
         end_reason: why the worker ended the main process; None: it ended by itself.
         exit: how the main process ended.
+        max_rss: bytes, of the main process; None: not known.
         left_behind: processes that outlived it and had to be ended.
-        short_of_memory: the kernel killed processes for lack of memory lately.
+        short_of_memory: the kernel killed processes for lack of memory recently.
         stdout, stderr: bytes written.
         usage: of all processes together; None if the job had no cgroup.
     """
@@ -41,6 +42,7 @@ class Facts(NamedTuple):
     finished_at: int
     end_reason: Reason | None
     exit: Exit
+    max_rss: int | None
     left_behind: int
     short_of_memory: bool
     stdout: int
@@ -61,7 +63,7 @@ def ended(job: RunJob, facts: Facts) -> AttemptEnd:
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         message=_message(job, facts, code),
-        max_rss=facts.exit.max_rss,
+        max_rss=facts.max_rss,
         user_ms=used.user_ms,
         system_ms=used.system_ms,
         stdout_bytes=facts.stdout,

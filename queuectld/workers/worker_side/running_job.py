@@ -136,7 +136,9 @@ class RunningJob:
             case Phase.KILLING | Phase.OVER:
                 return
 
-    def result(self, memory: procfs.MemoryWatch) -> AttemptEnd:
+    def result(
+        self, memory: procfs.MemoryWatch, own_memory: procfs.OwnMemory
+    ) -> AttemptEnd:
         """Return how it ended, once it is over; close its files, remove its cgroup."""
         assert self._exit is not None
         stdout, stderr = self._files.sizes()
@@ -150,6 +152,7 @@ class RunningJob:
             end_reason=self._end_reason,
             exit=self._exit,
             left_behind=self._left_behind,
+            max_rss=own_memory.own(self._exit.max_rss),
             short_of_memory=self._killed_from_outside() and memory.ran_out(),
             stdout=stdout,
             stderr=stderr,

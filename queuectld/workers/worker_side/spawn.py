@@ -10,8 +10,7 @@ moment of the spawn. A job that needs a cgroup, limits or an account takes a for
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from queuectld.core.job import SHELL
@@ -45,7 +44,7 @@ _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
 
 
 class SpawnError(Exception):
-    """The job's program could not be started; the message is for its hello."""
+    """The job's program could not be started; the message is for its owner."""
 
 
 def environment(
@@ -147,7 +146,7 @@ def _start(
     stdout = (os.POSIX_SPAWN_DUP2, files.stdout, 1)
     stderr = (os.POSIX_SPAWN_DUP2, files.stderr, 2)
     before = procfs.now_ticks()
-    with _explained(program, argv):
+    try:
         pid = os.posix_spawn(
             program,
             argv,
@@ -157,6 +156,8 @@ def _start(
             setsigmask=(),
             setsigdef=reset,
         )
+    except (OSError, ValueError) as error:
+        raise _refusal(program, argv, error) from None
     return _identified(pid, before)
 
 
@@ -169,8 +170,10 @@ def _fork(
 ) -> ProcessId:
     def become() -> NoReturn:
         program, argv = _prepare(job, env)
-        with _explained(program, argv):
+        try:
             os.execve(program, argv, env)  # noqa: S606 (the job's own command)
+        except (OSError, ValueError) as error:
+            raise _refusal(program, argv, error) from None
 
     os.umask(_umask(job))
     before = procfs.now_ticks()
@@ -195,15 +198,12 @@ def _umask(job: messages.RunJob) -> int:
     return DEFAULT_UMASK if job.umask is None else job.umask
 
 
-@contextmanager
-def _explained(program: str, argv: Sequence[str]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = _hint_if_line(argv) if error.errno in _NO_SUCH_FILE else ""
-        raise SpawnError(f"{program}: {_sentence(program, error)}{hint}") from None
-    except ValueError as error:
-        raise SpawnError(f"the command or its environment: {error}") from None
+def _refusal(program: str, argv: Sequence[str], error: Exception) -> SpawnError:
+    """Return the error of a program that could not be started."""
+    if not isinstance(error, OSError):  # a NUL in it
+        return SpawnError(f"the command or its environment: {error}")
+    hint = _hint_if_line(argv) if error.errno in _NO_SUCH_FILE else ""
+    return SpawnError(f"{program}: {_sentence(program, error)}{hint}")
 
 
 def _identified(pid: int, before: int) -> ProcessId:

@@ -202,7 +202,7 @@ class Worker:
 
     def _accept(self, job: messages.RunJob) -> None:
         if self._job:
-            raise messages.ChannelError("run came before the end of the run under way")
+            raise messages.ChannelError("a job came before the end of the last one")
         spare = self._result.spare()
         if job.env is not None:
             self._env = job.env
@@ -269,10 +269,7 @@ class Worker:
         self._running = None
         # Processes that it left below this worker would be taken for the next job's.
         self._leaving = self._leaving or running.abandoned
-        end = running.result(self._memory)
-        if end.max_rss is not None:
-            end = end._replace(max_rss=self._own_memory.own(end.max_rss))
-        self._report(running.job, end)
+        self._report(running.job, running.result(self._memory, self._own_memory))
 
     def _report(self, job: messages.RunJob, end: AttemptEnd) -> None:
         if end.reason is Reason.INTERRUPTED and self._terminated_by:

@@ -157,7 +157,7 @@ def test_a_store_that_hangs_is_a_disaster_and_no_reason_to_hang(
 ) -> None:
     """The answer comes in time, each time; and is well again when the store is."""
     home = fresh.home
-    hindered.serve(home, constants={"server.health.WITHIN": 0.2})
+    hindered.serve(home, constants={"server.health.probe.WITHIN": 0.2})
     home.ask("ping")
     with hindered.held(home, point) as hold:
         for _ in range(3):

@@ -88,9 +88,10 @@ def test_a_pipe_is_as_wide_as_it_needs(cli: Cli, jobs: tuple[str, str]) -> None:
 def test_purge_asks_a_person(cli: Cli, jobs: tuple[str, str]) -> None:
     """No is the answer unless it is yes."""
     dead = [jobs[1], cli.ended("exit 1", *FINAL)]
+    question = "2 dead jobs. Delete all of them, with their output, for good?"
     for answer in ("\r", "n\r"):
         with cli.terminal("dlq", "purge") as terminal:
-            terminal.until("2 jobs dead. Delete all of them for good? [y/N]: ")
+            terminal.until(f"{question} [y/N]: ")
             terminal.type(answer)
             assert terminal.end() == 1
             assert terminal.lines[-1] == "queuectl: nothing was deleted"

@@ -67,7 +67,7 @@ def test_a_directory_service_that_hangs_keeps_no_daemon_from_its_end(
     home: Home,
 ) -> None:
     """It reads the configuration, asks who it is itself, and ends all the same."""
-    daemon = hindered.serve(home, constants={"server.diagnosis.NAMED_WITHIN": 0.1})
+    daemon = hindered.serve(home, constants={"server.health.doctor.NAMED_WITHIN": 0.1})
     with hindered.held(home, "name") as hold:
         slow_names(home)
         checks = {check["name"]: check for check in home.ask("doctor")["checks"]}

@@ -69,7 +69,9 @@ def test_a_daemon_without_its_state_ends(home: Home, tmp_path: Path, how: str) -
 
 def test_the_end_of_the_watch_itself_is_told(home: Home) -> None:
     """A daemon that would not see the next thing vanish says so, and serves on."""
-    hindered.serve(home, constants={"server.presence.SETTLE": None})  # no number
+    hindered.serve(
+        home, constants={"server.connection.path_guard.SETTLE": None}
+    )  # no number
     passing = home.root / "passing"
     passing.touch()
     passing.unlink()

@@ -53,8 +53,8 @@ def test_a_child_from_before_the_daemon_is_nobodys_leftover(home: Home) -> None:
     helper = int(home.appears("helper"))
     waiting.until(home.answers, "the daemon answers")
     home.ask("workers.start")
-    job = home.enqueue("echo >running; read _ <gate", max_retries=0)
     home.gate()
+    job = home.enqueue("echo >running; read _ <gate", max_retries=0)
     home.appears("running")
     home.kill(home.worker_of(job)["pid"])
     assert home.ended(job)["reason"] == "lost"

@@ -1,4 +1,4 @@
-"""What one client can make the daemon hold, and make the others wait for."""
+"""Limits of the memory and time that one client can take from the daemon."""
 
 import resource
 import sqlite3
@@ -31,13 +31,13 @@ def daemon() -> Iterator[Daemon]:
 
 
 def rss(daemon: Daemon) -> int:
-    """Return the daemon's memory, in bytes, when it has done all reads before."""
+    """Return the daemon's memory, in bytes, when it has done all earlier reads."""
     daemon.call("status")
     return int(daemon.call("daemon.status")["rss"])
 
 
 def flood(client: RawClient, method: str, count: int, **params: Any) -> None:
-    """Send a request many times, and read nothing."""
+    """Send a request many times, and read no reply."""
     for _ in range(count):
         client.wire.send_request(method, params)
     client.socket.sendall(client.wire.data_to_send())
@@ -69,7 +69,7 @@ def test_large_replies_that_nobody_reads_do_not_pile_up(
 
 
 def test_a_large_job_is_cancelled_though_nobody_reads_of_it(daemon: Daemon) -> None:
-    """Only the replies wait for a reader, and each is made when its turn comes."""
+    """Only the replies wait for the reader, and each is made in its turn."""
     batch = daemon.call("enqueue_many", jobs=[{}] * 8, defaults={"command": LARGE})
     with daemon.connect() as client:
         for job in batch["ids"]:
@@ -79,7 +79,7 @@ def test_a_large_job_is_cancelled_though_nobody_reads_of_it(daemon: Daemon) -> N
 
 
 def test_a_job_that_is_accepted_can_be_listed(daemon: Daemon) -> None:
-    """The largest command there is fits into every reply; a larger one is refused."""
+    """The largest command that is accepted fits into every reply."""
     word = "x" * 131_071
     words = ["/bin/true", *[word] * 15]
     words.append("y" * (MAX_ARGV - sum(map(len, words)) - len(words) - 1))
@@ -102,7 +102,7 @@ def test_a_job_that_is_accepted_can_be_listed(daemon: Daemon) -> None:
 def test_a_batch_cannot_store_more_than_it_sends_many_times_over(
     daemon: Daemon,
 ) -> None:
-    """Its defaults count for each job."""
+    """The size of its defaults counts for each job."""
     with daemon.connect() as client:
         jobs: list[dict[str, Any]] = [{}] * 10_000
         defaults = {"command": "x" * 131_071}
@@ -112,7 +112,7 @@ def test_a_batch_cannot_store_more_than_it_sends_many_times_over(
 
 
 def test_a_job_of_many_attempts_is_told_in_parts(daemon: Daemon) -> None:
-    """And the clients put them together."""
+    """The clients join the parts."""
     job = daemon.call("enqueue", job={"command": "true"})["job"]["id"]
     daemon.stop()
     with closing(sqlite3.connect(daemon.home / "queuectl.db")) as database, database:
@@ -142,7 +142,7 @@ def test_a_job_of_many_attempts_is_told_in_parts(daemon: Daemon) -> None:
 
 
 def test_output_after_the_end_of_all_numbers_is_empty(daemon: Daemon) -> None:
-    """An offset that the kernel refuses is one that nothing can be at."""
+    """No byte can be at an offset that the kernel refuses."""
     daemon.call("workers.start")
     job = daemon.call("enqueue", job={"command": "echo hi"})["job"]["id"]
     daemon.call("wait", id=job)
@@ -152,7 +152,7 @@ def test_output_after_the_end_of_all_numbers_is_empty(daemon: Daemon) -> None:
 
 
 def test_without_descriptors_the_log_does_not_fill(daemon: Daemon) -> None:
-    """It is told once; and clients are served as soon as there are descriptors."""
+    """It is logged once, and clients are served when descriptors are free again."""
     process = psutil.Process(daemon.process.pid)
     _, hard = process.rlimit(resource.RLIMIT_NOFILE)
     process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds() + 5, hard))

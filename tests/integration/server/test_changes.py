@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.daemon import Daemon, a_daemon
+from helpers.daemon import Daemon
 from helpers.home import Gate
 from helpers.rawclient import RawClient
 from helpers.waiting import until
@@ -16,34 +16,15 @@ from queuectl_protocol.limits import MAX_CHANGES
 Map = dict[str, Any]
 
 LONG = "x" * 20_000
-"""What makes the reply that tells a job a large one."""
+"""Makes a reply with a job a large one."""
 
 SLOWLY = {"backoff_base": 1000, "backoff_max": 1000}
-"""A retry waits for longer than a test does."""
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """A daemon without workers, for all tests of the file."""
-    with a_daemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[RawClient]:
-    """A connection of the test's own; what it started is stopped and forgotten."""
-    with daemon.connect() as client:
-        yield client
-        client.call("workers.stop", now=True)
-        for state in ("pending", "failed"):
-            for job in client.call("list", state=state)["jobs"]:
-                client.call("cancel", id=job["id"])
-        client.call("prune", states=["completed", "cancelled", "dead"])
+"""Makes a retry wait longer than a test."""
 
 
 @pytest.fixture
 def gate(daemon: Daemon) -> Iterator[Gate]:
-    """What a job waits at that lets nothing but the test end it."""
+    """A FIFO at which a job waits until the test opens it."""
     path = daemon.home / "gate"
     gate = Gate(path)
     yield gate
@@ -52,7 +33,7 @@ def gate(daemon: Daemon) -> Iterator[Gate]:
 
 
 def stubborn(client: RawClient, daemon: Daemon, text: str = "") -> str:
-    """Run a job that ends when its gate is opened, and at no signal but SIGKILL."""
+    """Run a job that ends at SIGKILL or when its gate is opened, at no other signal."""
     client.call("config.set", key="kill_grace", value=600)
     client.call("workers.ensure")
     command = f"trap '' TERM; : {text}; read _ <{daemon.home}/gate"
@@ -63,7 +44,7 @@ def stubborn(client: RawClient, daemon: Daemon, text: str = "") -> str:
 
 
 def ignores_term(client: RawClient, job: str) -> bool:
-    """Whether the job's shell waits at its gate: it has nothing left to set up."""
+    """Whether the job's shell waits at its gate, with its traps set."""
     (worker,) = [w for w in client.call("workers.list")["workers"] if w["job"] == job]
     children = Path(f"/proc/{worker['pid']}/task/{worker['pid']}/children")
     pids = children.read_text().split()
@@ -102,7 +83,7 @@ def told(results: list[Map]) -> list[str]:
 def test_a_cancel_whose_client_is_gone_waits_no_longer(
     daemon: Daemon, client: RawClient, gate: Gate
 ) -> None:
-    """Its connection is over; the job is cancelled all the same."""
+    """The wait ends with the connection; the job is cancelled all the same."""
     job = stubborn(client, daemon)
     with daemon.connect() as other:
         other.send("cancel", id=job)
@@ -124,7 +105,7 @@ def test_a_cancel_whose_client_is_gone_waits_no_longer(
 def test_a_cancel_that_waits_holds_up_no_other_reply(
     daemon: Daemon, client: RawClient, gate: Gate
 ) -> None:
-    """Of the same connection, however long the command is that it will tell."""
+    """Not even one of the same connection, however long the cancelled command is."""
     other = enqueue(client, "true", delay=3600)
     job = stubborn(client, daemon, LONG)
     cancelling = client.send("cancel", id=job)
@@ -139,7 +120,7 @@ def test_a_cancel_that_waits_holds_up_no_other_reply(
 
 
 def test_a_long_job_is_told_whole_by_whatever_changes_it(client: RawClient) -> None:
-    """Its command, directory and label, though the reply waited for room."""
+    """The reply has its command, directory and label, though it waited for room."""
     job = enqueue(client, f": {LONG}", cwd="/tmp", label="long", delay=3600)
     for method, leads_to in (
         ("start", "pending"),
@@ -155,7 +136,7 @@ def test_a_long_job_is_told_whole_by_whatever_changes_it(client: RawClient) -> N
 
 
 def test_each_of_many_is_decided_by_itself(client: RawClient) -> None:
-    """The answers are in the order of the ids, and the bad ones stop nobody."""
+    """Results are in the order of the ids, and a bad id does not stop the others."""
     one, other = enqueue(client), enqueue(client)
     reply = client.call("cancel_many", ids=[one, "nope", other, one])
     assert [each["id"] for each in reply["results"]] == [one, "nope", other, one]
@@ -184,7 +165,7 @@ def test_each_of_many_is_decided_by_itself(client: RawClient) -> None:
 def test_many_that_run_are_waited_for_together(
     daemon: Daemon, client: RawClient, gate: Gate
 ) -> None:
-    """And a worker that one of them frees begins none of the others."""
+    """A worker that one of them frees does not start another of them."""
     running = stubborn(client, daemon)
     waits = [enqueue(client) for _ in range(20)]
     cancelling = client.send("cancel_many", ids=[running, *waits])
@@ -199,7 +180,7 @@ def test_many_that_run_are_waited_for_together(
 def test_the_reply_about_many_is_small_however_long_their_commands(
     client: RawClient,
 ) -> None:
-    """Eighty of them would not fit into a frame."""
+    """Eighty such commands would not fit into a frame."""
     ids = [enqueue(client, ": " + "x" * 120_000, delay=3600) for _ in range(80)]
     for method, leads_to in (
         ("start_many", "pending"),
@@ -215,7 +196,7 @@ def test_the_reply_about_many_is_small_however_long_their_commands(
     "method", ["cancel_many", "retry_many", "start_many", "delete_many"]
 )
 def test_the_number_of_ids_is_bounded(client: RawClient, method: str) -> None:
-    """So is the reply, though each id and each message be as long as can be."""
+    """So is the reply, even with the longest ids and messages."""
     longest = "\N{GRINNING FACE}" * 128
     reply = client.call(method, ids=[longest] * MAX_CHANGES)
     assert told(reply["results"]) == ["not_found"] * MAX_CHANGES
@@ -233,7 +214,7 @@ def test_the_number_of_ids_is_bounded(client: RawClient, method: str) -> None:
 
 
 def test_start_makes_a_job_due_and_keeps_its_budget(client: RawClient) -> None:
-    """One for later, and one that waits for its retry."""
+    """It starts a job for later, and one that waits for its retry."""
     client.call("workers.ensure")
     late = enqueue(client, delay=3600)
     reply = client.call("start", id=late)["job"]
@@ -248,7 +229,7 @@ def test_start_makes_a_job_due_and_keeps_its_budget(client: RawClient) -> None:
 
 
 def test_what_does_not_wait_for_its_time_is_not_started(client: RawClient) -> None:
-    """The message says what would help."""
+    """The message says what to do instead."""
     due, late = enqueue(client), enqueue(client, delay=3600)
     failure = client.refused("start", id=due)
     assert failure.code == ErrorCode.INVALID_STATE
@@ -269,7 +250,7 @@ def test_what_does_not_wait_for_its_time_is_not_started(client: RawClient) -> No
 def test_delete_forgets_a_job_with_its_output(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """Its attempts and its id too; others stay."""
+    """Its attempts and its id go too; other jobs stay."""
     client.call("workers.ensure")
     gone, stays = (enqueue(client, "echo x", id=name) for name in ("gone", "stays"))
     for job in (gone, stays):
@@ -286,7 +267,7 @@ def test_delete_forgets_a_job_with_its_output(
 def test_delete_refuses_what_is_not_over(
     daemon: Daemon, client: RawClient, gate: Gate
 ) -> None:
-    """And says how to end it."""
+    """The message says how to end it."""
     late, running = enqueue(client, delay=3600), stubborn(client, daemon)
     failure = client.refused("delete", id=late)
     assert failure.code == ErrorCode.INVALID_STATE

@@ -1,4 +1,4 @@
-"""What ``describe`` says of replies, events and parameters, held against real ones."""
+"""Real replies, events and arguments match what ``describe`` says of them."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -44,7 +44,7 @@ EVERY_FIELD = {
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    """A daemon with a worker, and jobs that have been through something."""
+    """A daemon with a worker, and jobs in several states."""
     with a_daemon() as daemon:
         with daemon.connect() as client:
             client.call("workers.start")
@@ -132,12 +132,12 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "unfollow": [],
     "backup": [],
 }
-"""At least one call of each method; those that need a scene of their own have none
-here, and a test below."""
+"""Calls of each method. Methods that need a set-up of their own have none here, and a
+test below."""
 
 
 def test_every_method_is_called() -> None:
-    """A new method has to say here what a call of it looks like."""
+    """A new method needs an example call here."""
     assert CALLS.keys() == METHODS.keys()
 
 
@@ -149,7 +149,7 @@ def test_every_method_is_called() -> None:
 def test_a_reply_is_as_described(
     client: RawClient, method: str, given: dict[str, Any]
 ) -> None:
-    """Every key that is required, no other than those told, each of its type."""
+    """It has every required key, no unknown key, and each value has its type."""
     request = client.send(method, **given)
     events, end = client.follow(request)
     schema = TOLD.methods[method]["result_schema"]
@@ -165,7 +165,7 @@ def test_a_reply_is_as_described(
 
 
 def test_what_ends_something_replies_as_described(tmp_path: Any) -> None:
-    """A stream, and the daemon; and a copy is made."""
+    """So do the methods that end a stream or the daemon, and the backup."""
     with a_daemon() as daemon, daemon.connect() as client:
         client.call("enqueue", job={"command": "true", "id": "later", "delay": 900})
         follow = client.send("logs.follow", id="later")
@@ -183,14 +183,14 @@ def test_what_ends_something_replies_as_described(tmp_path: Any) -> None:
 
 
 def test_the_greeting_is_as_described(client: RawClient) -> None:
-    """The first message, and what greet returns, are one form."""
+    """The first message and the reply of greet have the same form."""
     greeting = client.greeting()
     assert TOLD.problems(TOLD.told["forms"]["GREETING"], greeting) == []
     assert client.call("greet")["greeting"] == greeting
 
 
 def test_a_submission_is_as_described() -> None:
-    """The form of a job to be enqueued takes one with every field."""
+    """A job with every field matches the form of a submission."""
     fields = set(TOLD.told["forms"]["SUBMISSION"]["properties"])
     assert fields == {*EVERY_FIELD, "delay"}
     assert TOLD.problems(TOLD.told["forms"]["SUBMISSION"], EVERY_FIELD) == []
@@ -198,7 +198,7 @@ def test_a_submission_is_as_described() -> None:
 
 
 def test_every_schema_is_json_schema() -> None:
-    """Of the draft that PROTOCOL.md names; what it does not know, a library skips."""
+    """Each is valid in the draft that PROTOCOL.md names, unknown keywords apart."""
     for schema in TOLD.schemas():
         Draft202012Validator.check_schema(schema)
         referred = {text for text in _texts(schema) if text.startswith("#/forms/")}
@@ -217,7 +217,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def test_limits_are_told_in_force(client: RawClient) -> None:
-    """By describe and by greet alike; a setting that is changed shows at once."""
+    """Both describe and greet tell the same values, and a changed setting at once."""
     limits = client.call("greet")["limits"]
     assert limits == client.call("describe")["limits"]
     assert limits["max_frame"] == client.greeting()["max_frame"]
@@ -227,7 +227,7 @@ def test_limits_are_told_in_force(client: RawClient) -> None:
 
 
 def test_configured_limits_are_told() -> None:
-    """Not their defaults."""
+    """The reply has the configured values, not the defaults."""
     options = ("--max-batch", "7", "--max-page", "5", "--max-frame", "6MiB")
     with a_daemon(*options) as daemon:
         limits = daemon.call("greet")["limits"]

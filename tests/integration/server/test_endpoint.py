@@ -1,4 +1,4 @@
-"""The socket's file: whose it is, who may use it, when it is replaced."""
+"""The socket's file: its mode, its removal, and when it is replaced."""
 
 import socket
 import stat
@@ -39,7 +39,7 @@ def test_the_socket_is_for_its_owner_alone(folder: Path) -> None:
 
 
 def test_a_stale_socket_is_replaced(folder: Path) -> None:
-    """What a killed daemon left behind is in nobody's way."""
+    """The file that a killed daemon left does not prevent the next one."""
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -71,7 +71,7 @@ def test_a_live_socket_with_a_full_backlog_is_left_alone(folder: Path) -> None:
 
 
 def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
-    """A mistyped path does not cost anybody a file."""
+    """A mistyped path does not delete a file."""
     (folder / "s").write_text("precious")
     with pytest.raises(ListenError, match="no socket"):
         open_endpoint(folder / "s")
@@ -92,7 +92,7 @@ def test_the_longest_path_there_can_be_works(folder: Path) -> None:
 
 
 def test_what_the_kernel_refuses_is_told_with_the_path(folder: Path) -> None:
-    """A directory that cannot be made is an error for a person."""
+    """The message names the path and the kernel's reason."""
     (folder / "file").touch()
     with pytest.raises(ListenError, match=r"cannot listen at .*/file/s: "):
         open_endpoint(folder / "file" / "s")
@@ -109,6 +109,6 @@ def test_a_successors_socket_is_not_removed(folder: Path) -> None:
 
 
 def test_an_inherited_socket_keeps_its_file() -> None:
-    """What systemd made is systemd's to remove."""
+    """A file that systemd made is not removed."""
     with socket.socket(socket.AF_UNIX) as passed:
         Endpoint(passed).remove()

@@ -1,4 +1,4 @@
-"""Files that grow or appear, and who is woken by it."""
+"""Waiting for files to grow or to appear."""
 
 import asyncio
 import struct
@@ -31,7 +31,7 @@ async def _woken(wake: asyncio.Event) -> None:
 
 
 async def _is_quiet(wake: asyncio.Event, watcher: Watcher, other: Path) -> bool:
-    """Return whether nothing woke it until a later event of the same instance."""
+    """Return whether ``wake`` stays unset until a later event of the same watcher."""
     later = asyncio.Event()
     watcher.arm(str(other), Change.CREATED, later)
     (other / "later").touch()
@@ -40,7 +40,7 @@ async def _is_quiet(wake: asyncio.Event, watcher: Watcher, other: Path) -> bool:
 
 
 def test_a_write_wakes_once(tmp_path: Path) -> None:
-    """Until it is asked for again, a watch is spent."""
+    """A watch is good for one event, and must be armed again."""
     path, other = tmp_path / "out", tmp_path / "other"
     path.touch()
     other.mkdir()
@@ -59,7 +59,7 @@ def test_a_write_wakes_once(tmp_path: Path) -> None:
 
 
 def test_all_who_wait_for_a_file_are_woken(tmp_path: Path) -> None:
-    """And one that no longer waits does not spoil it for the others."""
+    """One that was disarmed does not keep the others from being woken."""
     path = tmp_path / "out"
     path.touch()
 
@@ -77,7 +77,7 @@ def test_all_who_wait_for_a_file_are_woken(tmp_path: Path) -> None:
 
 
 def test_who_was_disarmed_is_left_alone(tmp_path: Path) -> None:
-    """The last one takes the watch away; a second time does nothing."""
+    """The last disarm removes the watch; a second one does nothing."""
     path, other = tmp_path / "out", tmp_path / "other"
     path.touch()
     other.mkdir()
@@ -93,7 +93,7 @@ def test_who_was_disarmed_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_file_wakes(tmp_path: Path) -> None:
-    """Whoever waits for a file that is removed looks again."""
+    """Removal of the file sets the event."""
     path = tmp_path / "out"
     path.touch()
 
@@ -110,7 +110,7 @@ def test_the_end_of_a_file_wakes(tmp_path: Path) -> None:
 def test_lost_events_wake_everybody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the kernel's queue ran over, nobody sleeps on."""
+    """An overflow of the kernel's queue sets all events."""
     path = tmp_path / "out"
     path.touch()
 
@@ -126,7 +126,7 @@ def test_lost_events_wake_everybody(
 
 
 def test_a_file_is_read_from_its_creation_on(tmp_path: Path) -> None:
-    """Directory, file and bytes come one after the other, and each is noticed."""
+    """Directory, file and bytes appear one after the other, and each is noticed."""
     path = tmp_path / "0" / "7.1.1.out"
 
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
@@ -155,7 +155,7 @@ def test_a_file_is_read_from_its_creation_on(tmp_path: Path) -> None:
 def test_a_file_can_end_before_its_writers_do(
     tmp_path: Path, end: int | None, seen: bytes
 ) -> None:
-    """At a size on record, or else at the one that it had by then."""
+    """Reading ends at the recorded size, or else at the present one."""
     path = tmp_path / "7.1.1.out"
     path.write_bytes(b"abcd")
     file = GrowingFile(str(path), 0)
@@ -167,7 +167,7 @@ def test_a_file_can_end_before_its_writers_do(
 
 
 def test_a_file_that_was_passed_on_is_read_no_further(tmp_path: Path) -> None:
-    """An empty one becomes another run's while it is open here, and fills."""
+    """An empty file is reused for another run while it is open here."""
     path, other = tmp_path / "7.1.1.out", tmp_path / "8.1.2.out"
     path.touch()
 
@@ -185,7 +185,7 @@ def test_a_file_that_was_passed_on_is_read_no_further(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_passed_on_to_a_run_appears(tmp_path: Path) -> None:
-    """It is moved to its place, and not created there."""
+    """It is moved to its path, not created there."""
     spare, path = tmp_path / "7.1.1.out", tmp_path / "1" / "1000.1.2.out"
     spare.touch()
     path.parent.mkdir()

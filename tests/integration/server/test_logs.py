@@ -34,7 +34,7 @@ def client(daemon: Daemon) -> Iterator[RawClient]:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> "Iterator[Gate]":
-    """A place where jobs of the test wait."""
+    """A FIFO at which jobs of the test wait."""
     gate = Gate(tmp_path / "gate")
     yield gate
     gate.close()
@@ -49,12 +49,12 @@ class Gate:
         self._fd: int | None = None
 
     def open(self) -> None:
-        """Let one reader through."""
+        """Let one reader go on."""
         with self.path.open("wb"):
             pass
 
     def close(self) -> None:
-        """Let nobody wait for ever."""
+        """Let all readers go on."""
         os.close(os.open(self.path, os.O_RDWR | os.O_NONBLOCK))
 
 
@@ -95,7 +95,7 @@ def _job(end: Reply | Failure) -> dict[str, Any]:
 
 
 def test_a_finished_job_is_followed_to_its_end(client: RawClient) -> None:
-    """All that it wrote comes, then the job."""
+    """All that it wrote is sent, then the job."""
     job_id = _finished(client, "echo out; echo err >&2")
     events, end = client.follow(client.send("logs.follow", id=job_id))
     assert events[0].body == {"type": "attempt", "run": 1}
@@ -123,7 +123,7 @@ def test_output_that_is_gone_is_not_taken_for_none(
     left: int | None,
     told: str,
 ) -> None:
-    """Reading it fails, following tells it; a stream that is there is told as ever."""
+    """Reading it fails and following tells of it; the other stream is sent as usual."""
     job_id = _finished(client, "echo out; echo err >&2")
     lose(_file(daemon, job_id))
     failure = client.refused("logs.read", id=job_id, stream="stdout")
@@ -143,7 +143,7 @@ def test_output_that_is_gone_is_not_taken_for_none(
 def test_output_that_is_cut_is_not_taken_for_whole(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """What is left is told, and then that there was more."""
+    """The rest is sent, and then the loss is told."""
     job_id = _finished(client, "echo out")
     os.truncate(_file(daemon, job_id), 2)
     piece = client.call("logs.read", id=job_id, stream="stdout")
@@ -164,7 +164,7 @@ def test_output_that_is_cut_is_not_taken_for_whole(
 def test_what_is_written_after_the_end_is_not_the_jobs(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """Whoever kept the file open writes what no reader and no follower sees."""
+    """What another process writes later is neither read nor followed."""
     job_id = _finished(client, "echo one; echo two")
     with _file(daemon, job_id).open("ab") as kept:
         kept.write(b"x\n" * 100_000)
@@ -222,7 +222,7 @@ def test_following_can_begin_before_the_first_attempt(client: RawClient) -> None
 
 
 def test_one_attempt_can_be_followed(client: RawClient) -> None:
-    """With run given, that run is the whole of it."""
+    """With ``run`` given, the stream ends with that run."""
     job_id = _finished(
         client, "echo $QUEUECTL_ATTEMPT; exit 1", max_retries=1, backoff_max=0
     )
@@ -234,7 +234,7 @@ def test_one_attempt_can_be_followed(client: RawClient) -> None:
 
 
 def test_one_stream_can_be_followed(client: RawClient) -> None:
-    """What was not asked for does not come."""
+    """The other stream is not sent."""
     job_id = _finished(client, "echo out; echo err >&2")
     sub = client.send("logs.follow", id=job_id, streams=["stderr"])
     events, _end = client.follow(sub)
@@ -242,7 +242,7 @@ def test_one_stream_can_be_followed(client: RawClient) -> None:
 
 
 def test_following_can_begin_with_the_last_lines(client: RawClient) -> None:
-    """The tail is taken from the attempt that is there, the rest comes whole."""
+    """The tail applies to the present attempt; later ones are sent whole."""
     job_id = _finished(client, "seq 1000")
     events, _end = client.follow(client.send("logs.follow", id=job_id, tail=2))
     data = events[-1].body
@@ -296,7 +296,7 @@ def test_a_pending_job_can_be_unfollowed(client: RawClient) -> None:
 
 
 def test_a_cancelled_job_ends_its_followers(client: RawClient, gate: Gate) -> None:
-    """Its last words come, then the end."""
+    """Its last output is sent, then the end."""
     job_id = _enqueue(client, f"echo one; cat {gate.path}")
     stream = client.send("logs.follow", id=job_id)
     client.event(stream)
@@ -330,44 +330,6 @@ def _open_outputs(daemon: Daemon) -> list[str]:
         except FileNotFoundError:
             continue  # the one that listed them, or one closed just now
     return [name for name in names if name.startswith(f"{daemon.home}/output/")]
-
-
-def test_reading_gives_pieces_that_join(client: RawClient) -> None:
-    """Each reply says where the next begins, and how much there is."""
-    job_id = _finished(client, "echo hello")
-    piece = client.call("logs.read", id=job_id, stream="stdout", limit=4)
-    assert piece == {
-        "run": 1,
-        "data": b"hell",
-        "offset": 0,
-        "next": 4,
-        "size": 6,
-        "state": "completed",
-    }
-    rest = client.call("logs.read", id=job_id, stream="stdout", offset=4)
-    assert rest["data"] == b"o\n"
-
-
-def test_reading_the_last_lines(client: RawClient) -> None:
-    """The reply says where they begin."""
-    job_id = _finished(client, "printf 'a\\nb\\nc'")
-    piece = client.call("logs.read", id=job_id, stream="stdout", tail=2)
-    assert (piece["data"], piece["offset"]) == (b"b\nc", 2)
-
-
-def test_reading_what_is_not_there(client: RawClient) -> None:
-    """No output is empty output; no attempt of that number is an error."""
-    silent = _finished(client, "true")
-    piece = client.call("logs.read", id=silent, stream="stderr")
-    assert (piece["run"], piece["data"], piece["size"]) == (1, b"", 0)
-    failure = client.refused("logs.read", id=silent, stream="stdout", run=2)
-    assert failure.code == ErrorCode.NOT_FOUND
-    assert failure.message == f"job {silent} has no attempt 2; its last one is 1"
-    waiting = _enqueue(client, "true", delay=3600)
-    assert client.call("logs.read", id=waiting, stream="stdout")["run"] is None
-    failure = client.refused("logs.follow", id=waiting, run=1)
-    assert failure.code == ErrorCode.NOT_FOUND
-    client.call("cancel", id=waiting)
 
 
 def test_output_that_was_removed_reads_as_none(

@@ -1,14 +1,11 @@
-"""Every method that is not about output, against a real daemon."""
+"""Methods about settings, workers, counts and the daemon, against a real daemon."""
 
 import os
 import signal
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from helpers.daemon import Daemon, a_daemon
 from helpers.rawclient import RawClient
@@ -19,24 +16,6 @@ from queuectld.core.settings import SETTINGS
 from queuectld.server.dispatch import METHODS
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """A daemon without workers, for all tests of the file."""
-    with a_daemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[RawClient]:
-    """A connection of the test's own; what it started is stopped and forgotten."""
-    with daemon.connect() as client:
-        yield client
-        client.call("workers.stop", now=True)
-        for job_id in _listed(client, state="pending")[0]:
-            client.call("cancel", id=job_id)
-        client.call("prune", states=["completed", "cancelled", "dead"])
-
-
 def _enqueue(client: RawClient, command: str = "true", **fields: Any) -> dict[str, Any]:
     job: dict[str, Any] = client.call("enqueue", job={"command": command, **fields})[
         "job"
@@ -44,205 +23,8 @@ def _enqueue(client: RawClient, command: str = "true", **fields: Any) -> dict[st
     return job
 
 
-def _listed(client: RawClient, **params: Any) -> tuple[list[str], int]:
-    """Return the ids of a whole listing, and how many pages it took."""
-    ids: list[str] = []
-    page = client.call("list", **params)
-    for pages in count(1):
-        ids += [job["id"] for job in page["jobs"]]
-        if page["next"] is None:
-            return ids, pages
-        page = client.call("list", before=page["next"], **params)
-    raise AssertionError
-
-
-def test_enqueue_answers_with_the_job(client: RawClient) -> None:
-    """What was not said is as the settings have it, and the submitter is known."""
-    reply = client.call("enqueue", job={"command": ["echo", "a b"], "priority": 5})
-    job = reply["job"]
-    assert (reply["created"], reply["workers"]) == (True, 0)
-    assert (job["command"], job["priority"]) == (["echo", "a b"], 5)
-    assert (job["state"], job["max_retries"], job["timeout"]) == ("pending", 3, 300)
-    assert job["submitter"] == os.getuid()
-    view = {"job": job, "attempts": [], "attempts_next": None}
-    assert client.call("get", id=job["id"]) == view
-
-
-def test_an_environment_is_told_when_asked_for(client: RawClient) -> None:
-    """And only then: it may hold secrets."""
-    job = _enqueue(client, env={"TOKEN": "secret"})
-    assert "env" not in job
-    assert "env" not in client.call("get", id=job["id"])["job"]
-    assert client.call("get", id=job["id"], env=True)["job"]["env"] == {
-        "TOKEN": "secret"
-    }
-
-
-def test_bytes_that_are_not_text_come_back_as_they_were(client: RawClient) -> None:
-    """A file name is bytes, also in a command."""
-    job = _enqueue(client, "cat f\udcff")
-    assert client.call("get", id=job["id"])["job"]["command"] == "cat f\udcff"
-
-
-def test_a_taken_id_is_refused_or_returned(client: RawClient) -> None:
-    """As if_exists says; what is different is named."""
-    _enqueue(client, id="one")
-    job = {"command": "true", "id": "one"}
-    assert client.refused("enqueue", job=job).code == ErrorCode.ALREADY_EXISTS
-    assert client.call("enqueue", job=job, if_exists="return")["created"] is False
-    job["command"] = "false"
-    failure = client.refused("enqueue", job=job, if_exists="return")
-    assert failure.code == ErrorCode.CONFLICT
-    assert failure.data == {"id": "one"}  # in a batch, with its index
-    job["command"] = "true"
-    failure = client.refused("enqueue_many", jobs=[{"command": "x"}, job])
-    assert failure.data == {"id": "one", "index": 1}
-
-
-def test_a_batch_shares_its_defaults(client: RawClient) -> None:
-    """A job's own fields go before them."""
-    reply = client.call(
-        "enqueue_many",
-        jobs=[{"command": "a"}, {"command": "b", "priority": 1, "cwd": "/tmp"}],
-        defaults={"cwd": "/usr", "env": {"A": "1"}},
-    )
-    first, second = (
-        client.call("get", id=each, env=True)["job"] for each in reply["ids"]
-    )
-    assert reply["created"] == 2
-    assert (first["cwd"], first["env"]) == ("/usr", {"A": "1"})
-    assert (second["cwd"], second["env"]) == ("/tmp", {"A": "1"})
-    assert second["priority"] == 1
-
-
-@pytest.mark.parametrize(
-    ("jobs", "data"),
-    [
-        ([{"command": "a"}, {"command": "b", "x": 1}], {"field": "x", "index": 1}),
-        ([{"command": "a"}, {}], {"field": "command", "index": 1}),
-        ([{"command": "a"}, {"command": ""}], {"field": "command", "index": 1}),
-        ([{"command": "a"}, "b"], {"param": "jobs", "index": 1}),
-        ([{"command": "a"}, None], {"param": "jobs", "index": 1}),
-    ],
-)
-def test_a_batch_with_one_bad_job_is_no_batch(
-    client: RawClient, jobs: list[dict[str, Any]], data: dict[str, Any]
-) -> None:
-    """All or nothing, and the first bad one is named by its place."""
-    failure = client.refused("enqueue_many", jobs=jobs)
-    assert (failure.code, failure.data) == (ErrorCode.INVALID_PARAMS, data)
-    assert client.call("status")["pending"] == 0
-
-
-def test_bad_defaults_are_refused_once(client: RawClient) -> None:
-    """They are no job's fault, so there is no index."""
-    failure = client.refused(
-        "enqueue_many", jobs=[{"command": "a"}], defaults={"cwd": "here"}
-    )
-    assert failure.data == {"field": "cwd"}
-
-
-def test_a_batch_over_the_limit_is_refused(client: RawClient) -> None:
-    """With both numbers."""
-    failure = client.refused("enqueue_many", jobs=[{"command": "a"}] * 10_001)
-    assert failure.code == ErrorCode.INVALID_PARAMS
-    assert failure.message == "jobs has 10001 items, and max_batch is 10000; send less"
-
-
-def test_a_listing_is_read_page_by_page(client: RawClient) -> None:
-    """Newest first, each job once, and null at the end."""
-    ids = client.call("enqueue_many", jobs=[{"command": "a"}] * 250)["ids"]
-    assert _listed(client, limit=120) == (ids[::-1], 3)
-
-
-def test_a_page_of_huge_jobs_fits_into_a_frame(client: RawClient) -> None:
-    """It is shorter than asked for, and the listing is complete all the same."""
-    jobs = [{"command": "#" + "x" * 130_000}] * 40
-    ids = [*client.call("enqueue_many", jobs=jobs)["ids"]]
-    ids += client.call("enqueue_many", jobs=jobs)["ids"]
-    seen, pages = _listed(client, limit=1000)
-    assert seen == ids[::-1]
-    assert pages > 1
-
-
-def test_a_listing_by_state(client: RawClient) -> None:
-    """Only jobs in that state; a bad state is refused with the good ones."""
-    job = _enqueue(client)
-    assert client.call("list", state="dead")["jobs"] == []
-    assert client.call("list", state="pending")["jobs"] == [job]
-    assert client.call("list", states=["dead", "pending"])["jobs"] == [job]
-    assert client.call("list", states=["dead", "failed"])["jobs"] == []
-    for bad in ([], ["done"], "dead"):
-        assert client.refused("list", states=bad).data["param"] == "states"
-    both = client.refused("list", state="dead", states=["dead"])
-    assert both.data == {"param": "states"}
-    failure = client.refused("list", state="done")
-    assert failure.message.startswith("state is one of: pending, processing,")
-    assert client.call("list", limit=5000)["jobs"] == [job]  # max_page or less
-
-
-def test_cancel_and_retry(client: RawClient) -> None:
-    """There and back, and if_state guards both."""
-    job = _enqueue(client)
-    failure = client.refused("cancel", id=job["id"], if_state="processing")
-    assert failure.code == ErrorCode.INVALID_STATE
-    assert failure.data == {"id": job["id"], "state": "pending"}
-    assert client.call("cancel", id=job["id"])["job"]["state"] == "cancelled"
-    assert client.refused("cancel", id=job["id"]).code == ErrorCode.INVALID_STATE
-    assert client.call("retry", id=job["id"])["job"]["state"] == "pending"
-    assert client.refused("retry", id=job["id"]).code == ErrorCode.INVALID_STATE
-    assert client.refused("retry", id="x").code == ErrorCode.NOT_FOUND
-
-
-def test_cancel_replies_when_the_processes_are_gone(client: RawClient) -> None:
-    """A job that ignores SIGTERM included."""
-    client.call("config.set", key="kill_grace", value=0.1)
-    client.call("workers.start")
-    job = _enqueue(client, "trap '' TERM; sleep 1000 & wait; sleep 1000")
-    until(lambda: client.call("status")["processing"] == 1, "the job runs")
-    cancelled = client.call("cancel", id=job["id"])["job"]
-    assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "cancelled")
-    client.call("config.unset", key="kill_grace")
-
-
-def test_retry_all_and_prune(client: RawClient) -> None:
-    """Both say how many, and prune forgets the ids."""
-    for name in ("a", "b"):
-        _enqueue(client, id=name)
-        client.call("cancel", id=name)
-    assert client.call("retry_all", state="cancelled") == {
-        "retried": 2,
-        "skipped": 0,
-    }
-    assert client.refused("retry_all", state="pending").data == {"param": "state"}
-    client.call("cancel", id="a")
-    assert client.call("prune", older_than=3600) == {"pruned": 0}
-    assert client.call("prune") == {"pruned": 1}
-    assert client.refused("get", id="a").code == ErrorCode.NOT_FOUND
-    assert client.call("get", id="b")["job"]["state"] == "pending"
-
-
-def test_wait_replies_at_the_end(client: RawClient) -> None:
-    """Many may wait for one job, on one connection, and all hear of it."""
-    job = _enqueue(client)
-    waits = [client.send("wait", id=job["id"]) for _ in range(500)]
-    assert client.call("ping") == {}
-    client.call("cancel", id=job["id"])
-    states = {client.result(each)["job"]["state"] for each in waits}
-    assert states == {"cancelled"}
-    assert client.call("wait", id=job["id"])["timed_out"] is False
-
-
-def test_wait_has_an_end_of_its_own(client: RawClient) -> None:
-    """The reply says that it was the time, and how the job stands."""
-    job = _enqueue(client)
-    reply = client.call("wait", id=job["id"], timeout=0.05)
-    assert (reply["timed_out"], reply["job"]["state"]) == (True, "pending")
-    assert client.refused("wait", id="x").code == ErrorCode.NOT_FOUND
-
-
 def test_settings_are_listed_set_and_unset(client: RawClient) -> None:
-    """With hyphens or underscores, as a number or as people write it."""
+    """Keys take hyphens or underscores, values are numbers or written forms."""
     listed = client.call("config.list")["settings"]
     assert [each["key"] for each in listed] == list(SETTINGS)
     changed = client.call("config.set", key="kill-grace", value="2m")
@@ -256,7 +38,7 @@ def test_settings_are_listed_set_and_unset(client: RawClient) -> None:
 
 
 def test_workers_are_started_listed_and_stopped(client: RawClient) -> None:
-    """Each reply comes when it is true."""
+    """Each reply comes when the change is complete."""
     started = client.call("workers.start", count=2)
     assert started["wanted"] == 2
     assert [each["state"] for each in started["workers"]] == ["idle", "idle"]
@@ -275,7 +57,7 @@ def test_workers_are_started_listed_and_stopped(client: RawClient) -> None:
 def test_bound_workers_end_with_their_connection(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """They finish what they run, and are nobody's wanted ones."""
+    """They finish their jobs, and do not count as wanted."""
     with daemon.connect() as other:
         started = other.call("workers.start", bound=True)
         assert (started["wanted"], started["workers"][0]["bound"]) == (0, True)
@@ -288,7 +70,7 @@ def test_bound_workers_end_with_their_connection(
 def test_a_client_that_vanishes_at_once_leaves_no_bound_worker(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """Even when it does not wait for the reply."""
+    """It leaves none even if it does not wait for the reply."""
     with daemon.connect() as other:
         other.greeting()
         other.send("workers.start", bound=True)
@@ -299,7 +81,7 @@ def test_a_client_that_vanishes_at_once_leaves_no_bound_worker(
 def test_a_job_is_enqueued_though_the_client_is_gone(
     daemon: Daemon, client: RawClient
 ) -> None:
-    """A request that reached the daemon is carried out, and a worker hears of it."""
+    """A request that reached the daemon is carried out, and a worker gets the job."""
     client.call("workers.start")
     with daemon.connect() as other:
         other.greeting()
@@ -312,7 +94,7 @@ def test_a_job_is_enqueued_though_the_client_is_gone(
 
 
 def test_status_counts(client: RawClient) -> None:
-    """Jobs by state, workers by what they do."""
+    """It counts jobs by state, and active and busy workers."""
     _enqueue(client)
     assert client.call("status") == {
         "pending": 1,
@@ -330,7 +112,7 @@ def test_status_counts(client: RawClient) -> None:
 
 
 def test_status_tells_ready_from_delayed(client: RawClient) -> None:
-    """What waits for a worker, and what waits for its time; a retry's is one too."""
+    """Ready jobs wait for a worker, delayed ones for their time, as do retries."""
 
     def waiting() -> tuple[int, int]:
         status = client.call("status")
@@ -360,7 +142,7 @@ def test_status_tells_ready_from_delayed(client: RawClient) -> None:
 
 
 def test_statistics(client: RawClient) -> None:
-    """Counts, a rate, and spreads in seconds."""
+    """They have counts, a rate, and spreads in seconds."""
     client.call("workers.start")
     job = _enqueue(client)
     client.call("wait", id=job["id"])
@@ -372,7 +154,7 @@ def test_statistics(client: RawClient) -> None:
 
 
 def test_the_daemon_tells_who_it_is(daemon: Daemon, client: RawClient) -> None:
-    """The same instance as in the greeting, and figures that can be true."""
+    """It tells the instance of the greeting, and plausible figures."""
     status = client.call("daemon.status")
     assert status["pid"] == daemon.process.pid
     assert status["instance"] == client.greeting()["instance"]
@@ -386,7 +168,7 @@ def test_the_daemon_tells_who_it_is(daemon: Daemon, client: RawClient) -> None:
 
 
 def test_doctor_looks_at_everything(client: RawClient) -> None:
-    """Each check has a level, and what is not in order has advice."""
+    """Each check has a level, and each that is not OK has advice."""
     checks = client.call("doctor")["checks"]
     assert [check["name"] for check in checks] == [
         "sqlite",
@@ -413,7 +195,7 @@ def test_describe_is_the_table(client: RawClient) -> None:
 
 
 def test_stop_is_answered_and_then_done() -> None:
-    """The client has its reply before the daemon ends; waits are told."""
+    """The client gets its reply before the daemon ends, and so do waiting requests."""
     with a_daemon() as daemon, daemon.connect() as client:
         job = _enqueue(client)
         wait = client.send("wait", id=job["id"])

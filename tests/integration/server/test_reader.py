@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 def test_the_last_lines_are_found_whatever_the_blocks(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], lines: int, block: int
 ) -> None:
-    """The same as splitting the whole file, at any size of the steps back."""
+    """The result equals that of splitting the whole file, for any block size."""
     path = tmp_path_factory.getbasetemp() / "tail.out"
     path.write_bytes(content := b"".join(parts))
     with pytest.MonkeyPatch.context() as patch:
@@ -40,7 +40,7 @@ def test_the_last_lines_are_found_whatever_the_blocks(
 def test_last_lines_are_looked_for_within_bounds(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a file that is one long line, the end is shown."""
+    """Of a file with one long line, the end is returned."""
     monkeypatch.setattr(reader, "TAIL_MAX", 1000)
     path.write_bytes(b"x" * 5000 + b"\n" + b"y" * 998 + b"\n")
     assert reader.tail_start(str(path), 1) == 5001
@@ -65,7 +65,7 @@ def test_a_missing_file_reads_as_an_empty_one(path: Path) -> None:
 
 
 def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
-    """Output is what a worker created, and nothing that somebody put there."""
+    """Only files that a worker created are output."""
     path.symlink_to(tmp_path / "secret")
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(UnreadableOutputError, match=os.strerror(40)):
@@ -75,7 +75,7 @@ def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
 def test_a_file_that_was_passed_on_reads_as_an_empty_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between its opening and the reading it became another run's."""
+    """It was reused for another run between its opening and the reading."""
     path.touch()
     open_output = reader.open_output
 
@@ -90,7 +90,7 @@ def test_a_file_that_was_passed_on_reads_as_an_empty_one(
 
 
 def test_a_lease_holds_up_nobody(path: Path) -> None:
-    """Who owns a file, as jobs do that run as others, could make its readers wait."""
+    """A user who owns a file could hold a lease on it to make readers wait."""
     path.write_bytes(b"text")
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     fd = os.open(path, os.O_WRONLY)
@@ -105,7 +105,7 @@ def test_a_lease_holds_up_nobody(path: Path) -> None:
 
 
 def test_reading_ends_where_the_record_does(tmp_path: Path) -> None:
-    """What came later is in no piece and no last line; unrecorded, all counts."""
+    """Later bytes are in no piece and no last line; without a record, all count."""
     path = tmp_path / "out"
     path.write_bytes(b"a\nb\nlater\n")
     piece = reader.read(str(path), offset=2, tail=None, limit=9, written=4)
@@ -124,7 +124,7 @@ def test_reading_ends_where_the_record_does(tmp_path: Path) -> None:
 def test_a_loss_is_less_than_the_record(
     tmp_path: Path, written: int | None, *, lost: bool
 ) -> None:
-    """More is none, and of what is not on record there is no telling."""
+    """More than recorded is no loss, and without a record there is none."""
     path = tmp_path / "out"
     path.write_bytes(b"four")
     assert reader.loss(str(path), written) == (reader.Loss(5, 4) if lost else None)

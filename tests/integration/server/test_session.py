@@ -1,118 +1,28 @@
-"""A connection to the server: order, limits, broken input, and its end."""
+"""A connection to the server: replies, limits, broken input."""
 
-import asyncio
 import os
 import struct
 import threading
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from helpers.gated import KIB, Gated
 from helpers.rawclient import RawClient
-from helpers.serving import Moment, Served, serving
+from helpers.serving import serving
 from queuectl_protocol import messages, packing
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.frames import encode_frame
-from queuectl_protocol.messages import Failure, StreamEvent
-from queuectld.server.call import Call
-from queuectld.server.connection.registry import Registry
-from queuectld.server.methods.logs import Logs
-from queuectld.server.schema import params
-from queuectld.server.schema.method import Method, Result
-from queuectld.server.schema.params import request_id
-
-KIB = 1024
-
-
-class Handlers:
-    """Methods whose course a test decides."""
-
-    def __init__(self) -> None:
-        self.started, self.ended, self.cancelled = Moment(), Moment(), Moment()
-        self.produced = Moment()
-        self._gates: dict[int, asyncio.Event] = {}
-
-    async def ping(self, _call: Call) -> Result:
-        """Answer."""
-        return {}
-
-    async def echo(self, _call: Call, *, text: str) -> Result:
-        """Answer what was asked."""
-        return {"text": text}
-
-    async def hold(
-        self, _call: Call, *, gate: int, load: dict[str, Any] | None
-    ) -> Result:
-        """Hold until ``open`` opens the gate."""
-        del load
-        self.started.happen()
-        try:
-            await self._gate(gate).wait()
-        except asyncio.CancelledError:
-            self.cancelled.happen()
-            raise
-        self.ended.happen()
-        return {"gate": gate}
-
-    async def open(self, _call: Call, *, gate: int) -> Result:
-        """Let go who holds at the gate."""
-        self._gate(gate).set()
-        return {}
-
-    async def large(self, _call: Call, *, size: int) -> Result:
-        """Answer with that many bytes."""
-        self.produced.happen()
-        return {"data": b"x" * size}
-
-    async def pour(self, call: Call) -> Result:
-        """Send events until the client has enough."""
-        with call.stream() as stream:
-            while not stream.ended:
-                await stream.ready()
-                stream.send({"data": b"x" * 64 * KIB})
-                self.produced.happen()
-        return {"poured": True}
-
-    async def fail(self, _call: Call) -> Result:
-        """Make a mistake."""
-        raise RuntimeError("a secret of ours")
-
-    def _gate(self, gate: int) -> asyncio.Event:
-        return self._gates.setdefault(gate, asyncio.Event())
-
-    def table(self) -> dict[str, Method]:
-        """Return the methods; what they are called is in the tests."""
-        gate = (params.whole("gate", "which", default=0),)
-        hold = (*gate, params.fields("load", "anything"))
-        size = (params.whole("size", "bytes"),)
-        text = (params.text("text", "anything", required=True),)
-        rows = (
-            Method(name="ping", doc="", handler=self.ping),
-            Method(name="echo", doc="", handler=self.echo, params=text),
-            Method(name="hold", doc="", handler=self.hold, params=hold),
-            Method(name="wait", doc="", handler=self.hold, params=hold, waits=True),
-            Method(name="open", doc="", handler=self.open, params=gate),
-            Method(name="large", doc="", handler=self.large, params=size),
-            Method(name="bulk", doc="", handler=self.large, params=size, bulky=True),
-            Method(name="pour", doc="", handler=self.pour, waits=True),
-            Method(name="fail", doc="", handler=self.fail),
-            Method(
-                name="unfollow",
-                doc="",
-                handler=Logs(*[cast("Any", None)] * 4).unfollow,
-                params=(request_id("sub", "which"),),
-            ),
-        )
-        return {row.name: row for row in rows}
+from queuectl_protocol.messages import Failure
 
 
 @pytest.fixture
-def handlers() -> Handlers:
-    return Handlers()
+def handlers() -> Gated:
+    return Gated()
 
 
-def test_the_server_greets_first(handlers: Handlers) -> None:
-    """The greeting comes unasked, and says who may do what."""
+def test_the_server_greets_first(handlers: Gated) -> None:
+    """The greeting comes unasked, and tells the client's uid and role."""
     with serving(handlers.table()) as served, served.connect() as client:
         greeting = client.greeting()
         assert greeting["server"] == "queuectld"
@@ -121,7 +31,7 @@ def test_the_server_greets_first(handlers: Handlers) -> None:
         assert greeting["you"] == {"uid": os.getuid(), "role": "admin"}
 
 
-def test_requests_may_be_pipelined(handlers: Handlers) -> None:
+def test_requests_may_be_pipelined(handlers: Gated) -> None:
     """A thousand requests in one write get a thousand replies."""
     with serving(handlers.table()) as served, served.connect() as client:
         ids = [client.wire.send_request("ping", {}) for _ in range(1000)]
@@ -129,7 +39,7 @@ def test_requests_may_be_pipelined(handlers: Handlers) -> None:
         assert [client.result(each) for each in ids] == [{}] * 1000
 
 
-def test_replies_come_in_the_order_in_which_requests_end(handlers: Handlers) -> None:
+def test_replies_come_in_the_order_in_which_requests_end(handlers: Gated) -> None:
     """A request that takes long does not hold up the next one."""
     with serving(handlers.table()) as served, served.connect() as client:
         slow = client.send("hold")
@@ -139,7 +49,7 @@ def test_replies_come_in_the_order_in_which_requests_end(handlers: Handlers) -> 
         assert client.result(slow) == {"gate": 0}
 
 
-def test_one_byte_at_a_time(handlers: Handlers) -> None:
+def test_one_byte_at_a_time(handlers: Gated) -> None:
     """How the bytes were split in transit does not matter."""
     with serving(handlers.table()) as served, served.connect() as client:
         ids = [client.wire.send_request("echo", {"text": "é" * n}) for n in (1, 50)]
@@ -148,7 +58,7 @@ def test_one_byte_at_a_time(handlers: Handlers) -> None:
         assert [client.result(each)["text"] for each in ids] == ["é", "é" * 50]
 
 
-def test_no_more_requests_run_than_the_limit_allows(handlers: Handlers) -> None:
+def test_no_more_requests_run_than_the_limit_allows(handlers: Gated) -> None:
     """The requests over the limit start when earlier ones have ended."""
     with (
         serving(handlers.table(), max_inflight=3) as served,
@@ -167,8 +77,8 @@ def test_no_more_requests_run_than_the_limit_allows(handlers: Handlers) -> None:
         assert [client.result(each)["gate"] for each in ids if each != ids[1]]
 
 
-def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Handlers) -> None:
-    """What is not answered yet is not read without end."""
+def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Gated) -> None:
+    """The number of unanswered requests that are read is limited."""
     with (
         serving(handlers.table(), max_inflight=1) as served,
         served.connect() as client,
@@ -181,8 +91,8 @@ def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Handlers) ->
         assert client.next() is not None
 
 
-def test_large_requests_count_by_their_size(handlers: Handlers) -> None:
-    """No more bytes of requests are at work than fit into about one frame."""
+def test_large_requests_count_by_their_size(handlers: Gated) -> None:
+    """Requests at work have about as many bytes as one frame at most."""
     load = {"of": "x" * 40_000}
     with (
         serving(handlers.table(), max_frame=100_000) as served,
@@ -197,8 +107,8 @@ def test_large_requests_count_by_their_size(handlers: Handlers) -> None:
         assert [client.result(each) for each in ids] == [{"gate": 0}] * 4
 
 
-def test_waits_do_not_hold_up_other_requests(handlers: Handlers) -> None:
-    """Any number of waits leave room for the request that ends them."""
+def test_waits_do_not_hold_up_other_requests(handlers: Gated) -> None:
+    """Waiting requests leave room for the request that ends them."""
     with (
         serving(handlers.table(), max_inflight=3) as served,
         served.connect() as client,
@@ -211,8 +121,8 @@ def test_waits_do_not_hold_up_other_requests(handlers: Handlers) -> None:
         assert [client.result(each) for each in waits] == [{"gate": 0}] * 3
 
 
-def test_an_unknown_method_is_refused_with_the_nearest(handlers: Handlers) -> None:
-    """The message says what was probably meant; the connection goes on."""
+def test_an_unknown_method_is_refused_with_the_nearest(handlers: Gated) -> None:
+    """The message names a similar method; the connection goes on."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("pong")
         assert failure.code == ErrorCode.UNKNOWN_METHOD
@@ -220,8 +130,8 @@ def test_an_unknown_method_is_refused_with_the_nearest(handlers: Handlers) -> No
         assert client.call("ping") == {}
 
 
-def test_an_unknown_parameter_is_refused_by_name(handlers: Handlers) -> None:
-    """A misspelt parameter is no parameter that was left out."""
+def test_an_unknown_parameter_is_refused_by_name(handlers: Gated) -> None:
+    """A misspelt parameter is refused, not ignored."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("hold", gates=1)
         assert failure.code == ErrorCode.INVALID_PARAMS
@@ -230,9 +140,9 @@ def test_an_unknown_parameter_is_refused_by_name(handlers: Handlers) -> None:
 
 
 def test_what_is_no_message_is_refused_and_the_next_one_answered(
-    handlers: Handlers,
+    handlers: Gated,
 ) -> None:
-    """A bad message costs its sender an error, and not the connection."""
+    """A bad message is answered with an error, and the connection goes on."""
     bad = b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa2id\x07", b"\x81\xa6method\xa4ping"
     with serving(handlers.table()) as served, served.connect() as client:
         for payload in bad:
@@ -248,8 +158,8 @@ def test_what_is_no_message_is_refused_and_the_next_one_answered(
         assert client.result(ping) == {}
 
 
-def test_a_huge_frame_is_refused_before_it_is_read(handlers: Handlers) -> None:
-    """The announced length is enough to be refused, and the connection ends."""
+def test_a_huge_frame_is_refused_before_it_is_read(handlers: Gated) -> None:
+    """It is refused by its announced length, and the connection ends."""
     with (
         serving(handlers.table(), max_frame=1000) as served,
         served.connect() as client,
@@ -262,8 +172,8 @@ def test_a_huge_frame_is_refused_before_it_is_read(handlers: Handlers) -> None:
         assert client.at_end()
 
 
-def test_a_reply_that_does_not_fit_is_an_error(handlers: Handlers) -> None:
-    """The client is told instead of sent what it would have to refuse."""
+def test_a_reply_that_does_not_fit_is_an_error(handlers: Gated) -> None:
+    """The client gets an error instead of a frame that it would have to refuse."""
     with (
         serving(handlers.table(), max_frame=1000) as served,
         served.connect() as client,
@@ -273,7 +183,7 @@ def test_a_reply_that_does_not_fit_is_an_error(handlers: Handlers) -> None:
         assert client.call("ping") == {}
 
 
-def test_an_id_in_use_is_refused(handlers: Handlers) -> None:
+def test_an_id_in_use_is_refused(handlers: Gated) -> None:
     """The id of an unanswered request cannot name a second one."""
     with serving(handlers.table()) as served, served.connect() as client:
         held = client.send("hold")
@@ -292,9 +202,9 @@ def test_an_id_in_use_is_refused(handlers: Handlers) -> None:
     ids=repr,
 )
 def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
-    handlers: Handlers, bad: dict[str, Any]
+    handlers: Gated, bad: dict[str, Any]
 ) -> None:
-    """What is no message does not look like the end of the request with its id."""
+    """The failure of a bad message does not carry the id of a request at work."""
     with serving(handlers.table()) as served, served.connect() as client:
         held = client.send("hold")
         client.socket.sendall(encode_frame(packing.pack({"id": held, **bad})))
@@ -305,8 +215,8 @@ def test_an_id_in_use_has_one_answer_also_when_it_comes_again_in_no_request(
         assert client.result(held) == {"gate": 0}
 
 
-def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
-    """What was not begun is refused without the id that is at work."""
+def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Gated) -> None:
+    """A request that did not start is refused without the id of one at work."""
     with (
         serving(handlers.table(), max_inflight=1) as served,
         served.connect() as client,
@@ -329,8 +239,8 @@ def test_at_shutdown_an_id_in_use_has_one_answer(handlers: Handlers) -> None:
         ]
 
 
-def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Handlers) -> None:
-    """The client learns that it was our fault; the log has the rest."""
+def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Gated) -> None:
+    """The client gets ``internal``; the log has the details."""
     with serving(handlers.table()) as served, served.connect() as client:
         failure = client.refused("fail")
         assert failure.code == ErrorCode.INTERNAL
@@ -338,136 +248,8 @@ def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Handlers) -> N
         assert client.call("ping") == {}
 
 
-def test_one_connection_too_many_is_told_so(handlers: Handlers) -> None:
-    """It gets an error in place of the greeting; those that are there stay."""
-    with (
-        serving(handlers.table(), max_connections=2) as served,
-        served.connect() as one,
-        served.connect() as two,
-    ):
-        one.call("ping")
-        two.call("ping")
-        with served.connect() as three:
-            failure = three.next()
-            assert isinstance(failure, Failure)
-            assert failure.code == ErrorCode.TOO_MANY_CONNECTIONS
-            assert three.at_end()
-        assert two.call("ping") == {}
-        one.close()
-        served.released.wait(2)
-        with served.connect() as four:
-            assert four.call("ping") == {}
-
-
-def test_when_the_client_vanishes_its_waits_end_and_its_requests_do_not(
-    handlers: Handlers,
-) -> None:
-    """A request that changes something is carried out, read reply or not."""
-    with serving(handlers.table()) as served:
-        with served.connect() as client:
-            client.send("wait", gate=1)
-            client.send("hold", gate=2)
-            handlers.started.wait(2)
-        served.released.wait()
-        handlers.cancelled.wait()
-        with served.connect() as other:
-            assert handlers.ended.count == 0
-            other.call("open", gate=2)
-            handlers.ended.wait()
-            other.call("ping")
-            assert len(_connections(served)) == 1
-
-
-def test_a_client_that_never_reads_gets_no_more_events(handlers: Handlers) -> None:
-    """A stream stops where its reader stopped, and goes on when it reads."""
-    with serving(handlers.table()) as served, served.connect() as client:
-        stream = client.send("pour")
-        produced = _until_it_stops(handlers.produced, served)
-        assert produced * 64 * KIB < 2 * KIB * KIB
-        for _ in range(produced + 50):
-            client.event(stream)
-        client.call("unfollow", sub=stream)
-        events, end = client.follow(stream)
-        assert all(isinstance(event, StreamEvent) for event in events)
-        assert end.result == {"poured": True}  # type: ignore[union-attr]
-
-
-def test_events_are_numbered_from_one(handlers: Handlers) -> None:
-    """Each stream counts its own events."""
-    with serving(handlers.table()) as served, served.connect() as client:
-        streams = [client.send("pour"), client.send("pour")]
-        for stream in streams:
-            assert [client.event(stream).seq for _ in range(3)] == [1, 2, 3]
-
-
-def test_a_client_that_never_reads_gets_no_more_bulky_replies(
-    handlers: Handlers,
-) -> None:
-    """Large replies are made one at a time, when there is room for one."""
-    with serving(handlers.table()) as served, served.connect() as client:
-        ids = [client.send("bulk", size=KIB * KIB) for _ in range(50)]
-        assert _until_it_stops(handlers.produced, served) <= 3
-        assert all(len(client.result(each)["data"]) == KIB * KIB for each in ids)
-
-
-def test_a_client_that_vanishes_unread_leaves_nothing_behind(
-    handlers: Handlers,
-) -> None:
-    """What waited for it to read is given up."""
-    with serving(handlers.table()) as served:
-        with served.connect() as client:
-            for _ in range(10):
-                client.send("bulk", size=KIB * KIB)
-            client.send("pour")
-            _until_it_stops(handlers.produced, served)
-        served.released.wait()
-        _until_it_stops(handlers.produced, served)
-        assert served.run(lambda: len(_connections(served))) == 0
-
-
-def test_a_client_that_never_reads_is_not_read_from(handlers: Handlers) -> None:
-    """Its replies pile up to a limit, then its requests stay in its own buffers."""
-    with serving(handlers.table()) as served, served.connect() as client:
-        assert _push(client, "large", size=10 * KIB) < 2 * KIB * KIB
-        assert handlers.produced.count * 10 * KIB < 20 * KIB * KIB
-
-
-def test_at_shutdown_who_waits_is_told_and_the_rest_is_answered(
-    handlers: Handlers,
-) -> None:
-    """A wait ends in shutting_down, a request at work in its reply, then it is over."""
-    with serving(handlers.table()) as served, served.connect() as client:
-        wait = client.send("wait", gate=1)
-        held = client.send("hold", gate=2)
-        handlers.started.wait(2)
-        closing = threading.Thread(target=served.close)
-        closing.start()
-        end = client.end(wait)
-        assert isinstance(end, Failure)
-        assert (end.code, end.retryable) == (ErrorCode.SHUTTING_DOWN, True)
-        served.run(lambda: handlers._gate(2).set())
-        assert client.result(held) == {"gate": 2}
-        assert client.at_end()
-        closing.join()
-        with pytest.raises(FileNotFoundError):
-            served.connect()
-
-
-def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
-    handlers: Handlers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The daemon does not wait for it longer than its grace."""
-    monkeypatch.setattr("queuectld.server.connection.listener.CLOSE_GRACE", 0.05)
-    with serving(handlers.table()) as served, served.connect() as client:
-        client.send("pour")
-        _until_it_stops(handlers.produced, served)
-        served.close()
-        served.released.wait()
-        assert not list(_connections(served))
-
-
 def _push(client: RawClient, method: str, **arguments: Any) -> int:
-    """Send requests until nothing is taken any more; return how many bytes were."""
+    """Send requests until the kernel takes no more; return the bytes sent."""
     client.socket.settimeout(0.5)
     pushed = 0
     try:
@@ -480,17 +262,3 @@ def _push(client: RawClient, method: str, **arguments: Any) -> int:
         client.socket.settimeout(20)
         return pushed
     raise AssertionError("all of it was taken")
-
-
-def _until_it_stops(moment: Moment, served: Served) -> int:
-    """Return how often it has happened when the server has come to rest."""
-    seen = -1
-    while seen != moment.count:
-        seen = moment.count
-        for _ in range(20):
-            served.run(lambda: None)
-    return seen
-
-
-def _connections(served: Served) -> Registry:
-    return served.connections

@@ -1,4 +1,4 @@
-"""Statistics that take long: who asks for something else does not wait for them."""
+"""Statistics that take long do not delay other requests."""
 
 import asyncio
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from queuectld.server.schema.method import Method, Result
 
 
 class Sums:
-    """Sums that take as long as a test likes."""
+    """A broker whose statistics never come."""
 
     def __init__(self) -> None:
         self.asked = Moment()
@@ -28,7 +28,7 @@ class Sums:
 
 
 async def large(_call: object) -> Result:
-    """Answer, as ``get`` does."""
+    """Return nothing."""
     return {}
 
 
@@ -36,7 +36,7 @@ LARGE = Method(name="large", doc="", handler=large, role=Role.READ, bulky=True)
 
 
 def test_statistics_hold_up_nobody_else() -> None:
-    """However many clients ask for them; and they end with their clients."""
+    """Many clients that ask for them delay no other; the requests end with them."""
     sums = Sums()
     stats = METHODS["stats"].bound_to(
         Stats(

@@ -1,4 +1,4 @@
-"""Strings of Unix over the wire: as str or as bin, in both directions, whole."""
+"""Strings of Unix over the wire, as str or as bin, in both directions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def client(daemon: Daemon) -> Iterator[RawClient]:
 
 
 def _strict(value: Any) -> Any:
-    """Read a value as a library does that takes no str but UTF-8."""
+    """Read a value as a library does that takes only UTF-8 as str."""
     return msgpack.unpackb(msgpack.packb(value), strict_map_key=False)
 
 
@@ -49,7 +49,7 @@ def _submission(folder: Path, *, as_bin: bool) -> dict[str, Any]:
 def test_a_job_gets_the_bytes_that_were_sent(
     client: RawClient, tmp_path: Path, as_bin: bool
 ) -> None:
-    """Words, directory, name and value of a variable, whichever way they came."""
+    """Words, directory, name and value of a variable arrive unchanged, either way."""
     (tmp_path / ODD).mkdir()
     job = client.call("enqueue", job=_submission(tmp_path, as_bin=as_bin))["job"]
     assert client.call("wait", id=job["id"])["job"]["state"] == "completed"
@@ -61,7 +61,7 @@ def test_a_job_gets_the_bytes_that_were_sent(
 
 
 def test_a_shell_line_may_be_bin(client: RawClient) -> None:
-    """And is the same job, by its id, as the one that came as str."""
+    """It is the same job as one that came as str."""
     line = {"id": "line", "command": b"printf '%s' caf\xe9"}
     client.call("enqueue", job=line)
     again = {"id": "line", "command": "printf '%s' caf\udce9"}
@@ -74,7 +74,7 @@ def test_a_shell_line_may_be_bin(client: RawClient) -> None:
 def test_bin_comes_back_to_those_who_ask_for_it(
     client: RawClient, tmp_path: Path
 ) -> None:
-    """Only where a string is not UTF-8, in every reply; ids go back as they came."""
+    """Replies have bin only for strings that are not UTF-8; ids return as sent."""
     (tmp_path / ODD).mkdir()
     job = {"id": "odd", **_submission(tmp_path, as_bin=True)}
     client.call("enqueue", job=job)
@@ -104,7 +104,7 @@ def test_it_holds_for_what_is_sent_behind_it(client: RawClient) -> None:
 
 
 def test_a_backup_goes_where_the_bytes_say(client: RawClient, tmp_path: Path) -> None:
-    """A path is a string of Unix as well, in the request and in the reply."""
+    """A path is a string of Unix, in the request and in the reply."""
     client.call("greet", bin=True)
     path = bytes(tmp_path) + b"/" + BIN
     assert client.call("backup", path=path)["path"] == path
@@ -117,7 +117,7 @@ def test_a_backup_goes_where_the_bytes_say(client: RawClient, tmp_path: Path) ->
 def test_messages_are_for_people_and_always_text(
     client: RawClient, tmp_path: Path, as_bin: bool
 ) -> None:
-    """What they quote is shown with its bytes written out; data has it as it is."""
+    """Quoted bytes are written out in the message, and unchanged in ``data``."""
     client.call("greet", bin=as_bin)
     odd = BIN if as_bin else ODD
     failure = client.refused("backup", path=bytes(tmp_path) + b"/" + BIN + b"/x")
@@ -139,7 +139,7 @@ def test_messages_are_for_people_and_always_text(
 
 
 def test_an_id_goes_back_as_it_came(client: RawClient) -> None:
-    """Whatever its bytes: a client compares it with what it sent."""
+    """The id returns with the same bytes, as a client compares it."""
     client.call("greet", bin=True)
     raw = msgpack.Packer(unicode_errors="surrogateescape").pack(
         {"id": ODD, "method": "backup", "params": {"path": BIN}}
@@ -150,6 +150,6 @@ def test_an_id_goes_back_as_it_came(client: RawClient) -> None:
 
 @pytest.mark.parametrize("field", ["id", "label", "umask", "run_at", "queue"])
 def test_what_is_no_string_of_unix_is_not_bin(client: RawClient, field: str) -> None:
-    """Bin stands for bytes, and these are text."""
+    """These parameters are text, and bin stands for bytes."""
     failure = client.refused("enqueue", job={"command": "true", field: b"x"})
     assert failure.data == {"field": field}

@@ -1,12 +1,11 @@
-"""In which order the writes of one connection take effect, sent without waiting."""
+"""The order in which pipelined writes of one connection take effect."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from helpers.daemon import Daemon, a_daemon
+from helpers.daemon import Daemon
 from helpers.rawclient import RawClient
 from helpers.serving import Moment, serving
 from helpers.waiting import until
@@ -14,19 +13,6 @@ from queuectl_protocol.messages import Failure, Reply
 from queuectld.server.call import Call
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """A daemon without workers, for all tests of the file."""
-    with a_daemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def client(daemon: Daemon) -> Iterator[RawClient]:
-    with daemon.connect() as client:
-        yield client
 
 
 def at_once(client: RawClient, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
@@ -41,7 +27,7 @@ def at_once(client: RawClient, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
 def test_writes_to_one_job_take_effect_in_the_order_they_were_sent(
     client: RawClient, turn: int
 ) -> None:
-    """As if each had been sent after the reply of the one before."""
+    """They take effect as if each had been sent after the reply to the one before."""
     name = f"one-{turn}"
     job = {"command": "true", "id": name}
     ends = at_once(
@@ -58,7 +44,7 @@ def test_writes_to_one_job_take_effect_in_the_order_they_were_sent(
 
 
 def test_a_batch_is_a_write_to_each_of_its_jobs(client: RawClient) -> None:
-    """What follows about one of them comes after it, however long it takes."""
+    """A later write to one of the jobs comes after it, however long it takes."""
     names = [f"batch-{n}" for n in range(3000)]
     jobs = [{"command": "true", "id": name} for name in names]
     ends = at_once(
@@ -73,7 +59,7 @@ def test_a_batch_is_a_write_to_each_of_its_jobs(client: RawClient) -> None:
 
 
 def test_a_write_to_all_jobs_is_one_to_each(client: RawClient) -> None:
-    """Retrying all of a state comes after what was sent before, before what follows."""
+    """A retry_all takes effect after earlier and before later writes."""
     ends = at_once(
         client,
         ("enqueue", {"job": {"command": "true", "id": "all"}}),
@@ -92,7 +78,7 @@ def test_a_write_to_all_jobs_is_one_to_each(client: RawClient) -> None:
 def test_a_setting_is_in_force_for_what_is_enqueued_behind_it(
     client: RawClient,
 ) -> None:
-    """And not for what was sent before."""
+    """It is not in force for what was sent before it."""
     job = {"command": "true"}
     ends = at_once(
         client,
@@ -106,7 +92,7 @@ def test_a_setting_is_in_force_for_what_is_enqueued_behind_it(
 
 
 def test_a_retry_behind_a_cancel_finds_the_job_cancelled(client: RawClient) -> None:
-    """Though the cancel is answered only when the job's processes are gone."""
+    """It waits for the cancel, which is answered when the processes are gone."""
     client.call("workers.start")
     # Before all that the other tests here left waiting.
     fields = {"command": "sleep 600", "id": "runs", "priority": 9}
@@ -126,7 +112,7 @@ def test_a_retry_behind_a_cancel_finds_the_job_cancelled(client: RawClient) -> N
 
 
 class Gates:
-    """A method that a test lets go, one request at a time."""
+    """A method whose requests the test lets end, one at a time."""
 
     def __init__(self) -> None:
         self.begun = Moment()
@@ -134,7 +120,7 @@ class Gates:
         self.gates: list[asyncio.Event] = []
 
     async def change(self, _call: Call, *, id: str | None, job: Any) -> Result:  # noqa: A002
-        """Hold until it is let go."""
+        """Wait until the test lets it end."""
         self.seen.append(id or (job and job["id"]))
         gate = asyncio.Event()
         self.gates.append(gate)
@@ -190,7 +176,7 @@ def test_writes_to_different_jobs_are_at_work_side_by_side() -> None:
 
 
 def test_what_is_held_back_is_not_carried_out_when_its_client_goes() -> None:
-    """What had begun is, and nothing of what waited for it."""
+    """The request at work is carried out, and those that wait for it are not."""
     gates = Gates()
     with serving(gates.table()) as served:
         with served.connect() as client:
@@ -210,7 +196,7 @@ def test_what_is_held_back_is_not_carried_out_when_its_client_goes() -> None:
 
 
 def test_what_waits_for_a_cancel_goes_with_it(daemon: Daemon) -> None:
-    """The end of the connection ends the cancel's waiting, and begins nothing."""
+    """With the connection the cancel's wait ends, and nothing else starts."""
     with daemon.connect() as other:
         other.call("workers.start")
         command = "trap '' TERM; echo there; while :; do sleep 1; done"
@@ -243,7 +229,7 @@ def test_what_waits_for_a_cancel_goes_with_it(daemon: Daemon) -> None:
 
 
 def test_a_large_write_waits_for_its_turn_as_it_came() -> None:
-    """It takes no room from other clients, however long it waits for its own."""
+    """It stays unparsed, and takes no room from other clients meanwhile."""
     gates = Gates()
     size = 12 * 1024**2
     with (
@@ -267,7 +253,7 @@ def test_a_large_write_waits_for_its_turn_as_it_came() -> None:
 
 
 def test_a_write_that_is_refused_holds_up_none(client: RawClient) -> None:
-    """What is wrong with one request is no other's affair."""
+    """A later write does not wait for a write that was refused."""
     ids = [
         client.send("cancel", id="none-such"),
         client.send("cancel", id="none-such", wait=7),

@@ -1,9 +1,8 @@
-"""A worker without its daemon, or with a daemon that wants it to go."""
+"""A worker without a daemon, without room for its files, or with a bad daemon."""
 
 import os
 import select
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,33 +13,11 @@ from queuectl_protocol.frames import encode_frame
 from queuectl_protocol.vocabulary import Reason
 from queuectld.workers.shared import messages, outputs, records, spool
 
-STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.01; done"
-WAITS = "echo up; read line < fifo; exit 5"
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
-    os.mkfifo(tmp_path / "fifo")
-    with worker_harness.worker(tmp_path) as ready:
-        yield ready
-
-
-def waiting_job(worker: WorkerHarness) -> messages.RunJob:
-    """Start a job that ends, with 5, when ``go_on`` is called."""
-    job = worker.start(WAITS, cwd=str(worker.home))
-    worker.says(job, "up")
-    return job
-
-
-def go_on(worker: WorkerHarness) -> None:
-    (worker.home / "fifo").write_text("go on\n")
-
-
 # The daemon is gone
 
 
 def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
-    """Nothing to do and nobody to serve: it ends and leaves nothing."""
+    """An idle worker without a daemon exits and leaves no file."""
     worker.run("true")
     worker.vanish()
     assert worker.exit_status() == 0
@@ -49,10 +26,10 @@ def test_idle_worker_goes_with_its_daemon(worker: WorkerHarness) -> None:
 
 
 def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
-    """A job outlives its daemon; its result waits for the next one, with its record."""
-    job = waiting_job(worker)
+    """A job goes on without its daemon; result and record wait for the next one."""
+    job = worker.start_waiting()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     end = worker.spooled(job.lease)
     assert end is not None
@@ -71,8 +48,8 @@ def test_busy_worker_finishes_and_spools(worker: WorkerHarness) -> None:
 
 
 def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
-    """The closed link is not looked at again while the job runs."""
-    waiting_job(worker)
+    """A worker does not poll its closed channel while the job runs."""
+    worker.start_waiting()
     worker.vanish()
     where = Path(f"/proc/{worker.pid}/syscall")
     if os.uname().machine == "x86_64":
@@ -81,7 +58,7 @@ def test_a_lonely_worker_does_not_spin(worker: WorkerHarness) -> None:
     before = voluntary_switches(switches)
     select.poll().poll(50)
     assert voluntary_switches(switches) - before <= 1
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
 
 
@@ -91,7 +68,7 @@ def voluntary_switches(status: Path) -> int:
 
 
 def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
-    """A worker keeps its job's promises alone."""
+    """A worker without a daemon enforces the timeout."""
     job = worker.start("exec sleep 600", timeout=0.5)
     worker.vanish()
     assert worker.exit_status() == 0
@@ -101,7 +78,7 @@ def test_timeout_without_a_daemon(worker: WorkerHarness) -> None:
 
 
 def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
-    """A daemon that dies between the result and its ack finds it in the spool."""
+    """A result that is reported but not acknowledged goes to the spool."""
     job = worker.start("exit 4")
     told = worker.finished()
     worker.vanish()
@@ -111,7 +88,7 @@ def test_result_that_was_told_but_not_taken(worker: WorkerHarness) -> None:
 
 
 def test_spawn_error_that_was_not_taken(worker: WorkerHarness) -> None:
-    """A run that could not start is a result like any other, on record and kept."""
+    """A spawn error is a result like any other: it is on record and in the spool."""
     worker.run("true")
     job = worker.job(("no-such-tool",))
     worker.send(job)
@@ -145,18 +122,18 @@ def test_ack_of_another_result(worker: WorkerHarness) -> None:
 
 
 def test_daemon_that_dies_before_the_worker_wrote(worker: WorkerHarness) -> None:
-    """A result that meets a broken pipe goes to the spool."""
-    job = waiting_job(worker)
+    """A result that cannot be sent, because the daemon is dead, goes to the spool."""
+    job = worker.start_waiting()
     worker.signal(signal.SIGSTOP)
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     worker.signal(signal.SIGCONT)
     assert worker.exit_status() == 0
     assert worker.spooled(job.lease) is not None
 
 
 def test_worker_that_nobody_greets(tmp_path: Path) -> None:
-    """A daemon that dies before its hello leaves no worker behind."""
+    """A worker whose daemon dies before the hello exits."""
     harness = WorkerHarness(tmp_path)
     harness.vanish()
     assert harness.exit_status() == 0
@@ -167,11 +144,11 @@ def test_worker_that_nobody_greets(tmp_path: Path) -> None:
 
 
 def test_spool_without_room(worker: WorkerHarness) -> None:
-    """The worker ends at once: the result is behind its record, for the next daemon."""
-    job = waiting_job(worker)
+    """The worker writes the result behind its record, and exits at once."""
+    job = worker.start_waiting()
     (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     assert worker.spooled(job.lease) is None
     data = records.kept(str(worker.record_path))
@@ -185,18 +162,18 @@ def test_spool_without_room(worker: WorkerHarness) -> None:
 
 
 def no_room_behind_the_record(worker: WorkerHarness) -> None:
-    """Make it a worker that found none when it started."""
+    """Cut off the room for a result, as if the disk had been full at the start."""
     os.truncate(worker.record_path, records.SIZE)
 
 
 def test_no_room_anywhere(worker: WorkerHarness) -> None:
-    """The worker tries again until the result is kept."""
-    job = waiting_job(worker)
+    """The worker tries again until it has written the result."""
+    job = worker.start_waiting()
     no_room_behind_the_record(worker)
     obstacle = worker.spool_dir / f"{job.lease}.json.tmp"
     obstacle.mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     waiting.until(lambda: not worker.processes(), "the job's end")
     obstacle.rmdir()
     assert worker.exit_status() == 0
@@ -204,18 +181,18 @@ def test_no_room_anywhere(worker: WorkerHarness) -> None:
 
 
 def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
-    """SIGTERM ends the wait: the result is lost, and the status says so."""
+    """SIGTERM ends the wait for room: the result is lost; the exit status says so."""
 
     def has_ended() -> bool:
         # The first may come while the job's end is not known yet, and is for the job.
         worker.signal(signal.SIGTERM)
         return bool(select.select([worker.pidfd], [], [], 0.02)[0])
 
-    job = waiting_job(worker)
+    job = worker.start_waiting()
     no_room_behind_the_record(worker)
     (worker.spool_dir / f"{job.lease}.json.tmp").mkdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     waiting.until(lambda: not worker.processes(), "the job's end")
     waiting.until(has_ended, "the worker's end")
     assert worker.exit_status() == 1
@@ -223,11 +200,11 @@ def test_giving_up_on_the_spool(worker: WorkerHarness) -> None:
 
 
 def test_spool_that_is_gone(worker: WorkerHarness) -> None:
-    """Without a state directory nobody will ask: no worker waits for ever."""
-    waiting_job(worker)
+    """A worker whose spool directory is gone does not wait for it."""
+    worker.start_waiting()
     worker.spool_dir.rmdir()
     worker.vanish()
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 1
 
 
@@ -235,7 +212,7 @@ def test_spool_that_is_gone(worker: WorkerHarness) -> None:
 
 
 def blocked_job(worker: WorkerHarness) -> tuple[messages.RunJob, Path]:
-    """Give a job whose output files cannot be created; return it and the obstacle."""
+    """Send a job whose output files cannot be created; return it and the obstacle."""
     job = worker.job("echo x")
     obstacle = worker.output_dir / str(job.seq // outputs.SHARD)
     obstacle.write_text("in the way")
@@ -248,7 +225,7 @@ def blocked_job(worker: WorkerHarness) -> tuple[messages.RunJob, Path]:
 
 
 def test_output_without_room(worker: WorkerHarness) -> None:
-    """The job waits, the operator is told once, and then it runs."""
+    """A job without output files waits; the operator is told once; then it runs."""
     _, obstacle = blocked_job(worker)
     obstacle.unlink()
     assert worker.finished().exit_code == 0
@@ -256,7 +233,7 @@ def test_output_without_room(worker: WorkerHarness) -> None:
 
 
 def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
-    """A run that waits can be called off; it never started."""
+    """A job that waits for its output files can be cancelled; it never started."""
     job, obstacle = blocked_job(worker)
     worker.send(messages.End(job.lease, Reason.CANCELLED, 5))
     end = worker.finished()
@@ -268,7 +245,7 @@ def test_cancel_while_waiting_for_room(worker: WorkerHarness) -> None:
 
 
 def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
-    """A run that never started is nobody's loss: no file of it, no result."""
+    """An attempt that never started leaves no file and no result."""
     job, _ = blocked_job(worker)
     worker.vanish()
     assert worker.exit_status() == 0
@@ -276,118 +253,11 @@ def test_daemon_dies_while_waiting_for_room(worker: WorkerHarness) -> None:
     assert not worker.record_path.exists()
 
 
-# Stop and signals
-
-
-def test_stop_when_idle(worker: WorkerHarness) -> None:
-    """An idle worker goes at once."""
-    worker.send(messages.Stop())
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-
-
-def test_stop_when_busy(worker: WorkerHarness) -> None:
-    """A busy one finishes, tells, and waits until that is committed."""
-    job = waiting_job(worker)
-    worker.send(messages.Stop())
-    go_on(worker)
-    assert worker.finished().exit_code == 5
-    assert worker.record_path.exists()
-    worker.send(messages.Ack(job.lease))
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-    assert worker.spooled(job.lease) is None
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_signal_when_idle(worker: WorkerHarness, number: int) -> None:
-    """It goes, as after a stop."""
-    worker.signal(number)
-    assert worker.exit_status() == 0
-    assert not worker.record_path.exists()
-
-
-def test_sigterm_when_busy(worker: WorkerHarness) -> None:
-    """The job is interrupted with its grace; its end is told and committed first."""
-    job = worker.start("trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done")
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    end = worker.finished()
-    assert (end.reason, end.exit_code) == (Reason.INTERRUPTED, 3)
-    worker.send(messages.Ack(job.lease))
-    assert worker.exit_status() == 0
-
-
-def test_sigterm_twice(worker: WorkerHarness) -> None:
-    """The second one leaves the job no time."""
-    job = worker.start(STUBBORN, kill_grace=600)
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    # Only one of two pending signals of a kind arrives: the first must be taken.
-    pending = Path(f"/proc/{worker.pid}/status")
-    waiting.until(lambda: sigterm_taken(pending), "the first signal to be read")
-    worker.signal(signal.SIGTERM)
-    end = worker.finished()
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
-    # It does not wait for the ack any more; the spool has the result.
-    assert worker.exit_status() == 0
-    assert worker.spooled(job.lease) == end
-
-
-def sigterm_taken(status: Path) -> bool:
-    text = status.read_text()
-    (line,) = [x for x in text.splitlines() if x.startswith("ShdPnd")]
-    return not int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1
-
-
-def test_sigquit_when_busy(worker: WorkerHarness) -> None:
-    """SIGQUIT means at once, where two SIGTERM might arrive as one."""
-    job = worker.start(STUBBORN, kill_grace=600)
-    worker.says(job, "up")
-    worker.signal(signal.SIGTERM)
-    worker.signal(signal.SIGQUIT)
-    end = worker.finished()
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 9)
-
-
-def test_sigterm_without_a_daemon(worker: WorkerHarness) -> None:
-    """The next daemon ends an adopted worker so, and finds the result in the spool."""
-    job = worker.start("exec sleep 600")
-    worker.vanish()
-    worker.signal(signal.SIGTERM)
-    assert worker.exit_status() == 0
-    end = worker.spooled(job.lease)
-    assert end is not None
-    assert (end.reason, end.signal) == (Reason.INTERRUPTED, 15)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_signals_of_a_terminal(worker: WorkerHarness, number: int) -> None:
-    """They are meant for the daemon: a worker stays."""
-    job = waiting_job(worker)
-    worker.signal(number)
-    go_on(worker)
-    assert worker.finished().lease == job.lease
-    worker.send(messages.Ack(job.lease))
-    assert worker.run("true").exit_code == 0
-
-
-def test_run_after_sigterm(worker: WorkerHarness) -> None:
-    """A run that meets a leaving worker is not started, and so not counted."""
-    job = worker.job("true")
-    worker.signal(signal.SIGSTOP)
-    worker.signal(signal.SIGTERM)
-    worker.send(job)
-    worker.signal(signal.SIGCONT)
-    assert worker.exit_status() == 0
-    assert outputs.sizes(str(worker.output_dir), job.seq, 1, job.lease) is None
-
-
 # A daemon that makes no sense
 
 
-def test_other_version_of_the_link(tmp_path: Path) -> None:
-    """A worker of another version says so and goes."""
+def test_other_version_of_the_channel(tmp_path: Path) -> None:
+    """A worker of another version says so and exits."""
     harness = WorkerHarness(tmp_path)
     harness.send(harness.hello(version=messages.VERSION + 1))
     assert "restart the daemon" in harness.receive(messages.Trouble).message
@@ -396,7 +266,7 @@ def test_other_version_of_the_link(tmp_path: Path) -> None:
 
 
 def test_record_that_cannot_be_written(tmp_path: Path) -> None:
-    """A worker that could not be found again does not begin."""
+    """A worker that cannot write its record exits."""
     harness = WorkerHarness(tmp_path)
     harness.record_path.mkdir()
     harness.send(harness.hello())
@@ -416,12 +286,12 @@ def test_record_that_cannot_be_written(tmp_path: Path) -> None:
         b"\xff\xff\xff\xff",
     ],
 )  # fmt: skip
-def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
-    """The worker leaves such a daemon as if it had died; the job is not harmed."""
-    job = waiting_job(worker)
+def test_nonsense_on_the_channel(worker: WorkerHarness, nonsense: bytes) -> None:
+    """A worker leaves a daemon that sends nonsense; its job goes on."""
+    job = worker.start_waiting()
     worker.socket.sendall(nonsense)
     assert "leaves its daemon" in worker.receive(messages.Trouble).message
-    go_on(worker)
+    worker.go_on()
     assert worker.exit_status() == 0
     end = worker.spooled(job.lease)
     assert end is not None
@@ -429,7 +299,7 @@ def test_nonsense_on_the_link(worker: WorkerHarness, nonsense: bytes) -> None:
 
 
 def test_a_record_left_by_a_dead_worker(tmp_path: Path) -> None:
-    """A worker takes over the file of one that died, longer garbage included."""
+    """A worker replaces the record of a dead one, even if that is longer."""
     (tmp_path / "1.json").write_bytes(b"x" * 2 * records.SIZE)
     with worker_harness.worker(tmp_path) as worker:
         record = worker.record()

@@ -1,4 +1,4 @@
-"""A job's cgroup: all of the job is in it, it is ended with it, and nothing is left.
+"""A job's cgroup: it contains the whole job, ends with it, and is removed.
 
 Here without controllers; the limits themselves are shown in tests/controllers.
 """
@@ -23,7 +23,7 @@ ASTRAY = "setsid env -i sh -c 'sleep 1000 & sleep 1000 & echo there; wait' & wai
 
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[Path]:
-    """Where job cgroups are made."""
+    """The directory in which job cgroups are made."""
     mounts = tmp_path / "cgroup"
     mounts.mkdir()
     with cgroups.a_cgroup(mounts) as group:
@@ -65,7 +65,7 @@ def output_of(worker: WorkerHarness, command: str, **say: object) -> str:
 
 
 def test_a_job_is_born_in_its_own(worker: WorkerHarness, parent: Path) -> None:
-    """The job, and nobody else; it is gone with the job."""
+    """A job starts in a cgroup of its own, which is removed after it."""
     job = worker.job("cat /proc/self/cgroup")
     worker.send(job)
     end = worker.finished()
@@ -79,7 +79,7 @@ def test_a_job_is_born_in_its_own(worker: WorkerHarness, parent: Path) -> None:
 
 
 def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
-    """Whatever it has left; and all of it is ended with the job."""
+    """Processes that left session and environment are in it, and end with it."""
     job = worker.start(ASTRAY)
     group = group_of(parent, worker, job)
     pids = waiting.until(
@@ -92,7 +92,7 @@ def test_all_of_a_job_is_in_it(worker: WorkerHarness, parent: Path) -> None:
 
 
 def test_what_another_user_runs_is_ended(worker: WorkerHarness, parent: Path) -> None:
-    """Who writes to cgroup.kill needs no right to signal."""
+    """Processes of another user are ended: cgroup.kill asks for no permission."""
     line = "exec setpriv --reuid 65534 sh -c 'trap \"\" TERM; echo; exec sleep 1000'"
     job = worker.start(line)
     group = group_of(parent, worker, job)
@@ -103,7 +103,7 @@ def test_what_another_user_runs_is_ended(worker: WorkerHarness, parent: Path) ->
 
 
 def test_groups_below_it_go_as_well(worker: WorkerHarness, parent: Path) -> None:
-    """A job may divide its own."""
+    """Cgroups that a job makes below its own are removed with it."""
     job = worker.job(f"cd {parent}/job-* && mkdir -p a/b && echo $$ >a/b/cgroup.procs")
     worker.send(job)
     assert worker.finished().exit_code == 0
@@ -111,7 +111,7 @@ def test_groups_below_it_go_as_well(worker: WorkerHarness, parent: Path) -> None
 
 
 def test_groups_in_groups(worker: WorkerHarness, parent: Path) -> None:
-    """As many as a path can name."""
+    """Cgroups that a job nests are removed, as deep as a path can be."""
     job = worker.job(
         f"cd {parent}/job-* && mkdir -p $(yes a/ | head -700 | tr -d '\\n')"
     )
@@ -133,7 +133,7 @@ def test_a_stranger_in_it(worker: WorkerHarness, parent: Path) -> None:
 
 
 def test_a_cgroup_of_that_name(worker: WorkerHarness, parent: Path) -> None:
-    """From a future that a restored backup took back: it is replaced."""
+    """A cgroup of that name, from before a backup was restored, is replaced."""
     job = worker.job("true")
     group = group_of(parent, worker, job)
     (group / "below").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_cgroup_of_that_name(worker: WorkerHarness, parent: Path) -> None:
 def test_without_room_for_a_cgroup_it_waits(
     worker: WorkerHarness, parent: Path
 ) -> None:
-    """It is not started, and not failed; the operator is told."""
+    """A job whose cgroup cannot be made waits, and the operator is told."""
     (parent / "cgroup.max.descendants").write_text("0")
     job = worker.job("true")
     worker.send(job)
@@ -158,7 +158,7 @@ def test_without_room_for_a_cgroup_it_waits(
 def test_a_daemon_finds_and_ends_what_is_left(
     worker: WorkerHarness, parent: Path
 ) -> None:
-    """The cgroup of a dead worker's job, with all that is in it; of no other store."""
+    """A daemon ends the cgroups that dead workers left, and none of another store."""
     job = worker.start(ASTRAY)
     group = group_of(parent, worker, job)
     pids = waiting.until(
@@ -184,7 +184,7 @@ def test_a_daemon_finds_and_ends_what_is_left(
 
 @pytest.fixture(params=["worker", "free"])
 def either(request: pytest.FixtureRequest) -> WorkerHarness:
-    """One with cgroups, and one without: two ways to fork."""
+    """A worker with cgroups, and one without: they fork in different ways."""
     found: WorkerHarness = request.getfixturevalue(request.param)
     return found
 
@@ -193,7 +193,7 @@ SOME = Limits(nice=3, rlimits=(("nofile", 50), ("core", INFINITY)))
 
 
 def test_nice_and_rlimits(either: WorkerHarness) -> None:
-    """Soft and hard; of this job alone."""
+    """Niceness and limits, soft and hard, apply to this job alone."""
     line = "nice; ulimit -n; ulimit -Hn; ulimit -c"
     own = output_of(either, "nice; ulimit -n").splitlines()
     assert output_of(either, line, limits=SOME).splitlines() == [
@@ -203,7 +203,7 @@ def test_nice_and_rlimits(either: WorkerHarness) -> None:
 
 
 def test_a_limit_that_is_hit(either: WorkerHarness) -> None:
-    """The kernel's own signal, as on a command line."""
+    """A job that exceeds a limit gets the kernel's signal."""
     limits = Limits(rlimits=(("cpu", 1),))
     end = either.run("while :; do :; done", limits=limits)
     assert (end.reason, end.signal) == (Reason.SIGNAL, signal.SIGKILL)
@@ -240,7 +240,7 @@ def test_what_cannot_start(
     say: dict[str, object],
     sentence: str,
 ) -> None:
-    """The same sentences as without limits, from another process."""
+    """The sentences about a failed start are those of a job without limits."""
     for limits in (Limits(), SOME):
         end = either.run(command, limits=limits, **say)
         assert end.reason is Reason.SPAWN_ERROR
@@ -249,7 +249,7 @@ def test_what_cannot_start(
 
 
 def test_a_limit_that_cannot_be_enforced(either: WorkerHarness) -> None:
-    """It is an error of the job, never silence."""
+    """A limit that cannot be enforced is an error of the job."""
     end = either.run("true", limits=Limits(memory_max=2**20))
     assert end.reason is Reason.SPAWN_ERROR
     assert end.message is not None
@@ -258,7 +258,7 @@ def test_a_limit_that_cannot_be_enforced(either: WorkerHarness) -> None:
 
 
 def test_a_limit_that_nobody_expected_to_fail(tmp_path: Path, parent: Path) -> None:
-    """Its controller went after the daemon looked."""
+    """A controller that is disabled later is an error of the job."""
     means = Means(controllers=frozenset({"pids"}))
     with worker_harness.worker(tmp_path, cgroup=str(parent), means=means) as worker:
         end = worker.run("true", limits=Limits(tasks_max=5))
@@ -278,5 +278,5 @@ def test_a_limit_that_nobody_expected_to_fail(tmp_path: Path, parent: Path) -> N
     ],
 )
 def test_quotas(percent: float, text: str) -> None:
-    """The kernel takes a millisecond at the least, and periods up to a second."""
+    """The kernel accepts a quota of at least 1 ms, and periods up to 1 s."""
     assert cgroup.cpu_max(percent) == text

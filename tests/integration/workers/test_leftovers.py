@@ -1,4 +1,4 @@
-"""What a dead worker's job left is found and killed, and nothing else is."""
+"""The processes that a dead worker's job left are killed, and no others."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import waiting, worker_harness
+from helpers import waiting
 from helpers.worker_harness import ENV, WorkerHarness
 from queuectld.clock import SystemClock
 from queuectld.linux import pidfd, procfs
@@ -24,12 +24,6 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
-    with worker_harness.worker(tmp_path) as ready:
-        yield ready
-
-
-@pytest.fixture
 def stranger() -> Iterator["Stranger"]:
     one = Stranger()
     yield one
@@ -37,14 +31,14 @@ def stranger() -> Iterator["Stranger"]:
 
 
 class Stranger:
-    """Processes that the test starts itself, to be found or to be spared."""
+    """Processes that the test starts itself: some to be found, some to be spared."""
 
     def __init__(self) -> None:
         self.store = str(uuid.uuid4())
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, script: str, env: dict[str, str], **how: object) -> procfs.Process:
-        """Start a script in a session of its own; wait until it says that it runs."""
+        """Start a script in a session of its own; wait until it prints that it runs."""
         started = subprocess.Popen(
             ["/bin/sh", "-c", script],
             env=ENV | env,
@@ -60,11 +54,11 @@ class Stranger:
         return found
 
     def traces(self, lease: int = 1, leader: ProcessId | None = None) -> Traces:
-        """Return what a run of this store can be known by."""
+        """Return the traces of an attempt of this store."""
         return Traces(store=self.store, lease=lease, leader=leader)
 
     def mark(self, lease: int = 1) -> dict[str, str]:
-        """Return the variable that a job of this store carries."""
+        """Return the marker of a job of this store."""
         return {marker.NAME: marker.value(self.store, lease)}
 
     def alive(self, entry: procfs.Process) -> bool:
@@ -87,7 +81,7 @@ def kill(traces: Traces, within: float = waiting.DEADLINE) -> Leftovers:
 
 
 def test_worker_that_was_killed(worker: WorkerHarness) -> None:
-    """What a killed worker leaves of its job is found by what it carries."""
+    """Processes of a killed worker's job are found by their marker."""
     script = (
         "trap '' TERM; setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &);"
         " sleep 600 & echo up; sleep 600"
@@ -105,7 +99,7 @@ def test_worker_that_was_killed(worker: WorkerHarness) -> None:
 
 
 def test_job_that_forks_for_ever_without_its_worker(worker: WorkerHarness) -> None:
-    """A job that multiplies is outrun, also after its worker's death."""
+    """A job that forks without end is killed whole, also after its worker's death."""
     job = worker.start("echo up; while :; do sleep 600 & done")
     worker.says(job, "up")
     worker.signal(signal.SIGKILL)
@@ -117,13 +111,13 @@ def test_job_that_forks_for_ever_without_its_worker(worker: WorkerHarness) -> No
 
 
 def test_nothing_to_find(stranger: Stranger) -> None:
-    """A run that left nothing is settled at once."""
+    """For an attempt that left no process, the search returns at once."""
     assert kill(stranger.traces()) == Leftovers(ended=(), left=())
 
 
 @pytest.mark.parametrize("lease", ["9" * 5000, "-1", "\u0663", "x", ""])
 def test_a_marker_that_is_none(stranger: Stranger, lease: str) -> None:
-    """Anybody can have one; it must not keep a daemon from starting."""
+    """A marker that is no lease is ignored: any process can have one."""
     mark = {marker.NAME: f"{stranger.store}:{lease}"}
     stranger.start("echo up; sleep 600", mark)
     assert marker.leases(stranger.store) == set()
@@ -144,7 +138,7 @@ def test_marker_of_another_run(stranger: Stranger) -> None:
 
 
 def test_cleared_environment_in_the_session(stranger: Stranger) -> None:
-    """Without the marker, the session of a leader that lives still tells."""
+    """A process without the marker is found by its session while the leader lives."""
     entry = stranger.start("sleep 600 & echo up; wait", {})
     found = kill(stranger.traces(leader=entry.id))
     assert {p.session for p in found.ended} == {entry.pid}
@@ -152,7 +146,7 @@ def test_cleared_environment_in_the_session(stranger: Stranger) -> None:
 
 
 def test_cleared_environment_beside_a_marked_process(stranger: Stranger) -> None:
-    """With the leader gone, one marked member vouches for the session."""
+    """Without the leader, one marked process shows that the session is the job's."""
     script = "env -i sleep 600 & sleep 600 & echo up"
     entry = stranger.start(script, stranger.mark())
     waiting.until(lambda: not stranger.alive(entry), "the leader's end")
@@ -161,7 +155,7 @@ def test_cleared_environment_beside_a_marked_process(stranger: Stranger) -> None
 
 
 def test_session_number_that_was_used_again(stranger: Stranger) -> None:
-    """A session whose leader is another process is somebody else's."""
+    """A session whose leader is another process is spared."""
     entry = stranger.start("echo up; exec sleep 600", {})
     earlier = ProcessId(entry.pid, entry.ticks - 1)
     later = ProcessId(entry.pid, entry.ticks + 1)
@@ -171,7 +165,7 @@ def test_session_number_that_was_used_again(stranger: Stranger) -> None:
 
 
 def test_known_by_its_output(stranger: Stranger, tmp_path: Path) -> None:
-    """No marker, no session, no parent: what it writes to still tells whose it is."""
+    """A process without marker, session and parent is found by its output file."""
     file = tmp_path / outputs.path(str(tmp_path), 1, 1, 1, outputs.Stream.STDOUT)
     file.parent.mkdir()
     script = f"env -i setsid sleep 600 >>{file} & echo up"
@@ -183,7 +177,7 @@ def test_known_by_its_output(stranger: Stranger, tmp_path: Path) -> None:
 
 
 def test_reader_of_the_output_is_spared(stranger: Stranger, tmp_path: Path) -> None:
-    """Somebody who follows a job's output is no part of the job."""
+    """A process that reads a job's output is spared."""
     file = tmp_path / "1.1.1.out"
     file.write_text("line\n")
     entry = stranger.start(f"exec tail -f {file}", {})
@@ -193,7 +187,7 @@ def test_reader_of_the_output_is_spared(stranger: Stranger, tmp_path: Path) -> N
 
 
 def test_descendants_are_taken_along(stranger: Stranger) -> None:
-    """A child that shook off marker and session goes with its marked parent."""
+    """A child without marker and session is found by its marked parent."""
     script = "env -i setsid sleep 600 & echo up; wait"
     stranger.start(script, stranger.mark())
     traces = stranger.traces()
@@ -213,7 +207,7 @@ print(len(found.ended), len(found.left), flush=True)
 
 
 def test_caller_inside_the_job_is_spared(stranger: Stranger) -> None:
-    """A daemon that a job started kills neither itself nor what it hangs on."""
+    """A daemon that a job started spares itself and its ancestors."""
     store = stranger.store
     done = subprocess.run(
         [
@@ -235,7 +229,7 @@ def test_caller_inside_the_job_is_spared(stranger: Stranger) -> None:
 
 
 def test_deadline(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not die in time is told, not waited for."""
+    """A process that does not end in time is reported."""
     entry = stranger.start("echo up; exec sleep 600", stranger.mark())
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
     found = kill(stranger.traces(), within=0.05)
@@ -244,7 +238,7 @@ def test_deadline(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_not_ours_to_kill(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that changed its user is told at once."""
+    """A process that runs as another user is reported at once."""
 
     def refuse(*_: object) -> None:
         raise PermissionError
@@ -265,7 +259,7 @@ def test_signal_for_an_earlier_process(stranger: Stranger) -> None:
 
 
 def test_signal_for_nobody() -> None:
-    """A pid that nobody has is no error."""
+    """A signal to a pid without a process is no error."""
     gone = subprocess.Popen(["true"])
     gone.wait()
     assert not pidfd.send(ProcessId(gone.pid, 1), signal.SIGKILL)

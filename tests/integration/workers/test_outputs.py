@@ -1,4 +1,4 @@
-"""Output files and results as the daemon handles them."""
+"""Output files, results and records, as daemon and workers handle them."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ RESULT = SpooledResult("s", 1, SEQ, RUN, AttemptEnd(LEASE, 1, 2, Reason.EXIT, 0)
 
 
 def written(where: Path, stdout: str = "", stderr: str = "") -> list[str]:
-    """Create the files of a run with this content; return their names."""
+    """Create the files of an attempt with this content; return their names."""
     files = outputs.create(str(where), SEQ, RUN, LEASE)
     files.close()
     both = outputs.paths(str(where), SEQ, RUN, LEASE)
@@ -29,7 +29,7 @@ def present(where: Path) -> list[str]:
 
 
 def test_names(tmp_path: Path) -> None:
-    """Files are in directories of 1,000 jobs, named for people and for ever."""
+    """Files are in directories of 1,000 jobs; their names have job, run and lease."""
     written(tmp_path, "x")
     assert present(tmp_path) == ["2/2500.3.77.err", "2/2500.3.77.out"]
 
@@ -37,7 +37,7 @@ def test_names(tmp_path: Path) -> None:
 def test_a_directory_may_go_just_after_it_was_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As that of the last job there, which is deleted: the run begins all the same."""
+    """A directory that is removed while a file is created in it is made again."""
     make, made = outputs._make_directory, []
 
     def make_and_lose(name: str) -> None:
@@ -53,7 +53,7 @@ def test_a_directory_may_go_just_after_it_was_made(
 
 
 def test_sizes(tmp_path: Path) -> None:
-    """A run that never began has no sizes; one that wrote nothing has two zeros."""
+    """An attempt that never started has no sizes; one without output has two zeros."""
     assert outputs.sizes(str(tmp_path), SEQ, RUN, LEASE) is None
     written(tmp_path)
     assert outputs.sizes(str(tmp_path), SEQ, RUN, LEASE) == (0, 0)
@@ -62,7 +62,7 @@ def test_sizes(tmp_path: Path) -> None:
 
 
 def test_half_a_creation_is_none(tmp_path: Path) -> None:
-    """If one file cannot be created, the other does not claim that the run began."""
+    """If one file cannot be created, the other is removed."""
     obstacle = Path(outputs.paths(str(tmp_path), SEQ, RUN, LEASE)[1])
     obstacle.mkdir(parents=True)
     with pytest.raises(OSError):  # noqa: PT011  # which one is the kernel's choice
@@ -72,7 +72,7 @@ def test_half_a_creation_is_none(tmp_path: Path) -> None:
 
 
 def test_remove_empty(tmp_path: Path) -> None:
-    """Only what holds nothing goes, and doing it again is no error."""
+    """Only empty files are removed, and to do it again is no error."""
     written(tmp_path, stderr="x")
     for _ in range(2):
         outputs.remove_empty(str(tmp_path), SEQ, RUN, LEASE)
@@ -80,7 +80,7 @@ def test_remove_empty(tmp_path: Path) -> None:
 
 
 def test_remove(tmp_path: Path) -> None:
-    """The last run of a directory takes that along; others are left alone."""
+    """The directory is removed with the last files in it, and not before."""
     written(tmp_path, "x")
     neighbour = tmp_path / "2" / "2501.1.1.out"
     neighbour.write_text("y")
@@ -105,7 +105,7 @@ def test_spool(tmp_path: Path) -> None:
 
 
 def test_spool_with_other_things_in_it(tmp_path: Path) -> None:
-    """Drafts and foreign files are no results, and a draft goes with its result."""
+    """Drafts and foreign files are no results; a draft is removed with its result."""
     for name in ("5.json.tmp", "note.txt", "6", "x.json"):
         (tmp_path / name).write_text("")
     assert spool.leases(str(tmp_path)) == []
@@ -114,7 +114,7 @@ def test_spool_with_other_things_in_it(tmp_path: Path) -> None:
 
 
 def test_torn_result(tmp_path: Path) -> None:
-    """A file that cannot be understood is told and stays."""
+    """A file that cannot be understood raises an error and stays."""
     (tmp_path / "5.json").write_text('{"version": 1, "le')
     with pytest.raises(SpoolError):
         spool.read(str(tmp_path), 5)
@@ -122,7 +122,7 @@ def test_torn_result(tmp_path: Path) -> None:
 
 
 def test_records(tmp_path: Path) -> None:
-    """Records are found in their directory; what is none is passed over."""
+    """All records of a directory are read; other files are skipped."""
     record = WorkerRecord("s", 3, "b", 1, 2)
     file = RecordFile(records.file_of(str(tmp_path), 3))
     (tmp_path / "4.json").write_text("torn")
@@ -138,11 +138,11 @@ def test_records(tmp_path: Path) -> None:
 # -- files passed on -------------------------------------------------------------------
 
 NEXT = (1000, 1, 78)
-"""The next run of the worker: another job, in another directory."""
+"""The worker's next attempt: of another job, in another directory."""
 
 
 def passed_on(where: Path, *spare: str | None) -> list[str]:
-    """Create the files of the next run with spare ones; return what is there then."""
+    """Create the next attempt's files with spare ones; return all files."""
     (where / "1").mkdir(exist_ok=True)
     outputs.create(str(where), *NEXT, spare).close()
     return present(where)
@@ -153,7 +153,7 @@ def inodes(where: Path, *run: int) -> list[int]:
 
 
 def test_empty_files_become_the_next_run_s(tmp_path: Path) -> None:
-    """The very same files, under the next run's names."""
+    """Empty files are renamed for the next attempt."""
     spare = written(tmp_path)
     before = inodes(tmp_path, SEQ, RUN, LEASE)
     assert passed_on(tmp_path, *spare) == ["1/1000.1.78.err", "1/1000.1.78.out"]
@@ -161,7 +161,7 @@ def test_empty_files_become_the_next_run_s(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_to_be_kept_is_kept(tmp_path: Path) -> None:
-    """Only what was offered is used; the other is created."""
+    """One spare file is used, and the other file is created."""
     spare = written(tmp_path, stderr="x")
     assert passed_on(tmp_path, spare[0], None) == [
         "1/1000.1.78.err",
@@ -172,7 +172,7 @@ def test_a_file_that_is_to_be_kept_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_somebody_writes_to_is_not_passed_on(tmp_path: Path) -> None:
-    """A job handed its stdout to a server: what that writes is in nobody's output."""
+    """A file that another process has open for writing is not used again."""
     spare = written(tmp_path)
     with Path(spare[0]).open("a") as handed_on:
         before = inodes(tmp_path, SEQ, RUN, LEASE)
@@ -185,7 +185,7 @@ def test_a_file_that_somebody_writes_to_is_not_passed_on(tmp_path: Path) -> None
 
 
 def test_a_file_that_was_written_to_after_all_is_not_passed_on(tmp_path: Path) -> None:
-    """By whom it was handed to, after the run's end; that has ended as well."""
+    """A file that was written to after the job's end keeps its content."""
     spare = written(tmp_path)
     Path(spare[1]).write_text("late")
     passed_on(tmp_path, *spare)
@@ -194,7 +194,7 @@ def test_a_file_that_was_written_to_after_all_is_not_passed_on(tmp_path: Path) -
 
 
 def test_a_file_whose_mode_was_changed_is_not_passed_on(tmp_path: Path) -> None:
-    """A job can chmod its stdout; what the next one writes is for nobody else."""
+    """A file whose mode the job changed is not used again."""
     spare = written(tmp_path)
     Path(spare[0]).chmod(0o666)
     passed_on(tmp_path, *spare)
@@ -204,6 +204,6 @@ def test_a_file_whose_mode_was_changed_is_not_passed_on(tmp_path: Path) -> None:
 
 
 def test_a_spare_file_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    """Nor is a directory that is not there yet."""
+    """A spare file that is missing is replaced by a new one."""
     outputs.create(str(tmp_path), *NEXT, ("/nowhere/out", None)).close()
     assert present(tmp_path) == ["1/1000.1.78.err", "1/1000.1.78.out"]

@@ -1,4 +1,4 @@
-"""Signals reach the process they are for, or none."""
+"""A signal reaches the process that it is for, or none."""
 
 import asyncio
 import errno
@@ -29,7 +29,7 @@ CONFIG = WorkerConfig("store", "output", "spool", "workers", "socket")
 
 @contextmanager
 def a_process() -> Iterator["subprocess.Popen[bytes]"]:
-    """Start something that says what it is told."""
+    """Start a process that repeats its input."""
     with subprocess.Popen(
         ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
@@ -40,7 +40,7 @@ def a_process() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def lives(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether it does not end of what it was sent before."""
+    """Whether the process survived the signals that it was sent before."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(b"hello\n")
@@ -48,7 +48,7 @@ def lives(process: "subprocess.Popen[bytes]") -> bool:
 
 
 def record_of(pid: int) -> WorkerRecord:
-    """Return what that process would write of itself if it were a worker."""
+    """Return the record that this process would write if it were a worker."""
     ticks = procfs.start_ticks(pid)
     assert ticks is not None
     return WorkerRecord("store", 1, procfs.boot_id(), pid, ticks)
@@ -57,11 +57,11 @@ def record_of(pid: int) -> WorkerRecord:
 @pytest.mark.parametrize("grace", [0.0, 5.0])
 @asynchronous
 async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) -> None:
-    """By then its number may be another process's."""
+    """No signal goes through a closed pidfd, whose number may be another's by then."""
     gone = asyncio.Event()
-    listener: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
+    observer: Any = SimpleNamespace(worker_gone=lambda _worker: gone.set())
     pool = Pool(CONFIG, SystemClock())
-    pool.report_to(listener)
+    pool.report_to(observer)
     with a_process() as ended, a_process() as other:
         handle = os.pidfd_open(ended.pid)
         run = RunningAttempt(
@@ -83,14 +83,14 @@ async def test_a_pidfd_that_was_closed_is_not_signalled_through(grace: float) ->
 async def test_a_worker_of_another_users_is_left_to_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A daemon that was root's started it: that is told, and ends nothing else."""
+    """A worker that root's daemon started cannot be signalled: that is logged."""
 
     def refuse(_pidfd: int, _number: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    listener: Any = SimpleNamespace(worker_gone=lambda _worker: None)
+    observer: Any = SimpleNamespace(worker_gone=lambda _worker: None)
     pool = Pool(CONFIG, SystemClock())
-    pool.report_to(listener)
+    pool.report_to(observer)
     with a_process() as theirs:
         run = RunningAttempt(
             worker=1, seq=1, run=1, lease=1, job_id="1", started_at=NOW
@@ -105,7 +105,7 @@ async def test_a_worker_of_another_users_is_left_to_end(
 
 
 def test_a_pid_that_is_a_threads_now_is_nobodys() -> None:
-    """The process of that pid has ended; what the kernel says to that is no failure."""
+    """A pid that is a thread's now counts as a process that has ended."""
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()

@@ -1,12 +1,9 @@
-"""A real worker runs real commands: what a job gets, and what is told of it."""
+"""A real worker runs real commands: what a job gets, and what is reported of it."""
 
 import os
 import resource
 import signal
-import socket
-import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,27 +15,8 @@ from queuectld.linux import procfs
 from queuectld.workers.shared import messages, outputs
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerHarness]:
-    with worker_harness.worker(tmp_path) as ready:
-        yield ready
-
-
-def output_of(
-    worker: WorkerHarness, command: str | tuple[str, ...], **say: object
-) -> str:
-    """Run a command that succeeds and return its stdout."""
-    job = worker.job(command, **say)
-    worker.send(job)
-    end = worker.finished()
-    assert (end.reason, end.exit_code) == (Reason.EXIT, 0), end
-    text = worker.output(job)
-    worker.send(messages.Ack(job.lease))
-    return text
-
-
 def test_output_and_exit_code(worker: WorkerHarness) -> None:
-    """A command's two streams are kept apart and its exit code is told."""
+    """The two streams are in two files, and the exit code is reported."""
     job = worker.start("echo out; echo err >&2; exit 3")
     end = worker.finished()
     assert (end.reason, end.exit_code, end.signal) == (Reason.EXIT, 3, None)
@@ -48,7 +26,7 @@ def test_output_and_exit_code(worker: WorkerHarness) -> None:
 
 
 def test_one_job_after_another(worker: WorkerHarness) -> None:
-    """A run acknowledges the result before it, so no message is spent on that."""
+    """A job acknowledges the result before it: no further message is needed."""
     jobs = [worker.job(f"echo {number}") for number in range(20)]
     for job in jobs:
         worker.send(job)
@@ -56,65 +34,10 @@ def test_one_job_after_another(worker: WorkerHarness) -> None:
     assert [worker.output(job) for job in jobs] == [f"{n}\n" for n in range(20)]
 
 
-def test_a_stdout_that_was_handed_to_another_is_not_the_next_run_s(
-    worker: WorkerHarness, tmp_path: Path
-) -> None:
-    """What somebody writes there later, long after the run, is in nobody's output."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(str(tmp_path / "server"))
-        server.settimeout(waiting.DEADLINE)
-        hand_over = (
-            "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); "
-            "s.connect('server'); socket.send_fds(s, [b'x'], [1])"
-        )
-        argv = (sys.executable, "-c", hand_over)
-        first = worker.job(argv, cwd=str(tmp_path))
-        worker.send(first)
-        assert worker.finished().stdout_bytes == 0
-        _, (handed,), _, _ = socket.recv_fds(server, 1, 1)
-    second, third = worker.job("true"), worker.job("true")
-    try:
-        worker.send(second)
-        assert worker.finished().reason is Reason.EXIT
-        os.write(handed, b"late")
-        assert worker.output(second) == worker.output(second, "stderr") == ""
-        worker.send(third)
-        assert worker.finished().stdout_bytes == 0
-        assert os.fstat(handed).st_nlink == 0
-    finally:
-        os.close(handed)
-
-
-def test_empty_files_go_from_run_to_run(worker: WorkerHarness) -> None:
-    """Those of the last run go with its acknowledgement; output stays where it is."""
-    jobs = [worker.job(line) for line in ("true", "echo out", "echo err >&2")]
-    files = []
-    for job in jobs:
-        worker.send(job)
-        worker.finished()
-        where = (str(worker.output_dir), job.seq, job.run, job.lease)
-        files.append([Path(name).stat().st_ino for name in outputs.paths(*where)])
-    assert files[0] == files[1], "both were empty"
-    assert files[1][0] != files[2][0], "this one is not"
-    assert files[1][1] == files[2][1]
-    worker.send(messages.Ack(jobs[-1].lease))
-    output_of(worker, "echo")
-    wanted = ["out\n", "err\n", "\n"]
-
-    def left() -> list[str]:
-        try:
-            return [file.read_text() for file in sorted(worker.output_dir.rglob("*.*"))]
-        except FileNotFoundError:
-            return []
-
-    # The last acknowledgement was sent, and may not have been read.
-    waiting.until(lambda: left() == wanted, "what is empty is gone")
-
-
 def test_argument_vector(worker: WorkerHarness) -> None:
     """Arguments reach the program exactly as they were given, without a shell."""
     odd = ("a b", "", "$HOME", "'\"", "*", "caf\udcc3\udca9", "--", "\n")
-    text = output_of(worker, ("printf", "[%s]", *odd))
+    text = worker.output_of(("printf", "[%s]", *odd))
     assert text == "[a b][][$HOME]['\"][*][café][--][\n]"
 
 
@@ -128,7 +51,7 @@ def test_shell_line_that_looks_like_an_option(worker: WorkerHarness, line: str) 
 
 
 def test_what_a_job_is_told(worker: WorkerHarness) -> None:
-    """Its environment is the one given, and what tells it about itself."""
+    """A job's environment is the given one and the variables of queuectl."""
     job = worker.job("env", env={**ENV, "ODD": "a=b\nc", "RAW": "\udcff"})
     worker.send(job)
     worker.finished()
@@ -151,14 +74,14 @@ def test_what_a_job_is_told(worker: WorkerHarness) -> None:
 
 
 def test_environment_is_sent_once(worker: WorkerHarness) -> None:
-    """A run without an environment has that of the run before it."""
-    output_of(worker, "true", env={**ENV, "COLOUR": "red"})
-    assert output_of(worker, "echo $COLOUR", env=None) == "red\n"
-    assert output_of(worker, "echo $COLOUR", env=ENV) == "\n"
+    """A job that comes without an environment has that of the job before it."""
+    worker.output_of("true", env={**ENV, "COLOUR": "red"})
+    assert worker.output_of("echo $COLOUR", env=None) == "red\n"
+    assert worker.output_of("echo $COLOUR", env=ENV) == "\n"
 
 
 def test_session_and_stdin(worker: WorkerHarness) -> None:
-    """A job leads its own session, away from the worker's, and reads nothing."""
+    """A job leads a session of its own, and its stdin is empty."""
     job = worker.start("cat; exec sleep 60")
     record = worker.record()
     assert record is not None
@@ -173,9 +96,9 @@ def test_session_and_stdin(worker: WorkerHarness) -> None:
 
 
 def test_nothing_is_inherited_by_accident(worker: WorkerHarness) -> None:
-    """No open file, blocked signal or ignored signal of the worker is left to a job."""
-    text = output_of(
-        worker, "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    """A job inherits no open file and no blocked or ignored signal of the worker."""
+    text = worker.output_of(
+        "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status"
     )
     files, masks = text.split("SigBlk:")
     assert files.split() == ["0", "1", "2", "3"]  # 3 is ls's own
@@ -186,12 +109,12 @@ def test_nothing_is_inherited_by_accident(worker: WorkerHarness) -> None:
 
 
 def test_cwd_and_umask(worker: WorkerHarness, tmp_path: Path) -> None:
-    """They are the job's own: the next job does not notice."""
-    assert output_of(worker, "pwd; umask", cwd=str(tmp_path), umask=0o027) == (
+    """Directory and umask are those of this job alone."""
+    assert worker.output_of("pwd; umask", cwd=str(tmp_path), umask=0o027) == (
         f"{tmp_path}\n0027\n"
     )
-    assert output_of(worker, "pwd; umask") == "/\n0022\n"
-    assert output_of(worker, "umask", umask=0o777) == "0777\n"
+    assert worker.output_of("pwd; umask") == "/\n0022\n"
+    assert worker.output_of("umask", umask=0o777) == "0777\n"
     assert Path(f"/proc/{worker.pid}/cwd").readlink() == Path("/")
 
 
@@ -211,9 +134,9 @@ def test_program_is_searched_in_the_jobs_path(
         (":bin", "."),
         ("bin:", "bin"),
     ):
-        assert output_of(worker, ("tool",), cwd=cwd, env={"PATH": path}) == f"{found}\n"
-    assert output_of(worker, ("./tool",), cwd=cwd) == ".\n"
-    assert output_of(worker, ("echo", "x"), env={}) == "x\n"
+        assert worker.output_of(("tool",), cwd=cwd, env={"PATH": path}) == f"{found}\n"
+    assert worker.output_of(("./tool",), cwd=cwd) == ".\n"
+    assert worker.output_of(("echo", "x"), env={}) == "x\n"
 
 
 def test_search_goes_on_past_what_cannot_run(
@@ -226,7 +149,7 @@ def test_search_goes_on_past_what_cannot_run(
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "tool").symlink_to("/bin/echo")
     path = f"{tmp_path}/missing:{tmp_path}/a:{tmp_path}/b:{tmp_path}/c"
-    assert output_of(worker, ("tool", "found"), env={"PATH": path}) == "found\n"
+    assert worker.output_of(("tool", "found"), env={"PATH": path}) == "found\n"
 
 
 SPAWN_ERRORS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
@@ -255,7 +178,7 @@ SPAWN_ERRORS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
 
 @pytest.mark.parametrize("case", SPAWN_ERRORS)
 def test_what_cannot_start(worker: WorkerHarness, tmp_path: Path, case: str) -> None:
-    """A command that cannot start is a failed attempt with a reason, no dead worker."""
+    """A command that cannot start is a failed attempt; the worker goes on."""
     (tmp_path / "text").write_text("not executable")
     (tmp_path / "garbage").write_bytes(b"\x01\x02\x03\x04 no program")
     (tmp_path / "garbage").chmod(0o755)
@@ -274,12 +197,12 @@ def test_what_cannot_start(worker: WorkerHarness, tmp_path: Path, case: str) -> 
     assert (end.exit_code, end.signal, end.stdout_bytes) == (None, None, 0)
     assert end.started_at is not None
     assert sentence in (end.message or "")
-    assert output_of(worker, "pwd; umask", env=ENV) == "/\n0022\n"
+    assert worker.output_of("pwd; umask", env=ENV) == "/\n0022\n"
     assert not worker.zombies()
 
 
 def test_end_by_a_signal(worker: WorkerHarness) -> None:
-    """A main process that a signal ended is told as that, whoever sent it."""
+    """A main process that a signal ended is reported with that signal."""
     end = worker.run("kill -USR1 $$")
     assert (end.reason, end.signal) == (Reason.SIGNAL, signal.SIGUSR1)
     end = worker.run("kill -KILL $$")
@@ -312,69 +235,8 @@ def test_memory_is_the_jobs_own(worker: WorkerHarness) -> None:
     assert worker.run("true").max_rss is None
 
 
-def test_output_files_are_private(worker: WorkerHarness) -> None:
-    """Files are 0600 in directories 0700, whatever the job's umask."""
-    job = worker.job("echo x", umask=0)
-    worker.send(job)
-    worker.finished()
-    shard = worker.output_dir / str(job.seq // 1000)
-    assert stat.S_IMODE(shard.stat().st_mode) == 0o700
-    modes = {stat.S_IMODE(file.stat().st_mode) for file in shard.iterdir()}
-    assert modes == {0o600}
-    assert stat.S_IMODE(worker.record_path.stat().st_mode) == 0o600
-
-
-def test_empty_files_stay_until_the_result_is_taken(worker: WorkerHarness) -> None:
-    """The files prove that the run began; the empty ones go after the ack."""
-    job = worker.start("echo x")
-    worker.finished()
-    shard = worker.output_dir / str(job.seq // 1000)
-    stem = f"{job.seq}.1.{job.lease}"
-    assert {file.name for file in shard.iterdir()} == {f"{stem}.out", f"{stem}.err"}
-    worker.send(messages.Ack(job.lease))
-    waiting.until(
-        lambda: [file.name for file in shard.iterdir()] == [f"{stem}.out"],
-        "the empty file to go",
-    )
-
-
-def test_outputs_are_appended_to(worker: WorkerHarness) -> None:
-    """Processes of a job that write at once do not overwrite each other."""
-    text = output_of(worker, "(echo a; echo b) & wait; echo c; : > /dev/stdout; echo d")
-    assert text == "d\n"  # truncated by the job itself, and nothing left in between
-
-
-def test_a_stale_output_file(worker: WorkerHarness) -> None:
-    """A file of that name can only be from a restored past: the run gets its own."""
-    job = worker.job("echo new")
-    name = outputs.path(
-        str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
-    )
-    Path(name).parent.mkdir()
-    Path(name).write_text("old")
-    worker.send(job)
-    worker.finished()
-    assert worker.output(job) == "new\n"
-
-
-def test_a_planted_link_is_not_followed(worker: WorkerHarness, tmp_path: Path) -> None:
-    """Output goes to a file of ours, never through a link that somebody left."""
-    job = worker.job("echo new")
-    name = outputs.path(
-        str(worker.output_dir), job.seq, 1, job.lease, outputs.Stream.STDOUT
-    )
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    Path(name).parent.mkdir()
-    Path(name).symlink_to(victim)
-    worker.send(job)
-    worker.finished()
-    assert victim.read_text() == "precious"
-    assert worker.output(job) == "new\n"
-
-
 def test_record_follows_the_worker(worker: WorkerHarness) -> None:
-    """Whoever reads the record finds the worker, and its job while there is one."""
+    """The record names the worker, and its job while it runs."""
     idle = worker.record()
     assert idle is not None
     assert (idle.store, idle.worker, idle.pid) == (worker.store, 1, worker.pid)
@@ -394,7 +256,7 @@ def test_record_follows_the_worker(worker: WorkerHarness) -> None:
 
 
 def test_start_ticks_are_the_kernels(worker: WorkerHarness) -> None:
-    """The clock that stands in for /proc agrees with it, job after job."""
+    """The start ticks that the clock tells are those in /proc."""
     for _ in range(30):
         job = worker.job("exec sleep 60")
         worker.send(job)
@@ -431,8 +293,8 @@ def test_a_small_worker(worker: WorkerHarness) -> None:
 def test_jobs_get_the_limit_of_descriptors_that_the_daemon_began_with(
     tmp_path: Path,
 ) -> None:
-    """The daemon takes all that it may have, which is not for programs with select."""
+    """A job has the soft limit of descriptors that the hello says."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with worker_harness.worker(tmp_path, descriptors=333) as worker:
-        text = output_of(worker, "ulimit -Sn; ulimit -Hn")
+        text = worker.output_of("ulimit -Sn; ulimit -Hn")
     assert text.split() == ["333", "unlimited" if hard < 0 else str(hard)]

@@ -1,4 +1,4 @@
-"""The limit of open files: raised for the daemon, as it was for jobs."""
+"""The limit of open files: raised for the daemon, and lowered again for jobs."""
 
 import resource
 
@@ -9,7 +9,7 @@ from queuectld.linux import rlimits
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Stand in for the kernel's: the last pair is in force."""
+    """Stand in for the kernel: the last pair is in force."""
     pairs = [(1024, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda _which: pairs[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _which, pair: pairs.append(pair))
@@ -19,7 +19,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_the_soft_limit_goes_up_to_the_hard_one_and_back(
     limits: list[tuple[int, int]],
 ) -> None:
-    """Who raises it is told what it was, for those who want it back."""
+    """The soft limit goes up to the hard one, and back to what it was."""
     assert rlimits.raise_descriptors() == 1024
     rlimits.lower_descriptors(1024)
     assert limits[1:] == [(4096, 4096), (1024, 4096)]
@@ -29,7 +29,7 @@ def test_the_soft_limit_goes_up_to_the_hard_one_and_back(
 def test_a_hard_limit_that_was_lowered_meanwhile_is_kept_to(
     limits: list[tuple[int, int]], soft: int
 ) -> None:
-    """Nobody may go over it."""
+    """The soft limit is never set above the hard one."""
     limits.append((512, 512))
     rlimits.lower_descriptors(soft)
     assert limits[-1] == (512, 512)

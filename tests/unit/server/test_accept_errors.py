@@ -1,4 +1,4 @@
-"""What is logged when there are no descriptors for more clients."""
+"""The log record about clients that cannot be accepted for lack of descriptors."""
 
 import errno
 import logging
@@ -15,18 +15,18 @@ FAILED = {
 
 
 class Loop:
-    """A loop that keeps what its own handler was given."""
+    """A loop that keeps what its default handler gets."""
 
     def __init__(self) -> None:
         self.passed_on: list[dict[str, Any]] = []
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep it."""
+        """Keep the context."""
         self.passed_on.append(context)
 
 
 def test_it_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """Asyncio tells it each second, which would fill the log."""
+    """The loop reports it every second, which would fill the log."""
     now = 1000.0
     report, loop = AcceptErrorReporter(lambda: now), Loop()
     with caplog.at_level(logging.ERROR):
@@ -38,7 +38,7 @@ def test_it_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_other_errors_are_not_touched() -> None:
-    """They go where they went before."""
+    """They go to the loop's default handler."""
     loop, other = Loop(), {"message": "Task exception was never retrieved"}
     AcceptErrorReporter(lambda: 0.0)(cast("Any", loop), other)
     assert loop.passed_on == [other]

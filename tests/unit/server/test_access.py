@@ -20,7 +20,7 @@ def role(uid: int, *gids: int, roles: Roles = ROLES) -> Role | None:
 
 @pytest.mark.parametrize("role", Role)
 def test_a_role_includes_itself_and_those_before_it(role: Role) -> None:
-    """The order is that of the list, which is not the alphabet's."""
+    """Roles are ordered as in their list, not by the alphabet."""
     order = ["read", "submit", "operate", "admin"]
     included = [each for each in order if role.includes(Role(each))]
     assert included == order[: order.index(role) + 1]
@@ -28,13 +28,13 @@ def test_a_role_includes_itself_and_those_before_it(role: Role) -> None:
 
 @pytest.mark.parametrize("uid", [OWNER, 0])
 def test_the_daemons_user_and_root_are_admin(uid: int) -> None:
-    """Without being named, and whatever they are named as."""
+    """They need not be named in the configuration, and no entry there changes it."""
     assert role(uid, roles=Roles()) is Role.ADMIN
     assert role(uid) is Role.ADMIN
 
 
 def test_nobody_else_has_a_role_where_none_is_configured() -> None:
-    """Not by a group either, and not by that of root or of the owner."""
+    """No group gives a role either, not even that of root or of the owner."""
     assert role(1001, 0, OWNER, 50, roles=Roles()) is None
 
 
@@ -56,5 +56,5 @@ def test_nobody_else_has_a_role_where_none_is_configured() -> None:
 def test_the_highest_role_of_user_and_groups_counts(
     uid: int, gids: list[int], expected: Role | None
 ) -> None:
-    """A uid is no gid, and the order of groups means nothing."""
+    """A uid is not compared with a gid, and the order of the groups does not matter."""
     assert role(uid, *gids) is expected

@@ -1,4 +1,4 @@
-"""The account of what clients hold, all together."""
+"""Admission control: which connection is closed, and which request waits."""
 
 import asyncio
 
@@ -8,25 +8,25 @@ from queuectld.server.connection.admission import AT_WORK, LARGE, Admission
 
 
 class Client:
-    """A connection that remembers what it was told."""
+    """A connection that counts the calls."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.closed = self.told = 0
 
     def shed(self) -> None:
-        """Be closed."""
+        """Count a close."""
         self.closed += 1
         self._admission.release(self)
 
     def proceed(self) -> None:
-        """Be told that there may be room."""
+        """Count a notice that there may be room."""
         self.told += 1
 
 
 @pytest.fixture
 def admission() -> Admission:
-    """An account with nothing on it."""
+    """Admission control without any connection."""
 
     async def make() -> Admission:
         return Admission()
@@ -35,7 +35,7 @@ def admission() -> Admission:
 
 
 def test_who_holds_much_for_longest_is_closed(admission: Admission) -> None:
-    """Not who is the last straw, nor who holds little; no more than must be."""
+    """Neither the newest nor a small holder is closed, and no more than necessary."""
     small, large, larger, late = (Client(admission) for _ in range(4))
     admission.hold(small, 3, 100)
     admission.hold(large, 10, 100)
@@ -47,7 +47,7 @@ def test_who_holds_much_for_longest_is_closed(admission: Admission) -> None:
 
 
 def test_who_has_held_nothing_meanwhile_is_no_old_holder(admission: Admission) -> None:
-    """Whoever gets on is not closed for having been there first."""
+    """A connection that held nothing in between is not the longest holder."""
     first, second = Client(admission), Client(admission)
     admission.hold(first, 50, 100)
     admission.hold(second, 50, 100)
@@ -57,7 +57,7 @@ def test_who_has_held_nothing_meanwhile_is_no_old_holder(admission: Admission) -
 
 
 def test_a_lower_limit_closes_as_many_as_it_takes(admission: Admission) -> None:
-    """As after a reload of the configuration."""
+    """A reload of the configuration may lower the limit."""
     clients = [Client(admission) for _ in range(5)]
     for size, client in enumerate(clients, 1):
         admission.hold(client, size, 100)
@@ -67,7 +67,7 @@ def test_a_lower_limit_closes_as_many_as_it_takes(admission: Admission) -> None:
 
 
 def test_large_requests_wait_and_small_ones_do_not(admission: Admission) -> None:
-    """A large one is told when another has ended; the first may have any size."""
+    """A large request waits for the end of another; the first may have any size."""
     client = Client(admission)
     assert admission.admits(client, 10 * AT_WORK)
     admission.begin(AT_WORK)
@@ -80,7 +80,7 @@ def test_large_requests_wait_and_small_ones_do_not(admission: Admission) -> None
 
 
 def test_who_is_gone_is_not_told(admission: Admission) -> None:
-    """And counts for nothing."""
+    """A connection that has gone is not called, and holds nothing."""
     client = Client(admission)
     admission.begin(AT_WORK)
     assert not admission.admits(client, LARGE)

@@ -1,4 +1,4 @@
-"""What doctor makes of what it is told. Looking at the machine is tested elsewhere."""
+"""The judgement of doctor's checks; what they read is tested elsewhere."""
 
 import pytest
 
@@ -23,12 +23,12 @@ from queuectld.server.health.checks import WAL_LARGE, Level
     ],
 )
 def test_the_wal_reset_bug_is_known_by_version(version: str, *, faulty: bool) -> None:
-    """The fix and its two backports are told from what lies around them."""
+    """The fixed versions and the two backports are told from those around them."""
     assert checks.has_wal_reset_bug(version) is faulty
 
 
 def test_a_bug_that_cannot_strike_is_no_alarm() -> None:
-    """It is named, with what keeps it harmless."""
+    """The check is OK, and names the bug and why it does no harm."""
     check = checks.sqlite("3.40.1")
     assert check.level is Level.OK
     assert "WAL-reset bug" in check.detail
@@ -54,6 +54,6 @@ def test_jobs_that_wait_for_nobody_are_worth_a_warning(
 
 
 def test_a_log_that_is_never_emptied_is_worth_a_warning() -> None:
-    """Something holds up the checkpoints."""
+    """A large write-ahead log means that checkpoints do not get through."""
     assert checks.wal(WAL_LARGE - 1).level is Level.OK
     assert checks.wal(WAL_LARGE).level is Level.WARNING

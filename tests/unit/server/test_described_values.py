@@ -1,4 +1,4 @@
-"""What is taken is what ``describe`` says is taken, value by value."""
+"""The daemon takes exactly the values that ``describe`` says it takes."""
 
 import math
 import re
@@ -76,7 +76,7 @@ def _taken_as(name: str, value: Any) -> bool:
 
 
 def _assert_for_people(message: str) -> None:
-    """No words of the language or the libraries that the daemon is made of."""
+    """The message has no words of Python or of a library."""
     for word in (
         "NaN", "Traceback", "<class", "object", "int()", "float", "NoneType", "dict",
         "strict_map_key", "StackError", "unpack", "bytes-like",
@@ -103,7 +103,7 @@ def test_what_a_parameter_takes_is_as_described(method: str, param: Param) -> No
 
 
 def _comparable(value: Any) -> bool:
-    """Whether a schema can say all that there is to say about a value.
+    """Whether a schema can express all that the daemon checks of a value.
 
     It cannot say what a text looks like, and that NaN is no number.
     """
@@ -112,7 +112,7 @@ def _comparable(value: Any) -> bool:
 
 @pytest.mark.parametrize("name", submission.GIVEN)
 def test_what_a_field_takes_is_as_described(name: str) -> None:
-    """As for parameters: every field of a job, with every kind of value."""
+    """Each field of a job takes what its schema allows, for every kind of value."""
     schema = TOLD.told["forms"]["SUBMISSION"]["properties"][name]
     for value in VALUES:
         described = not TOLD.problems(schema, value, closed=False)
@@ -132,7 +132,7 @@ def test_what_a_field_takes_is_as_described(name: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_message_is_so_in_the_words_of_the_protocol(payload: bytes) -> None:
-    """Whoever reads it knows another msgpack library, and another language."""
+    """The message fits a reader with another msgpack library and language."""
     with pytest.raises(BadMessageError) as caught:
         messages.decode(payload)
     _assert_for_people(str(caught.value))

@@ -1,4 +1,4 @@
-"""The table of methods: complete, consistent, and told as it is."""
+"""The dispatch table is complete, consistent, and described as it is."""
 
 import inspect
 import json
@@ -48,7 +48,7 @@ def _all(value: object) -> Iterable[object]:
 
 @EVERY
 def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
-    """By parameters that it has; what only waits or reads changes none."""
+    """It names parameters that it has; a method that only waits or reads names none."""
     declared = {param.name for param in method.params}
     assert {*(method.changes or ())} <= declared
     assert method.changes is None or not (method.waits or method.bulky)
@@ -59,7 +59,7 @@ def test_a_method_says_which_jobs_it_changes(method: Method) -> None:
 
 @EVERY
 def test_a_method_says_what_it_is(method: Method) -> None:
-    """Whoever reads only describe has a sentence, a shape and a phrase for each."""
+    """``describe`` has a sentence, a type and a phrase for each."""
     assert method.doc.endswith(".")
     assert json_schema.of(method.result)
     assert all("type" in json_schema.of(event)["properties"] for event in method.events)
@@ -69,7 +69,7 @@ def test_a_method_says_what_it_is(method: Method) -> None:
 
 @EVERY
 def test_a_method_lists_only_errors_of_its_own(method: Method) -> None:
-    """What can meet any request is told once."""
+    """The codes that any request can meet are listed once, apart."""
     assert not set(method.errors) & set(COMMON)
     assert len(set(method.errors)) == len(method.errors)
 
@@ -94,14 +94,14 @@ def test_describe_tells_every_method_and_travels() -> None:
 
 
 def test_every_error_code_is_somebodys() -> None:
-    """No code is promised that nothing can answer."""
+    """Each code is used by a method or common to all."""
     used = {code for method in METHODS.values() for code in method.errors}
     unused = set(ErrorCode) - used - set(COMMON)
     assert unused == {ErrorCode.TOO_MANY_CONNECTIONS}
 
 
 def test_every_refusal_of_the_queue_has_its_code() -> None:
-    """A domain error without a row would be called our mistake."""
+    """A domain error without a row would be answered as ``internal``."""
 
     def leaves(kind: type[Exception]) -> list[type[Exception]]:
         below = [leaf for child in kind.__subclasses__() for leaf in leaves(child)]
@@ -112,7 +112,7 @@ def test_every_refusal_of_the_queue_has_its_code() -> None:
 
 
 def test_the_nearest_row_decides() -> None:
-    """A conflict is a kind of "exists" and yet has its own code."""
+    """A conflict is a subclass of "exists" and has its own code."""
     error = core.JobConflictError("a", "command", 3)
     code, message, data = refusal(error)
     assert (code, data) == (ErrorCode.CONFLICT, {"id": "a", "index": 3})
@@ -120,14 +120,14 @@ def test_the_nearest_row_decides() -> None:
 
 
 def test_what_nobody_expected_is_internal() -> None:
-    """No text and no type of it reach the client."""
+    """Neither its text nor its type reaches the client."""
     code, message, data = refusal(KeyError("password"))
     assert (code, data) == (ErrorCode.INTERNAL, None)
     assert "password" not in message
 
 
 def test_messages_have_an_end() -> None:
-    """A client cannot make us send its megabytes back."""
+    """A long value of the client is cut in the message."""
     error = core.InvalidJobError("x" * 1_000_000, "y" * 1_000_000)
     _code, message, data = refusal(error)
     assert data is not None
@@ -135,6 +135,6 @@ def test_messages_have_an_end() -> None:
 
 
 def test_an_unlike_method_points_at_describe() -> None:
-    """Where no name is near, the way to all names is told."""
+    """If no known name is similar, the message names ``describe``."""
     error = UnknownMethodError("quux", METHODS)
     assert str(error) == "there is no method 'quux'; describe tells them all"

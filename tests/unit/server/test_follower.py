@@ -1,4 +1,4 @@
-"""Following a job whose name or whose file becomes another's meanwhile."""
+"""Following a job whose id or file another job gets meanwhile."""
 
 import asyncio
 import os
@@ -22,10 +22,10 @@ from queuectld.workers.shared.outputs import Stream as Which
 
 
 class Renamed:
-    """A broker whose only job was pruned, and its id given to another."""
+    """A broker whose job was pruned, and whose id another job has now."""
 
     async def read(self, _lookup: object, _job_id: str, *, after: int | None) -> Look:
-        """Return the other one, with whatever attempt of it."""
+        """Return the other job."""
         del after
         return Look(JOB._replace(seq=JOB.seq + 1), None)
 
@@ -55,7 +55,7 @@ async def test_the_output_of_another_job_is_never_sent() -> None:
 
 
 class Ending:
-    """A broker whose job ends, with four bytes written, when a test says so."""
+    """A broker whose job ends, with four bytes written, when the test says so."""
 
     def __init__(self) -> None:
         self.attempt = ATTEMPT
@@ -66,7 +66,7 @@ class Ending:
         return Look(JOB, self.attempt)
 
     def end(self) -> None:
-        """Let it be over."""
+        """End the attempt."""
         end = AttemptEnd(
             lease=ATTEMPT.lease,
             started_at=1,
@@ -79,7 +79,7 @@ class Ending:
 
 
 class Reading:
-    """A client that reads for ever, and what happens when it has read enough."""
+    """A client that reads on and on, and calls a function after ``ENOUGH`` events."""
 
     def __init__(self, then: Any) -> None:
         self.events: list[dict[str, Any]] = []
@@ -98,11 +98,11 @@ class Reading:
 
 ENOUGH = 20
 ENDLESS = 1 << 36
-"""Bytes; none of them takes room on the disk."""
+"""Bytes of a sparse file."""
 
 
 def _endless_output(output_dir: Path) -> None:
-    """Make the stdout of the attempt."""
+    """Make the attempt's stdout file."""
     path = outputs.path(
         str(output_dir), JOB.seq, ATTEMPT.run, ATTEMPT.lease, Which.STDOUT
     )
@@ -115,7 +115,7 @@ def _endless_output(output_dir: Path) -> None:
 async def test_a_file_that_grows_on_is_left_at_the_end_of_its_run(
     tmp_path: Path,
 ) -> None:
-    """Whoever writes faster than anybody can read keeps no follower."""
+    """A process that goes on writing does not keep the follower from its end."""
     broker, changed = Ending(), asyncio.Event()
 
     def end() -> None:

@@ -1,4 +1,4 @@
-"""The notation of types, and the schemas that programs get for it."""
+"""The notation of types, and its translation into JSON Schema."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ from queuectld.server.schema.json_schema import NotationError
     ],
 )
 def test_a_type_is_a_schema(text: str, expected: dict[str, Any]) -> None:
-    """What people read is what programs get."""
+    """Each type has the schema that programs get."""
     assert json_schema.of(text) == expected
 
 
@@ -62,6 +62,6 @@ def test_a_type_is_a_schema(text: str, expected: dict[str, Any]) -> None:
     "text", ["", "int |", "[int", "{a: int", "{a int}", "int]", "a & b", "{a: int b}"]
 )
 def test_what_is_no_type_is_no_schema(text: str) -> None:
-    """A row that is written wrongly is found by the tests of the table."""
+    """A text that is not in the notation raises an error."""
     with pytest.raises(NotationError):
         json_schema.of(text)

@@ -1,4 +1,4 @@
-"""What methods take, against what came."""
+"""The check of a request's arguments against the declared parameters."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def test_defaults_are_filled_in() -> None:
 
 
 def test_null_is_absent() -> None:
-    """A client may say null for what it does not want to say."""
+    """A client may send null for a parameter that it leaves out."""
     given = {"id": "a", "limit": None, "wait": None}
     assert arguments.checked(DECLARED, given)["limit"] == 100
 
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_refused_by_name(
 def test_what_is_wrong_in_a_list_is_named_by_its_place(
     param: Param, value: Any
 ) -> None:
-    """Among ten thousand, the first bad one is found at once."""
+    """The error has the index of the first bad item."""
     words = r"^w, item 1 from 0, (is|must)"
     with pytest.raises(InvalidParamsError, match=words) as bad:
         arguments.checked((param,), {"w": value})
@@ -88,13 +88,13 @@ def test_what_is_wrong_in_a_list_is_named_by_its_place(
 
 
 def test_a_method_without_parameters_takes_none() -> None:
-    """It says so, instead of listing nothing."""
+    """The message says so."""
     with pytest.raises(InvalidParamsError, match="'id'; it takes none"):
         arguments.checked((), {"id": "a"})
 
 
 def test_a_megabyte_of_a_name_is_not_repeated() -> None:
-    """What a stranger sends does not come back at full length."""
+    """A client's long word is cut in the message."""
     with pytest.raises(InvalidParamsError) as caught:
         arguments.checked(DECLARED, {"id": "a", "x" * 1_000_000: 1})
     assert len(str(caught.value)) < 200
@@ -159,13 +159,13 @@ def test_bad_values_do_not(param: Param, value: Any) -> None:
     ],
 )
 def test_a_setting_is_a_number_or_text(value: Any, words: str) -> None:
-    """As the type of the parameter says, and of the setting when it is told."""
+    """A setting's value is text, so bytes that are not UTF-8 are refused."""
     with pytest.raises(InvalidParamsError, match=f"^value {words}$"):
         arguments.checked([params.setting_value("value", "to what")], {"value": value})
 
 
 def test_a_number_over_the_maximum_is_told_the_maximum() -> None:
-    """And not that anything from the minimum on will do."""
+    """The message names both ends of the range."""
     with pytest.raises(
         InvalidParamsError, match=r"must be from 1 to 9223372036854775807$"
     ):
@@ -173,6 +173,6 @@ def test_a_number_over_the_maximum_is_told_the_maximum() -> None:
 
 
 def test_an_unknown_name_is_shown_as_its_bytes() -> None:
-    """Those that are not UTF-8, as everywhere in messages."""
+    """Bytes that are not UTF-8 are shown as everywhere in messages."""
     with pytest.raises(InvalidParamsError, match=r"no parameter 'caf\\xe9'"):
         arguments.checked([], {"caf\udce9": 1})

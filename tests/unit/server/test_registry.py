@@ -1,4 +1,4 @@
-"""How many connections are kept, and how many are a user's, at any limit."""
+"""Which connections are kept for operators, and each user's share, at any limit."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from queuectld.server.connection.registry import Registry, kept
     ("limit", "for_operators"), [(1, 0), (2, 1), (9, 1), (20, 2), (1000, 100)]
 )
 def test_a_tenth_is_kept(limit: int, for_operators: int) -> None:
-    """One at least, unless it were the only one."""
+    """At least one is kept for operators, unless only one is allowed."""
     assert kept(limit) == for_operators
 
 
@@ -17,7 +17,7 @@ def test_a_tenth_is_kept(limit: int, for_operators: int) -> None:
     ("limit", "share"), [(1, 1), (2, 1), (3, 1), (20, 9), (1000, 450)]
 )
 def test_a_user_has_half_of_the_rest(limit: int, share: int) -> None:
-    """One at least: nobody is shut out by a low limit alone."""
+    """Each user may have at least one."""
     connections = Registry()
     for number in range(share):
         assert connections.objection(7, operates=False, limit=limit) is None
@@ -26,7 +26,7 @@ def test_a_user_has_half_of_the_rest(limit: int, share: int) -> None:
 
 
 def test_what_operators_hold_is_not_what_is_kept() -> None:
-    """However many they have, a tenth stays free of all others."""
+    """A tenth stays free for operators, however many connections others have."""
     connections = Registry()
     for number in range(10):
         connections.add(number, 0)
@@ -38,7 +38,7 @@ def test_what_operators_hold_is_not_what_is_kept() -> None:
 
 
 def test_one_that_was_never_let_in_is_not_counted_out() -> None:
-    """Nor is one twice."""
+    """Nor is a connection counted twice."""
     connections = Registry()
     connections.add("one", 7)
     connections.discard("other")

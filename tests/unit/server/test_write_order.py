@@ -1,4 +1,4 @@
-"""For what the writes of one connection wait: for enough, and for no more."""
+"""Which earlier writes of its connection a write waits for."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from queuectld.server.schema.method import Method
 
 
 async def handler(*_: Any, **__: Any) -> dict[str, Any]:
-    """Nothing is called here."""
+    """Do nothing: these tests call no method."""
     raise NotImplementedError
 
 
@@ -26,7 +26,7 @@ READS = Method(name="reads", doc="", handler=handler)
 
 
 class Requests:
-    """Requests that came one after the other, and what each waits for."""
+    """Requests of one connection, and what each waits for."""
 
     def __init__(self) -> None:
         self.order = WriteOrder()
@@ -35,7 +35,7 @@ class Requests:
         self.waits: list[list[int]] = []
 
     def send(self, method: Method, **arguments: Any) -> None:
-        """Begin a request as a session does."""
+        """Start a request as a connection does."""
         first = self.order.before(method, arguments)
         self.waits.append([self.tasks.index(task) for task in first])
         task = asyncio.create_task(self._answer(first))
@@ -43,12 +43,12 @@ class Requests:
         self.tasks.append(task)
 
     async def end(self) -> None:
-        """Have all answered."""
+        """Answer all."""
         self.over.set()
         await asyncio.gather(*self.tasks)
 
     def come_before(self, number: int) -> set[int]:
-        """Return what is answered before a request is begun, however indirectly."""
+        """Return all requests that are answered before one starts, also indirectly."""
         found: set[int] = set()
         due = [number]
         while due:
@@ -64,7 +64,7 @@ class Requests:
 
 
 def test_many_writes_to_all_wait_for_little_each() -> None:
-    """What a write to all waits for has waited for what came before it."""
+    """A write to all jobs waits for all earlier writes, directly or not."""
 
     async def count() -> int:
         requests = Requests()
@@ -84,7 +84,7 @@ def test_many_writes_to_all_wait_for_little_each() -> None:
 
 
 def test_what_concerns_one_job_is_answered_in_the_order_it_was_sent() -> None:
-    """Whatever it is mixed with, directly or by what is between."""
+    """It waits for earlier writes to the same job, directly or not."""
 
     async def mix(seed: int) -> None:
         choose = random.Random(seed)

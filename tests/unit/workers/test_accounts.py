@@ -1,4 +1,4 @@
-"""Whom a job runs as, given what was recorded and what the lists of accounts say."""
+"""The account that a job runs as: what was recorded, and what the account has now."""
 
 import os
 import pwd
@@ -47,30 +47,30 @@ def resolve(*groups: int) -> tuple[int, Iterable[int]]:
 def test_groups_are_those_recorded_that_the_account_still_has(
     recorded: tuple[int, ...], gid: int, groups: tuple[int, ...]
 ) -> None:
-    """Neither what it had not at enqueue, nor what was taken from it since."""
+    """A job has the groups that its submitter had at enqueue and still has."""
     assert resolve(*recorded) == (gid, groups)
 
 
 def test_a_job_from_before_has_the_primary_group_alone() -> None:
-    """Where nothing is recorded, nothing is made up."""
+    """Without recorded groups, a job has the primary group alone."""
     found = confine.account_of(RunAs(UID, None, minimal=True))
     assert found == Account(UID, PRIMARY, ())
 
 
 def test_a_uid_without_an_account_is_refused() -> None:
-    """With a sentence that names it and says what can be done."""
+    """A uid without an account is refused; the sentence says what to do."""
     with pytest.raises(SpawnError, match=r"uid 1234, has no account .* retry"):
         confine.account_of(RunAs(1234, (1234,), minimal=False))
 
 
 def test_a_job_of_nobody_known_is_refused() -> None:
-    """It does not run as the daemon in its place."""
+    """A job whose submitter is not known does not run as the daemon."""
     with pytest.raises(SpawnError, match=r"nobody knows who .* enqueue it again"):
         confine.account_of(RunAs(None, None, minimal=False))
 
 
 def test_the_minimal_environment_is_the_accounts() -> None:
-    """Without an account there is the path, as the account may be none of these."""
+    """The minimal environment has the account's variables; without one, only PATH."""
     assert accounts.environment(UID) == {
         "PATH": PATH,
         "HOME": "/home/alice",

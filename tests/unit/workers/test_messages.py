@@ -59,13 +59,13 @@ def test_unknown_keys_are_ignored() -> None:
     ],
 )
 def test_what_is_no_message(body: object) -> None:
-    """A frame that holds none of these messages is refused, never half understood."""
+    """A frame that holds none of these messages is refused."""
     with pytest.raises(ProtocolError):
         messages.decode(packing.pack(body))
 
 
 def test_a_lost_place_in_the_stream() -> None:
-    """A length that no message has means that the stream is no stream of frames."""
+    """A length that no message has is refused: the stream is no stream of frames."""
     with pytest.raises(FrameTooLargeError):
         messages.Decoder().receive_data(HEADER.pack(messages.MAX_FRAME + 1))
     with pytest.raises(ProtocolError):

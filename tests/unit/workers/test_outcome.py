@@ -1,4 +1,4 @@
-"""What is reported of a run."""
+"""How an attempt ended, from what happened to its processes."""
 
 import signal
 
@@ -17,6 +17,7 @@ FACTS = Facts(
     finished_at=4_000,
     end_reason=None,
     exit=Exit(status=0, max_rss=1, user_ms=2, system_ms=3),
+    max_rss=1,
     left_behind=0,
     short_of_memory=False,
     stdout=4,
@@ -79,7 +80,7 @@ def test_reasons_and_sentences(
 
 
 def test_out_of_memory() -> None:
-    """SIGKILL while the kernel was short of memory is told as what it likely was."""
+    """The message for SIGKILL while memory was short names the likely cause."""
     end = outcome.ended(
         JOB, FACTS._replace(exit=killed(signal.SIGKILL), short_of_memory=True)
     )
@@ -88,7 +89,7 @@ def test_out_of_memory() -> None:
 
 
 def test_left_behind() -> None:
-    """Somebody whose background process was ended learns why it is gone."""
+    """The message tells how many processes outlived the main one and were ended."""
     one = outcome.ended(JOB, FACTS._replace(left_behind=1))
     assert one.message == "ended 1 process that it left behind"
     two = outcome.ended(JOB, FACTS._replace(left_behind=2))
@@ -96,7 +97,7 @@ def test_left_behind() -> None:
 
 
 def test_a_clock_that_was_set_back() -> None:
-    """No run ends before it begins."""
+    """No attempt ends before it starts."""
     end = outcome.ended(JOB, FACTS._replace(finished_at=10))
     assert end.finished_at == end.started_at
 
@@ -115,13 +116,13 @@ def test_messages_are_text() -> None:
 
 
 def test_not_started() -> None:
-    """A run called off before its output files were there never started."""
+    """A job that is ended before it has output files never started."""
     end = outcome.not_started(JOB, Reason.CANCELLED, 7)
     assert (end.reason, end.started_at) == (Reason.CANCELLED, None)
 
 
 def test_a_message_does_not_grow_with_what_it_quotes() -> None:
-    """A path can have 128 KiB, and each of a thousand attempts its message."""
+    """A message is cut: a path can have 128 KiB, and every attempt has a message."""
     message = f"{'x' * 131_000}: there is no such program"
     told = outcome.not_spawned(JOB, message, 0).message
     assert told is not None
@@ -141,7 +142,7 @@ def test_a_message_does_not_grow_with_what_it_quotes() -> None:
 def test_the_kernel_counts_more_against_a_limit_than_it_tells(
     used: int, message: str
 ) -> None:
-    """Who was killed near its limit of processor time was killed by it."""
+    """A job killed near its limit of processor time was killed by the limit."""
     job = JOB._replace(limits=Limits(rlimits=(("cpu", 10),)))
     end = outcome.ended(job, FACTS._replace(exit=killed(9)._replace(user_ms=used)))
     assert end.message == message

@@ -1,4 +1,4 @@
-"""A run that resists, in ways that need a second user or a broken disk to be had."""
+"""A job that resists, in ways that need another user or a broken disk in reality."""
 
 import math
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ def pass_time(
 def test_nothing_is_due_before_the_timeout(
     running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
-    """A run that has no output limit wakes its worker only for its timeout."""
+    """A job without an output limit wakes its worker only for its timeout."""
     assert running.due == clock.monotonic() + JOB.timeout
     pass_time(running, clock, 9.9)
     assert (kernel.terminated, kernel.killed) == (0, 0)
@@ -119,7 +119,7 @@ def test_timeout_then_grace_then_kill(
 def test_kills_are_not_a_busy_loop(
     running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
-    """What does not die is tried again, ever more seldom, and reported once."""
+    """SIGKILL is repeated, more and more rarely, and the operator is told once."""
     running.end(Reason.CANCELLED, 0)
     pass_time(running, clock, running_job.STUBBORN_AFTER + 60)
     assert kernel.killed < 80
@@ -132,7 +132,7 @@ def test_kills_are_not_a_busy_loop(
 def test_leftover_of_another_user(
     running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
-    """What may not be killed is left, the operator told, and the worker retires."""
+    """A process of another user is left; the operator is told, and the worker exits."""
     kernel.refuses = True
     kernel.ended = ENDED
     running.child_ended()
@@ -147,7 +147,7 @@ def test_leftover_of_another_user(
 def test_leftover_with_something_of_ours_below(
     running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
-    """First goes what can be killed below a process that cannot."""
+    """Processes below one that may not be killed are killed first."""
     kernel.refuses = kernel.killable = True
     kernel.ended = ENDED
     running.child_ended()
@@ -162,7 +162,7 @@ def test_leftover_with_something_of_ours_below(
 def test_main_process_of_another_user(
     running: running_job.RunningJob, clock: StandingClock, kernel: Kernel
 ) -> None:
-    """A main process is never given up: another attempt could run beside it."""
+    """A main process is never left: another attempt could run at the same time."""
     kernel.refuses = True
     running.end(Reason.CANCELLED, 0)
     pass_time(running, clock, 3600)

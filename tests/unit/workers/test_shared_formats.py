@@ -55,7 +55,7 @@ def test_record_that_is_none(data: bytes) -> None:
 
 
 def test_the_longest_result_fits_behind_a_record() -> None:
-    """Whatever its sentence is about."""
+    """A result with the longest message fits behind a record."""
     end = AttemptEnd(BIG, BIG, BIG, Reason.OUTPUT_LIMIT, BIG, BIG, "\u4e00" * 1000)
     full = end._replace(**dict.fromkeys(AttemptEnd._fields[7:], BIG))
     longest = SpooledResult(f"{UUID}.{UUID}", BIG, BIG, BIG, full)
@@ -84,7 +84,7 @@ def test_result_from_a_later_minor_version() -> None:
     ],
 )
 def test_result_that_is_none(change: dict[str, object]) -> None:
-    """A result that cannot be understood is told as such, never guessed at."""
+    """A result that cannot be understood raises an error."""
     body = json.loads(spool.encode(RESULT)) | change
     with pytest.raises(SpoolError):
         spool.decode(json.dumps(body).encode())
