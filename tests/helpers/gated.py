@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from helpers.serving import Moment
 from queuectld.server.call import Call
-from queuectld.server.methods.logs import Logs
+from queuectld.server.methods.logs import LogMethods
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
 
@@ -87,7 +87,7 @@ class Gated:
             Method(
                 name="unfollow",
                 doc="",
-                handler=Logs(*[cast("Any", None)] * 4).unfollow,
+                handler=LogMethods(*[cast("Any", None)] * 4).unfollow,
                 params=(params.request_id("sub", "which"),),
             ),
         )
