@@ -54,6 +54,7 @@ class Submission(NamedTuple):
     groups: tuple[int, ...] | None = None
     shell: str | None = None
     foreground: bool = False
+    expires: int | None = None
 
 
 class Job(NamedTuple):
@@ -81,6 +82,7 @@ class Job(NamedTuple):
         limits: ``limits.NONE`` itself if there are none.
         groups: of who enqueued it, its gid first; None where that does not matter.
         shell: what runs its line; None: ``SHELL``, or nothing does.
+        expires: from when on it is too late to start it.
         foreground: its submitter sees how it ends: it is not meant where all jobs
             that failed are to run again.
     """
@@ -122,6 +124,7 @@ class Job(NamedTuple):
     groups: tuple[int, ...] | None
     shell: str | None = None
     foreground: bool = False
+    expires: int | None = None
 
     @property
     def id(self) -> str:

@@ -198,8 +198,8 @@ FIELDS: tuple[Field, ...] = (
         "reason",
         told=Told(
             "str | null",
-            "why the last attempt ended; null while one runs; cancelled too for "
-            "a job that was cancelled while it waited",
+            "why the last attempt ended; null while one runs; cancelled or expired "
+            "for a job that was cancelled, or expired, while it waited",
         ),
         kept=Kept.REASON,
         changes=True,
@@ -295,6 +295,23 @@ FIELDS: tuple[Field, ...] = (
         Told("bool", "as it was enqueued"),
         kept=Kept.FLAG,
         default=False,
+    ),
+    Field(
+        "expires",
+        Given("time", "cancelled unless started before", values.time, compared=False),
+        Told("time | null", "cancelled at this time unless it was started before"),
+        changes=True,
+    ),
+    Field(
+        "expires_in",
+        Given(
+            f"seconds 0..{MAX_DELAY}",
+            "expires, counted from now",
+            values.delay,
+            compared=False,
+            counted_from_now="expires",
+        ),
+        kept=None,
     ),
     Field(
         "env",
