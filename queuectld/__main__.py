@@ -1,7 +1,7 @@
 """The command ``queuectld``: reads the command line, starts the log and the daemon.
 
-What a person sees of a failure is a line on stderr, never a traceback; what a
-developer needs goes into the log.
+After a failure a person sees a line on stderr, never a traceback; the traceback goes
+into the log.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from queuectld.server.connection import startup_refusal
 FAILED = 1
 BAD_CONFIG = 2
 UNKNOWN_NAME = 5
-"""A role is given to a name that nobody knows here, or not yet: a directory service
-may be late. Unlike after a mistake it makes sense to try again."""
+"""A role is given to a name that is not known here, perhaps not yet: a directory
+service may be late. Unlike after a mistake, a retry makes sense."""
 
 _events = logs.get("main")
 
 
 def main() -> None:
     """Run the command, and exit with its status."""
-    stdio.complete()
+    stdio.open_closed()
     try:
         command(prog_name="queuectld")
     except OSError as error:
-        stdio.abandon(sys.stdout)
+        stdio.discard(sys.stdout)
         what = error.filename or "cannot write"
         _exit(Outcome(FAILED, f"{what}: {error.strerror}"))
     except Exception as error:  # noqa: BLE001 (as in _serve; there is no log yet)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _details(error: Exception) -> str:
-    """Write what a developer needs to a file of its own; return its path."""
+    """Write the traceback to a file of its own; return the path of the file."""
     try:
         fd, path = tempfile.mkstemp(prefix="queuectld-", suffix=".log")
         with os.fdopen(fd, "w", errors="backslashreplace") as file:
@@ -155,17 +155,17 @@ def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> Outcome:
         return Outcome(daemon.run(loaded, ready=ready))
     except daemon.StartError as error:
         return Outcome(error.exit_status, str(error))
-    except Exception as error:  # noqa: BLE001 (the last one who can tell a person)
+    except Exception as error:  # noqa: BLE001 (the last place that can report it)
         _events.exception("daemon_failed", error)
         where = loaded.log_file or "the record above"
         return Outcome(FAILED, f"{_internal(error)}; the details: {where}")
 
 
 def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
-    """Yield the lines of a file that would make this configuration."""
+    """Yield the lines of a file that makes this configuration."""
     for key, option in config.OPTIONS.items():
         yield f"{option.toml(getattr(loaded, key))}  # {loaded.origins[key]}"
-    # A table's lines come last: what follows one belongs to it.
+    # A table comes last: lines after it would belong to it.
     yield from loaded.roles.toml()
     yield ""
     yield f"# as uid {os.geteuid()}:"
@@ -174,7 +174,7 @@ def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
 
 
 def _places(loaded: config.DaemonConfig) -> Iterator[tuple[str, str]]:
-    """Yield what would be used, and what it is now where that may differ."""
+    """Yield the places that would be used."""
     yield "state", _seen(loaded.state_dir)
     yield "database", _seen(loaded.database)
     yield "output", _seen(loaded.output_dir)
@@ -185,7 +185,7 @@ def _places(loaded: config.DaemonConfig) -> Iterator[tuple[str, str]]:
 
 
 def _seen(path: Path) -> str:
-    """Return a path, and what of it somebody has to look after."""
+    """Return a path with its owner and mode, or the reason why it has none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -196,9 +196,9 @@ def _seen(path: Path) -> str:
 
 
 def _refuse_waiting() -> None:
-    """Have nobody wait at a socket of systemd's for a daemon that does not come.
+    """Refuse the clients that wait at sockets of systemd for a daemon that has failed.
 
-    A daemon that has served took its sockets, and there are none left here.
+    A daemon that has served has taken its sockets, and none are left here.
     """
     with contextlib.suppress(sd_notify.ActivationError):
         passed = sd_notify.take_listeners(os.environ, os.getpid())
@@ -220,7 +220,7 @@ def _environment(*, of_service: bool) -> dict[str, str]:
 
 
 def _directory(find: Callable[[], Path]) -> str:
-    """Return a directory, or the root: cwd may be gone, and a uid have no home."""
+    """Return a directory, or the root if cwd is deleted or the user has no home."""
     try:
         return str(find())
     except (OSError, RuntimeError):
@@ -237,7 +237,7 @@ def _exit(outcome: Outcome) -> NoReturn:
         for line in outcome.message.splitlines():
             click.echo(f"{priority}queuectld: {line}", err=True)
     except OSError:  # the status tells as well
-        stdio.abandon(sys.stderr)
+        stdio.discard(sys.stderr)
     sys.exit(outcome.status)
 
 

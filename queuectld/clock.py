@@ -1,7 +1,7 @@
-"""The two clocks, handed to whoever needs one.
+"""The two clocks, given to every part that needs one.
 
-``wall`` is for what is stored and shown; it can jump. ``monotonic`` is for what is
-waited for.
+``wall`` is for times that are stored and shown; it can jump. ``monotonic`` is for
+waiting.
 """
 
 import time
@@ -9,14 +9,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time. Tests have one that stands still."""
+    """Tells the time. Tests use a clock that stands still."""
 
     def wall(self) -> int:
         """Return milliseconds since 1970 (UTC)."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds since some point that never changes."""
+        """Return seconds since some fixed point."""
         ...
 
 
@@ -28,5 +28,5 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Return seconds since boot, or so: see clock_gettime(2)."""
+        """Return about the seconds since boot: see clock_gettime(2)."""
         return time.monotonic()

@@ -89,7 +89,7 @@ class Daemon:
         syscalls.become_subreaper()
         self._passed = _take_sockets()
         self._service_manager.starting("opening the database")
-        self._store = _open_store(self._reloader.config)
+        self._store = _open_store(self._reloader.current())
         try:
             await self._open_broker()
             await self._make_control()
@@ -108,7 +108,7 @@ class Daemon:
 
     async def _open_broker(self) -> None:
         """Make the queue itself, without its workers."""
-        config, clock = self._reloader.config, self._clock
+        config, clock = self._reloader.current(), self._clock
         self._subtree = _take_subtree(config)
         self._wakeup = WakeUp(clock)
         self._agenda = Agenda(
@@ -124,7 +124,7 @@ class Daemon:
         await self._broker.open()
 
     def _worker_config(self) -> WorkerConfig:
-        config, cgroup = self._reloader.config, self._subtree.directory
+        config, cgroup = self._reloader.current(), self._subtree.directory
         return WorkerConfig(
             store_id=f"{self._broker.store_id}.{self._state.identity}",
             output_dir=str(config.output_dir),
@@ -208,14 +208,14 @@ class Daemon:
     def _socket(self) -> Path:
         """Return the path of the socket, as jobs and clients are told of it."""
         paths = (each.path for each in self._passed)
-        return next(filter(None, paths), self._reloader.config.socket)
+        return next(filter(None, paths), self._reloader.current().socket)
 
     # -- life ---------------------------------------------------------------------
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         """Serve until asked to end, let running jobs end, then close what serves."""
         listener = await self._listen()
-        config = self._reloader.config
+        config = self._reloader.current()
         path_guard = PathGuard(
             config,
             self._state,
@@ -264,7 +264,7 @@ class Daemon:
         if shutdown.restarts:
             manager.restarting(closing)
             return
-        grace = self._reloader.config.shutdown_grace
+        grace = self._reloader.current().shutdown_grace
         _events.info("daemon_draining", grace=grace)
         manager.draining(self._drain.within(grace) + closing)
         draining = asyncio.create_task(self._drain.run(grace))

@@ -1,8 +1,8 @@
 """What committed writes make due: jobs to claim, jobs to make ready, and housekeeping.
 
-The broker reports every commit here. The agenda keeps what follows from it until the
-scheduler and the housekeeping ask, and wakes the scheduler only when it must look now.
-It reads no store and starts nothing.
+The broker reports every commit here. The agenda remembers what is to be done until the
+scheduler and the housekeeping ask, and wakes the scheduler only if it must look now. It
+reads no store and starts nothing.
 """
 
 from collections.abc import Callable
@@ -39,10 +39,11 @@ class Agenda:
     """What is to be done because of what was committed.
 
     Attributes:
-        ready: there may be a ready job that nobody has tried to claim.
-        workers_wait: at the last claim, there were more idle workers than ready jobs.
-        next_run_at: milliseconds since 1970 at which the next waiting job becomes
-            ready, or expires; 0: not known, look; None: there is none.
+        ready: there may be a ready job.
+        workers_wait: the last claim left workers idle. Otherwise a ready job is no
+            reason to wake the scheduler.
+        next_run_at: milliseconds since 1970 at which the next delayed job becomes
+            ready, or one expires; 0: not known, look; None: there is none.
         prune: when to look for jobs that ``retention`` applies to.
         checkpoint: when to empty the store's log.
     """
@@ -50,12 +51,12 @@ class Agenda:
     def __init__(
         self, clock: Clock, wakeup: WakeUp, on_write: Callable[[], None]
     ) -> None:
-        """Begin with everything to be looked at once.
+        """Begin with everything due: the store is not known yet.
 
         Args:
             clock: its monotonic side is used.
             wakeup: ends the scheduler's wait.
-            on_write: called after each committed write, too.
+            on_write: called after each committed write.
         """
         self._clock = clock
         self._wakeup = wakeup
@@ -71,7 +72,7 @@ class Agenda:
         if run_at is None:
             self.ready = True
             if not self.workers_wait:
-                return  # a worker that becomes idle wakes the scheduler by itself
+                return  # a worker that becomes idle wakes the scheduler
         elif self.next_run_at is None or run_at < self.next_run_at:
             self.next_run_at = run_at
         else:

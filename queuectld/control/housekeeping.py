@@ -1,6 +1,6 @@
-"""What the daemon does when nobody asks: prune, thin statistics, checkpoint.
+"""What the daemon does without a request: prune, merge statistics, checkpoint.
 
-Armed by writes alone, so that an idle daemon stays idle.
+Timers are armed by writes only, so that an idle daemon stays idle.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from queuectld.control.pruning import Pruner
 from queuectld.host import logs
 from queuectld.store.api import Store
 
-_events = logs.get("scheduler")  # whose name these records have always had
+_events = logs.get("scheduler")  # their name in the log
 
 
 class Housekeeping:
@@ -34,7 +34,7 @@ class Housekeeping:
         return min((at for at in times if at is not None), default=None)
 
     def close(self) -> None:
-        """Cancel what goes on: the next daemon begins it again."""
+        """Cancel the tasks under way: the next daemon begins them again."""
         for task in self._tasks:
             task.cancel()
 

@@ -16,7 +16,7 @@ from queuectld.workers.shared import outputs
 _events = logs.get("housekeeping")
 
 RETENTION_STATES = (JobState.COMPLETED, JobState.CANCELLED)
-"""What ``retention`` applies to. The dead letter queue waits for somebody to decide."""
+"""What ``retention`` applies to. Dead jobs wait for a person to decide."""
 
 
 class Pruner:
@@ -26,12 +26,12 @@ class Pruner:
         self._broker = broker
         self._output_dir = output_dir
         self._clock = clock
-        self._removing = ThreadPool("pruning", 1, ready=True)
+        self._threads = ThreadPool("pruning", 1, ready=True)
 
     async def remove_old(self) -> int:
         """Merge old statistics, and prune jobs older than ``retention``.
 
-        Return how many jobs went.
+        Return how many jobs were pruned.
         """
         now = self._clock.wall()
         while await self._broker.run(
@@ -47,20 +47,20 @@ class Pruner:
         return pruned
 
     async def prune(self, states: Sequence[JobState], older_than: float) -> int:
-        """Forget jobs in final states that ended ``older_than`` seconds ago.
+        """Delete jobs in final states that ended ``older_than`` seconds ago.
 
-        In bounded steps, so that others' writes go on in between.
+        In bounded steps, so that other writes go on in between. Return how many.
         """
         before = self._clock.wall() - round(older_than * 1000) + 1
         pruned = 0
         while found := await self._broker.read(delete.prunable, states, before):
-            # Files first: a crash in between leaves jobs without output, which the
-            # next round forgets, and never output that no job knows.
-            await self._removing.run(self._remove_output, found)
-            gone = await self._forget(found)
+            # Files first: a crash in between leaves jobs without output, which are
+            # deleted the next time, but never output without a job.
+            await self._threads.run(self._remove_output, found)
+            gone = await self._delete_unchanged(found)
             pruned += len(gone)
             if not gone:
-                break  # all of them were retried in this moment
+                break  # all of them were retried meanwhile
         return pruned
 
     async def delete(
@@ -70,36 +70,36 @@ class Pruner:
         *,
         submitter: int | None = None,
     ) -> list[Job | QueueError]:
-        """Forget jobs that are over, each by itself; return each, or why it stays.
+        """Delete finished jobs, each by itself; return each, or why it stays.
 
-        In bounded steps, as ``prune``. The jobs are told without their texts.
+        In bounded steps, as ``prune``. The jobs are returned without their texts.
         """
         done: list[Job | QueueError] = []
         for begin in range(0, len(ids), delete.AT_ONCE):
             step = ids[begin : begin + delete.AT_ONCE]
-            done += await self._delete(step, if_state, submitter)
+            done += await self._delete_step(step, if_state, submitter)
         return done
 
-    async def _delete(
+    async def _delete_step(
         self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
     ) -> list[Job | QueueError]:
-        """Forget a step's jobs; one that changes just then is looked at again."""
+        """Delete the jobs of a step; try again with those that changed meanwhile."""
         done: dict[str, Job | QueueError] = {}
         while left := [job_id for job_id in ids if job_id not in done]:
             found = await self._broker.read(
                 delete.deletable, left, if_state=if_state, submitter=submitter
             )
             views = [view for view in found if isinstance(view, JobView)]
-            await self._removing.run(self._remove_output, views)
-            gone = await self._forget(views)
+            await self._threads.run(self._remove_output, views)
+            gone = await self._delete_unchanged(views)
             done |= {job.id: job for job in gone}
             for job_id, view in zip(left, found, strict=True):
                 if isinstance(view, QueueError):
                     done.setdefault(job_id, view)
         return [done[job_id] for job_id in ids]
 
-    async def _forget(self, views: Sequence[JobView]) -> list[Job]:
-        """Forget jobs, except those that changed meanwhile; return the former."""
+    async def _delete_unchanged(self, views: Sequence[JobView]) -> list[Job]:
+        """Delete jobs, except those that changed meanwhile; return the deleted ones."""
         jobs = [view.job for view in views]
         return await self._broker.run(
             lambda tx: delete.delete(tx, jobs), weight=len(jobs)

@@ -12,35 +12,34 @@ _events = logs.get("daemon")
 
 
 class Reloader:
-    """Holds the configuration in force.
-
-    Attributes:
-        config: a reload replaces it; read it at each use.
-    """
+    """Holds the configuration in force; ``begin`` replaces it."""
 
     def __init__(
         self, configuration: DaemonConfig, service_manager: ServiceManager
     ) -> None:
-        self.config = configuration
+        self._config = configuration
         self._service_manager = service_manager
         self._reading = ThreadPool("config", 1, ready=True)
         self._wanted = False
         self._task: asyncio.Task[None] | None = None
 
     def current(self) -> DaemonConfig:
-        """Return the configuration in force."""
-        return self.config
+        """Return the configuration in force. Call this at each use."""
+        return self._config
 
     def begin(self) -> None:
-        """Read the configuration again; if that is going on, once more after it."""
+        """Read the configuration again, after the reload that may be under way."""
         self._service_manager.reloading()
         self._wanted = True
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
-            self._task.add_done_callback(self._done)
+            self._start()
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._done)
 
     async def _run(self) -> None:
-        """Read the configuration as often as signals come, and once for many."""
+        """Reload until no request is left; several requests need one reload."""
         while self._wanted:
             self._wanted = False
             await self._reload()
@@ -49,17 +48,20 @@ class Reloader:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("reload_failed", error)
-        self._service_manager.reloaded()
+        if self._wanted:  # a signal came after the task had looked for one
+            self._start()
+        else:
+            self._service_manager.reloaded()
 
     async def _reload(self) -> None:
         try:
-            # In a thread: names of users and groups may be a directory service's.
-            reloaded = await self._reading.run(config.reload, self.config)
+            # In a thread: a directory service may have to look up users and groups.
+            reloaded = await self._reading.run(config.reload, self._config)
         except ConfigError as error:
             _events.error("reload_refused", problems=str(error))
             return
-        self.config = reloaded.config
-        logs.adjust(level=self.config.log_level, log_format=self.config.log_format)
+        self._config = reloaded.config
+        logs.adjust(level=self._config.log_level, log_format=self._config.log_format)
         for change in reloaded.applied:
             _events.info("option_changed", key=change.key, value=change.new)
         for change in reloaded.pending:

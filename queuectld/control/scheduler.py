@@ -1,8 +1,7 @@
-"""Brings jobs and workers together, and ends what takes too long.
+"""Gives jobs to workers, and kills workers that take too long.
 
 One wait: ``run`` does what is due, learns the time of the next due thing, and waits
-for that or for a wake-up. Nothing here looks at a clock to see whether something
-happened.
+until then or for a wake-up. Nothing is polled.
 """
 
 import math
@@ -26,8 +25,8 @@ from queuectld.workers.daemon_side.pool import OVERDUE, Pool
 _events = logs.get("scheduler")
 
 LONGEST_WAIT = 60.0
-"""Seconds: while a job waits for its time, look at the wall clock at least this often,
-since suspend and clock steps move it against the monotonic one."""
+"""Seconds: while a job waits for its time, the wall clock is read at least this often,
+because suspend and clock steps move it against the monotonic one."""
 
 STORE_RETRY = 1.0
 """Seconds until the next try when the store refused (a full disk, usually)."""
@@ -71,7 +70,7 @@ class Scheduler:
             await self._wakeup.wait(await self._tick())
 
     async def close(self) -> None:
-        """Leave the workers that are left to finish by themselves."""
+        """Let the remaining workers finish without the daemon; stop everything else."""
         self._desired.drain()
         self._pool.leave()
         self._housekeeping.close()
@@ -90,7 +89,7 @@ class Scheduler:
         self._attempts.finished(worker, end)
 
     def worker_gone(self, worker: WorkerHandle) -> None:
-        """Settle what it left, then replace it."""
+        """Settle its attempt, then replace it."""
         self._starter.gone(worker)
         self._attempts.gone(worker)
         self._wakeup.wake()
@@ -149,7 +148,7 @@ class Scheduler:
         return self._clock.monotonic() + min(max(0.0, seconds), LONGEST_WAIT)
 
     async def _claim_reserved(self) -> None:
-        """Have workers that are there for one job take it, or go."""
+        """Give reserved workers their one job; stop those whose job is not ready."""
         for worker in self._attempts.reserved():
             if not await self._attempts.claim_own(worker):
                 self._supervisor.dismiss(worker)
@@ -172,25 +171,25 @@ class Scheduler:
             agenda.ready = True
 
     def _kill_overdue(self, now: float) -> float | None:
-        """Kill workers whose run is past its deadline; return the next deadline."""
+        """Kill workers whose attempt is past its deadline; return the next deadline."""
         upcoming = []
         for worker in self._pool:
-            run = worker.attempt
-            if run is None or run.reported or run.deadline is None:
+            attempt = worker.attempt
+            if attempt is None or attempt.reported or attempt.deadline is None:
                 continue
-            if run.deadline <= now:
-                run.end_reason = run.end_reason or Reason.TIMEOUT
-                run.deadline = None
+            if attempt.deadline <= now:
+                attempt.end_reason = attempt.end_reason or Reason.TIMEOUT
+                attempt.deadline = None
                 self._pool.kill(worker)
             else:
-                upcoming.append(run.deadline)
+                upcoming.append(attempt.deadline)
         return min(upcoming, default=None)
 
     def _kill_lingering(self, now: float) -> float | None:
         """Kill workers that have nothing left to do and do not end.
 
-        Whoever stops workers, or the daemon, would wait for one without end. Return
-        when the next one must have ended.
+        A request to stop workers, or the daemon, would wait for them for ever. Return
+        the time by which the next one must have ended.
         """
         upcoming = []
         for worker in self._pool:
@@ -199,8 +198,7 @@ class Scheduler:
             if worker.leave_by is None:
                 worker.leave_by = now + OVERDUE
             elif worker.leave_by <= now:
-                worker.leave_by = math.inf
+                worker.leave_by = math.inf  # killed once
                 self._pool.kill(worker)
-                continue
             upcoming.append(worker.leave_by)
         return min(upcoming, default=None)

@@ -1,8 +1,7 @@
-"""What a service manager is told of a running daemon: it lives, what it does, how long.
+"""Keeps the service manager informed: the phase, the status line, signs of life.
 
-Owns the signs of life, the status line and the requests for time. Without a manager it
-does nothing at all. Of an idle daemon it wakes nothing but what the manager asked for:
-the watchdog's rounds. See sd_notify(3) for what each message means.
+Without a manager it does nothing. An idle daemon wakes up only for what the manager
+asked for, the watchdog. See sd_notify(3) for the meaning of each message.
 """
 
 import asyncio
@@ -19,22 +18,22 @@ from queuectld.store.api import Store, StoreError
 from queuectld.workers.daemon_side.pool import Pool
 
 START_WITHIN = 600.0
-"""Seconds that a start may take: to migrate a large database, mostly, while nothing
-else can be done or said."""
+"""Seconds that a start may take, mostly to migrate a large database. Nothing else can
+be done or sent meanwhile."""
 
 EXTENSION = 10.0
-"""Seconds of time that are asked for at once while the daemon ends: one that hangs over
-it is killed that much later at most."""
+"""Seconds that are asked for at once while the daemon ends: a daemon that hangs is
+killed at most that much later."""
 
 STATUS_EVERY = 1.0
-"""Seconds between two status lines, at least."""
+"""The least seconds between two status lines."""
 
 STATUS_SETTLES = 0.1
-"""Seconds from a change to its status line, at least: what goes with a commit, such as
-the start of a worker, happens just after it."""
+"""The least seconds from a change to its status line: the effects of a commit, such as
+the start of a worker, happen just after it."""
 
 STATUS_AGAIN = 10.0
-"""Seconds until a status that could not be told, or found out, is tried again."""
+"""Seconds until a status that could not be read or sent is tried again."""
 
 _events = logs.get("manager")
 
@@ -52,9 +51,9 @@ class ServiceManager:
         """Begin in the phase of starting.
 
         Args:
-            notifier: speaks to it.
-            pid: its own.
-            beat: seconds between two signs of life; None: it wants none.
+            notifier: sends the messages.
+            pid: the manager's.
+            beat: seconds between two signs of life; None: none are wanted.
             clock: its monotonic side is used.
         """
         self._notifier = notifier
@@ -67,16 +66,16 @@ class ServiceManager:
         self._live = False  # between ``ready`` and ``close``
         self._ending = ""  # the phase in one word, if it is one of the end
         self._status = ""
-        self._told = ""  # the last status that was sent
-        self._told_at = 0.0
-        self._telling = False
+        self._sent_status = ""  # the last status that was sent
+        self._sent_at = 0.0
+        self._updating = False
         self._changed = False  # since it was looked at last
         self._broker: Broker
         self._pool: Pool
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str], clock: Clock) -> "ServiceManager":
-        """Return the manager of this environment, and take its variables away."""
+        """Return the manager of this environment, and remove its variables."""
         notifier = sd_notify.Notifier.take(environ)
         beat = sd_notify.take_watchdog(environ, os.getpid())
         return cls(notifier, sd_notify.manager_pid(environ), beat, clock)
@@ -84,20 +83,20 @@ class ServiceManager:
     # -- phases -------------------------------------------------------------------
 
     def starting(self, status: str) -> None:
-        """The daemon begins with a part of its start."""
+        """A part of the daemon's start begins."""
         self._notifier.status(f"starting: {status}")
         self._notifier.extend(START_WITHIN)
 
     async def ready(self, store: Store, broker: Broker, pool: Pool) -> None:
-        """The socket answers: say so, and go on telling."""
+        """Report that the socket answers, and from now on what the daemon does."""
         if not self._notifier.heard:
             return
         self._broker, self._pool = broker, pool
         await self._look()
         self._notifier.ready(self._status, main_pid=self._main_pid())
-        self._tells(self._status)
+        self._note_sent(self._status)
         self._live = True
-        self.changed()  # what was written while this looked
+        self.changed()  # there may have been writes since the look
         if self._beat is not None:
             self._begin(self._keep_watchdog(store, self._beat))
 
@@ -107,13 +106,13 @@ class ServiceManager:
             self._notifier.reloading(self._clock.monotonic())
 
     def reloaded(self) -> None:
-        """It has been read, or refused: all goes on."""
+        """It has been read, or refused."""
         if self._live and not self._ending:
             self._notifier.ready(self._status)
-            self._tells(self._status)
+            self._note_sent(self._status)
 
     def draining(self, within: float) -> None:
-        """Running jobs are waited for, and ended, in so many seconds at most."""
+        """Running jobs finish, or are ended, in so many seconds at most."""
         self._end("draining", within)
 
     def restarting(self, within: float) -> None:
@@ -121,7 +120,7 @@ class ServiceManager:
         self._end("restarting", within)
 
     async def close(self) -> None:
-        """Be silent from now on."""
+        """Send nothing from now on."""
         self._live = False
         if self._timer is not None:
             self._timer.cancel()
@@ -136,78 +135,78 @@ class ServiceManager:
             return
         self._status = self._summary_of_end()
         self._notifier.stopping(self._status)
-        self._tells(self._status)
+        self._note_sent(self._status)
         if self._more_time is not None:
             self._more_time.cancel()
         self._more_time = self._begin(self._ask_for_time(within))
 
     async def _ask_for_time(self, within: float) -> None:
-        """Ask for a little time, again and again: only a loop that turns can."""
+        """Ask for a little time again and again: a loop that hangs cannot do this."""
         end = self._clock.monotonic() + within
         while (left := end - self._clock.monotonic()) > 0:
             self._notifier.extend(min(left, EXTENSION))
             await asyncio.sleep(EXTENSION / 2)
 
     def _main_pid(self) -> int | None:
-        """Return what to say of which process is the main one; None: nothing.
+        """Return the pid to report as the main process; None: report none.
 
-        The manager started this process, and knows; or one that has put this into the
-        background and is gone, and then it must hear. But where a script in between
-        waits for this process, the manager is better off with the script: systemd does
-        not see the end of a main process that is not its own child, and so, on a stop,
-        kills it right after SIGTERM instead of waiting for its jobs.
+        The manager may have started a process that put this one into the background and
+        ended; then it must be told. But if a script waits for this process, the manager
+        must keep the script as the main process: systemd does not see the end of a main
+        process that is not its child, and on a stop kills it right after SIGTERM,
+        instead of waiting for its jobs.
         """
         return os.getpid() if os.getppid() == self._pid else None
 
     # -- the status ---------------------------------------------------------------
 
     def changed(self) -> None:
-        """Jobs or workers may be others now: tell it soon, but not too often."""
+        """Jobs or workers may have changed: send a status soon, but not too often."""
         self._changed = True
-        if self._live and self._timer is None and not self._telling:
-            every = self._told_at + STATUS_EVERY - self._clock.monotonic()
-            self._tell_in(max(STATUS_SETTLES, every))
+        if self._live and self._timer is None and not self._updating:
+            every = self._sent_at + STATUS_EVERY - self._clock.monotonic()
+            self._update_in(max(STATUS_SETTLES, every))
 
-    def _tell_in(self, seconds: float) -> None:
+    def _update_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, self._tell_now)
+        self._timer = loop.call_later(seconds, self._update_now)
 
-    def _tell_now(self) -> None:
+    def _update_now(self) -> None:
         self._timer = None
-        self._begin(self._tell())
+        self._begin(self._update())
 
-    async def _tell(self) -> None:
-        """Tell the status if it is another one; come again if it may not be the last.
+    async def _update(self) -> None:
+        """Send the status if it is a new one; look again later if it may change.
 
-        Never by two at a time, however long the store takes to answer.
+        Only one call at a time, however long the store takes to answer.
         """
-        self._telling, self._changed = True, False
+        self._updating, self._changed = True, False
         try:
             known = await self._look()
         finally:
-            self._telling = False
-        if self._status == self._told or self._notifier.status(self._status):
-            self._tells(self._status)
+            self._updating = False
+        if self._status == self._sent_status or self._notifier.status(self._status):
+            self._note_sent(self._status)
         else:
             known = False
         if not known:
-            self._tell_in(STATUS_AGAIN)
+            self._update_in(STATUS_AGAIN)
         elif self._changed or any(not worker.ready for worker in self._pool):
-            # Workers are started one after the other, with no commit between them.
-            self._tell_in(STATUS_EVERY)
+            # Workers are started one after the other, without a commit between them.
+            self._update_in(STATUS_EVERY)
 
-    def _tells(self, status: str) -> None:
-        self._told = status
-        self._told_at = self._clock.monotonic()
+    def _note_sent(self, status: str) -> None:
+        self._sent_status = status
+        self._sent_at = self._clock.monotonic()
 
     async def _look(self) -> bool:
-        """Find out what the status is; return whether that could be done."""
+        """Read the status; return whether that succeeded."""
         try:
             counts = await self._broker.read(lookups.counts)
         except StoreError:
             self._status = self._status or "ready"
             return False
-        # It may have been asked to end while it looked.
+        # A request to end may have come meanwhile.
         self._status = self._summary_of_end() if self._ending else self._summary(counts)
         return True
 
@@ -230,18 +229,18 @@ class ServiceManager:
     # -- the watchdog -------------------------------------------------------------
 
     async def _keep_watchdog(self, store: Store, beat: float) -> None:
-        """Say that loop and store are alive, each time both have just shown it."""
+        """Send a sign of life each time after the loop and the store have answered."""
         while True:
             begun = self._clock.monotonic()
-            # Before the manager's patience, of two beats, is over.
+            # The manager waits for two beats.
             await self._answer(store, beat / 2)
             self._notifier.watchdog()
-            # A round that took long must not make the next sign of life later still.
+            # A long round must not delay the next sign of life further.
             rest = begun + beat - self._clock.monotonic()
             await asyncio.sleep(max(0.0, rest))
 
     async def _answer(self, store: Store, within: float) -> None:
-        """Wait for the store, however long; say in the log that it does not answer."""
+        """Wait for the store, however long; log if it does not answer in time."""
         round_ = asyncio.ensure_future(store.alive())
         try:
             if not (await asyncio.wait({round_}, timeout=within))[0]:

@@ -1,10 +1,10 @@
-"""The part of the cgroup tree that this daemon may arrange: found, and arranged.
+"""Finds the part of the cgroup tree that is delegated to the daemon, and prepares it.
 
-Jobs get cgroups of their own where somebody has handed the daemon a subtree of cgroup
-v2. That is systemd with ``Delegate=yes``, which says so in an extended attribute of the
-directory, or, where it does not, is recognized by its variables and the directory's
-name; or an administrator, who names it. To be able to write somewhere does not count:
-root can everywhere, and a cgroup that others use must not be rearranged.
+Jobs get cgroups of their own if a subtree of cgroup v2 is delegated to the daemon:
+either by systemd with ``Delegate=yes``, which sets an extended attribute of the
+directory or, where it does not, is recognized by its variables and the directory's
+name; or by an administrator, who names the directory. Permission to write is not
+enough: root has it everywhere, and a cgroup that others use must not be changed.
 
 See cgroups(7), and "Control Group APIs and Delegation" of systemd.
 """
@@ -21,16 +21,16 @@ from queuectld.host import logs
 from queuectld.linux import rlimits, syscalls
 
 SUPERVISOR = "supervisor"
-"""The cgroup of the daemon and its workers. A cgroup with controllers for those below
-it cannot have processes of its own."""
+"""The cgroup of the daemon and its workers. A cgroup that has controllers for the
+cgroups below it cannot have processes of its own."""
 
 _ATTRIBUTES = ("user.delegate", "trusted.delegate")  # systemd since 251; for root
 SERVICE = "queuectld.service"
 """The unit that comes with queuectl, which has ``Delegate=yes``."""
 
 _PASSES = 20
-"""Looks for what runs there: it may fork meanwhile, and a process whose first thread
-has ended stays in the list."""
+"""Tries to move all processes: they may fork meanwhile, and a process whose first
+thread has ended stays in the list."""
 
 _CAP_SYS_NICE = 23  # linux/capability.h
 
@@ -41,9 +41,9 @@ class Subtree(NamedTuple):
     """Where job cgroups are made.
 
     Attributes:
-        directory: absolute; None when there is none.
-        controllers: of those that limits need, the ones that job cgroups have.
-        missing: why there are not all of them; a clause for a person, or empty.
+        directory: absolute; None: there is none.
+        controllers: those of the needed controllers that job cgroups have.
+        missing: why some are missing; a clause for a person, or empty.
     """
 
     directory: Path | None
@@ -52,17 +52,17 @@ class Subtree(NamedTuple):
 
 
 class DelegationError(Exception):
-    """The directory that was named is none where cgroups can be made."""
+    """Cgroups cannot be made in the directory that was named."""
 
 
 def take(option: str) -> Subtree:
-    """Find the subtree and get it ready for job cgroups.
+    """Find the subtree and prepare it for job cgroups.
 
     Args:
         option: ``auto``, ``off``, or the path of a directory.
 
     Raises:
-        DelegationError: there is no such directory, or it may not be written.
+        DelegationError: there is no such directory, or it is not writable.
     """
     if option == "off":
         return Subtree(None, frozenset(), "cgroups are switched off (cgroup = off)")
@@ -73,7 +73,7 @@ def take(option: str) -> Subtree:
     own = _own()
     if own is None:
         return Subtree(None, frozenset(), "there is no cgroup version 2 here")
-    # With DelegateSubgroup= this process starts one below what is its.
+    # With DelegateSubgroup= this process starts one level below its own subtree.
     for directory in (own, own.parent):
         if _is_delegated(directory):
             return _arranged(directory)
@@ -91,7 +91,7 @@ def means(subtree: Subtree, *, as_submitter: bool) -> Means:
 
     Args:
         subtree: what ``take`` returned.
-        as_submitter: jobs run as others, who must not get more than they have.
+        as_submitter: jobs run as other users, who must not gain privileges.
     """
     ceilings = {name: _hard(name) for name in RLIMITS}
     return Means(
@@ -116,7 +116,7 @@ def _below(path: str) -> Path | None:
         fields, _, rest = line.partition(" - ")
         root, mount = fields.split()[3:5]
         if rest.startswith("cgroup2 ") and path.startswith(root.rstrip("/")):
-            # A container may see a part of the tree only.
+            # A container may see only a part of the tree.
             return Path(mount, path.removeprefix(root.rstrip("/")).lstrip("/"))
     return None
 
@@ -132,13 +132,13 @@ def _is_delegated(directory: Path) -> bool:
 
 
 def _is_of_users_unit(directory: Path, environ: Mapping[str, str], uid: int) -> bool:
-    """Tell whether a user's systemd made it for the unit that comes with queuectl.
+    """Return whether a user's systemd made it for the unit that comes with queuectl.
 
-    systemd 252 marks what the system's units are delegated, and not what a user's are.
-    So three things together stand for the mark: the manager of a user started this
-    very process as a service (variables of systemd.exec(5); those that a child inherits
-    name another process); its cgroup has the name of our unit, below the
-    ``user@UID.service`` that is this user's as a whole; and it is the user's.
+    systemd 252 marks the delegated cgroups of system units, but not those of user
+    units. There, three conditions together replace the mark: the manager of a user
+    started this very process as a service (variables of systemd.exec(5); inherited ones
+    name another process); the cgroup has the name of queuectl's unit, below the
+    ``user@UID.service`` that belongs to this user; and this user owns it.
     """
     started = environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
     if not (started and environ.get("INVOCATION_ID") and environ.get("MANAGERPID")):
@@ -172,10 +172,10 @@ def _arranged(directory: Path) -> Subtree:
 
 
 def _try_it(directory: Path) -> None:
-    """Start a process there.
+    """Start a process in it.
 
-    To be allowed to write there does not suffice: it has to be so in the cgroup as well
-    that it and this process have in common.
+    Permission to write in it is not enough: this process also needs it in the closest
+    cgroup above both.
     """
     trial = directory / f"trial-{os.getpid()}"
     try:
@@ -204,14 +204,14 @@ def _start_in(group: Path) -> None:
 
 
 def _move_all(directory: Path) -> None:
-    """Move what runs there one down, this process with it.
+    """Move its processes, this one among them, one level down.
 
-    That is, beside it, what a daemon left that did not do so yet.
+    The others are left from a daemon that had not done this yet.
     """
     supervisor = directory / SUPERVISOR
     supervisor.mkdir(exist_ok=True)
     for _ in range(_PASSES):
-        # 0 is somebody whom this namespace does not know.
+        # 0 stands for a process that this namespace does not know.
         pids = {*(directory / "cgroup.procs").read_text("ascii").split()} - {"0"}
         if not pids:
             return
@@ -256,7 +256,7 @@ def _hard(name: str) -> int:
 
 
 def _lowest_nice() -> int:
-    """Return the least that what this process starts may add to its niceness."""
+    """Return the lowest value that a child may add to the niceness of this process."""
     own = os.getpriority(os.PRIO_PROCESS, 0)
     if _has_capability(_CAP_SYS_NICE):
         return -20 - own

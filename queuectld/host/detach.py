@@ -1,7 +1,7 @@
-"""Puts the daemon into the background, and tells who asked whether it started.
+"""Puts the daemon into the background, and reports to the caller whether it started.
 
-The caller waits at a pipe: it hears that the daemon is ready, or why it is not. It
-knows processes and descriptors, and nothing of what is served.
+The caller reads a pipe until the daemon is ready, or has failed. This module knows
+processes and descriptors, and nothing of what is served.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ class Outcome:
     """How a start, or a whole run, ended.
 
     Attributes:
-        status: for exit.
-        message: for people; empty when there is nothing to say.
+        status: the exit status.
+        message: for a person; may be empty.
     """
 
     status: int
@@ -33,13 +33,13 @@ Serve = Callable[[Ready], Outcome]
 def run(serve: Serve, *, died: str) -> Outcome:
     """Call ``serve`` in a process of its own session, without a terminal.
 
-    Call it before threads, sockets or files exist: every inherited descriptor is
-    closed there. Returns in the calling process only: status 0 as soon as ``serve``
-    called its ``ready``, else the outcome that ``serve`` returned.
+    Call it before threads, sockets or files exist: the new process closes every
+    inherited descriptor. Returns in the calling process only: status 0 as soon as
+    ``serve`` called its ``ready``, else the outcome that ``serve`` returned.
 
     Args:
-        serve: gets ``ready``, and returns when all is over.
-        died: the message when the process ended without a word.
+        serve: gets ``ready``, and returns at the end of the daemon.
+        died: the message if the process ended without an outcome.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -56,7 +56,7 @@ class _Report:
     """The daemon's end of the pipe: one message, a byte of status and a text."""
 
     def __init__(self, fd: int) -> None:
-        # Where stdin was closed the pipe may have its number, which is needed.
+        # If stdin was closed, the pipe may have its number, and must give it up.
         self.fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
         self._sent = False
 
@@ -68,7 +68,7 @@ class _Report:
             return
         self._sent = True
         text = outcome.message.encode("utf-8", "backslashreplace")
-        # The caller may be gone; the daemon goes on.
+        # If the caller is gone, the daemon goes on.
         with contextlib.suppress(BrokenPipeError), os.fdopen(self.fd, "wb") as pipe:
             pipe.write(bytes([outcome.status]) + text)
 
@@ -82,8 +82,9 @@ def _read(answer: bytes, died: str) -> Outcome:
 def _leave(serve: Serve, writer: int) -> NoReturn:
     """Fork again and serve in the grandchild.
 
-    The child leads the new session and ends; its child does not lead it, so it can
-    never get a terminal. See daemon(7). Neither may return into the caller's stack.
+    The child leads the new session and ends. The grandchild does not lead a session,
+    so it can never get a terminal, see daemon(7). Neither may return into the caller's
+    stack.
     """
     status = 1
     try:
@@ -105,13 +106,13 @@ def _serve(serve: Serve, report: _Report) -> int:
 def _close_inherited(keep: int) -> None:
     """Close all descriptors but ``keep``; the standard ones become /dev/null.
 
-    A caller's lock or pipe that the daemon kept would stay held, or open, for days.
+    Otherwise the daemon would hold a lock or a pipe of its caller for days.
     """
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)
     for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         if fd > 2 and fd != keep:
-            # One of them is that of the listing itself, closed by now.
+            # One of them belonged to the listing itself, and is closed by now.
             with contextlib.suppress(OSError):
                 os.close(fd)

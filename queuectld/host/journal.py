@@ -1,8 +1,8 @@
-"""The log in systemd's journal, by its native protocol: an entry with a field each.
+"""The log in systemd's journal, by its native protocol: each field is searchable.
 
-https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ is where the form comes from. Whoever logs
-is never held up: a journal that is not there, refuses or is behind gets the line on
-stderr, as before, and what does not fit there either is counted.
+The format: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. Logging never blocks for long:
+if the journal is missing, refuses an entry or is behind, the line goes to stderr; lines
+that stderr does not take either are counted as lost.
 """
 
 import errno
@@ -25,18 +25,18 @@ TRIES = 3
 """How often an entry is offered to a journal whose queue is full."""
 
 WAIT = 0.005
-"""Seconds between two tries. Once they were in vain, entries are offered once only,
-until one is taken: a journal that hangs costs the event loop this much once."""
+"""Seconds between two tries. After they failed, each entry is offered only once until
+one is taken: a journal that hangs delays the event loop by this much only once."""
 
 SEND_BUFFER = 8 * 1024 * 1024
-"""Bytes, as sd_journal_send(3) asks for; the kernel grants what it likes."""
+"""Bytes, as sd_journal_send(3) asks for; the kernel may grant fewer."""
 
 NAME_MAX = 64
 """Characters of a field's name: journald drops fields with longer ones."""
 
 LIST_MAX = 100
-"""Values of a list that get a field each: journald refuses entries of 1024 fields. The
-line has them all."""
+"""Values of a list that become fields: journald refuses entries with 1024 fields. The
+line has all values."""
 
 _TOO_LARGE = {errno.EMSGSIZE, errno.ENOBUFS}
 _SEALS = (
@@ -53,7 +53,7 @@ Field = tuple[str, str]
 
 
 class Journal:
-    """A connection to the journal, made when it is needed. Nothing here waits long."""
+    """A connection to the journal, made when it is needed. No call blocks for long."""
 
     def __init__(self, path: Path = SOCKET) -> None:
         self._path = str(path)
@@ -63,7 +63,7 @@ class Journal:
     def send(self, fields: Iterable[Field]) -> bool:
         """Send an entry; return whether the journal took it."""
         message = encode(fields)
-        # An old connection leads nowhere once journald's socket is made anew.
+        # When journald's socket was made again, the old connection leads nowhere.
         return self._try(message) or (not self._behind and self._try(message))
 
     def close(self) -> None:
@@ -118,9 +118,9 @@ class Journal:
 
 
 class JournalHandler(logging.StreamHandler[TextIO]):
-    """Sends records to the journal; to stderr, with their priority, what it refuses.
+    """Sends records to the journal, or to stderr, with their priority, if it refuses.
 
-    Records in JSON go to stderr always: who asks for JSON reads the line.
+    Records in JSON always go to stderr: whoever configures JSON reads the line.
     """
 
     def __init__(self, path: Path = SOCKET) -> None:
@@ -129,13 +129,13 @@ class JournalHandler(logging.StreamHandler[TextIO]):
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Deliver a record, or count it as lost; wait for nobody, raise nothing."""
+        """Deliver a record, or count it as lost; do not block, raise nothing."""
         try:
             if self._lost and self._deliver(_losses(self._lost)):
                 self._lost = 0
             if not self._deliver(record):
                 self._lost += 1
-        except Exception:  # noqa: BLE001 - a log must not end who logs
+        except Exception:  # noqa: BLE001 - logging must not fail its caller
             self.handleError(record)
 
     def close(self) -> None:
@@ -156,8 +156,8 @@ class JournalHandler(logging.StreamHandler[TextIO]):
 def entry(record: logging.LogRecord) -> list[Field]:
     """Return a record's fields: the line, the frame, and each field of the event.
 
-    What is None has no field. A list has its field once for each value, so that each
-    of them is found.
+    None has no field. A list has its field once for each value, so that a search finds
+    each value.
     """
     event, fields = logs.parts(record)
     return [
@@ -175,9 +175,9 @@ def entry(record: logging.LogRecord) -> list[Field]:
 
 
 def encode(fields: Iterable[Field]) -> bytes:
-    """Return an entry as the native protocol has it.
+    """Return an entry in the format of the native protocol.
 
-    A value of more than one line comes after its length: 64 bits, little-endian.
+    A value of several lines follows its length: 64 bits, little-endian.
     """
     message = bytearray()
     for name, value in fields:
@@ -191,9 +191,9 @@ def encode(fields: Iterable[Field]) -> bytes:
 
 
 def field_name(key: str) -> str:
-    """Return the name of a field in the journal: upper case, and none it refuses.
+    """Return the name of a field in the journal: upper case, and one it accepts.
 
-    A name of the frame's own gets an underscore at its end, as in JSON.
+    A reserved name gets an underscore at its end, as in JSON.
     """
     name = _FOREIGN.sub("_", key.upper()).lstrip("_")
     if not name or name[0].isdigit():
@@ -208,7 +208,7 @@ def _values(value: Any) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as it is searched for: not quoted, but for no terminal to obey."""
+    """Return a value without quotes and without control characters."""
     if isinstance(value, str):
         return logs.visible(value, keep="\n\t")
     return logs.word(value)
@@ -228,7 +228,7 @@ def _losses(count: int) -> logging.LogRecord:
 
 @contextmanager
 def _sealed(message: bytes) -> Iterator[int]:
-    """Give a file in memory that nobody can change: journald reads no other."""
+    """Give a file in memory that cannot be changed: journald reads no other."""
     file = os.memfd_create(logs.NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         left = memoryview(message)
@@ -241,10 +241,10 @@ def _sealed(message: bytes) -> Iterator[int]:
 
 
 def _writable(stream: socket.socket | TextIO, seconds: float) -> bool:
-    """Return whether a write would not wait, or fail at once, within so long."""
+    """Return whether, within that time, a write would not block."""
     poll = select.poll()
     try:
         poll.register(stream, select.POLLOUT)
     except (OSError, ValueError):
-        return True  # it is no file, or closed: nothing to wait for
+        return True  # not a file, or closed: a write fails or returns at once
     return bool(poll.poll(seconds * 1000))

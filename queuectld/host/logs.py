@@ -1,9 +1,9 @@
-"""The daemon's log: one line a record, a stable event name, fields of key=value.
+"""The daemon's log: one line for each record: a stable event name and key=value fields.
 
     2026-11-24T06:30:00.123Z INFO worker_started worker=3 pid=123
 
-Nothing that a record carries can end its line or reach a terminal as a control
-character. What must not be logged is for the caller to leave out.
+No value can end its line or reach a terminal as a control character. Callers leave
+secrets out.
 """
 
 import json
@@ -40,39 +40,40 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 class EventLogger:
     """Logs the events of one part of the daemon.
 
-    An event's name is a promise to whoever searches the log; what varies goes into
-    fields. What is no number, boolean, list or None is logged as its ``str``.
+    Event names are stable: people search the log for them. Everything that varies goes
+    into fields. A value that is no number, boolean, list or None is logged as its
+    ``str``.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
     def enabled(self, level: int) -> bool:
-        """Return whether such events are logged: their fields are not for nothing."""
+        """Return whether events of this level are logged, so that fields are needed."""
         return self._logger.isEnabledFor(level)
 
     def debug(self, event: str, /, **fields: Any) -> None:
-        """Log what only somebody who looks for a fault wants to see."""
+        """Log something that helps to find a fault."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, /, **fields: Any) -> None:
-        """Log what an operator wants to see of a healthy daemon."""
+        """Log something that an operator wants to see of a healthy daemon."""
         self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, /, **fields: Any) -> None:
-        """Log what went wrong and was made good."""
+        """Log something that went wrong and was corrected."""
         self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, /, **fields: Any) -> None:
-        """Log what went wrong and needs somebody."""
+        """Log something that went wrong and needs a person."""
         self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, error: BaseException, /, **fields: Any) -> None:
-        """Log an exception that nobody expected, its traceback in one field."""
+        """Log an unexpected exception, its traceback in one field."""
         self._log(logging.ERROR, event, fields | _account(error))
 
     def log(self, level: int, event: str, /, **fields: Any) -> None:
-        """Log what is of one level or another, of those of ``logging``."""
+        """Log an event with one of the levels of ``logging``."""
         self._log(level, event, fields)
 
     def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
@@ -91,15 +92,15 @@ def start(
     file: Path | None = None,
     journal: logging.Handler | None = None,
 ) -> None:
-    """Send the records of the whole process to one place, and no longer to another.
+    """Send all records of the process to one place, instead of the place before.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         log_format: ``text`` or ``json``.
         file: where to write, rotated; None for stderr. Opened at the first record, so
-            that a daemon which may not start leaves the file of another alone.
-        journal: takes the records instead of stderr, which leads to systemd's
-            journal: that has its own times.
+            that a daemon that may not start does not touch the file of another.
+        journal: takes the records if stderr leads to systemd's journal, which adds
+            times itself.
     """
     stop()
     handler = _LogFile(file) if file else journal or logging.StreamHandler()
@@ -133,7 +134,7 @@ def _handlers() -> list[logging.Handler]:
 
 
 def catch_stray_errors() -> None:
-    """Log what Python would print with a traceback: errors that nobody could catch."""
+    """Log the errors that cannot be caught, which Python would print to stderr."""
     events = get("python")
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
@@ -168,7 +169,7 @@ class LineFormatter(logging.Formatter):
     def line(
         self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
     ) -> str:
-        """Return the line of an event, less its priority."""
+        """Return the line of an event, without its priority."""
         raise NotImplementedError
 
 
@@ -178,7 +179,7 @@ class TextFormatter(LineFormatter):
     def line(
         self, record: logging.LogRecord, event: str, fields: Mapping[str, Any]
     ) -> str:
-        """Return the line; the journal has the time already."""
+        """Return the line, without the time if it goes to the journal."""
         words = [] if self.journal else [_time(record)]
         words += [record.levelname, word(event)]
         words += [f"{key}={word(plain(value))}" for key, value in fields.items()]
@@ -188,8 +189,8 @@ class TextFormatter(LineFormatter):
 class JsonFormatter(LineFormatter):
     """A line for collectors: a flat JSON object.
 
-    Its first keys are time, level, logger and event; a field of such a name gets an
-    underscore at its end.
+    Its first keys are time, level, logger and event; a field with one of these names
+    gets an underscore at its end.
     """
 
     def line(
@@ -204,12 +205,12 @@ class JsonFormatter(LineFormatter):
         }
         for key, value in fields.items():
             told[f"{key}_" if key in _RESERVED else key] = plain(value)
-        # DEL is the one control character that JSON leaves alone.
+        # DEL is the one control character that JSON does not escape.
         return json.dumps(told).replace("\x7f", "\\u007f")
 
 
 class _LogFile(RotatingFileHandler):
-    """The rotated log, for its owner alone."""
+    """The rotated log file; only its owner can read it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -234,7 +235,7 @@ def priority(level: int) -> int:
 
 
 def parts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
-    """Return event and fields; a library's record is an event of the library's name."""
+    """Return event and fields; the event of a library's record is its logger's name."""
     fields = getattr(record, "fields", None)
     if fields is not None:
         return record.getMessage(), fields
@@ -282,7 +283,7 @@ def word(value: Any) -> str:
 
 
 def visible(text: str, *, keep: str) -> str:
-    """Return a text with what does not print escaped, but for some characters."""
+    """Return a text with unprintable characters escaped, except some to keep."""
     if text.isprintable():
         return text
     return "".join(char if char in keep else _escape(char) for char in text)

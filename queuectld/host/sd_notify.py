@@ -1,6 +1,6 @@
-"""What systemd and a service tell each other: sd_notify(3), sd_listen_fds(3).
+"""Messages between systemd and a service: sd_notify(3), sd_listen_fds(3).
 
-The environment and the pid are arguments; nothing is read at import, nothing logged.
+The environment and the pid are arguments; nothing is read at import or logged.
 """
 
 import contextlib
@@ -14,16 +14,16 @@ FIRST_FD = 3
 """SD_LISTEN_FDS_START."""
 
 SEND_TIMEOUT = 1.0
-"""Seconds. A manager that does not read must not hold up the daemon for longer."""
+"""Seconds. A manager that does not read must not delay the daemon for longer."""
 
 
 class ActivationError(Exception):
-    """systemd passed something that is no listening Unix stream socket."""
+    """systemd passed something other than a listening Unix stream socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A socket that systemd listens on for us.
+    """A socket that systemd has opened for the daemon.
 
     Attributes:
         name: from FileDescriptorName=.
@@ -40,10 +40,10 @@ class Listener:
 
 
 class Notifier:
-    """Tells the service manager how we are; does nothing where there is none.
+    """Sends messages to the service manager; does nothing if there is none.
 
-    Every method returns whether the message was sent. A failure is no reason to stop:
-    the manager has its timeouts.
+    Every method returns whether the message was sent. A failure does not matter for
+    long: the manager has its timeouts.
     """
 
     def __init__(self, address: str | None) -> None:
@@ -52,15 +52,15 @@ class Notifier:
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> "Notifier":
-        """Return the notifier of this environment, and take its variable away.
+        """Return the notifier of this environment, and remove its variable.
 
-        Children must not speak for us.
+        Children must not send messages in the name of the daemon.
         """
         return cls(environ.pop("NOTIFY_SOCKET", None))
 
     @property
     def heard(self) -> bool:
-        """Whether there is somebody to tell."""
+        """Whether there is a service manager."""
         return bool(self._address)
 
     def ready(self, status: str, *, main_pid: int | None = None) -> bool:
@@ -76,14 +76,15 @@ class Notifier:
     def status(self, text: str) -> bool:
         """Set the line that ``systemctl status`` shows.
 
-        Does not wait for a manager that is behind with its messages.
+        Does not wait if the manager is behind with its messages.
         """
         return self._send(f"STATUS={_line(text)}", timeout=0)
 
     def extend(self, seconds: float) -> bool:
-        """Ask for time: a start or stop may take so long from now, whatever was set.
+        """Ask for time: a start or stop may take so long from now.
 
-        It never shortens what the manager grants anyway. It also puts off the watchdog.
+        It never shortens the time that the manager grants anyway. It also postpones the
+        watchdog.
         """
         return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
@@ -100,11 +101,11 @@ class Notifier:
         )
 
     def stopping(self, status: str) -> bool:
-        """Say that the service is on its way out."""
+        """Say that the service is stopping."""
         return self._send("STOPPING=1", f"STATUS={_line(status)}")
 
     def watchdog(self) -> bool:
-        """Say that we are alive."""
+        """Say that the service is alive."""
         return self._send("WATCHDOG=1")
 
     def _send(self, *lines: str, timeout: float = SEND_TIMEOUT) -> bool:
@@ -124,10 +125,10 @@ class Notifier:
 
 
 def take_watchdog(environ: MutableMapping[str, str], pid: int) -> float | None:
-    """Return the seconds between two signs of life, and take the variables away.
+    """Return the seconds between two watchdog messages, and remove the variables.
 
-    It is half of what the manager waits for, as sd_watchdog_enabled(3) advises. None:
-    the manager wants none, or not from this process.
+    It is half of the manager's timeout, as sd_watchdog_enabled(3) advises. None: the
+    manager has no watchdog for this process.
     """
     period = environ.pop("WATCHDOG_USEC", "")
     for_pid = environ.pop("WATCHDOG_PID", str(pid))
@@ -147,12 +148,12 @@ def manager_pid(environ: Mapping[str, str]) -> int:
 
 
 def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[Listener]:
-    """Return the sockets that systemd passed, and take the variables away.
+    """Return the sockets that systemd passed, and remove the variables.
 
-    Children must not take them for theirs: the sockets are closed at exec.
+    Children must not use them: the sockets are closed at exec.
 
     Raises:
-        ActivationError: one of them is no listening Unix stream socket.
+        ActivationError: one of them is not a listening Unix stream socket.
     """
     for_pid = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")
@@ -165,10 +166,10 @@ def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[Listener
 
 
 def is_journal(fd: int, environ: Mapping[str, str]) -> bool:
-    """Return whether what is written to ``fd`` goes to the journal.
+    """Return whether ``fd`` leads to the journal.
 
-    JOURNAL_STREAM is inherited, so systemd.exec(5) has it compared with the
-    descriptor's device and inode.
+    Processes inherit JOURNAL_STREAM even if their stderr leads elsewhere, so it is
+    compared with the descriptor's device and inode, see systemd.exec(5).
     """
     with contextlib.suppress(OSError):
         status = os.fstat(fd)
@@ -204,5 +205,5 @@ def _unusable(fd: int, name: str, reason: str) -> ActivationError:
 
 
 def _line(text: str) -> str:
-    """Return the text without the line ends that would begin another field."""
+    """Return the text without line ends, which would begin another field."""
     return " ".join(text.splitlines())

@@ -16,13 +16,13 @@ ALREADY_RUNNING = 4
 """Exit status when another daemon holds the state directory."""
 
 DATABASE_TOO_NEW = 6
-"""Exit status when a newer program has written the database: to try again is no use."""
+"""Exit status when a newer program has written the database: no retry will help."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs",
      "fuse.sshfs", "fuse.glusterfs", "lustre", "ocfs2", "gfs2", "beegfs"}
 )  # fmt: skip
-"""SQLite's WAL needs shared memory, which these do not give: sqlite.org/wal.html."""
+"""SQLite's WAL needs shared memory, which these do not have: sqlite.org/wal.html."""
 
 
 class StartError(Exception):
@@ -38,8 +38,8 @@ class StateDirectory:
     """The state directory, held by this process.
 
     Attributes:
-        identity: tells this directory from a copy of it, whose store has the same
-            uuid, so that neither takes the other's processes for its own.
+        identity: differs between this directory and a copy of it, whose store has the
+            same uuid, so that neither takes the other's processes for its own.
         lock: the open lock.
     """
 
@@ -48,11 +48,11 @@ class StateDirectory:
     lock: int
 
     def is_held(self) -> bool:
-        """Tell whether its path still leads to the lock that is held.
+        """Return whether its path still leads to the lock that is held.
 
-        If not it was deleted or moved: whoever looks there finds no daemon, and
-        another one may start. Where nothing can be seen, as for a mode that forbids it,
-        it may be there still: it is held until one can tell.
+        If not, the directory was deleted or moved: clients find no daemon there, and
+        another daemon may start. If it cannot be read, for its mode for example, it
+        counts as held until it can be read again.
         """
         try:
             found = (self.path / LOCK_NAME).stat()
@@ -65,7 +65,7 @@ class StateDirectory:
 
 @contextmanager
 def take(settings: DaemonConfig) -> Iterator[StateDirectory]:
-    """Create what is missing, lock the state directory, and hold it.
+    """Create the directories that are missing; lock the state directory and hold it.
 
     Raises:
         StartError: it cannot be used, or another daemon holds it.
@@ -112,7 +112,7 @@ def _make(settings: DaemonConfig) -> None:
 
 
 def make_inner(settings: DaemonConfig) -> list[Path]:
-    """Create what is missing of the directories that workers use; return these."""
+    """Create the missing ones of the directories that workers use; return these."""
     inner = (settings.output_dir, settings.spool_dir, settings.workers_dir)
     missing = [path for path in inner if not path.exists()]
     for path in missing:
@@ -121,20 +121,20 @@ def make_inner(settings: DaemonConfig) -> list[Path]:
 
 
 def _keep(path: Path) -> None:
-    """Make a directory that a power cut does not take away with all that is in it.
+    """Make a directory that survives a power cut, with everything in it.
 
-    What a program syncs in a directory is lost all the same if the directory's own
-    name is; SQLite syncs the names in it, and no names above.
+    A synced file is lost all the same if the name of its directory is lost. SQLite
+    syncs the names in the directory, but no names above it.
     """
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Also when it is there: its maker may have died before the sync.
+    # Also when it exists: the process that made it may have died before the sync.
     for made in missing or [path]:
         _sync(made.parent)
 
 
 def _sync(path: Path) -> None:
-    # A directory that may not be read cannot be synced: no reason not to work in it.
+    # A directory that may not be read cannot be synced, but it can be used.
     with suppress(PermissionError):
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

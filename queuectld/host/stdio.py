@@ -1,7 +1,7 @@
-"""The standard streams, which whoever starts a program may have closed.
+"""The standard streams, some of which may be closed when a program starts.
 
-Where one is closed, the next file or socket that the program opens gets its number,
-and what is meant for a person goes into that file.
+If one is closed, the next file or socket that the program opens gets its number, and
+messages for a person go into that file.
 """
 
 import os
@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import TextIO
 
 _AS_CLOSED = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
-"""How /dev/null is opened as stdin, stdout and stderr. From the first nothing can be
-read and to the second nothing be written, so that what must be read or written fails
-with EBADF, as it would with the stream closed. Notes on stderr are nobody's loss."""
+"""How /dev/null is opened as stdin, stdout and stderr. The first cannot be read and the
+second cannot be written, so that either fails with EBADF, as a closed stream does.
+Messages on stderr may be lost."""
 
 
-def complete() -> None:
-    """Open what is closed of the three. Call it before anything else is opened."""
+def open_closed() -> None:
+    """Open the closed ones of the three. Call it before anything else is opened."""
     for fd, mode in enumerate(_AS_CLOSED):
         try:
             os.fstat(fd)
@@ -29,8 +29,8 @@ def complete() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def abandon(stream: TextIO) -> None:
-    """Drop what a stream still holds and cannot be written, lest the end stumble."""
+def discard(stream: TextIO) -> None:
+    """Drop the unwritten rest of a stream, so that closing it at the end succeeds."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         stream.flush()

@@ -1,7 +1,7 @@
-"""What the system's service would be started with, as systemd has it.
+"""The environment that systemd gives to the system's service.
 
-For a person who checks a configuration: the unit gives the daemon an environment, and
-by that its directories, which somebody who types the same command does not have.
+For a person who checks a configuration: the unit's environment decides, among others,
+on the daemon's directories, and a person who types the same command has another one.
 """
 
 import shlex
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 SERVICE = "queuectld.service"
 
 ASKING_LIMIT = 10.0
-"""Seconds for an answer of systemctl: one that has no manager to ask fails at once."""
+"""Seconds for an answer of systemctl. Without a manager it fails at once."""
 
 
 class ServiceError(Exception):
-    """There is no such service, or nobody to ask; the message is for a person."""
+    """There is no such service, or no systemd; the message is for a person."""
 
 
 def environment() -> Mapping[str, str]:
-    """Return the variables that the unit with its drop-ins sets.
+    """Return the variables that the unit and its drop-ins set.
 
     Raises:
         ServiceError: systemd does not know it.
@@ -36,7 +36,7 @@ def environment() -> Mapping[str, str]:
 def _show(*names: str) -> dict[str, str]:
     command = ["systemctl", "show", f"--property={','.join(names)}", SERVICE]
     try:
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(  # noqa: S603 - fixed words
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -29,7 +29,7 @@ class Peer:
     pid: int
     role: Role | None
     outbox: Outbox
-    streams: dict[int | str, "Stream"] = field(default_factory=dict)
+    streams: dict[int | str, "EventSender"] = field(default_factory=dict)
     waiting: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def may(self, role: Role) -> bool:
@@ -47,7 +47,7 @@ class Peer:
         return None if self.may(Role.OPERATE) else self.uid
 
 
-class Stream:
+class EventSender:
     """The events of one request, until its handler returns.
 
     Attributes:
@@ -107,9 +107,9 @@ class Call:
             self.peer.waiting.discard(task)
 
     @contextmanager
-    def stream(self) -> Iterator[Stream]:
+    def stream(self) -> Iterator[EventSender]:
         """Open the request's stream of events; ``unfollow`` can end it."""
-        stream = Stream(self.id, self.peer.outbox)
+        stream = EventSender(self.id, self.peer.outbox)
         self.peer.streams[self.id] = stream
         try:
             yield stream

@@ -29,8 +29,8 @@ from queuectld.server.parts import Parts
 from queuectld.server.schema.method import Method
 
 
-def _daemon(parts: Parts) -> daemon.Daemon:
-    return daemon.Daemon(
+def _daemon(parts: Parts) -> daemon.DaemonMethods:
+    return daemon.DaemonMethods(
         broker=parts.broker,
         supervisor=parts.supervisor,
         shutdown=parts.shutdown,
@@ -52,21 +52,21 @@ def _daemon(parts: Parts) -> daemon.Daemon:
 
 
 _FAMILIES: Sequence[tuple[Sequence[Method], Callable[[Parts], object]]] = (
-    (meta.METHODS, lambda p: meta.Meta(METHODS, p.broker, p.config, p.instance)),
+    (meta.METHODS, lambda p: meta.MetaMethods(METHODS, p.broker, p.config, p.instance)),
     (
         enqueueing.METHODS,
-        lambda p: enqueueing.Enqueueing(p.broker, p.supervisor, p.config, p.clock),
+        lambda p: enqueueing.EnqueueMethods(p.broker, p.supervisor, p.config, p.clock),
     ),
-    (jobs.METHODS, lambda p: jobs.Jobs(p.broker, p.config)),
-    (changes.METHODS, lambda p: changes.Changes(p.broker, p.attempts, p.pruner)),
-    (waiting.METHODS, lambda p: waiting.Waiting(p.broker)),
-    (logs.METHODS, lambda p: logs.Logs(p.broker, p.config, p.files)),
-    (pruning.METHODS, lambda p: pruning.Pruning(p.pruner)),
-    (stats.METHODS, lambda p: stats.Stats(p.broker, p.supervisor, p.clock)),
-    (config.METHODS, lambda p: config.Config(p.broker)),
-    (workers.METHODS, lambda p: workers.Workers(p.broker, p.supervisor, p.pool)),
+    (jobs.METHODS, lambda p: jobs.JobMethods(p.broker, p.config)),
+    (changes.METHODS, lambda p: changes.ChangeMethods(p.broker, p.attempts, p.pruner)),
+    (waiting.METHODS, lambda p: waiting.WaitMethods(p.broker)),
+    (logs.METHODS, lambda p: logs.LogMethods(p.broker, p.config, p.files)),
+    (pruning.METHODS, lambda p: pruning.PruneMethods(p.pruner)),
+    (stats.METHODS, lambda p: stats.StatsMethods(p.broker, p.supervisor, p.clock)),
+    (config.METHODS, lambda p: config.ConfigMethods(p.broker)),
+    (workers.METHODS, lambda p: workers.WorkerMethods(p.broker, p.supervisor, p.pool)),
     (daemon.METHODS, _daemon),
-    (backup.METHODS, lambda p: backup.Backup(p.store, p.config, p.clock)),
+    (backup.METHODS, lambda p: backup.BackupMethods(p.store, p.config, p.clock)),
 )
 """The rows of each family, and what makes the family from the parts it uses."""
 

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any, cast
 
+from helpers.rawclient import RawClient
 from helpers.serving import Moment
 from queuectld.server.call import Call
-from queuectld.server.methods.logs import Logs
+from queuectld.server.methods.logs import LogMethods
 from queuectld.server.schema import params
 from queuectld.server.schema.method import Method, Result
 
@@ -87,8 +88,24 @@ class Gated:
             Method(
                 name="unfollow",
                 doc="",
-                handler=Logs(*[cast("Any", None)] * 4).unfollow,
+                handler=LogMethods(*[cast("Any", None)] * 4).unfollow,
                 params=(params.request_id("sub", "which"),),
             ),
         )
         return {row.name: row for row in rows}
+
+
+def push(client: RawClient, method: str, **arguments: Any) -> int:
+    """Send requests until the kernel takes no more; return the bytes sent."""
+    client.socket.settimeout(0.5)
+    pushed = 0
+    try:
+        while pushed < 64 * KIB * KIB:
+            client.wire.send_request(method, arguments)
+            data = client.wire.data_to_send()
+            client.socket.sendall(data)
+            pushed += len(data)
+    except TimeoutError:
+        client.socket.settimeout(20)
+        return pushed
+    raise AssertionError("all of it was taken")

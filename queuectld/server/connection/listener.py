@@ -15,7 +15,7 @@ from queuectld.server.connection.endpoint import (
     ListenError,
     open_endpoint,
 )
-from queuectld.server.connection.session import Session
+from queuectld.server.connection.session import ServerSession
 from queuectld.server.connection.shared import Shared
 from queuectld.server.parts import Parts
 from queuectld.server.schema.method import Method
@@ -132,7 +132,7 @@ class Listener:
             endpoint.remove()
         for server in self._servers:
             server.close()
-        sessions: list[Session] = list(self._shared.connections)
+        sessions: list[ServerSession] = list(self._shared.connections)
         for session in sessions:
             session.finish()
         try:
@@ -147,7 +147,7 @@ class Listener:
         # Not create_unix_server: since 3.13 it removes the file at the end, even one
         # that systemd made.
         server = await asyncio.get_running_loop().create_server(
-            lambda: Session(self._shared),
+            lambda: ServerSession(self._shared),
             sock=endpoint.socket,
             backlog=_ACCEPTED_AT_ONCE,
         )
@@ -157,7 +157,7 @@ class Listener:
 
     def _abort(self) -> None:
         """Abort connections whose client does not read or whose request goes on."""
-        sessions: list[Session] = list(self._shared.connections)
+        sessions: list[ServerSession] = list(self._shared.connections)
         _log.warning("clients_cut_off", count=len(sessions))
         for session in sessions:
             session.abort()

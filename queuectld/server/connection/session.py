@@ -25,7 +25,7 @@ from queuectld.server.schema import wire_limits
 _log = logs.get("server")
 
 
-class Session(asyncio.Protocol):
+class ServerSession(asyncio.Protocol):
     """The server's end of one connection.
 
     Attributes:

@@ -1,5 +1,6 @@
-"""The methods, a file for each family: handlers, and the rows that declare them.
+"""The methods, a file for each family: a class with its handlers, and their rows.
 
-A handler takes the ``Call`` and the parameters of its row, checked. Errors are raised
-as they are; ``server.errors`` gives them their codes.
+The fields of the class are the parts of the daemon that the family uses; ``dispatch``
+fills them. A handler takes the ``Call`` and the parameters of its row, checked. It lets
+exceptions pass; ``server.errors`` gives them their codes.
 """

@@ -16,7 +16,7 @@ from queuectld.store.api import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class BackupMethods:
     """Copies the store.
 
     Attributes:
@@ -67,7 +67,7 @@ METHODS = (
         name="backup",
         doc="Write a consistent copy of the database to a file, while work goes on. "
         "The file is the daemon's user's, mode 0600, and is there whole or not at all.",
-        handler=Backup.backup,
+        handler=BackupMethods.backup,
         role=Role.ADMIN,
         audit=("path", "replace"),
         params=(

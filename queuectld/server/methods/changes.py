@@ -34,7 +34,7 @@ _log = logs.get("server")
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangeMethods:
     """Changes the course of jobs."""
 
     broker: Broker
@@ -212,7 +212,7 @@ METHODS = (
     Method(
         name="retry_all",
         doc="Queue all jobs again that are in a state.",
-        handler=Changes.retry_all,
+        handler=ChangeMethods.retry_all,
         role=Role.OPERATE,
         changes=(),
         audit=("state", "foreground"),
@@ -226,47 +226,50 @@ METHODS = (
         errors=WRITE_ERRORS,
     ),
     _change(
-        "cancel", Changes.cancel, "Cancel a job that is waiting or running.", _WAIT
+        "cancel",
+        ChangeMethods.cancel,
+        "Cancel a job that is waiting or running.",
+        _WAIT,
     ),
     _change(
         "cancel_many",
-        Changes.cancel_many,
+        ChangeMethods.cancel_many,
         "Cancel jobs that are waiting or running, in one transaction.",
         _WAIT_FOR_ALL,
     ),
     _change(
         "retry",
-        Changes.retry,
+        ChangeMethods.retry,
         "Queue a job again that is dead, cancelled, completed or failed, with all "
         "its retries, now. Its attempts so far stay on record.",
     ),
     _change(
         "retry_many",
-        Changes.retry_many,
+        ChangeMethods.retry_many,
         "Queue jobs again that are dead, cancelled, completed or failed, in one "
         "transaction.",
     ),
     _change(
         "start",
-        Changes.start,
+        ChangeMethods.start,
         "Make a job due now that waits for its time: one for later, or a failed "
         "one. Its retries are as many as they were.",
     ),
     _change(
         "start_many",
-        Changes.start_many,
+        ChangeMethods.start_many,
         "Make jobs due now that wait for their time, in one transaction.",
     ),
     _change(
         "delete",
-        Changes.delete,
+        ChangeMethods.delete,
         "Forget a job that is completed, dead or cancelled, with its attempts and "
         "output.",
         result="{job: BRIEF}",
     ),
     _change(
         "delete_many",
-        Changes.delete_many,
+        ChangeMethods.delete_many,
         "Forget jobs that are completed, dead or cancelled, with their attempts "
         "and output.",
     ),

@@ -13,7 +13,7 @@ from queuectld.server.schema.method import READ_ERRORS, WRITE_ERRORS, Method, Re
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class ConfigMethods:
     """The settings of jobs, which the store holds."""
 
     broker: Broker
@@ -45,7 +45,7 @@ METHODS = (
     Method(
         name="config.list",
         doc="Return all job settings, and what each means.",
-        handler=Config.list_settings,
+        handler=ConfigMethods.list_settings,
         role=Role.READ,
         result="{settings: [SETTING]}",
         errors=READ_ERRORS,
@@ -53,7 +53,7 @@ METHODS = (
     Method(
         name="config.get",
         doc="Return one job setting.",
-        handler=Config.get,
+        handler=ConfigMethods.get,
         role=Role.READ,
         params=(_KEY,),
         result="SETTING",
@@ -62,7 +62,7 @@ METHODS = (
     Method(
         name="config.set",
         doc="Give a job setting a value. Which jobs that touches, applies says.",
-        handler=Config.set_value,
+        handler=ConfigMethods.set_value,
         role=Role.ADMIN,
         changes=(),
         audit=("key", "value"),
@@ -73,7 +73,7 @@ METHODS = (
     Method(
         name="config.unset",
         doc="Give a job setting its default again.",
-        handler=Config.unset,
+        handler=ConfigMethods.unset,
         role=Role.ADMIN,
         changes=(),
         audit=("key",),

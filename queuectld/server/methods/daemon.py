@@ -26,7 +26,7 @@ from queuectld.server.schema.method import Method, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Daemon:
+class DaemonMethods:
     """Tells how the daemon is, and ends it.
 
     Attributes:
@@ -102,7 +102,7 @@ METHODS = (
     Method(
         name="daemon.status",
         doc="Return who answers, since when, and how it is. rss is in bytes.",
-        handler=Daemon.status,
+        handler=DaemonMethods.status,
         role=Role.READ,
         result="{pid: int, version: str, uptime: seconds, socket: unix, "
         "state_dir: unix, "
@@ -114,7 +114,7 @@ METHODS = (
         name="health",
         doc="Tell what a monitor looks at, within some seconds whatever hangs. What "
         "could not be found out in time is null.",
-        handler=Daemon.health,
+        handler=DaemonMethods.health,
         role=Role.READ,
         result="{draining: bool, uptime: seconds, workers: {active: int, busy: int, "
         "wanted: int}, pending: int | null, processing: int | null, "
@@ -126,7 +126,7 @@ METHODS = (
         name="daemon.stop",
         doc="Reply, then end the daemon as SIGTERM does: running jobs have "
         "shutdown_grace to finish. Asked again, it does no more.",
-        handler=Daemon.stop,
+        handler=DaemonMethods.stop,
         role=Role.ADMIN,
         audit=("now",),
         params=(params.flag("now", "as a second SIGTERM does: end them at once"),),
@@ -135,14 +135,14 @@ METHODS = (
         name="daemon.restart",
         doc="Reply, then end the daemon as SIGUSR1 does: the workers finish their "
         "jobs, and the next daemon takes over the results.",
-        handler=Daemon.restart,
+        handler=DaemonMethods.restart,
         role=Role.ADMIN,
         audit=(),
     ),
     Method(
         name="doctor",
         doc="Look for what is wrong, or may go wrong, on the daemon's side.",
-        handler=Daemon.diagnose,
+        handler=DaemonMethods.diagnose,
         role=Role.READ,
         params=(params.flag("deep", "read the whole database as well, a minute long"),),
         result="{checks: [CHECK]}",

@@ -27,7 +27,7 @@ TURN = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueueing:
+class EnqueueMethods:
     """Checks jobs and puts them into the queue.
 
     Attributes:
@@ -141,7 +141,7 @@ METHODS = (
     Method(
         name="enqueue",
         doc="Add a job. When the reply comes, it is on disk.",
-        handler=Enqueueing.enqueue,
+        handler=EnqueueMethods.enqueue,
         role=Role.SUBMIT,
         changes=("job",),
         params=(
@@ -155,7 +155,7 @@ METHODS = (
         name="enqueue_many",
         doc="Add jobs, all or none. An error's data has the index, from 0, of the "
         "first job that was refused.",
-        handler=Enqueueing.enqueue_many,
+        handler=EnqueueMethods.enqueue_many,
         role=Role.SUBMIT,
         changes=("jobs", "defaults"),
         params=(

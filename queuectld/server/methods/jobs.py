@@ -23,7 +23,7 @@ STEP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class JobMethods:
     """Reads jobs, alone and in pages.
 
     Attributes:
@@ -116,7 +116,7 @@ METHODS = (
         doc="Return a job and its last attempts, oldest first; the very last one has "
         "reason null while it runs. There are earlier ones unless attempts_next is "
         "null.",
-        handler=Jobs.get,
+        handler=JobMethods.get,
         role=Role.READ,
         params=(
             params.JOB_ID,
@@ -132,7 +132,7 @@ METHODS = (
     Method(
         name="position",
         doc="Tell whether a job is ready to run, and behind how many others.",
-        handler=Jobs.position,
+        handler=JobMethods.position,
         role=Role.READ,
         params=(params.JOB_ID,),
         result="{state: str, ready: bool, ahead: int, ahead_more: bool}",
@@ -142,7 +142,7 @@ METHODS = (
         name="list",
         doc="Return jobs, newest first. A page can be shorter than limit; the listing "
         "is complete when next is null.",
-        handler=Jobs.page,
+        handler=JobMethods.page,
         role=Role.READ,
         params=(
             _STATE,

@@ -30,7 +30,7 @@ _READERS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Logs:
+class LogMethods:
     """Gives out what jobs wrote.
 
     Attributes:
@@ -152,7 +152,7 @@ METHODS = (
         "wrote nothing has an empty one; where what it wrote is gone is not_found; run "
         "is null when the job never ran. What came into its file after the attempt's "
         "end is not its output.",
-        handler=Logs.read,
+        handler=LogMethods.read,
         role=Role.SUBMIT,
         others=Role.OPERATE,
         params=(
@@ -188,7 +188,7 @@ METHODS = (
         "asked for has ended, or after unfollow. Events: {type: attempt, run}, "
         "{type: data, run, stream, offset, data: bin}, {type: gone, run, stream, "
         "size, left}.",
-        handler=Logs.follow,
+        handler=LogMethods.follow,
         role=Role.SUBMIT,
         others=Role.OPERATE,
         events=(
@@ -225,7 +225,7 @@ METHODS = (
     Method(
         name="unfollow",
         doc="End a stream early: its request then gets its reply.",
-        handler=Logs.unfollow,
+        handler=LogMethods.unfollow,
         role=Role.SUBMIT,
         params=(params.request_id("sub", "id of the request that opened the stream"),),
     ),

@@ -13,7 +13,7 @@ from queuectld.server.schema.method import Method, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Meta:
+class MetaMethods:
     """Tells clients how to speak to the daemon.
 
     Attributes:
@@ -51,13 +51,16 @@ class Meta:
 
 METHODS = (
     Method(
-        name="ping", doc="Do nothing, and answer.", handler=Meta.ping, role=Role.READ
+        name="ping",
+        doc="Do nothing, and answer.",
+        handler=MetaMethods.ping,
+        role=Role.READ,
     ),
     Method(
         name="greet",
         doc="Say how this connection is to be spoken to; return the greeting again, "
         "and the limits.",
-        handler=Meta.greet,
+        handler=MetaMethods.greet,
         role=Role.READ,
         params=(
             params.flag(
@@ -72,7 +75,7 @@ METHODS = (
         doc="Tell all methods, the fields of a job, the forms, the limits and the "
         "error codes. The errors of a method are its own; common_errors can meet any "
         "request.",
-        handler=Meta.describe,
+        handler=MetaMethods.describe,
         role=Role.READ,
         result="{methods: [METHOD], job_fields: [FIELD], forms: {str: map}, "
         "errors: [str], common_errors: [str], limits: {str: int}}",

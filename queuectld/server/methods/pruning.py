@@ -11,7 +11,7 @@ from queuectld.server.schema.method import WRITE_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Pruning:
+class PruneMethods:
     """Deletes finished jobs on request."""
 
     pruner: Pruner
@@ -28,7 +28,7 @@ METHODS = (
         name="prune",
         doc="Forget finished jobs, with their attempts and output. Ids that users gave "
         "are free again.",
-        handler=Pruning.prune,
+        handler=PruneMethods.prune,
         role=Role.OPERATE,
         changes=(),
         audit=("states", "older_than"),

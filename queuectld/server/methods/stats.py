@@ -14,7 +14,7 @@ from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class StatsMethods:
     """Counts jobs, and what happened to them."""
 
     broker: Broker
@@ -49,7 +49,7 @@ METHODS = (
         name="status",
         doc="Return how many jobs are in each state, how many of those that wait are "
         "ready and how many delayed, and how many workers there are.",
-        handler=Stats.status,
+        handler=StatsMethods.status,
         role=Role.READ,
         result="{pending: int, processing: int, completed: int, failed: int, "
         "dead: int, cancelled: int, workers: {active: int, busy: int}, draining: bool, "
@@ -60,7 +60,7 @@ METHODS = (
         name="stats",
         doc="Return statistics, those of pruned jobs included. Times are in seconds; "
         "percentiles are within 5 per cent.",
-        handler=Stats.stats,
+        handler=StatsMethods.stats,
         role=Role.READ,
         params=(
             params.seconds("since", "the last so many; absent: from the first job"),

@@ -14,7 +14,7 @@ from queuectld.server.schema.method import READ_ERRORS, Method, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitMethods:
     """Waits for the ends of jobs."""
 
     broker: Broker
@@ -56,7 +56,7 @@ METHODS = (
     Method(
         name="wait",
         doc="Reply when the job is completed, dead or cancelled, or after timeout.",
-        handler=Waiting.wait,
+        handler=WaitMethods.wait,
         role=Role.READ,
         params=(
             params.JOB_ID,

@@ -17,7 +17,7 @@ from queuectld.workers.daemon_side.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
+class WorkerMethods:
     """Starts and stops workers, and tells which there are."""
 
     broker: Broker
@@ -98,7 +98,7 @@ METHODS = (
     Method(
         name="workers.list",
         doc="Return the worker processes, and how many are wanted beside bound ones.",
-        handler=Workers.list_workers,
+        handler=WorkerMethods.list_workers,
         role=Role.READ,
         result="{workers: [WORKER], wanted: int}",
     ),
@@ -106,7 +106,7 @@ METHODS = (
         name="workers.start",
         doc="Add workers; reply with them when they are ready. The wanted number "
         f"outlives the daemon. There are at most {MAX_WORKERS}.",
-        handler=Workers.start,
+        handler=WorkerMethods.start,
         role=Role.OPERATE,
         audit=("count", "bound"),
         params=(
@@ -125,7 +125,7 @@ METHODS = (
     Method(
         name="workers.ensure",
         doc="Add workers if there are fewer than count; reply when they are ready.",
-        handler=Workers.ensure,
+        handler=WorkerMethods.ensure,
         role=Role.OPERATE,
         audit=("count",),
         params=(
@@ -141,7 +141,7 @@ METHODS = (
         doc="Add a worker for one job that is ready, unless some are there that take "
         "any. It belongs to this connection, takes that job and no other, and stops "
         "when the job is not ready any more or the connection ends.",
-        handler=Workers.reserve,
+        handler=WorkerMethods.reserve,
         role=Role.OPERATE,
         audit=("id",),
         params=(params.JOB_ID,),
@@ -151,7 +151,7 @@ METHODS = (
     Method(
         name="workers.wait",
         doc="Reply when no worker is bound to this connection: all were stopped.",
-        handler=Workers.wait,
+        handler=WorkerMethods.wait,
         role=Role.OPERATE,
         waits=True,
     ),
@@ -160,7 +160,7 @@ METHODS = (
         doc="Stop workers: they take no more jobs, running ones finish. Reply when no "
         "worker process is left. An interrupted job is pending again, and the attempt "
         "does not count.",
-        handler=Workers.stop,
+        handler=WorkerMethods.stop,
         role=Role.OPERATE,
         audit=("timeout", "now", "workers", "count"),
         params=(
@@ -184,7 +184,7 @@ METHODS = (
         doc="Have so many workers beside the bound ones: start what is missing, or "
         "stop what is too many as workers.stop does. Reply when the new ones are ready "
         "and the others gone.",
-        handler=Workers.scale,
+        handler=WorkerMethods.scale,
         role=Role.OPERATE,
         audit=("count", "timeout", "now"),
         params=(

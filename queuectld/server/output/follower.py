@@ -16,7 +16,7 @@ from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.operations import lookups
-from queuectld.server.call import Stream
+from queuectld.server.call import EventSender
 from queuectld.server.output import reader
 from queuectld.server.output.growing_file import GrowingFile
 from queuectld.workers.shared import outputs
@@ -38,7 +38,7 @@ class Follower:
 
     job_id: str
     seq: int
-    stream: Stream
+    stream: EventSender
     changed: asyncio.Event
     _: KW_ONLY
     broker: Broker

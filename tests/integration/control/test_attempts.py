@@ -41,7 +41,7 @@ def failing(
 
 
 def good_end(one: Supervised, job: Job) -> AttemptEnd:
-    """Return the end of a run that went well."""
+    """Return the end of a successful run."""
     assert job.lease is not None
     now = one.desk.clock.now
     return AttemptEnd(job.lease, now, now, Reason.EXIT, exit_code=0)
@@ -57,7 +57,7 @@ async def reasons(one: Supervised, job: Job) -> list[Reason | None]:
 async def test_a_result_is_recorded_once_after_any_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not only after the store's own: a result is never dropped."""
+    """Also after errors that the store does not raise: a result is never dropped."""
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue()
         assignment = await one.desk.claim()
@@ -72,10 +72,10 @@ async def test_a_result_is_recorded_once_after_any_errors(
 
 
 @asynchronous
-async def test_a_dead_worker_is_buried_after_any_errors(
+async def test_a_dead_worker_is_settled_after_any_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then it is not gone: who stops it waits, and its job is not queued."""
+    """Until then it is not gone: a stop waits for it, and its job is not queued."""
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue()
         recovery = one.recovery
@@ -97,7 +97,7 @@ async def test_a_dead_worker_is_buried_after_any_errors(
 async def test_what_cannot_be_recorded_before_the_end_is_spooled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For the next daemon, as its worker would."""
+    """The next daemon finds it where the worker would have left it."""
     monkeypatch.setattr(attempts, "CLOSE_WITHIN", 0.01)
     async with supervised(tmp_path) as one:
         await one.desk.enqueue()
@@ -121,7 +121,7 @@ async def test_what_cannot_be_recorded_before_the_end_is_spooled(
 
 @asynchronous
 async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> None:
-    """Before anything else is claimed; what is in known hands stays there."""
+    """This comes before any other claim; jobs that a worker has stay as they are."""
     async with supervised(tmp_path) as one:
         known = await one.desk.enqueue()
         worker = one.busy(await one.desk.claim(1))
@@ -157,7 +157,7 @@ async def test_a_claim_that_may_be_committed_is_looked_for(tmp_path: Path) -> No
 async def test_interruptions_are_in_a_row_unless_somebody_asked(
     tmp_path: Path, outcome: Reason | None, draining: bool, row: int
 ) -> None:
-    """An operator who stops workers or the service did; a worker that hangs did not."""
+    """An operator asks by stopping workers or the service; a hang is not asked for."""
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue()
         assignment = await one.desk.claim()

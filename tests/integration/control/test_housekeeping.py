@@ -1,4 +1,4 @@
-"""Forgetting finished jobs, in the store and on the disk."""
+"""Finished jobs are deleted from the store, and their output from the disk."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ C, X, D = JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD
 
 @dataclass
 class House:
-    """A queue with its output, and who keeps it."""
+    """A queue with its output, and the pruner of both."""
 
     desk: Desk
     output: Path
@@ -72,7 +72,7 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
 
 @asynchronous
 async def test_a_job_goes_with_its_attempts_and_its_output(tmp_path: Path) -> None:
-    """Every run's files; nobody else's, and no empty directory stays."""
+    """The files of all its runs go, no other files, and no empty directory stays."""
     async with a_house(tmp_path) as house:
         gone = await house.job(C, runs=2, id="gone")
         assert house.files() == ["1.1.err", "1.1.out", "1.2.err", "1.2.out"]
@@ -90,8 +90,8 @@ async def test_a_job_goes_with_its_attempts_and_its_output(tmp_path: Path) -> No
 
 
 @asynchronous
-async def test_only_the_states_asked_for_go(tmp_path: Path) -> None:
-    """A dead job and its output stay when nobody asks for dead ones."""
+async def test_only_jobs_in_the_given_states_are_pruned(tmp_path: Path) -> None:
+    """A dead job and its output stay if dead jobs are not asked for."""
     async with a_house(tmp_path) as house:
         for state in (C, X, D):
             await house.job(state)
@@ -103,8 +103,8 @@ async def test_only_the_states_asked_for_go(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_only_what_ended_long_enough_ago_goes(tmp_path: Path) -> None:
-    """To the millisecond; counted from the end and not from the beginning."""
+async def test_only_jobs_that_ended_long_enough_ago_are_pruned(tmp_path: Path) -> None:
+    """Exact to the millisecond; counted from the job's end, not its start."""
     async with a_house(tmp_path) as house:
         await house.job()
         house.desk.clock.advance(10)
@@ -125,7 +125,7 @@ async def test_only_what_ended_long_enough_ago_goes(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_finished_jobs_expire(tmp_path: Path) -> None:
-    """After thirty days unless set; dead jobs wait for somebody to decide."""
+    """After thirty days by default; dead jobs wait for a person to decide."""
     async with a_house(tmp_path) as house:
         for state in (C, X, D):
             await house.job(state)
@@ -141,7 +141,7 @@ async def test_finished_jobs_expire(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_jobs_that_wait_or_run_never_expire(tmp_path: Path) -> None:
-    """However old they are, and whatever runs they had before."""
+    """This is so at any age, and after any number of runs."""
     async with a_house(tmp_path) as house:
         again = await house.job()
         await house.desk.in_state(JobState.PROCESSING)
@@ -156,7 +156,7 @@ async def test_jobs_that_wait_or_run_never_expire(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_a_new_retention_applies_at_once(tmp_path: Path) -> None:
-    """Also to jobs that ended before it was set; 0 means never."""
+    """It applies to jobs that ended before it was set as well; 0 means never."""
     async with a_house(tmp_path) as house:
         await house.job()
         house.desk.clock.advance(60 * DAY)
@@ -173,7 +173,7 @@ async def test_a_new_retention_applies_at_once(tmp_path: Path) -> None:
 async def test_statistics_are_thinned_out_whatever_the_retention(
     tmp_path: Path, retention: float
 ) -> None:
-    """They grow by the minute, and are of no use by the minute after some days."""
+    """A row for each minute is too much for statistics that are some days old."""
     async with a_house(tmp_path) as house:
         clock = house.desk.clock
         clock.now -= clock.now % 3_600_000
@@ -201,7 +201,7 @@ async def test_statistics_are_thinned_out_whatever_the_retention(
 async def test_pruning_goes_in_bounded_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others write in between: a million old jobs are no long pause for anybody."""
+    """Other writes go on in between: a million old jobs make no long pause."""
     monkeypatch.setattr(delete, "AT_ONCE", 2)
     async with a_house(tmp_path) as house:
         for state in (C, X, D, C, X, D, C):
@@ -218,8 +218,8 @@ async def test_pruning_goes_in_bounded_steps(
 
 
 @asynchronous
-async def test_a_job_that_is_wanted_again_in_this_moment_stays(tmp_path: Path) -> None:
-    """It was chosen, then retried, then not deleted; the others of its step are."""
+async def test_a_job_that_is_retried_meanwhile_stays(tmp_path: Path) -> None:
+    """It was chosen and then retried; the other jobs of its step are deleted."""
     async with a_house(tmp_path) as house:
         jobs = [await house.job() for _ in range(3)]
 
@@ -235,8 +235,8 @@ async def test_a_job_that_is_wanted_again_in_this_moment_stays(tmp_path: Path) -
 
 
 @asynchronous
-async def test_pruning_ends_when_all_chosen_are_wanted_again(tmp_path: Path) -> None:
-    """It does not go round and round, not even while the clock is set back."""
+async def test_pruning_ends_when_all_chosen_jobs_are_retried(tmp_path: Path) -> None:
+    """It does not repeat for ever, not even if the clock is set back."""
     async with a_house(tmp_path) as house:
         job = await house.job(X)
         turns = 0
@@ -256,8 +256,8 @@ async def test_pruning_ends_when_all_chosen_are_wanted_again(tmp_path: Path) -> 
 
 
 @asynchronous
-async def test_a_step_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
-    """The output went, the store failed: the next round forgets the jobs."""
+async def test_a_step_that_failed_is_done_again(tmp_path: Path) -> None:
+    """If the output is gone and the store fails, the next try deletes the jobs."""
     async with a_house(tmp_path) as house:
         await house.job()
 
@@ -276,8 +276,10 @@ async def test_a_step_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_output_that_cannot_be_removed_keeps_no_job(tmp_path: Path) -> None:
-    """It is reported, and the rest goes on."""
+async def test_a_job_goes_though_its_output_cannot_be_removed(
+    tmp_path: Path,
+) -> None:
+    """The error is logged, and pruning goes on."""
     async with a_house(tmp_path) as house:
         for _ in range(2):
             await house.job()

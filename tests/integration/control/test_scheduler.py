@@ -1,4 +1,4 @@
-"""What the scheduler decides from one turn to the next."""
+"""What the scheduler does in one tick, and when the next one is due."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ from queuectld.core.errors import DrainingError
 
 @asynchronous
 async def test_a_due_job_is_no_reason_to_ask_a_full_store_again(tmp_path: Path) -> None:
-    """The next turn is a second later, not at once; and then the job is ready."""
+    """The next tick is a second later, not at once; then the job becomes ready."""
     async with supervised(tmp_path) as one:
         now = one.desk.clock.now
         job = await one.desk.enqueue(run_at=now + 10_000)
@@ -59,7 +59,7 @@ async def test_the_scheduler_wakes_for_an_expiry(tmp_path: Path) -> None:
 
 
 def in_the_database(one: Supervised) -> list[tuple[str]]:
-    """Return the stored settings as the database has them without its log."""
+    """Return the settings in the database file itself, without the log."""
     path = Path(one.desk.store.facts()["path"])
     with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as database:
         return database.execute("SELECT value FROM settings").fetchall()
@@ -77,7 +77,7 @@ async def pass_time(one: Supervised, seconds: float) -> float | None:
 async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
     tmp_path: Path,
 ) -> None:
-    """Whatever was written, each time; then nothing is due before old jobs expire."""
+    """This is so after any write; then nothing is due before old jobs are pruned."""
     async with supervised(tmp_path) as one:
         await one.turn()  # the first one looks for jobs whose time has come
         await one.desk.store.checkpoint()  # the tables themselves
@@ -101,7 +101,7 @@ async def test_the_log_is_emptied_after_the_last_write_of_a_burst(
 
 @asynchronous
 async def test_workers_are_not_ensured_by_a_draining_daemon(tmp_path: Path) -> None:
-    """It refuses, and stores no wish for the next one to fulfil."""
+    """It refuses, and does not store a number for the next daemon."""
     async with supervised(tmp_path) as one:
         one.desired.drain()
         writes = one.desk.others.writes

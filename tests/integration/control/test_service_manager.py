@@ -81,14 +81,14 @@ class Manager:
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    """A home in which nothing runs yet, and in which nothing may be left."""
+    """A home in which no daemon runs yet; none may be left in it."""
     with a_home() as made:
         yield made
 
 
 @pytest.fixture
 def manager(home: Home) -> Iterator[Manager]:
-    """Somebody who hears what the daemons of the home have to say."""
+    """A manager that receives the messages of the daemons in the home."""
     made = Manager(home.root / "notify")
     home.environ["NOTIFY_SOCKET"] = str(home.root / "notify")
     yield made
@@ -97,7 +97,7 @@ def manager(home: Home) -> Iterator[Manager]:
 
 @pytest.fixture
 def watched(home: Home, manager: Manager) -> Manager:
-    """The same, who wants signs of life."""
+    """The same manager, with a watchdog."""
     home.environ["WATCHDOG_USEC"] = str(round(2 * BEAT * 1_000_000))
     return manager
 
@@ -117,7 +117,7 @@ def extensions(lines: list[str]) -> list[float]:
 
 
 def test_an_idle_daemon_gives_signs_of_life(home: Home, watched: Manager) -> None:
-    """One after the other, and its store's files stay as they are."""
+    """They come regularly, and the files of the store do not change."""
     home.serve()
     home.ask("workers.start")
     home.ended(job := home.enqueue("true"))
@@ -141,7 +141,7 @@ def test_an_idle_daemon_gives_signs_of_life(home: Home, watched: Manager) -> Non
 def test_a_store_that_hangs_stops_the_signs_of_life(
     home: Home, watched: Manager, point: str
 ) -> None:
-    """A unit of work, or a query, that does not return; the loop goes on meanwhile."""
+    """A write or a query does not return; the loop goes on meanwhile."""
     hindered.serve(home)
     home.ask("workers.start")
     watched.until(WATCHDOG)
@@ -158,7 +158,7 @@ def test_a_store_that_hangs_stops_the_signs_of_life(
 def test_a_loop_that_hangs_stops_the_signs_of_life(
     home: Home, watched: Manager
 ) -> None:
-    """No thread speaks in its place."""
+    """No thread sends them instead."""
     daemon = home.serve()
     watched.until(WATCHDOG)
     home.send(daemon.pid, signal.SIGSTOP)
@@ -168,7 +168,7 @@ def test_a_loop_that_hangs_stops_the_signs_of_life(
 
 
 def test_a_store_that_refuses_is_alive(home: Home, watched: Manager) -> None:
-    """A full disk is no reason to be killed."""
+    """The watchdog does not kill a daemon whose disk is full."""
     hindered.serve(home)
     (home.root / "full").touch()
     refused = home.run("enqueue", "true")
@@ -199,7 +199,7 @@ def test_there_are_signs_of_life_while_it_drains(home: Home, watched: Manager) -
 
 
 def test_the_status_follows_jobs_and_workers(home: Home, manager: Manager) -> None:
-    """From the start, which has a status of its own, up to each last change."""
+    """It begins with the status of the start, and shows each last change."""
     home.serve()
     ready = manager.until("READY=1")
     assert ready == ["READY=1", "STATUS=0 running, 0 queued, 0 workers"]
@@ -221,7 +221,7 @@ def test_the_status_follows_jobs_and_workers(home: Home, manager: Manager) -> No
 def test_the_managers_own_child_is_the_main_process(
     home: Home, manager: Manager
 ) -> None:
-    """With a process in between, the manager is told of none: it could not watch it."""
+    """With a process in between none is reported: it could not be watched."""
     home.environ["MANAGERPID"] = str(os.getpid())
     daemon = home.serve()
     assert manager.until("READY=1")[2:] == [f"MAINPID={daemon.pid}"]
@@ -236,7 +236,7 @@ def test_the_managers_own_child_is_the_main_process(
 def test_the_workers_of_a_client_that_leaves_are_counted(
     home: Home, manager: Manager
 ) -> None:
-    """Their end changes nothing in the store."""
+    """Their end is noticed although nothing is written to the store."""
     home.serve()
     with home.connect() as owner:
         owner.call("workers.start", count=2, bound=True)
@@ -247,7 +247,7 @@ def test_the_workers_of_a_client_that_leaves_are_counted(
 def test_a_busy_daemon_tells_its_status_once_a_second(
     home: Home, manager: Manager
 ) -> None:
-    """However many jobs come and go; an idle one tells nothing."""
+    """This is so for any number of jobs; an idle daemon sends nothing."""
     home.serve()
     home.ask("workers.start")
     manager.status("0 running, 0 queued, 1 worker")
@@ -265,7 +265,7 @@ def test_a_busy_daemon_tells_its_status_once_a_second(
 def test_a_manager_that_is_behind_hears_the_last_state(
     home: Home, manager: Manager
 ) -> None:
-    """Later: what did not fit is sent again, in its last version."""
+    """A status that could not be sent is sent later, in its last version."""
     hindered.serve(home, constants={"control.service_manager.STATUS_AGAIN": 0.1})
     manager.until("READY=1")
     filler = sd_notify.Notifier(home.environ["NOTIFY_SOCKET"])
@@ -296,7 +296,7 @@ def test_a_reload_is_told(home: Home, manager: Manager) -> None:
 
 
 def test_a_reload_before_it_is_ready_is_not_told(home: Home, manager: Manager) -> None:
-    """To end it would say READY, of a daemon that does not answer yet."""
+    """Its end would be reported as READY before the daemon answers."""
     with ThreadPoolExecutor() as others, hindered.held(home, "start") as start:
         serving = others.submit(hindered.serve, home)
         start.reached()
@@ -316,7 +316,7 @@ def test_a_reload_before_it_is_ready_is_not_told(home: Home, manager: Manager) -
 
 
 def test_a_start_asks_for_time(home: Home, manager: Manager) -> None:
-    """Before the database is opened, which may have to be migrated; no more later."""
+    """It asks before it opens the database, which may be migrated, and never later."""
     home.serve()
     manager.until("READY=1")
     before = manager.heard[: manager.heard.index("READY=1")]
@@ -331,7 +331,7 @@ def test_a_start_asks_for_time(home: Home, manager: Manager) -> None:
 
 
 def test_a_drain_asks_for_time_while_it_may_last(home: Home, manager: Manager) -> None:
-    """Again and again, no more than the graces allow, and tells what is left."""
+    """It asks repeatedly, within the graces, and shows the jobs that remain."""
     hindered.serve(
         home,
         "--shutdown-grace",
@@ -361,7 +361,7 @@ def test_a_drain_asks_for_time_while_it_may_last(home: Home, manager: Manager) -
 def test_a_drain_asks_for_no_more_than_it_allows_itself(
     home: Home, manager: Manager
 ) -> None:
-    """Each request ends when the graces and the daemon's own end are over."""
+    """No request reaches beyond the graces and the time to close the daemon."""
     spare = {
         "control.draining.DRAIN_SPARE": 0.5,
         "control.attempts.CLOSE_WITHIN": 0.25,
@@ -386,7 +386,7 @@ def test_a_drain_asks_for_no_more_than_it_allows_itself(
 
 
 def test_a_restart_leaves_jobs_alone_and_says_so(home: Home, manager: Manager) -> None:
-    """Also when it comes while the daemon drains; the next daemon counts them."""
+    """This is so during a drain as well; the next daemon counts the jobs."""
     home.serve()
     home.ask("workers.start")
     gate = home.gate()
@@ -405,7 +405,7 @@ def test_a_restart_leaves_jobs_alone_and_says_so(home: Home, manager: Manager) -
 
 
 def test_without_a_manager_nothing_is_different(home: Home) -> None:
-    """WATCHDOG_USEC alone is nobody who listens."""
+    """WATCHDOG_USEC without NOTIFY_SOCKET changes nothing."""
     home.environ["WATCHDOG_USEC"] = "200000"
     home.serve()
     home.ask("workers.start")

@@ -11,7 +11,7 @@ from queuectl_protocol.vocabulary import Role
 from queuectld.clock import SystemClock
 from queuectld.server.connection.admission import REPLIES_AT_WORK
 from queuectld.server.dispatch import METHODS
-from queuectld.server.methods.stats import Stats
+from queuectld.server.methods.stats import StatsMethods
 from queuectld.server.schema.method import Method, Result
 
 
@@ -39,7 +39,7 @@ def test_statistics_hold_up_nobody_else() -> None:
     """Many clients that ask for them delay no other; the requests end with them."""
     sums = Sums()
     stats = METHODS["stats"].bound_to(
-        Stats(
+        StatsMethods(
             broker=cast("Any", SimpleNamespace(stats=sums.stats)),
             supervisor=cast("Any", None),
             clock=SystemClock(),

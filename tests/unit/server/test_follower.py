@@ -15,7 +15,7 @@ from queuectld.core.job import Attempt, AttemptEnd
 from queuectld.host.thread_pool import ThreadPool
 from queuectld.linux.inotify import Watcher
 from queuectld.operations.lookups import Look
-from queuectld.server.call import Stream
+from queuectld.server.call import EventSender
 from queuectld.server.output.follower import Follower
 from queuectld.workers.shared import outputs
 from queuectld.workers.shared.outputs import Stream as Which
@@ -42,7 +42,7 @@ async def test_the_output_of_another_job_is_never_sent() -> None:
     follower = Follower(
         JOB.id,
         JOB.seq,
-        Stream(1, cast("Any", None)),
+        EventSender(1, cast("Any", None)),
         changed,
         broker=cast("Any", Renamed()),
         files=Watcher(),
@@ -128,7 +128,7 @@ async def test_a_file_that_grows_on_is_left_at_the_end_of_its_run(
     follower = Follower(
         JOB.id,
         JOB.seq,
-        Stream(1, cast("Any", client)),
+        EventSender(1, cast("Any", client)),
         changed,
         broker=cast("Any", broker),
         files=files,
