@@ -16,7 +16,7 @@ _events = logs.get("scheduler")  # their name in the log
 
 
 class Housekeeping:
-    """Keeps the store small: removes expired jobs, and empties the store's log."""
+    """Keeps the store small: prunes old jobs, and empties the store's log."""
 
     def __init__(self, store: Store, pruner: Pruner, agenda: Agenda) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Removes finished jobs together with their output, on request or when they expire."""
+"""Removes finished jobs together with their output, on request or after ``retention``."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ class Pruner:
             return 0
         pruned = await self.prune(RETENTION_STATES, retention)
         if pruned:
-            _events.info("jobs_expired", count=pruned)
+            _events.info("jobs_pruned", count=pruned)
         return pruned
 
     async def prune(self, states: Sequence[JobState], older_than: float) -> int:

@@ -64,19 +64,19 @@ WORDS = st.lists(UNIX, max_size=3).map(lambda words: ["true", *words])
 LINES = TEXT.map(lambda text: f"exit 0\n{text}")
 PLACES = st.sampled_from(["/", "/tmp", "/nowhere", "/dev/null", "/proc/self/fd/3"])
 
+TIMES = st.sampled_from(
+    ["2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00+14:00"]
+)
+
 JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "command": WORDS | LINES | st.just(["Z"]),
     "id": IDS | TEXT,
     "queue": st.just("default"),
     "priority": NUMBERS,
-    "run_at": st.sampled_from(
-        [
-            "2026-01-01T00:00:00Z",
-            "9999-12-31T23:59:59.999Z",
-            "0001-01-01T00:00:00+14:00",
-        ]
-    ),
+    "run_at": TIMES,
     "delay": SMALL | st.just(math.nan),
+    "expires": TIMES,
+    "expires_in": SMALL | st.just(math.nan),
     "cwd": PLACES,
     "umask": st.sampled_from(["0022", "777", "0999", "0"]),
     "env": st.dictionaries(UNIX, UNIX, max_size=4),

@@ -124,7 +124,7 @@ async def test_only_jobs_that_ended_long_enough_ago_are_pruned(tmp_path: Path) -
 
 
 @asynchronous
-async def test_finished_jobs_expire(tmp_path: Path) -> None:
+async def test_finished_jobs_are_pruned_after_the_retention(tmp_path: Path) -> None:
     """After thirty days by default; dead jobs wait for a person to decide."""
     async with a_house(tmp_path) as house:
         for state in (C, X, D):
@@ -140,7 +140,7 @@ async def test_finished_jobs_expire(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_jobs_that_wait_or_run_never_expire(tmp_path: Path) -> None:
+async def test_jobs_that_wait_or_run_are_never_pruned(tmp_path: Path) -> None:
     """This is so at any age, and after any number of runs."""
     async with a_house(tmp_path) as house:
         again = await house.job()
