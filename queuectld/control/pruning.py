@@ -1,4 +1,4 @@
-"""Removes finished jobs together with their output, on request or after ``retention``."""
+"""Prunes finished jobs with their output, on request or after ``retention``."""
 
 from collections.abc import Sequence
 
