@@ -46,7 +46,7 @@ class JobOptions(TypedDict, total=False):
         rlimits: resource limits of each process, by the names of prlimit(1), such as
             ``nofile`` or ``core``; -1 (``resource.RLIM_INFINITY``) is infinity.
         shell: absolute path of what runs the command, if that is one line.
-        foreground: somebody sees how it ends: ``retry_all`` can leave it out.
+        foreground: somebody sees how it ends. ``retry_all`` can leave it out.
         expires: it is cancelled unless it is started before: an aware datetime, or
             how long from now.
     """
