@@ -46,7 +46,9 @@ class JobOptions(TypedDict, total=False):
         rlimits: resource limits of each process, by the names of prlimit(1), such as
             ``nofile`` or ``core``; -1 (``resource.RLIM_INFINITY``) is infinity.
         shell: absolute path of what runs the command, if that is one line.
-        foreground: somebody sees how it ends: ``retry_all`` can leave it out.
+        foreground: somebody sees how it ends. ``retry_all`` can leave it out.
+        expires: it is cancelled unless it is started before: an aware datetime, or
+            how long from now.
     """
 
     id: str | None
@@ -71,6 +73,7 @@ class JobOptions(TypedDict, total=False):
     rlimits: Mapping[str, int] | None
     shell: str | None
     foreground: bool | None
+    expires: datetime | Seconds | None
 
 
 class NewJob(JobOptions):
@@ -90,13 +93,15 @@ def to_wire(job: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, A
     Raises:
         CurrentDirectoryError: the job needs a directory which is gone.
         TypeError: a value is of a type that cannot be sent.
-        ValueError: ``run_at`` has no time zone.
+        ValueError: ``run_at`` or ``expires`` has no time zone.
     """
     fields = {
         name: _TO_WIRE[name](value) if name in _TO_WIRE else value
         for name, value in job.items()
         if value is not None
     }
+    if "expires" in fields and not isinstance(fields["expires"], str):
+        fields["expires_in"] = fields.pop("expires")
     if "env" in fields:
         fields["env"] = {**inherited.get("env", {}), **fields["env"]}
     inherit.check(fields, inherited)
@@ -112,10 +117,18 @@ def _command(value: Command) -> str | list[str]:
     return value if isinstance(value, str) else [os.fspath(word) for word in value]
 
 
-def _time(value: datetime) -> str:
+def _run_at(value: datetime) -> str:
+    return _time("run_at", value)
+
+
+def _expires(value: datetime | Seconds) -> str | float:
+    return _time("expires", value) if isinstance(value, datetime) else seconds(value)
+
+
+def _time(name: str, value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(
-            f"run_at {value} has no time zone; write datetime.now(UTC) + ..., "
+            f"{name} {value} has no time zone; write datetime.now(UTC) + ..., "
             "or local.astimezone()"
         )
     return format_time(round(value.timestamp() * 1000))
@@ -131,7 +144,8 @@ _TO_WIRE: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "timeout": seconds,
         "delay": seconds,
         "backoff_max": seconds,
-        "run_at": _time,
+        "run_at": _run_at,
+        "expires": _expires,
         "cwd": inherit.absolute,
         "umask": _umask,
         "rlimits": dict,

@@ -19,7 +19,10 @@ class Observer(Protocol):
     """Who is told what was committed, right after it was."""
 
     def job_waits(self, run_at: int | None) -> None:
-        """A job waits: for a worker (None), or for a time (milliseconds) first."""
+        """A job waits: for a worker (None), or for a time (milliseconds).
+
+        At that time it becomes ready, or expires.
+        """
 
     def written(self) -> None:
         """There was a committed write."""
@@ -81,6 +84,8 @@ class Events:
             if job is not None:
                 if job.due is not None:
                     self._observer.job_waits(None if job.due else job.run_at)
+                    if job.expires is not None:
+                        self._observer.job_waits(job.expires)
                 for changed in self._watchers.get(job.seq, ()):
                     changed.set()
                 if event is Event.CANCEL and job.lease is not None:

@@ -22,7 +22,8 @@ STATES = {
     JobState.COMPLETED: "its last run ended with exit code 0",
     JobState.FAILED: "its last run failed; it waits for its retry",
     JobState.DEAD: "it failed and has no retries left: the dead letter queue",
-    JobState.CANCELLED: "somebody did not want it any more",
+    JobState.CANCELLED: "somebody did not want it any more, or it was not started in "
+    "time",
 }
 
 EVENTS = {
@@ -48,10 +49,14 @@ EVENTS = {
     "(`cancel_requested`), then its processes are ended: whatever end is reported "
     "after the mark, a success or a crash included, leads to `cancelled`.",
     Event.RETRY: "Somebody asks for the job to run again. `attempts` goes back to 0, "
-    "the attempts on record stay, the job is due now.",
+    "the attempts on record stay, the job is due now. An `expires` that has passed is "
+    "dropped: the request says that it is not too late.",
     Event.START: "Somebody does not want to wait for the job's time (`run_at`, or the "
     "end of its backoff): it is due now. `attempts` stays as it is. A job that is due "
     "already has nothing to start.",
+    Event.EXPIRE: "A job was not started before its `expires`: it is over, with the "
+    "reason `expired`. A job that runs by then does not expire; one that goes back to "
+    "the queue afterwards, for a retry or after an interruption, does.",
 }
 
 GUARDS = {

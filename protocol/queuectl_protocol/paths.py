@@ -14,7 +14,7 @@ LOCK_NAME = "lock"
 
 DATABASE_NAME = "queuectl.db"
 
-DATABASE_SCHEMA = 4
+DATABASE_SCHEMA = 5
 """The newest version of the database's schema that this version of queuectld knows."""
 
 LOG_NAME = "queuectld.log"

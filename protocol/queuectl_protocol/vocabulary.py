@@ -19,7 +19,7 @@ FINAL_STATES = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED}
 
 
 class Reason(StrEnum):
-    """Why an attempt ended."""
+    """Why an attempt ended, or a job that was never started in time."""
 
     EXIT = "exit"
     SIGNAL = "signal"
@@ -30,6 +30,7 @@ class Reason(StrEnum):
     LOST = "lost"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    EXPIRED = "expired"
 
 
 class Role(StrEnum):

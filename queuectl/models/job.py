@@ -37,6 +37,7 @@ class Job(Model):
         nice, memory_max, cpu_quota, tasks_max: its limits; 0: none.
         rlimits: resource limits of each of its processes; -1 is infinity.
         shell: the program that runs its command line; None for an argument vector.
+        expires: it is cancelled at this time unless it was started before.
         foreground: somebody waits for it at a terminal; see ``retry_all``.
         env: its environment, if the request asked for it.
     """
@@ -76,6 +77,7 @@ class Job(Model):
     rlimits: Mapping[str, int] = field(default_factory=dict)
     shell: str | None = None
     foreground: bool = False
+    expires: datetime | None = field(default=None, metadata=TIME)
     env: Mapping[str, str] | None = None
 
     @property

@@ -43,7 +43,7 @@ class Agenda:
         workers_wait: the last claim left workers idle. Otherwise a ready job is no
             reason to wake the scheduler.
         next_run_at: milliseconds since 1970 at which the next delayed job becomes
-            ready; 0: not known, look; None: there is none.
+            ready, or one expires; 0: not known, look; None: there is none.
         prune: when to look for jobs that ``retention`` applies to.
         checkpoint: when to empty the store's log.
     """
@@ -68,7 +68,7 @@ class Agenda:
         self.checkpoint = Timer()
 
     def job_waits(self, run_at: int | None) -> None:
-        """A committed job waits for a worker (None), or for its time first."""
+        """A job waits for a worker (None), or for a time: see ``Observer``."""
         if run_at is None:
             self.ready = True
             if not self.workers_wait:

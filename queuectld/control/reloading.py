@@ -32,8 +32,11 @@ class Reloader:
         self._service_manager.reloading()
         self._wanted = True
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
-            self._task.add_done_callback(self._done)
+            self._start()
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._done)
 
     async def _run(self) -> None:
         """Reload until no request is left; several requests need one reload."""
@@ -45,7 +48,10 @@ class Reloader:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _events.exception("reload_failed", error)
-        self._service_manager.reloaded()
+        if self._wanted:  # a signal came after the task had looked for one
+            self._start()
+        else:
+            self._service_manager.reloaded()
 
     async def _reload(self) -> None:
         try:

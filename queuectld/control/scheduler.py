@@ -127,7 +127,7 @@ class Scheduler:
         return [respawn, self._next_promotion()]
 
     async def _promote(self) -> None:
-        """Make due jobs ready, a bounded number a tick."""
+        """Make due jobs ready and cancel expired ones, a bounded number a tick."""
         agenda = self._agenda
         if agenda.next_run_at is None or agenda.next_run_at > self._clock.wall():
             return

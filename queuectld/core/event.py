@@ -17,6 +17,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     START = "start"
+    EXPIRE = "expire"
 
 
 Announcement = tuple[Event | None, Job | None, AttemptEnd | None]

@@ -17,17 +17,18 @@ SHELL = "/bin/sh"
 
 
 class Submission(NamedTuple):
-    """A job as somebody asked for it: None is "not said", and ``lifecycle`` decides.
+    """A job as somebody asked for it. None: not said, and the daemon decides.
 
     Attributes:
         id: the id the submitter wants, never digits alone; None for a generated one.
         env: the job's whole environment; None for a minimal one.
         submitter: uid of the process that asked.
         rlimits: in the order of their names, as are those of ``Limits``.
-        groups: what the process that asked was in: its gid first; None where that
-            does not matter.
+        groups: those of the process that asked, its gid first; None where that does
+            not matter.
         shell: for a command line; never beside a list of words.
         foreground: whoever asked sees how it ends.
+        expires: it is cancelled at this time unless it was started before.
     """
 
     command: Command
@@ -54,14 +55,14 @@ class Submission(NamedTuple):
     groups: tuple[int, ...] | None = None
     shell: str | None = None
     foreground: bool = False
+    expires: int | None = None
 
 
 class Job(NamedTuple):
-    """A job as it stands. Nobody changes one: ``lifecycle`` makes another.
+    """A job as it stands. It never changes: ``lifecycle`` makes another one.
 
-    A tuple in the order of the database's columns: each run of a job reads two rows
-    and makes two jobs of them, and a tuple is made at a quarter of what a frozen
-    dataclass costs.
+    A tuple, in the order of the database's columns. Each run reads two rows and makes
+    jobs of them, and a tuple costs a quarter of what a frozen dataclass does.
 
     Attributes:
         seq: the sequence number: order among equals, and the id when none was given.
@@ -81,8 +82,8 @@ class Job(NamedTuple):
         limits: ``limits.NONE`` itself if there are none.
         groups: of who enqueued it, its gid first; None where that does not matter.
         shell: what runs its line; None: ``SHELL``, or nothing does.
-        foreground: its submitter sees how it ends: it is not meant where all jobs
-            that failed are to run again.
+        expires: from when on it is too late to start it.
+        foreground: its submitter sees how it ends. ``retry_all`` can leave it out.
     """
 
     seq: int
@@ -122,6 +123,7 @@ class Job(NamedTuple):
     groups: tuple[int, ...] | None
     shell: str | None = None
     foreground: bool = False
+    expires: int | None = None
 
     @property
     def id(self) -> str:
@@ -130,21 +132,21 @@ class Job(NamedTuple):
 
 
 def without_texts(job: Job) -> Job:
-    """Return a job without what may be megabytes; all that can change is there."""
+    """Return a job without its long texts. What can change is still there."""
     return job._replace(command="", cwd=None, label=None)
 
 
 def with_texts(job: Job, whole: Job) -> Job:
-    """Return the job with the texts of another look at it: they never change."""
+    """Return the job with the texts of ``whole``, an earlier state of it."""
     return job._replace(command=whole.command, cwd=whole.cwd, label=whole.label)
 
 
 class AttemptEnd(NamedTuple):
-    """How a run ended, as its worker (or whoever buried the worker) tells it.
+    """How a run ended, as its worker told it, or as recovery found out.
 
     Attributes:
         lease: the fencing token under which it ran.
-        message: for people: what went wrong, where the codes do not say it.
+        message: what went wrong and the codes do not say, for people.
         max_rss: largest resident set of one process of the job, in bytes.
         user_ms, system_ms: CPU time of the job's main process and what it reaped; of
             all its processes, if it had a cgroup.

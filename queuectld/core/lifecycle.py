@@ -58,6 +58,9 @@ TRANSITIONS: Mapping[tuple[JobState | None, Event], Targets] = MappingProxyType(
         # Only of what waits for its time: see ``start``.
         (_P, Event.START): ((Guard.OTHERWISE, _P),),
         (_F, Event.START): ((Guard.OTHERWISE, _F),),
+        # Only of what was not started in time: see ``has_expired``.
+        (_P, Event.EXPIRE): ((Guard.OTHERWISE, _X),),
+        (_F, Event.EXPIRE): ((Guard.OTHERWISE, _X),),
     }
 )
 
@@ -216,18 +219,26 @@ def cancel(job: Job, *, now: int) -> Job:
     state = target(job, Event.CANCEL)
     if state is JobState.PROCESSING:
         return job._replace(state=state, cancel_requested=True, updated_at=now)
-    return job._replace(
-        state=state,
-        due=None,
-        updated_at=now,
-        finished_at=now,
-        reason=Reason.CANCELLED,
-    )
+    return _end_waiting(job, state, Reason.CANCELLED, now)
+
+
+def has_expired(job: Job, now: int) -> bool:
+    """Return whether it is too late to start the job."""
+    return job.expires is not None and job.expires <= now
+
+
+def expire(job: Job, *, now: int) -> Job:
+    """The job was not started in time. The caller has asked ``has_expired``."""
+    return _end_waiting(job, target(job, Event.EXPIRE), Reason.EXPIRED, now)
 
 
 def retry(job: Job, *, now: int) -> Job:
-    """Somebody wants the job to run again, with its whole retry budget, now."""
+    """Somebody wants the job to run again, with its whole retry budget, now.
+
+    An expiry that has passed is dropped: the request says that it is not too late.
+    """
     return job._replace(
+        expires=None if has_expired(job, now) else job.expires,
         state=target(job, Event.RETRY),
         attempts=0,
         losses=0,
@@ -264,6 +275,13 @@ def check_deletable(job: Job) -> None:
     """
     if job.state not in FINAL_STATES:
         raise JobStateError(job.id, job.state.value, refusals.of_deletion(job))
+
+
+def _end_waiting(job: Job, state: JobState, reason: Reason, now: int) -> Job:
+    """Return the job as it is when it ends without being started."""
+    return job._replace(
+        state=state, due=None, updated_at=now, finished_at=now, reason=reason
+    )
 
 
 def _next_run(job: Job, event: Event, *, now: int, random: float) -> int:

@@ -1,7 +1,7 @@
-"""What a job may take of the machine, and whether this daemon can hold it to that.
+"""Limits of what a job takes of the machine, and whether they can be enforced here.
 
-A limit that cannot be enforced is refused in a sentence that says why: whoever asks for
-one relies on it.
+A limit that cannot be enforced is refused, with a sentence that says why: whoever asks
+for one relies on it.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Limits(NamedTuple):
 
 
 NONE = Limits()
-"""No limits. One object for nearly all jobs: whoever makes limits uses ``shared``."""
+"""No limits: one object for nearly all jobs. See ``shared``."""
 
 
 class Means(NamedTuple):
@@ -77,18 +77,18 @@ class Means(NamedTuple):
 
 
 NO_MEANS = Means()
-"""Before it is known what can be enforced."""
+"""What is assumed until it is known what can be enforced."""
 
 
 def shared(limits: Limits) -> Limits:
-    """Return ``NONE`` itself for limits that limit nothing, else the same."""
+    """Return the limits, or ``NONE`` itself if they limit nothing."""
     return NONE if limits == NONE else limits
 
 
 def refusal(limits: Limits, means: Means) -> tuple[str, str] | None:
     """Return the first limit that cannot be enforced, and a sentence; None if all can.
 
-    The sentence is a whole one: it begins with the name of the limit.
+    The sentence begins with the name of the limit.
     """
     for name, controller in CONTROLLER.items():
         if getattr(limits, name) and controller not in means.controllers:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from queuectl_protocol.units import format_time
 from queuectld.core import unixtext, values
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
 from queuectld.core.fields.row import Given
@@ -94,6 +95,27 @@ def parse(
                 raise InvalidJobError(relative, message)
             found[point] = now + round(found.pop(relative) * 1000)
     return Submission(**found, submitter=submitter, groups=groups)
+
+
+def check_startable(submission: Submission, now: int) -> None:
+    """Refuse a job that has expired before it can be started.
+
+    Raises:
+        InvalidJobError: says so.
+    """
+    expires, run_at = submission.expires, submission.run_at
+    if expires is None:
+        return
+    if expires <= now:
+        message = f"expires {format_time(expires)} has passed already"
+    elif run_at is not None and expires <= run_at:
+        message = (
+            f"expires {format_time(expires)} is not after run_at "
+            f"{format_time(run_at)}: the job could never start"
+        )
+    else:
+        return
+    raise InvalidJobError("expires", message)
 
 
 def weight(submission: Submission) -> int:

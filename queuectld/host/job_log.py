@@ -22,6 +22,7 @@ _NAMES = {
     Event.CANCEL: "job_cancelled",  # it may still run
     Event.RETRY: "job_retried",
     Event.START: "job_made_due",
+    Event.EXPIRE: "job_expired",
 }
 
 _FINISHED = ("attempt_finished", logging.DEBUG)

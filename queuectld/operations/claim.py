@@ -22,9 +22,17 @@ def claim(
     """
     assignments = [
         assign(tx, job, worker, least_lease=least_lease, now=now)
-        for worker, job in zip(workers, tx.ready(len(workers)), strict=False)
+        for worker, job in zip(workers, startable(tx, len(workers), now), strict=False)
     ]
     return assignments, [(Event.CLAIM, a.job, None) for a in assignments]
+
+
+def startable(tx: Transaction, limit: int, now: int) -> list[Job]:
+    """Return up to ``limit`` jobs to be claimed next, without those that have expired.
+
+    They may be at the head of the queue until the next ``promote`` has cancelled them.
+    """
+    return [job for job in tx.ready(limit) if not lifecycle.has_expired(job, now)]
 
 
 def claim_job(
@@ -32,7 +40,7 @@ def claim_job(
 ) -> Done[list[Assignment]]:
     """Claim one certain job, if it is ready."""
     job = tx.job_by_seq(seq)
-    if job is None or not job.due:
+    if job is None or not job.due or lifecycle.has_expired(job, now):
         return [], ()
     assignment = assign(tx, job, worker, least_lease=least_lease, now=now)
     return [assignment], [(Event.CLAIM, assignment.job, None)]

@@ -67,7 +67,7 @@ def enqueue(
     Raises:
         JobExistsError, JobConflictError, JobTakenError: an id is taken.
         QueueFullError: ``max_queued`` jobs wait already.
-        InvalidJobError: a limit of a job cannot be enforced here.
+        InvalidJobError: a limit of a job cannot be enforced here, or it has expired.
     """
     counts = tx.counts()
     room = settings.max_queued - counts[JobState.PENDING] - counts[JobState.FAILED]
@@ -84,6 +84,8 @@ def enqueue(
         room -= 1
         if room < 0:
             raise QueueFullError(settings.max_queued)
+        if asked.expires is not None:
+            _check_startable(asked, now, index)
         limited = new_job.limits_of(asked, settings)
         if limited is not limits.NONE:
             _check_enforceable(limited, asked, means, index)
@@ -123,6 +125,15 @@ def _belongs_to_another(job: Job, asked: Submission) -> bool:
     """
     as_submitter = job.groups is not None or asked.groups is not None
     return as_submitter and job.submitter != asked.submitter
+
+
+def _check_startable(asked: Submission, now: int, index: int) -> None:
+    """Refuse a new job that has expired before it can be started."""
+    try:
+        submission.check_startable(asked, now)
+    except InvalidJobError as error:
+        error.index = index
+        raise
 
 
 def _check_enforceable(

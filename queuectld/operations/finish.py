@@ -80,7 +80,7 @@ def finish(
     else:
         news = [(None, None, end)]
     following = None
-    if next_for is not None and (ready := tx.ready(1)):
+    if next_for is not None and (ready := claim.startable(tx, 1, now)):
         following = claim.assign(
             tx, ready[0], next_for, least_lease=least_lease, now=now
         )

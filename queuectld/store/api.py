@@ -188,6 +188,14 @@ class Reader(Protocol):
     def next_run_at(self) -> int | None:
         """Return the earliest ``run_at`` among jobs that wait for theirs."""
 
+    def expired(self, now: int, limit: int) -> list[Job]:
+        """Return up to ``limit`` waiting jobs that have expired, the first first."""
+        ...
+
+    def next_expiry(self) -> int | None:
+        """Return the earliest time at which a waiting job expires."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """What a unit of work can do. A unit sees its own writes."""

@@ -19,6 +19,8 @@ from queuectld.store.sqlite.connection import schema_version
 
 FIXTURES = Path(__file__).with_name("fixtures")
 
+NOT_YET = {"run_at": "2100-01-01T00:00:00Z"}
+
 HOME = "/home/user"
 """What the fixtures have in the place of the directory where they were made."""
 
@@ -50,12 +52,13 @@ def make(home: Home) -> None:
     home.until_state(
         home.enqueue("kill -9 $$", id="fails", backoff_base=1000), "failed"
     )
-    home.enqueue("true", id="later", run_at="2100-01-01T00:00:00Z", timeout=0)
-    home.enqueue("true", id="no", run_at="2100-01-01T00:00:00Z")
+    home.enqueue("true", id="later", **NOT_YET, timeout=0)
+    home.enqueue("true", id="no", **NOT_YET)
     home.ask("cancel", id="no")
     limits = {"nice": 5, "rlimits": {"core": -1, "nofile": 512}}
     home.enqueue("echo >(true)", id="bash", shell="/bin/bash", foreground=True)
-    home.enqueue("ulimit -n", id="limited", run_at="2100-01-01T00:00:00Z", **limits)
+    home.enqueue("ulimit -n", id="limited", **NOT_YET, **limits)
+    home.enqueue("true", id="expires", **NOT_YET, expires="2100-01-02T00:00:00Z")
     # Not for good: whoever opens the fixture runs them again.
     long = "[ -e {0} ] || {{ echo >{0}; sleep 1000; }}"
     home.enqueue(long.format("again"), id="runs", umask="0077")

@@ -129,6 +129,8 @@ def test_the_store_reads_what_an_old_database_holds(version: int, path: Path) ->
     assert {job.groups for job in jobs} == {None}
     shells = {job.id: (job.shell, job.foreground) for job in jobs if job.shell}
     assert shells == ({} if version < 4 else {"bash": ("/bin/bash", True)})
+    expiries = {job.id: job.expires for job in jobs if job.expires is not None}
+    assert expiries == ({} if version < 5 else {"expires": 4_102_531_200_000})
     assert not any(job.foreground for job in jobs if job.id != "bash")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, cast
 
+from helpers.rawclient import RawClient
 from helpers.serving import Moment
 from queuectld.server.call import Call
 from queuectld.server.methods.logs import LogMethods
@@ -92,3 +93,19 @@ class Gated:
             ),
         )
         return {row.name: row for row in rows}
+
+
+def push(client: RawClient, method: str, **arguments: Any) -> int:
+    """Send requests until the kernel takes no more; return the bytes sent."""
+    client.socket.settimeout(0.5)
+    pushed = 0
+    try:
+        while pushed < 64 * KIB * KIB:
+            client.wire.send_request(method, arguments)
+            data = client.wire.data_to_send()
+            client.socket.sendall(data)
+            pushed += len(data)
+    except TimeoutError:
+        client.socket.settimeout(20)
+        return pushed
+    raise AssertionError("all of it was taken")

@@ -37,6 +37,7 @@ class Wanted:
     priority: int | None = None
     max_retries: int | None = None
     run_at: int | None = None
+    expires: int | None = None
 
 
 @dataclass
@@ -63,6 +64,7 @@ class ModelJob:
     backoff_jitter: float
     run_at: int | None
     due: bool | None
+    expires: int | None
     state: str = "pending"
     attempts: int = 0
     runs: int = 0
@@ -71,7 +73,12 @@ class ModelJob:
     worker: int | None = None
     cancel_requested: bool = False
     finished_at: int | None = None
+    reason: str | None = None
     records: list[Record] = field(default_factory=list)
+
+    def has_expired(self, now: int) -> bool:
+        """Return whether it is too late to start it."""
+        return self.expires is not None and self.expires <= now
 
     def facts(self) -> dict[str, Any]:
         """Return all that a job of the real queue has under the same name."""
@@ -98,10 +105,17 @@ class ModelQueue:
         """Return the job that runs under this lease."""
         return next((j for j in self.jobs.values() if j.lease == lease), None)
 
-    def next(self, count: int) -> list[ModelJob]:
-        """Return the jobs to be claimed next, in order."""
+    def next(self, count: int, now: int) -> list[ModelJob]:
+        """Return the jobs to be claimed next, in order; no expired one among them."""
         ready = [job for job in self.jobs.values() if job.due]
-        return sorted(ready, key=lambda job: (-job.priority, job.seq))[:count]
+        first = sorted(ready, key=lambda job: (-job.priority, job.seq))[:count]
+        return [job for job in first if not job.has_expired(now)]
+
+    def next_time(self) -> int | None:
+        """Return the earliest time at which something becomes of a waiting job."""
+        waiting = self.in_states(*WAITING)
+        times = [self.next_run_at(), *(job.expires for job in waiting)]
+        return min((at for at in times if at is not None), default=None)
 
     def next_run_at(self) -> int | None:
         """Return the earliest time that is waited for."""
@@ -110,11 +124,13 @@ class ModelQueue:
 
     # -- enqueue -------------------------------------------------------------------
 
-    def outcome(self, batch: Sequence[Wanted], *, returns: bool) -> list[bool]:
+    def outcome(
+        self, batch: Sequence[Wanted], *, returns: bool, now: int
+    ) -> list[bool]:
         """Return for each job whether it is created.
 
         Raises:
-            RefusedError: nothing is; ``exists``, ``conflict`` or ``full``.
+            RefusedError: nothing is; ``exists``, ``conflict``, ``full`` or ``late``.
         """
         taken: dict[str, Wanted | ModelJob] = dict(self.jobs)
         room = self.settings["max_queued"] - len(self.in_states(*WAITING))
@@ -128,6 +144,9 @@ class ModelQueue:
             room -= 1
             if room < 0:
                 raise RefusedError("full")
+            earliest = max(now, wanted.run_at or 0)
+            if wanted.expires is not None and wanted.expires <= earliest:
+                raise RefusedError("late")
             if wanted.id is not None:
                 taken[wanted.id] = wanted
             created.append(True)
@@ -162,12 +181,17 @@ class ModelQueue:
             backoff_jitter=self.settings["backoff_jitter"],
             run_at=wanted.run_at,
             due=wanted.run_at is None or wanted.run_at <= now,
+            expires=wanted.expires,
         )
 
     # -- runs ----------------------------------------------------------------------
 
     def promote(self, now: int) -> None:
-        """Make ready whose time came."""
+        """Cancel what has expired, and make ready whose time came."""
+        for job in self.in_states(*WAITING):
+            if job.has_expired(now):
+                self.cancel(job, now)
+                job.reason = "expired"
         for job in self.jobs.values():
             if job.due is False and job.run_at is not None and job.run_at <= now:
                 job.due = True
@@ -178,7 +202,7 @@ class ModelQueue:
         job.lease, job.worker = lease, worker
         job.attempts += 1
         job.runs += 1
-        job.finished_at = None
+        job.finished_at = job.reason = None
         self.counted["wait"] += 1
 
     def finish(
@@ -198,6 +222,7 @@ class ModelQueue:
         job.losses = job.losses + 1 if kind == "lose" else 0
         cancelled, job.cancel_requested = job.cancel_requested, False
         job.lease, job.finished_at = None, now
+        job.reason = "cancelled" if cancelled else reason
         if cancelled:
             job.state = "cancelled"
             job.attempts -= reason == "interrupted"
@@ -226,6 +251,7 @@ class ModelQueue:
             job.cancel_requested = True
             return
         job.state, job.due, job.finished_at = "cancelled", None, now
+        job.reason = "cancelled"
         self.counted["cancelled"] += 1
 
     def retry(self, job: ModelJob, now: int) -> None:
@@ -234,6 +260,8 @@ class ModelQueue:
             raise RefusedError("state")
         job.state, job.due, job.run_at = "pending", True, now
         job.attempts = job.losses = 0
+        if job.has_expired(now):
+            job.expires = None
 
     def prune(self, states: Iterable[str], older_than: float, now: int) -> int:
         """Forget jobs that ended so long ago; return how many."""

@@ -20,6 +20,7 @@ from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.broker import Broker
 from queuectld.control.pruning import Pruner
 from queuectld.core.errors import (
+    InvalidJobError,
     JobConflictError,
     JobExistsError,
     JobStateError,
@@ -41,6 +42,7 @@ REFUSALS: dict[str, type[QueueError]] = {
     "exists": JobExistsError,
     "conflict": JobConflictError,
     "full": QueueFullError,
+    "late": InvalidJobError,
     "state": JobStateError,
 }
 
@@ -126,6 +128,7 @@ class Twins:
     def _assert_told(self, job: ModelJob) -> None:
         if job.due is not None:
             assert (None if job.due else job.run_at) in self._observed.waiting
+            assert job.expires is None or job.expires in self._observed.waiting
 
     # -- acts ----------------------------------------------------------------------
 
@@ -137,7 +140,9 @@ class Twins:
             lambda: self.broker.enqueue(
                 [Submission(**vars(wanted)) for wanted in batch], if_exists=if_exists
             ),
-            lambda: flags.extend(self.model.outcome(batch, returns=returns)),
+            lambda: flags.extend(
+                self.model.outcome(batch, returns=returns, now=self.clock.now)
+            ),
         )
         if done is None:
             return
@@ -157,13 +162,13 @@ class Twins:
         if exactly and earliest is not None:
             self.clock.now = max(self.clock.now, earliest)
         self.model.promote(self.clock.now)
-        assert self.run(self.broker.promote()) == self.model.next_run_at()
+        assert self.run(self.broker.promote()) == self.model.next_time()
 
     def claim(self, count: int) -> list[ModelJob]:
         """Give so many workers something to do; return what they got."""
         workers = [self._workers + n for n in range(1, count + 1)]
         self._workers += count
-        expected = self.model.next(count)
+        expected = self.model.next(count, self.clock.now)
         claimed = self.run(self.broker.claim(workers))
         assert len(claimed) == len(expected)
         for assignment, job, worker in zip(claimed, expected, workers, strict=False):
@@ -188,7 +193,7 @@ class Twins:
         )
         assert done is not None
         assert done.job is not None
-        expected = self.model.next(1) if goes_on else []
+        expected = self.model.next(1, now) if goes_on else []
         assert (done.next is not None) == bool(expected)
         if done.next is not None and worker is not None:
             self._claimed(done.next, expected[0], worker)

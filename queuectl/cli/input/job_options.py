@@ -17,6 +17,7 @@ from queuectl.cli.command_classes import is_exact, options
 from queuectl.cli.input import job_json
 from queuectl.cli.input.param_types import (
     DURATION,
+    EXPIRY,
     INTEGER,
     MOMENT,
     PERCENT,
@@ -96,6 +97,11 @@ SHARED = (
         "--clean-env",
         is_flag=True,
         help="Start with a minimal environment, not this one.",
+    ),
+    _option(
+        "--expires",
+        type=EXPIRY,
+        help="Cancel it if it has not started by then: 10m, 22:00 or a date.",
     ),
     _option("--label", metavar="TEXT", help="A name for people."),
     _option(
@@ -232,6 +238,8 @@ def read(
         fields["rlimits"] = dict(rlimits)
     if cwd is not None:
         fields["cwd"] = inherit.absolute(cwd)
+    if not isinstance(fields.get("expires", ""), str):
+        fields["expires_in"] = fields.pop("expires")
     given = {name: value for name, value in fields.items() if value is not None}
     return JobOptions(given, dict(env), clean_env)
 

@@ -107,6 +107,19 @@ class Moment(Parsed):
         return units.format_time(moments.parse(text, now=time.time()))
 
 
+class Expiry(Parsed):
+    """A point in time as ``Moment`` has it, or a duration from now, in seconds."""
+
+    name = "time|duration"
+
+    def parse(self, text: str) -> str | float:
+        """Return RFC 3339, or seconds."""
+        try:
+            return DURATION.parse(text)
+        except ValueError:
+            return MOMENT.parse(text)
+
+
 class Variable(Parsed):
     """``NAME=VALUE``, or ``NAME`` alone for its value in this environment."""
 
@@ -239,6 +252,7 @@ class Shell(click.Path):
 INTEGER = Integer()
 DURATION = Duration()
 MOMENT = Moment()
+EXPIRY = Expiry()
 VARIABLE = Variable()
 SIZE = Size()
 PERCENT = Percent()

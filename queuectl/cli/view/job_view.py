@@ -126,9 +126,9 @@ def signal_name(number: int | None) -> str:
 
 
 def state(job: Fields) -> str:
-    """Return a job's state, with the reason if it failed."""
-    failed = job["state"] in {"failed", "dead"}
-    return f"{job['state']} ({failure(job)})" if failed else str(job["state"])
+    """Return a job's state, with the reason if it failed or expired."""
+    explained = job["state"] in {"failed", "dead"} or job["reason"] == "expired"
+    return f"{job['state']} ({failure(job)})" if explained else str(job["state"])
 
 
 def sentence(job: Fields) -> str:
@@ -149,7 +149,7 @@ def detail(job: Fields, now: float) -> str:
             return f"{brief_failure(job)}, {again}"
         case "completed":
             return f"took {times.between(job['started_at'], job['finished_at'])}"
-        case "dead":
+        case "dead" | "cancelled" if job["reason"] != "cancelled":
             return brief_failure(job)
         case _:
             return ""
@@ -166,6 +166,7 @@ def facts(job: Fields, *, now: float) -> list[tuple[str, str]]:
         ("Priority", str(job["priority"])),
         ("Created", _moment(job["created_at"], now)),
         ("Not before", _future(job["run_at"], now)),
+        ("Expires", _future(job.get("expires"), now)),
         ("Started", _moment(job["started_at"], now)),
         ("Finished", _moment(job["finished_at"], now)),
         ("Timeout", _limit(job["timeout"], format_duration)),

@@ -14,7 +14,7 @@ are in the order of the keys of JOB, ``Submission`` is in that of the fields tol
 ``describe``, and ``Job`` in that of the columns. A new field comes last in each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
@@ -32,24 +32,35 @@ from queuectld.core.fields.row import Field, Given, Kept, Told
 from queuectld.core.job import SHELL, Job
 from queuectld.core.values import MAX_DELAY, PRIORITY_RANGE
 
+Of = Callable[[Job], Any] | None
+"""Returns the value of a job, as in ``Field``."""
 
-def _of_setting(key: str, kind: str, doc: str) -> Given:
-    """Return what may be given of a field that is a setting too: its range is that."""
-    setting = settings.SETTINGS[key]
+
+def _setting(name: str, kind: str, given: str, told: str, of: Of = None) -> Field:
+    """Return a field that is a setting too: its range is the setting's.
+
+    Args:
+        name: of both.
+        kind: its type, without the range.
+        given: what it means, where a submitter may say it.
+        told: what it means, where it is told.
+        of: as for a ``Field``; what has it has no column.
+    """
+    setting = settings.SETTINGS[name]
     least, none = (setting.least, "0 | ") if setting.least else (setting.minimum, "")
     notation = f"{none}{kind} {least}..{setting.maximum}"
-    return Given(notation, doc, values.of_setting(key), setting=True)
-
-
-def _limit(name: str, kind: str, doc: str, told: str) -> Field:
-    """Return a field that is one of ``Limits``."""
     return Field(
         name,
-        _of_setting(name, kind, doc),
+        Given(notation, given, values.of_setting(name), setting=True),
         Told(kind, told),
-        kept=None,
-        of=attrgetter(f"limits.{name}"),
+        kept=None if of else Kept.PLAIN,
+        of=of,
     )
+
+
+def _limit(name: str, kind: str, given: str, told: str) -> Field:
+    """Return a setting that is one of ``Limits``."""
+    return _setting(name, kind, given, told, attrgetter(f"limits.{name}"))
 
 
 def _shell_of(job: Job) -> str | None:
@@ -61,29 +72,22 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "id",
         Given(
-            f"str 1..{MAX_ID}",
-            "an id of the submitter's; not digits alone",
-            values.identifier,
-            compared=False,
+            f"str 1..{MAX_ID}", "an id of the submitter's; not digits alone",
+            values.identifier, compared=False,
         ),
-        Told("str", "the given id, or the generated one"),
-        kept=None,
+        Told("str", "the given id, or the generated one"), kept=None,
         of=attrgetter("id"),
     ),
     Field(
         "command",
         Given(
             f"unix 1..{MAX_COMMAND} | [unix 0..{MAX_COMMAND}] 1..{MAX_ARGV}",
-            "a line for a shell's -c, or an exact argv",
-            values.command,
+            "a line for a shell's -c, or an exact argv", values.command,
         ),
-        Told("unix | [unix]", "as it was enqueued"),
-        kept=Kept.COMMAND,
+        Told("unix | [unix]", "as it was enqueued"), kept=Kept.COMMAND,
     ),
     Field(
-        "state",
-        told=Told("str", "where it stands: see States"),
-        kept=Kept.STATE,
+        "state", told=Told("str", "where it stands: see States"), kept=Kept.STATE,
         changes=True,
     ),
     Field(
@@ -92,14 +96,9 @@ FIELDS: tuple[Field, ...] = (
             "int",
             "runs that count, since the last manual retry: the retry budget used",
         ),
-        changes=True,
-        default=0,
+        changes=True, default=0,
     ),
-    Field(
-        "max_retries",
-        _of_setting("max_retries", "int", "runs after the first"),
-        Told("int", "runs after the first one"),
-    ),
+    _setting("max_retries", "int", "runs after the first", "runs after the first one"),
     Field("created_at", told=Told("time", "when it was enqueued")),
     Field("updated_at", told=Told("time", "when it changed last"), changes=True),
     Field(
@@ -114,11 +113,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "delay",
         Given(
-            f"seconds 0..{MAX_DELAY}",
-            "run_at, counted from now",
-            values.delay,
-            compared=False,
-            counted_from_now="run_at",
+            f"seconds 0..{MAX_DELAY}", "run_at, counted from now", values.delay,
+            compared=False, counted_from_now="run_at",
         ),
         kept=None,
     ),
@@ -126,47 +122,37 @@ FIELDS: tuple[Field, ...] = (
         "priority",
         Given(
             f"int -{PRIORITY_RANGE}..{PRIORITY_RANGE}",
-            "higher runs first; 0 unless given",
-            values.priority,
+            "higher runs first; 0 unless given", values.priority,
         ),
-        Told("int", "higher runs first"),
-        default=0,
+        Told("int", "higher runs first"), default=0,
     ),
-    Field(
-        "timeout",
-        _of_setting("timeout", "seconds", "0 means none"),
-        Told("seconds", "a run is ended after this long; 0: never"),
+    _setting(
+        "timeout", "seconds", "0 means none",
+        "a run is ended after this long; 0: never",
     ),
-    Field(
-        "backoff_base",
-        _of_setting("backoff_base", "number", "base of the delay"),
-        Told("number", "the delay before retry n is this ** n seconds"),
+    _setting(
+        "backoff_base", "number", "base of the delay",
+        "the delay before retry n is this ** n seconds",
     ),
-    Field(
-        "backoff_max",
-        _of_setting("backoff_max", "seconds", "longest delay"),
-        Told("seconds", "the longest delay, jitter not counted"),
+    _setting(
+        "backoff_max", "seconds", "longest delay",
+        "the longest delay, jitter not counted",
     ),
-    Field(
-        "backoff_jitter",
-        _of_setting("backoff_jitter", "number", "share added"),
-        Told("number", "up to this share of the delay is added"),
+    _setting(
+        "backoff_jitter", "number", "share added",
+        "up to this share of the delay is added",
     ),
-    Field(
-        "output_limit",
-        _of_setting("output_limit", "bytes", "0 means none"),
-        Told("bytes", "a run that writes more is ended; 0: no limit"),
+    _setting(
+        "output_limit", "bytes", "0 means none",
+        "a run that writes more is ended; 0: no limit",
     ),
     Field(
         "cwd",
         Given(
-            f"unix 1..{MAX_PATH}",
-            "working directory, absolute; / unless given",
-            unixtext.absolute_path,
-            compared=False,
+            f"unix 1..{MAX_PATH}", "working directory, absolute; / unless given",
+            unixtext.absolute_path, compared=False,
         ),
-        Told("unix | null", "null: /"),
-        kept=Kept.UNIX,
+        Told("unix | null", "null: /"), kept=Kept.UNIX,
     ),
     Field(
         "umask",
@@ -174,8 +160,7 @@ FIELDS: tuple[Field, ...] = (
         Told("str | null", "octal; null: 0022", "{:04o}".format),
     ),
     Field(
-        "queue",
-        Given("default", "always default", values.queue),
+        "queue", Given("default", "always default", values.queue),
         Told("str", "default"),
     ),
     Field(
@@ -198,25 +183,23 @@ FIELDS: tuple[Field, ...] = (
         "reason",
         told=Told(
             "str | null",
-            "why the last attempt ended; null while one runs; cancelled too for "
-            "a job that was cancelled while it waited",
+            "why the last attempt ended; null while one runs; cancelled or expired "
+            "for a job that was cancelled, or expired, while it waited",
         ),
-        kept=Kept.REASON,
-        changes=True,
+        kept=Kept.REASON, changes=True,
     ),
     Field(
         "message",
         told=Told(
             "str | null",
-            "of the last attempt that ended, for people: what the codes do not "
-            "say; null while one runs",
+            "of the last attempt that ended, for people: what the codes do not say; "
+            "null while one runs",
             unixtext.shown,
         ),
         changes=True,
     ),
     Field(
-        "worker",
-        told=Told("int | null", "the worker that runs it, or ran it last"),
+        "worker", told=Told("int | null", "the worker that runs it, or ran it last"),
         changes=True,
     ),
     Field(
@@ -227,82 +210,78 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "finished_at",
         told=Told(
-            "time | null", "end of the last attempt, or of the job, while none runs"
+            "time | null", "end of the last attempt, or of the job, while none runs",
         ),
         changes=True,
     ),
     Field(
-        "label",
-        Given(f"str 0..{MAX_LABEL}", "free text for people", values.label),
+        "label", Given(f"str 0..{MAX_LABEL}", "free text for people", values.label),
         Told("str | null", "as it was enqueued"),
     ),
     Field("submitter", told=Told("int | null", "uid of who enqueued it")),
     Field(
-        "runs", told=Told("int", "runs in all; never reset"), changes=True, default=0
+        "runs", told=Told("int", "runs in all; never reset"), changes=True, default=0,
     ),
     Field(
         "cancel_requested",
         told=Told("bool", "it was cancelled and its processes are being ended"),
-        kept=Kept.FLAG,
-        changes=True,
-        default=False,
+        kept=Kept.FLAG, changes=True, default=False,
     ),
     _limit(
-        "nice",
-        "int",
-        "added to the niceness",
+        "nice", "int", "added to the niceness",
         "as it was enqueued, or from the settings; 0: as the daemon's",
     ),
     _limit(
-        "memory_max",
-        "bytes",
-        "of all processes",
+        "memory_max", "bytes", "of all processes",
         "of all its processes together; 0: no limit",
     ),
     _limit(
-        "cpu_quota",
-        "number",
-        "percent of a CPU",
+        "cpu_quota", "number", "percent of a CPU",
         "percent of one processor; 0: no limit",
     ),
     _limit(
-        "tasks_max",
-        "int",
-        "processes and threads",
+        "tasks_max", "int", "processes and threads",
         "processes and threads at a time; 0: no limit",
     ),
     Field(
         "rlimits",
         Given(
-            f"{{str: int {INFINITY}..{MAX_RLIMIT}}}",
-            "of each process; -1 is infinity",
+            f"{{str: int {INFINITY}..{MAX_RLIMIT}}}", "of each process; -1 is infinity",
             values.rlimits,
         ),
-        Told("{str: int}", "as it was enqueued; -1: infinity", dict),
-        kept=None,
+        Told("{str: int}", "as it was enqueued; -1: infinity", dict), kept=None,
         of=attrgetter("limits.rlimits"),
     ),
     Field(
         "shell",
         Given(f"unix 1..{MAX_PATH}", "runs the line; absolute", unixtext.absolute_path),
         Told("unix | null", "what runs command; null: it is a list of words"),
-        kept=Kept.UNIX,
-        of=_shell_of,
+        kept=Kept.UNIX, of=_shell_of,
     ),
     Field(
         "foreground",
         Given("bool", "its submitter waits for it", values.flag, compared=False),
-        Told("bool", "as it was enqueued"),
-        kept=Kept.FLAG,
-        default=False,
+        Told("bool", "as it was enqueued"), kept=Kept.FLAG, default=False,
+    ),
+    Field(
+        "expires",
+        Given("time", "cancelled unless started before", values.time, compared=False),
+        Told("time | null", "cancelled at this time unless it was started before"),
+        changes=True,
+    ),
+    Field(
+        "expires_in",
+        Given(
+            f"seconds 0..{MAX_DELAY}", "expires, counted from now", values.delay,
+            compared=False, counted_from_now="expires",
+        ),
+        kept=None,
     ),
     Field(
         "env",
         Given(
-            "{unix: unix}",
-            "the whole environment; minimal unless given",
-            values.environment,
-            compared=False,
+            "{unix: unix}", "the whole environment; minimal unless given",
+            values.environment, compared=False,
         ),
         Told(
             "{unix: unix} | null",
@@ -320,7 +299,7 @@ FIELDS: tuple[Field, ...] = (
     Field("due", kept=Kept.FLAG, changes=True),
     Field("limits", kept=Kept.LIMITS),
     Field("groups", kept=Kept.NUMBERS),
-)
+)  # fmt: skip
 
 BY_NAME: Mapping[str, Field] = MappingProxyType({field.name: field for field in FIELDS})
 

@@ -49,6 +49,16 @@ UPDATE jobs SET due = 1 WHERE seq IN (
 -- The earliest time that a waiting job waits for.
 SELECT min(run_at) FROM jobs INDEXED BY jobs_future WHERE due = 0;
 
+-- name: expired_jobs
+-- Waiting jobs that were to be started before a time, the longest expired first.
+SELECT * FROM jobs INDEXED BY jobs_expiring
+WHERE due IS NOT NULL AND expires <= ? ORDER BY expires LIMIT ?;
+
+-- name: next_expiry
+-- The earliest time at which a waiting job expires.
+SELECT min(expires) FROM jobs INDEXED BY jobs_expiring
+WHERE due IS NOT NULL AND expires IS NOT NULL;
+
 -- name: jobs_before
 -- A page of all jobs, newest first.
 SELECT * FROM jobs WHERE seq < ? ORDER BY seq DESC LIMIT ?;

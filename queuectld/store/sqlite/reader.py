@@ -172,6 +172,15 @@ class SqliteReader:
         ((earliest,),) = self._all(self._sql.next_run_at)
         return None if earliest is None else int(earliest)
 
+    def expired(self, now: int, limit: int) -> list[Job]:
+        """Return up to ``limit`` waiting jobs that have expired by then."""
+        return self._jobs(self._sql.expired_jobs, now, limit)
+
+    def next_expiry(self) -> int | None:
+        """Return the earliest time at which a waiting job expires."""
+        ((earliest,),) = self._all(self._sql.next_expiry)
+        return None if earliest is None else int(earliest)
+
     def _newest(
         self, states: Collection[JobState], end: int, limit: int
     ) -> Iterator[Job]:

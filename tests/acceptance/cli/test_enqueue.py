@@ -37,6 +37,7 @@ EVERYTHING = {
     "rlimits": {"core": 0, "fsize": -1},
     "shell": "/bin/bash",
     "foreground": True,
+    "expires": "2099-12-02T10:00:00.000Z",
 }
 
 
@@ -154,6 +155,34 @@ def test_a_time_of_day_is_the_next_one(cli: Cli) -> None:
     job = cli.json("enqueue", "--json", "--at", "10:00", "true", TZ="UTC")
     assert job["run_at"].endswith("T10:00:00.000Z")
     assert 0 <= seconds(job["created_at"], job["run_at"]) <= 86_400
+
+
+@pytest.mark.parametrize(("given", "length"), [("90", 90), ("2h", 7200)])
+def test_an_expiry_may_be_a_duration(cli: Cli, given: str, length: int) -> None:
+    """Counted from now."""
+    job = cli.json("enqueue", "--json", "--expires", given, "true")
+    assert seconds(job["created_at"], job["expires"]) == pytest.approx(length, abs=1)
+
+
+def test_an_expiry_may_be_a_time(cli: Cli) -> None:
+    """Written as a start time is."""
+    expiry = ("--expires", "2099-12-01 10:00")
+    job = cli.json("enqueue", "--json", *expiry, "true", TZ="XYZ-3")
+    assert job["expires"] == "2099-12-01T07:00:00.000Z"
+    assert "'soon' is no time" in cli.misuse("enqueue", "--expires", "soon", "true")
+    late = cli.refused("enqueue", "--expires", "2001-01-01T00:00:00Z", "true")
+    assert late == "expires 2001-01-01T00:00:00.000Z has passed already"
+
+
+def test_an_option_for_the_expiry_is_for_lines_that_say_none(cli: Cli) -> None:
+    """A file's lines may have their own."""
+    text = '{"command": "true", "expires": "2099-12-01T10:00:00Z"}\n'
+    (own,) = cli.ok("enqueue", "--file", "-", stdin=text).split()
+    assert cli.home.job(own)["expires"] == "2099-12-01T10:00:00.000Z"
+    (other,) = cli.ok(
+        "enqueue", "--file", "-", "--lines", "--expires", "1h", stdin="true\n"
+    ).split()
+    assert cli.home.job(other)["expires"] is not None
 
 
 def test_variables_are_set_on_top_of_the_callers(cli: Cli) -> None:

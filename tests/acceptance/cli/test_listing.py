@@ -17,7 +17,7 @@ FIELDS = {
     "output_limit", "cwd", "umask", "queue", "exit_code", "signal", "reason",
     "message", "worker", "started_at", "finished_at", "label", "submitter", "runs",
     "cancel_requested", "nice", "memory_max", "cpu_quota", "tasks_max", "rlimits",
-    "shell", "foreground",
+    "shell", "foreground", "expires",
 }  # fmt: skip
 """Of a job, wherever one is told."""
 

@@ -59,12 +59,24 @@ def test_every_option_of_a_job(q: Any) -> None:
         "tasks_max": 0,
         "rlimits": {"core": 0, "nofile": 64},
         "queue": "default",
+        "expires": datetime(2099, 12, 2, 10, tzinfo=UTC),
     }
     q.enqueue(["printf", "%s", Path("a b")], inherit=False, **options)
     job = q.get(options["id"], env=True)
     told = {name: getattr(job, name) for name in options}
     assert told == options | {"timeout": 120, "cwd": "/usr", "umask": "0027"}
     assert job.command == ("printf", "%s", "a b")
+
+
+def test_an_expiry_is_a_time_or_a_duration(q: Any) -> None:
+    """Counted by the daemon; a job that could never start is refused."""
+    for given in (timedelta(hours=1), 3600):
+        job = q.enqueue("true", expires=given, delay=60)
+        assert abs(job.expires - job.created_at - timedelta(hours=1)) < SECOND
+    with pytest.raises(errors.InvalidParamsError, match="has passed already"):
+        q.enqueue("true", expires=datetime(2001, 1, 1, tzinfo=UTC))
+    with pytest.raises(errors.InvalidParamsError, match="could never start"):
+        q.enqueue("true", expires=timedelta(hours=1), **NEVER)
 
 
 def test_a_job_inherits_from_the_program(q: Any, tmp_path: Path) -> None:

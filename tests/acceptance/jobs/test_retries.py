@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from helpers import waiting
 from helpers.home import Home, seconds
+from queuectl.cli.exits import Status
 
 
 def test_higher_priority_first_then_first_come_first_served(home: Home) -> None:
@@ -96,6 +97,45 @@ def test_a_job_for_later_runs_then_and_holds_up_nobody(home: Home) -> None:
     waiting.until(lambda: home.now() > due, "its time has come")
     home.ctl("daemon", "start")
     assert home.ended(asleep)["state"] == "completed"
+
+
+def test_a_job_that_is_not_started_in_time_is_cancelled(home: Home) -> None:
+    """Whoever waits for it learns of it as of a cancelled job; a later daemon too."""
+    home.ctl("daemon", "start")
+    job = home.enqueue("true", expires_in=0.5)
+    told = home.run("wait", job)
+    assert told.returncode == Status.CANCELLED
+    assert told.stdout == f"{job}: cancelled (expired)\n"
+    ended = home.job(job)
+    assert (ended["state"], ended["reason"]) == ("cancelled", "expired")
+    assert seconds(ended["expires"], ended["finished_at"]) < 2
+    assert home.ask("stats")["cancelled"] == 1
+    assert "expired" in home.ctl("list")
+
+    asleep = home.enqueue("touch ran", expires_in=0.5)
+    home.ctl("daemon", "stop")
+    due = home.edit("SELECT expires FROM jobs WHERE seq = ?", int(asleep))
+    waiting.until(lambda: home.now() > due, "it has expired")
+    home.ctl("daemon", "start")
+    home.ctl("worker", "start")
+    assert home.ended(asleep)["reason"] == "expired"
+    assert not (home.work / "ran").exists()
+
+    home.ctl("retry", asleep)
+    assert home.ended(asleep)["state"] == "completed"
+    assert home.job(asleep)["expires"] is None
+
+
+def test_run_ends_when_its_job_expires(home: Home) -> None:
+    """With the status of a cancelled job; one that began in time is not disturbed."""
+    home.ctl("worker", "start")
+    gate = home.gate()
+    first = home.begin("run", "--expires", "1h", "read _ <gate; exit 3")
+    waiting.until(lambda: home.ask("status")["processing"] == 1, "it runs")
+    late = home.run("run", "--expires", "0.5s", "true")
+    assert late.returncode == Status.CANCELLED
+    gate.open()
+    assert first.wait(30) == 3
 
 
 def test_many_jobs_that_become_due_together_all_run(home: Home) -> None:

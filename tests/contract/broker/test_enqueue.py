@@ -207,7 +207,17 @@ async def test_the_usual_shell_is_one_that_can_be_said(home: Home) -> None:
 
 def test_what_is_compared_is_what_a_job_is() -> None:
     """Said a second time: a field that is added is compared, or this test says not."""
-    inherited = {"id", "run_at", "delay", "cwd", "umask", "env", "foreground"}
+    inherited = {
+        "id",
+        "run_at",
+        "delay",
+        "cwd",
+        "umask",
+        "env",
+        "foreground",
+        "expires",
+        "expires_in",
+    }
     assert {*IDENTITY} == {*GIVEN} - inherited
     assert {*IDENTITY} <= {*Job._fields, *Limits._fields}
 

@@ -27,6 +27,7 @@ from helpers.jobs import NOW
 from helpers.model import DEFAULTS, FINAL, ModelJob, Wanted
 from helpers.twins import End, Twins
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core import lifecycle
 from queuectld.core.errors import JobNotFoundError
 from queuectld.core.job import AttemptEnd
 
@@ -47,11 +48,12 @@ WISHES: dict[str, tuple[Any, ...]] = {
     "priority": (None, 0, 0, 1, -1),
     "max_retries": (None, None, 0, 1),
     "run_at": (None, None, NOW - 1, NOW + 3_000, NOW + 90_000),
+    "expires": (None, None, None, None, NOW + 4_000, NOW + 91_000, NOW + 10**8),
 }
 ENDS: tuple[End, ...] = (
     *((Reason.EXIT, code) for code in (0, 0, 1, 1)),
     *((Reason.LOST, None) for _ in range(3)),
-    *((reason, None) for reason in Reason if reason is not Reason.EXIT),
+    *((reason, None) for reason in lifecycle.END_EVENT),
 )
 STATES = (None, None, None, None, *JobState)
 """The state that somebody asks a job to be in; mostly none."""
@@ -102,7 +104,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def work(self, reports: list[End]) -> None:
         """Run jobs one after the other, waiting for their time where needed."""
         for end in reports:
-            self.twins.promote(exactly=not self.model.next(1))
+            self.twins.promote(exactly=not self.model.next(1, self.twins.clock.now))
             for job in self.twins.claim(1):
                 self.twins.finish(job, end, started=True, goes_on=False)
                 self.twins.compare()

@@ -7,6 +7,7 @@ from helpers.brokers import Desk, a_desk
 from helpers.jobs import NOW
 from helpers.stores import Home, everything
 from queuectl_protocol.vocabulary import JobState, Reason
+from queuectld.core import lifecycle
 from queuectld.core.errors import JobNotFoundError, JobStateError
 from queuectld.core.job import Attempt
 from queuectld.operations import lookups, promote, retry_all
@@ -64,7 +65,7 @@ async def test_a_finish_takes_the_next_job_along(home: Home) -> None:
         assert last.next is None
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", [Reason.EXIT, *lifecycle.END_EVENT])
 @asynchronous
 async def test_a_late_result_changes_nothing(home: Home, reason: Reason) -> None:
     """The first attempt's end, when the second one runs already."""

@@ -22,6 +22,7 @@ from queuectld.server.dispatch import METHODS
 from queuectld.server.schema import forms, json_schema, wire_limits
 from queuectld.server.schema.description import describe
 from queuectld.workers.daemon_side.handle import WorkerHandle
+from tools import generate_protocol
 
 PAGE = (Path(__file__).parents[3] / "protocol" / "PROTOCOL.md").read_text()
 CHAPTERS = {
@@ -108,14 +109,6 @@ def test_every_reason_is_explained() -> None:
     assert [row[0] for row in documented] == list(Reason)
 
 
-def test_the_fields_of_a_job_are_those_a_submitter_may_give() -> None:
-    """Names and types, in order."""
-    documented = markdown.rows(FORMS["A job to be enqueued"], "field")
-    assert [row[:2] for row in documented] == [
-        [field["name"], field["type"]] for field in TOLD["job_fields"]
-    ]
-
-
 def test_the_events_are_those_of_the_table() -> None:
     """Each type with its keys, beside those of every event."""
     documented = {
@@ -141,14 +134,18 @@ def test_the_types_are_those_of_the_notation() -> None:
     }
 
 
+def test_the_tables_of_forms_are_current() -> None:
+    """They are what ``python tools/generate_protocol.py`` writes now."""
+    assert generate_protocol.page(PAGE) == PAGE
+
+
 def test_every_form_has_its_table() -> None:
-    """Keys, types and meanings, word by word."""
-    tables = {
-        **{name: FORMS[name] for name in forms.FORMS if name != "GREETING"},
-        "GREETING": markdown.sections(CHAPTERS["Messages"], 3)["Greeting"],
-    }
-    for name, text in tables.items():
-        assert markdown.rows(text, "key") == [[*key] for key in forms.FORMS[name]], name
+    """With a row for each key, and not only where the generator found a table."""
+    for name, keys in forms.FORMS.items():
+        heading = generate_protocol.HEADINGS.get(name, name)
+        (section,) = re.findall(rf"(?ms)^### {heading}\n(.*?)^##", PAGE)
+        documented = markdown.rows(section, "key")
+        assert [row[0] for row in documented] == [key.name for key in keys]
 
 
 def test_the_fields_that_are_not_compared_are_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.databases import ask, files, open_and_close
 from queuectl_protocol.paths import DATABASE_SCHEMA
+from queuectld.core.job import Job
 from queuectld.store.api import StoreOpenError, StoreTooNewError
 from queuectld.store.sqlite import connection, maintenance, premigration
 from queuectld.store.sqlite.connection import schema_version
@@ -54,6 +55,13 @@ def test_migrations_are_numbered_without_gaps() -> None:
     numbers = sorted(file.name[:4] for file in folder.glob("*.sql"))
     assert numbers == [f"{n + 1:04}" for n in range(schema_version())]
     assert schema_version() == DATABASE_SCHEMA, "what doctor compares with"
+
+
+def test_the_columns_of_a_job_are_in_the_order_of_its_fields(path: Path) -> None:
+    """Rows are read and written by position."""
+    open_and_close(path)
+    columns = ask(path, "SELECT name FROM pragma_table_info('jobs') ORDER BY cid")
+    assert tuple(name for (name,) in columns) == Job._fields
 
 
 def test_a_migration_runs_once_and_keeps_the_jobs(

@@ -40,6 +40,7 @@ SUBMISSIONS = {
         tasks_max=64,
         rlimits=(("core", -1), ("nofile", 2**63 - 1)),
         groups=(1000, 0, 2**32 - 2),
+        expires=NOW + 2,
     ),
     "no limits": Submission("true", nice=0, memory_max=0, rlimits=(), groups=(5,)),
     "not UTF-8": Submission(
@@ -58,6 +59,7 @@ CHANGES: dict[str, Any] = {
     "due": False,
     "updated_at": NOW + 2,
     "run_at": NOW + 3,
+    "expires": NOW + 9,
     "started_at": NOW + 4,
     "finished_at": NOW + 5,
     "exit_code": 255,
@@ -231,7 +233,7 @@ def test_changes_are_all_that_can_change() -> None:
     submitted = set(Submission._fields) - {"id", "env"} - limits | {"limits"}
     assert limits < set(Submission._fields)
     identity = {"seq", "name", "env_key", "created_at"}
-    assert submitted & set(CHANGES) == {"run_at"}
+    assert submitted & set(CHANGES) == {"run_at", "expires"}
     assert submitted | identity | set(CHANGES) == set(Job._fields)
 
 

@@ -1,6 +1,7 @@
 """What every store does about order: which job is next, and who waits for a time."""
 
 import random
+from functools import partial
 
 import pytest
 
@@ -8,7 +9,8 @@ from helpers.asynchronous import asynchronous
 from helpers.jobs import NOW
 from helpers.stores import Home, add, assert_counted, end, look, put
 from queuectl_protocol.vocabulary import JobState
-from queuectld.store.api import Store
+from queuectld.core.job import Job
+from queuectld.store.api import Reader, Store
 
 
 async def ready(store: Store, limit: int = 1000) -> list[int]:
@@ -183,3 +185,32 @@ async def test_delayed_jobs_are_counted_wherever_they_go(home: Home) -> None:
         assert await store.read(lambda reader: reader.delayed()) == 1
     async with home.open() as store:
         await assert_counted(store)
+
+
+@asynchronous
+async def test_waiting_jobs_are_found_when_they_expire(home: Home) -> None:
+    """The first to expire first, a few at a time, ready or not; no others."""
+    async with home.open() as store:
+        await add(store)
+        later = await add(store, expires=NOW + 9)
+        delayed = await add(store, expires=NOW + 3, run_at=NOW + 1)
+        ready_one = await add(store, expires=NOW + 2)
+        running = await add(store, expires=NOW + 1)
+        await put(store, running, state=JobState.PROCESSING, lease=1, due=None)
+        await end(store, await add(store, expires=NOW + 1))
+        for now, limit, found in [
+            (NOW + 1, 9, []),
+            (NOW + 2, 9, [ready_one]),
+            (NOW + 3, 9, [ready_one, delayed]),
+            (NOW + 3, 1, [ready_one]),
+            (NOW + 9, 9, [ready_one, delayed, later]),
+        ]:
+            assert await store.read(partial(_expired, now=now, limit=limit)) == found
+        assert await store.read(lambda reader: reader.next_expiry()) == NOW + 2
+        for job in (ready_one, delayed, later):
+            await end(store, job)
+        assert await store.read(lambda reader: reader.next_expiry()) is None
+
+
+def _expired(reader: Reader, now: int, limit: int) -> list[Job]:
+    return reader.expired(now, limit)

@@ -8,8 +8,9 @@ import pytest
 
 from helpers.asynchronous import asynchronous
 from helpers.supervised import Supervised, supervised
+from queuectl_protocol.vocabulary import JobState, Reason
 from queuectld.control.agenda import CHECKPOINT_AFTER, PRUNE_AFTER
-from queuectld.control.scheduler import STORE_RETRY
+from queuectld.control.scheduler import LONGEST_WAIT, STORE_RETRY
 from queuectld.core.errors import DrainingError
 
 # -- a store that refuses --------------------------------------------------------------
@@ -30,6 +31,28 @@ async def test_a_due_job_is_no_reason_to_ask_a_full_store_again(tmp_path: Path) 
         one.desk.clock.advance(STORE_RETRY / 2)
         await one.turn()
         assert (await one.desk.now(job)).due is True
+
+
+# -- jobs that expire ------------------------------------------------------------------
+
+
+@asynchronous
+async def test_the_scheduler_wakes_for_an_expiry(tmp_path: Path) -> None:
+    """It waits until then and no longer; a clock that is set is seen in a minute."""
+    async with supervised(tmp_path) as one:
+        clock = one.desk.clock
+        soon = await one.desk.enqueue(expires=clock.now + 3000)
+        late = await one.desk.enqueue(expires=clock.now + 3_600_000)
+        assert await one.turn() == 3
+        clock.advance(3)
+        await one.turn()
+        assert (await one.desk.now(soon)).reason is Reason.EXPIRED
+        clock.advance(CHECKPOINT_AFTER)
+        assert await pass_time(one, 0) == LONGEST_WAIT
+        clock.step(3600)
+        assert (await one.desk.now(late)).state is JobState.PENDING
+        await pass_time(one, LONGEST_WAIT)
+        assert (await one.desk.now(late)).reason is Reason.EXPIRED
 
 
 # -- the log of the store --------------------------------------------------------------

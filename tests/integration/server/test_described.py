@@ -39,6 +39,7 @@ EVERY_FIELD = {
     "rlimits": {"core": 0},
     "shell": "/bin/sh",
     "foreground": False,
+    "expires": "2100-01-01T00:00:00Z",
 }
 
 
@@ -192,7 +193,7 @@ def test_the_greeting_is_as_described(client: RawClient) -> None:
 def test_a_submission_is_as_described() -> None:
     """A job with every field matches the form of a submission."""
     fields = set(TOLD.told["forms"]["SUBMISSION"]["properties"])
-    assert fields == {*EVERY_FIELD, "delay"}
+    assert fields == {*EVERY_FIELD, "delay", "expires_in"}
     assert TOLD.problems(TOLD.told["forms"]["SUBMISSION"], EVERY_FIELD) == []
     assert TOLD.problems({"$ref": "#/forms/SUBMISSION"}, {"id": "x"}) != []
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers.gated import KIB, Gated
-from helpers.rawclient import RawClient
+from helpers.gated import KIB, Gated, push
 from helpers.serving import serving
 from queuectl_protocol import messages, packing
 from queuectl_protocol.errors import ErrorCode
@@ -85,7 +84,7 @@ def test_over_the_limit_the_client_waits_in_its_own_write(handlers: Gated) -> No
     ):
         client.send("hold")
         handlers.started.wait()
-        assert _push(client, "echo", text="x" * 100) < 2 * KIB * KIB
+        assert push(client, "echo", text="x" * 100) < 2 * KIB * KIB
         with served.connect() as other:
             other.call("open")
         assert client.next() is not None
@@ -246,19 +245,3 @@ def test_a_mistake_of_ours_tells_nothing_of_our_insides(handlers: Gated) -> None
         assert failure.code == ErrorCode.INTERNAL
         assert "secret" not in failure.message
         assert client.call("ping") == {}
-
-
-def _push(client: RawClient, method: str, **arguments: Any) -> int:
-    """Send requests until the kernel takes no more; return the bytes sent."""
-    client.socket.settimeout(0.5)
-    pushed = 0
-    try:
-        while pushed < 64 * KIB * KIB:
-            client.wire.send_request(method, arguments)
-            data = client.wire.data_to_send()
-            client.socket.sendall(data)
-            pushed += len(data)
-    except TimeoutError:
-        client.socket.settimeout(20)
-        return pushed
-    raise AssertionError("all of it was taken")

@@ -1,12 +1,10 @@
 """Connections whose client does not read or is gone, and the end of the server."""
 
 import threading
-from typing import Any
 
 import pytest
 
-from helpers.gated import KIB, Gated
-from helpers.rawclient import RawClient
+from helpers.gated import KIB, Gated, push
 from helpers.serving import Moment, Served, serving
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.messages import Failure, StreamEvent
@@ -107,7 +105,7 @@ def test_a_client_that_vanishes_unread_leaves_nothing_behind(
 def test_a_client_that_never_reads_is_not_read_from(handlers: Gated) -> None:
     """Its replies are limited; then its requests stay in its own buffers."""
     with serving(handlers.table()) as served, served.connect() as client:
-        assert _push(client, "large", size=10 * KIB) < 2 * KIB * KIB
+        assert push(client, "large", size=10 * KIB) < 2 * KIB * KIB
         assert handlers.produced.count * 10 * KIB < 20 * KIB * KIB
 
 
@@ -143,22 +141,6 @@ def test_at_shutdown_a_client_that_does_not_read_is_cut_off(
         served.close()
         served.released.wait()
         assert not list(served.connections)
-
-
-def _push(client: RawClient, method: str, **arguments: Any) -> int:
-    """Send requests until the kernel takes no more; return the bytes sent."""
-    client.socket.settimeout(0.5)
-    pushed = 0
-    try:
-        while pushed < 64 * KIB * KIB:
-            client.wire.send_request(method, arguments)
-            data = client.wire.data_to_send()
-            client.socket.sendall(data)
-            pushed += len(data)
-    except TimeoutError:
-        client.socket.settimeout(20)
-        return pushed
-    raise AssertionError("all of it was taken")
 
 
 def _until_it_stops(moment: Moment, served: Served) -> int:

@@ -27,6 +27,7 @@ from queuectld.core.submission import GIVEN
             datetime(2026, 12, 1, 10, 0, 0, 500, timezone(timedelta(hours=2))),
             "2026-12-01T08:00:00.000Z",
         ),
+        ("expires", datetime(2026, 12, 1, 10, tzinfo=UTC), "2026-12-01T10:00:00.000Z"),
         ("cwd", Path("/srv/x"), "/srv/x"),
         ("umask", 0o027, "0027"),
         ("umask", "0027", "0027"),
@@ -41,6 +42,12 @@ def test_python_types_become_those_of_the_wire(
 ) -> None:
     """Durations, times, paths and masks are written as PROTOCOL.md has them."""
     assert to_wire({field: value}, {}) == {field: expected}
+
+
+@pytest.mark.parametrize("value", [90, 90.0, timedelta(seconds=90)])
+def test_an_expiry_may_be_a_duration(value: Any) -> None:
+    """Counted by the daemon, from when it gets the job."""
+    assert to_wire({"expires": value}, {}) == {"expires_in": 90}
 
 
 def test_a_relative_directory_is_the_callers() -> None:
@@ -76,8 +83,9 @@ def test_without_inheritance_the_given_variables_are_all() -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     """Whether it is local or UTC is not to be guessed."""
-    with pytest.raises(ValueError, match="time zone"):
-        to_wire({"run_at": datetime(2026, 12, 1)}, {})  # noqa: DTZ001
+    for name in ("run_at", "expires"):
+        with pytest.raises(ValueError, match=f"{name} .* has no time zone"):
+            to_wire({name: datetime(2026, 12, 1)}, {})  # noqa: DTZ001
 
 
 def test_unknown_names_are_left_to_the_daemon() -> None:
@@ -87,4 +95,5 @@ def test_unknown_names_are_left_to_the_daemon() -> None:
 
 def test_options_are_what_a_submission_has() -> None:
     """The client's list of fields is the daemon's."""
-    assert set(NewJob.__annotations__) == set(GIVEN)
+    # Its ``expires`` is a time or a duration.
+    assert set(NewJob.__annotations__) == set(GIVEN) - {"expires_in"}

@@ -24,6 +24,7 @@ state       event      leads to    no retries left  cancel requested
 pending     claim      processing  processing       processing
 pending     cancel     cancelled   cancelled        cancelled
 pending     start      pending     pending          pending
+pending     expire     cancelled   cancelled        cancelled
 processing  succeed    completed   completed        cancelled
 processing  fail       failed      dead             cancelled
 processing  lose       failed      dead             cancelled
@@ -33,6 +34,7 @@ failed      claim      processing  processing       processing
 failed      cancel     cancelled   cancelled        cancelled
 failed      retry      pending     pending          pending
 failed      start      failed      failed           failed
+failed      expire     cancelled   cancelled        cancelled
 completed   retry      pending     pending          pending
 dead        retry      pending     pending          pending
 cancelled   retry      pending     pending          pending
@@ -142,13 +144,16 @@ def test_the_reason_decides_the_event(
 
 def test_every_reason_has_an_event() -> None:
     """No reason a worker can report is without a meaning."""
-    assert {*lifecycle.END_EVENT, Reason.EXIT} == set(Reason)
+    assert {*lifecycle.END_EVENT, Reason.EXIT} == set(Reason) - {Reason.EXPIRED}
 
 
 # Whole lives
 
 STEPS = st.sampled_from(
-    ["claim", "cancel", "retry", "start", *(f"end {reason}" for reason in Reason)]
+    [
+        *("claim", "cancel", "retry", "start", "expire", f"end {Reason.EXIT}"),
+        *(f"end {reason}" for reason in lifecycle.END_EVENT),
+    ]
 )
 
 
@@ -164,6 +169,8 @@ def step(job: Job, name: str, now: int) -> Job:
                 return lifecycle.retry(job, now=now)
             case ["start"]:
                 return lifecycle.start(job, now=now)
+            case ["expire"]:
+                return lifecycle.expire(job, now=now)
             case [_, reason]:
                 return finish(job, an_end(Reason(reason)), now=now)
     except JobStateError:

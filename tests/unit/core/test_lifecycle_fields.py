@@ -8,6 +8,7 @@ import pytest
 from helpers.jobs import NOW, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import lifecycle, limits, new_job, settings
+from queuectld.core.errors import JobStateError
 from queuectld.core.event import Event
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
@@ -22,7 +23,7 @@ SETTINGS_OF_A_JOB = (
 )
 WAITING = (JobState.PENDING, JobState.FAILED)
 ENDS = [
-    *((reason, None) for reason in Reason if reason is not Reason.EXIT),
+    *((reason, None) for reason in lifecycle.END_EVENT),
     (Reason.EXIT, 0),
     (Reason.EXIT, 1),
 ]
@@ -67,6 +68,7 @@ def test_what_the_submitter_said_stands() -> None:
         "umask": 0,
         "label": "",
         "submitter": 0,
+        "expires": NOW + 1,
     }
     job = enqueue(Submission(**said))
     assert {key: getattr(job, key) for key in said} == said
@@ -355,7 +357,45 @@ def test_cancelling_twice_is_no_error() -> None:
     assert lifecycle.cancel(once, now=NOW) == once
 
 
+# Expire
+
+
+@pytest.mark.parametrize("state", WAITING)
+def test_a_job_that_expires_is_over(state: JobState) -> None:
+    """As if it had been cancelled, but for the reason; what it ran stays told."""
+    job = a_job(state, expires=NOW)
+    ended = lifecycle.expire(job, now=NOW)
+    assert ended == lifecycle.cancel(job, now=NOW)._replace(reason=Reason.EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("expires", "expired"),
+    [(None, False), (NOW - 1, True), (NOW, True), (NOW + 1, False)],
+)
+def test_a_job_expires_at_its_time(expires: int | None, expired: bool) -> None:
+    """To the millisecond."""
+    assert lifecycle.has_expired(a_job(expires=expires), NOW) is expired
+
+
+def test_a_running_job_does_not_expire() -> None:
+    """It was started in time."""
+    with pytest.raises(JobStateError):
+        lifecycle.expire(a_job(JobState.PROCESSING, expires=NOW), now=NOW)
+
+
 # Retry
+
+
+@pytest.mark.parametrize(
+    ("expires", "left"),
+    [(None, None), (NOW - 1, None), (NOW, None), (NOW + 1, NOW + 1)],
+)
+@pytest.mark.parametrize("state", [*FINAL_STATES, JobState.FAILED])
+def test_a_manual_retry_drops_an_expiry_that_has_passed(
+    state: JobState, expires: int | None, left: int | None
+) -> None:
+    """Somebody wants the job to run all the same. One that is to come stays."""
+    assert lifecycle.retry(a_job(state, expires=expires), now=NOW).expires == left
 
 
 @pytest.mark.parametrize("state", [*FINAL_STATES, JobState.FAILED])

@@ -110,6 +110,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("rlimits", {"fsize": 2**63 - 1, "cpu": 0}, (("cpu", 0), ("fsize", 2**63 - 1))),
     ("shell", "/bin/bash", "/bin/bash"),
     ("shell", "/opt/\udcff", "/opt/\udcff"),
+    ("expires", "2026-12-01T10:00:00Z", 1_796_119_200_000),
     ("foreground", True, True),
     ("foreground", False, False),
 ]
@@ -245,6 +246,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("shell", ["/bin/sh"], "is an absolute path"),
     ("shell", "/bin/\0sh", "holds a NUL character"),
     ("shell", "/" + "x" * 4095, "has 4096 bytes, and the limit is 4095"),
+    ("expires", "tomorrow", "RFC 3339"),
+    ("expires", 60, "is an RFC 3339 time"),
+    ("expires_in", -1, "from 0 on"),
+    ("expires_in", "10m", "is a number of seconds"),
     ("foreground", 1, "is true or false, not a number"),
     ("foreground", "yes", "is true or false, not a string"),
 ]
@@ -263,7 +268,7 @@ def test_a_bad_value_is_refused_by_name(field: str, value: Any, words: str) -> N
 def test_every_field_has_good_and_bad_examples() -> None:
     """No field is added without saying here what it takes and refuses."""
     assert {field for field, _, _ in BAD} == set(GIVEN)
-    assert {field for field, _, _ in GOOD} | {"delay"} == set(GIVEN)
+    assert {field for field, _, _ in GOOD} | {"delay", "expires_in"} == set(GIVEN)
 
 
 def test_a_secret_is_never_quoted() -> None:
@@ -386,6 +391,41 @@ def test_delay_and_run_at_exclude_each_other() -> None:
     """Two answers to one question are refused."""
     error = refusal(delay=1, run_at="2026-12-01T10:00:00Z")
     assert (error.field, str(error)) == ("delay", "give delay or run_at, not both")
+
+
+def test_an_expiry_may_be_counted_from_now() -> None:
+    """``expires_in`` becomes ``expires``, and excludes it."""
+    assert parse(expires_in=1.5).expires == NOW + 1500
+    error = refusal(expires_in=1, expires="2026-12-01T10:00:00Z")
+    assert (error.field, str(error)) == (
+        "expires_in",
+        "give expires_in or expires, not both",
+    )
+
+
+@pytest.mark.parametrize(
+    ("expires", "run_at", "sentence"),
+    [
+        (None, NOW, None),
+        (NOW + 1, None, None),
+        (NOW + 2, NOW + 1, None),
+        (NOW, None, "expires .* has passed already"),
+        (NOW - 1, NOW - 2, "expires .* has passed already"),
+        (NOW + 1, NOW + 1, "is not after run_at .*: the job could never start"),
+        (NOW + 1, NOW + 2, "is not after run_at .*: the job could never start"),
+    ],
+)
+def test_a_job_that_could_never_start_is_refused(
+    expires: int | None, run_at: int | None, sentence: str | None
+) -> None:
+    """Because it has expired already, or will have when its time comes."""
+    asked = Submission("true", expires=expires, run_at=run_at)
+    if sentence is None:
+        submission.check_startable(asked, NOW)
+        return
+    with pytest.raises(InvalidJobError, match=sentence) as caught:
+        submission.check_startable(asked, NOW)
+    assert caught.value.field == "expires"
 
 
 def test_the_submitter_is_who_asked() -> None:

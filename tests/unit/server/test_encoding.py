@@ -53,6 +53,7 @@ def test_a_job_has_the_documented_form() -> None:
         "rlimits": {},
         "shell": None,
         "foreground": False,
+        "expires": None,
     }
     assert isinstance(told["timeout"], int)
 
@@ -105,6 +106,7 @@ def test_a_jobs_weight_is_never_too_little(command: str | tuple[str, ...]) -> No
         backoff_max=0.1,
         backoff_jitter=0.1,
         run_at=NOW,
+        expires=NOW,
         umask=0o22,
         signal=9,
         worker=2**40,
