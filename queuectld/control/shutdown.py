@@ -1,7 +1,7 @@
-"""The request to end the daemon: who may make it, and which request overrides which.
+"""The request to end the daemon, and which request overrides which.
 
-Signals, clients and faults all ask here. What is done to jobs at the end is the
-scheduler's and the composition root's.
+Signals, clients and faults make requests here. ``draining`` and the composition root
+carry them out.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Shutdown:
     """The latest request to end.
 
     Attributes:
-        ending: how to end; None: nobody has asked.
+        ending: how to end; None: there is no request.
     """
 
     def __init__(self) -> None:

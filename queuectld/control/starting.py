@@ -1,4 +1,4 @@
-"""Starts the workers that are desired and not there, and waits longer after failures.
+"""Starts the workers that are missing, and waits longer after each failure.
 
 The scheduler calls ``fill`` in each tick, and reports which workers became ready and
 which are gone.
@@ -18,17 +18,17 @@ from queuectld.workers.daemon_side.pool import Pool
 _events = logs.get("workers")
 
 RESPAWN_BASE, RESPAWN_MAX, RESPAWN_DOUBLINGS = 0.1, 30.0, 10
-"""Seconds to the next try when workers die before they are ready: doubled each time."""
+"""Seconds to the next try if workers die before they are ready, doubled each time."""
 
 
 class WorkerStarter:
     """Starts workers until as many are active as are desired.
 
     Attributes:
-        lock: held while workers are started: then one exists that the pool does not
-            have yet.
-        problem: why the last start failed; None: it did not, or a worker was ready
-            since.
+        lock: held while workers are started: one may exist that the pool does not have
+            yet.
+        problem: why the last start failed; None: it did not fail, or a worker has
+            become ready since.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WorkerStarter:
         self._waiting.changed()
 
     def gone(self, worker: WorkerHandle) -> None:
-        """A worker's process has ended; if nobody asked for that, it is replaced."""
+        """A worker's process has ended; unless it was stopped, it is replaced."""
         self._waiting.died(worker)
         if worker.stopping or worker.ready:
             return
@@ -94,13 +94,13 @@ class WorkerStarter:
             _events.error("worker_not_started", worker=number, error=str(error))
             return
         if self._desired.of(owner) < len(active(self._pool, owner)):
-            # Its owner went while it was started.
+            # Its owner ended while it was started.
             self._pool.stop(worker)
         else:
             self._waiting.started(worker)
 
     def _back_off(self) -> None:
-        """A start failed: make the next try later, but once for all of one try."""
+        """A start failed: delay the next try, once for all failures of one try."""
         now = self._clock.monotonic()
         if now >= self._not_before:
             delay = min(RESPAWN_MAX, RESPAWN_BASE * 2**self._failures)

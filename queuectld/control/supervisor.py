@@ -1,8 +1,8 @@
-"""What is asked of the workers: more, fewer, a certain number, one for a job, none.
+"""Carries out requests for more or fewer workers, and waits until they are fulfilled.
 
-Changes how many are desired and waits until that is so. Missing workers are started by
-``starting``; stopping is done here. Knows nothing of jobs beyond asking the pool to end
-one.
+A request changes how many workers are desired. ``starting`` starts the missing ones;
+this module stops those that are too many. It knows nothing of jobs, except that the
+pool can end the attempt of a worker.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ class WorkerCounts(NamedTuple):
     """How many workers there are, without those that are reserved for one job.
 
     Attributes:
-        active: take jobs, or will when they are ready.
-        busy: run a job.
-        wanted: are wanted beside those that belong to a connection.
+        active: those that take jobs, or will when they are ready.
+        busy: those that run a job.
+        wanted: the wanted number, beside those that belong to a connection.
     """
 
     active: int
@@ -41,7 +41,7 @@ class WorkerCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a stop of workers came to."""
+    """The result of a stop: how many workers, and how many of them were interrupted."""
 
     stopped: int
     interrupted: int
@@ -49,11 +49,11 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """What it took to have a number of workers.
+    """The result of a change to a number of workers.
 
     Attributes:
-        started: the new ones, ready.
-        stopped: what came of those that were too many.
+        started: the new workers, ready.
+        stopped: the result for those that were too many.
     """
 
     started: list[WorkerHandle]
@@ -107,21 +107,21 @@ class Supervisor:
 
         Raises:
             TooManyWorkersError, DrainingError: nothing was started.
-            WorkersNotReadyError: they are wanted, and do not come up.
+            WorkersNotReadyError: they are wanted, but did not become ready in time.
         """
         self._refuse_if_draining()
         if owner is None:
             await self._change_wanted(lambda wanted: wanted + count)
         else:
             self._desired.add(owner, count)
-        # Before anything else can happen: what is started from now on may be its own.
+        # No await before this: workers that start from now on may count for it.
         return await self._wait_for(self._waiting.add(owner, count))
 
     async def scale(self, count: int, *, interrupt_after: float | None) -> Scaled:
-        """Have ``count`` workers beside the bound ones: start some, or stop some.
+        """Start or stop workers so that there are ``count``, beside the bound ones.
 
-        Return when the new ones are ready and the processes of the others gone; these
-        are stopped as by ``stop``, the idle ones first.
+        Return when the new ones are ready and the processes of the others are gone.
+        These are stopped as by ``stop``, the idle ones first.
 
         Raises:
             as ``start``.
@@ -144,7 +144,7 @@ class Supervisor:
         return Scaled(await self._wait_for(request), stopped)
 
     async def ensure(self, count: int) -> int:
-        """See to it that at least ``count`` workers run; return how many do.
+        """Start workers if fewer than ``count`` run; return how many run then.
 
         Raises:
             as ``start``.
@@ -160,10 +160,10 @@ class Supervisor:
         return self.active
 
     def reserve(self, peer: object, seq: int) -> bool:
-        """Add a worker for one job alone, unless others are there to take it.
+        """Add a worker for one job only, unless there are workers for any job.
 
-        It comes when it can, and goes when the job is not to be run (any more), or
-        with the connection. Return whether one was added.
+        It stops when the job is not ready (any more), or when the connection ends.
+        Return whether a worker was added.
 
         Raises:
             TooManyWorkersError, DrainingError: none was.
@@ -183,7 +183,7 @@ class Supervisor:
             await self._desired.want(change)
 
     async def _wait_for(self, request: StartRequest) -> list[WorkerHandle]:
-        """Wait for the workers of a request; return those that are there."""
+        """Wait for the workers of a request; return those that still run."""
         try:
             await self._wait_until_ready(request.owner, lambda: request.fulfilled)
         finally:
@@ -193,7 +193,7 @@ class Supervisor:
     async def _wait_until_ready(
         self, owner: object | None, fulfilled: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait until that is so, or every worker that ``owner`` desires is ready."""
+        """Wait until that is true or all workers desired for ``owner`` are ready."""
 
         def over() -> bool:
             ready = sum(worker.ready for worker in active(self._pool, owner))
@@ -213,8 +213,8 @@ class Supervisor:
             raise WorkersNotReadyError(READY_WITHIN, why) from None
 
     # -- fewer --------------------------------------------------------------------
-    # Who is to go is chosen, told so and no longer desired in one turn of the loop:
-    # requests in the same instant must not choose the same worker, and count it twice.
+    # A worker is chosen, stopped and no longer desired without an await in between:
+    # two requests at the same time must not choose the same worker and count it twice.
 
     async def stop(
         self,
@@ -223,7 +223,7 @@ class Supervisor:
         only: Collection[int] | None = None,
         count: int | None = None,
     ) -> Stopped:
-        """Stop workers, all unless told which; return when their processes are gone.
+        """Stop workers, by default all; return when their processes are gone.
 
         Running jobs finish first, for at most ``interrupt_after`` seconds if that is
         given; then they are interrupted.
@@ -231,7 +231,7 @@ class Supervisor:
         Args:
             interrupt_after: seconds; None: never.
             only: numbers of workers.
-            count: so many that are not bound, the idle ones first.
+            count: that many of those that are not bound, the idle ones first.
         """
         if count is not None:
             targets = await self._stop_surplus(lambda wanted: max(0, wanted - count))
@@ -242,13 +242,13 @@ class Supervisor:
         return await self.retire(targets, interrupt_after=interrupt_after)
 
     async def retire_all(self, *, interrupt_after: float | None) -> Stopped:
-        """Stop all workers as ``stop`` does; how many are wanted stays as it is."""
+        """Stop all workers as ``stop`` does; the wanted number does not change."""
         return await self.retire(await self._all(), interrupt_after=interrupt_after)
 
     async def retire(
         self, targets: list[WorkerHandle], *, interrupt_after: float | None
     ) -> Stopped:
-        """Stop these workers; interrupt, after a time, those that still run a job."""
+        """Stop these workers; after a time, interrupt those that still run a job."""
         self._tell_to_stop(targets)
         interrupted = 0
         if not await _gone(targets, interrupt_after):
@@ -261,19 +261,19 @@ class Supervisor:
         return Stopped(len(targets), interrupted)
 
     def dismiss(self, worker: WorkerHandle) -> None:
-        """Stop a reserved worker whose one job is not there to be run."""
+        """Stop a reserved worker whose one job is not ready."""
         self._desired.remove(worker.owner)
         self._pool.stop(worker)
 
     def release(self, peer: object) -> None:
-        """Stop the workers of a connection that is gone, gracefully."""
+        """Stop the workers of a connection that has ended; their jobs finish."""
         if self._desired.remove_peer(peer):
             for worker in self._pool:
                 if peer_of(worker.owner) is peer:
                     self._pool.stop(worker)
 
     async def left(self, owner: object) -> None:
-        """Return when no worker is bound to ``owner`` and none will be."""
+        """Return when no worker is bound to ``owner`` and none is desired for it."""
         await self._waiting.until(
             lambda: (
                 not self._desired.of(owner)
@@ -282,7 +282,7 @@ class Supervisor:
         )
 
     async def _stop_surplus(self, change: Callable[[int], int]) -> list[WorkerHandle]:
-        """Want another number; stop and return those who are too many then."""
+        """Change the wanted number; stop and return the workers above it."""
         async with self._desired.lock:
             await self._desired.want(change)
             async with self._starter.lock:
@@ -292,7 +292,7 @@ class Supervisor:
         return targets
 
     async def _stop_these(self, numbers: Collection[int]) -> list[WorkerHandle]:
-        """Stop and return the workers with these numbers, and desire as many less."""
+        """Stop and return the workers with these numbers; desire that many fewer."""
         async with self._desired.lock, self._starter.lock:
             targets = [w for w in self._pool if w.number in numbers]
             going = Counter(w.owner for w in targets if not w.stopping)
@@ -313,7 +313,7 @@ class Supervisor:
         return targets
 
     async def _all(self) -> list[WorkerHandle]:
-        """Return all workers, with those that are just being started."""
+        """Return all workers, including those that are just being started."""
         async with self._starter.lock:
             return list(self._pool)
 
@@ -322,11 +322,11 @@ class Supervisor:
             self._waiting.stopped(worker)
             self._pool.stop(worker)
         self._waiting.changed()
-        self._wakeup.wake()  # one that does not end has a deadline
+        self._wakeup.wake()  # to kill those that do not end in time
 
 
 def _loss(worker: WorkerHandle) -> tuple[bool, bool, bool, int]:
-    """Return what orders workers by what is lost with them, the least first."""
+    """Return the sort key of workers: the one whose stop loses least comes first."""
     begun = worker.attempt.started_at if worker.attempt is not None else 0
     busy = worker.attempt is not None or worker.claiming
     return (busy, worker.ready, not worker.adopted, -begun)

@@ -17,8 +17,8 @@ class StartRequest:
 
     Attributes:
         owner: whose they are to be; see ``WorkerHandle.owner``.
-        count: how many are still to be expected, those that came included.
-        started: those that came.
+        count: how many it gets in the end, unless some are stopped on request.
+        started: those that were started for it.
     """
 
     owner: object | None
@@ -27,12 +27,12 @@ class StartRequest:
 
     @property
     def fulfilled(self) -> bool:
-        """Whether all have come and can take jobs."""
+        """Whether all are started and can take jobs."""
         return len(self.started) >= self.count and all(w.ready for w in self.started)
 
 
 class WaitingRequests:
-    """Who waits for which workers, the oldest request first."""
+    """The waiting requests, the oldest first."""
 
     def __init__(self) -> None:
         self._starts: list[StartRequest] = []
@@ -57,7 +57,7 @@ class WaitingRequests:
     # -- what changes -------------------------------------------------------------
 
     def changed(self) -> None:
-        """Have every request that waits look again."""
+        """Have every waiting request evaluate its predicate again."""
         self._changed.set()
 
     def started(self, worker: WorkerHandle) -> None:
@@ -68,7 +68,7 @@ class WaitingRequests:
                 return
 
     def died(self, worker: WorkerHandle) -> None:
-        """A worker ended: if nobody stopped it, its request gets another."""
+        """A worker ended: unless it was stopped, its request gets another."""
         for request in self._starts:
             if worker in request.started:
                 request.started.remove(worker)

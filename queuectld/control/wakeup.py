@@ -1,7 +1,7 @@
-"""The one wait of the daemon, shared by all parts that have something to do in time.
+"""The one wait of the daemon, shared by all parts that make something due.
 
-The scheduler waits here. Every other part holds the same object and calls ``wake``
-when something is due now, or ``wake_by`` when something is due at a known time.
+The scheduler waits here. The other parts hold the same object and call ``wake`` when
+something is due now, or ``wake_by`` when something is due at a known time.
 """
 
 import asyncio

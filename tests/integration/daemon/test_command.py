@@ -68,7 +68,7 @@ def test_version_and_help(environ: dict[str, str]) -> None:
 def test_check_config_shows_values_with_their_origins(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """The configuration is printed as a file would say it, and nothing is started."""
+    """The configuration is printed in the form of the file, and nothing is started."""
     (tmp_path / "queuectld.toml").write_text('shutdown_grace = "1m"\n')
     done = run(environ, "--check-config", "--max-page", "7")
     assert done.returncode == 0
@@ -100,7 +100,7 @@ def test_check_config_shows_the_directories_that_would_be_used(
 def test_check_config_of_a_service_asks_systemd_for_its_variables(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Those of whoever asks do not count; without the unit it is told how to get it."""
+    """The caller's variables do not count; without the unit it says what to do."""
     fake = tmp_path / "systemctl"
     fake.write_text(
         "#!/bin/sh\necho LoadState=loaded\n"
@@ -136,7 +136,7 @@ def test_a_name_that_is_not_known_has_a_status_of_its_own(
 def test_a_database_of_a_newer_program_has_a_status_of_its_own(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """To try again is no use: somebody has to install that program, or restore."""
+    """No retry helps: a person has to install that program, or restore a backup."""
     open_and_close(tmp_path / "queuectl.db")
     ask(tmp_path / "queuectl.db", "PRAGMA user_version = 99")
     assert run(environ).returncode == 6
@@ -165,7 +165,7 @@ def test_an_unknown_flag_is_a_usage_error(environ: dict[str, str]) -> None:
 def test_a_detached_daemon_is_ready_when_its_caller_returns(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Nothing is printed, the log is in its file, a second one is told of the first."""
+    """Nothing is printed, the log is in its file, and a second one names the first."""
     first = run(environ, "--detach")
     assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     pid = int((tmp_path / "lock").read_text())

@@ -69,7 +69,7 @@ def launched(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def greeting(client: socket.socket) -> Any:
-    """Return the server's first message, read with nothing of ours."""
+    """Return the server's first message, read without the client library."""
     (length,) = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))
     return msgpack.unpackb(client.recv(length, socket.MSG_WAITALL))
 
@@ -79,7 +79,7 @@ def test_a_connection_made_before_the_daemon_runs_is_served(
     notices: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
-    """The passed socket is answered and left behind; the manager hears how we are."""
+    """The passed socket is served and not removed; the manager gets the messages."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(str(tmp_path / "a.sock"))
@@ -128,7 +128,7 @@ def test_the_daemon_is_where_it_really_listens(
 def test_a_daemon_that_cannot_start_tells_those_who_wait(
     launched: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    """The socket stays systemd's, so that they would wait for the next one for ever."""
+    """The socket remains with systemd: otherwise they would wait for ever."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "queuectld.toml").write_text("max_pages = 1\n")

@@ -59,7 +59,7 @@ def taken_in(group: Path, *, started: bool = False, **variables: str) -> Any:
 
 @pytest.mark.parametrize("attribute", ["user.delegate", "trusted.delegate"])
 def test_what_is_delegated_is_taken(group: Path, attribute: str) -> None:
-    """The process moves one down, so that others can be beside it."""
+    """The process moves one level down, so that there can be others beside it."""
     os.setxattr(group, attribute, b"1")
     directory, _, own = taken_in(group)
     assert directory == str(group)
@@ -67,7 +67,7 @@ def test_what_is_delegated_is_taken(group: Path, attribute: str) -> None:
 
 
 def test_with_all_that_runs_there(group: Path) -> None:
-    """A daemon from before left its workers in it."""
+    """The last daemon left its workers in it."""
     os.setxattr(group, "user.delegate", b"1")
     with subprocess.Popen(["sleep", "1000"]) as other:
         try:
@@ -135,7 +135,7 @@ def test_what_only_resembles_it_is_left_alone(
 
 
 def test_what_is_not_delegated_is_left_alone(group: Path) -> None:
-    """Though root may write there."""
+    """Root may write there, but that does not count."""
     directory, missing, own = taken_in(group)
     assert directory is None
     assert "Delegate=yes" in missing
@@ -165,19 +165,19 @@ def test_a_directory_that_was_named(group: Path) -> None:
     [("/tmp", "is no cgroup of version 2"), ("/no/such", "is no cgroup of version 2")],
 )
 def test_a_directory_that_is_none(named: str, problem: str) -> None:
-    """It is an error: who names one relies on it."""
+    """It is an error: the configuration names it."""
     with pytest.raises(DelegationError, match=problem):
         cgroup_delegation.take(named)
 
 
 def test_off() -> None:
-    """Nothing is looked for."""
+    """No cgroup is looked for."""
     reason = "cgroups are switched off (cgroup = off)"
     assert cgroup_delegation.take("off") == Subtree(None, frozenset(), reason)
 
 
 def test_what_can_be_enforced() -> None:
-    """Who runs jobs as others gives them no niceness that they could not have."""
+    """With jobs of other users, none gets a niceness that its user could not have."""
     subtree = cgroup_delegation.take("off")
     mine = cgroup_delegation.means(subtree, as_submitter=False)
     theirs = cgroup_delegation.means(subtree, as_submitter=True)

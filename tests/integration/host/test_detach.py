@@ -64,12 +64,12 @@ def test_the_caller_returns_when_the_daemon_is_ready(report: Path) -> None:
 
 
 def test_a_failed_start_is_told_with_its_message_and_status() -> None:
-    """The caller has the daemon's own words, line ends and all."""
+    """The caller gets the message of the daemon unchanged, with its line ends."""
     assert run('return Outcome(4, "taken\\nby another")') == "4 taken\nby another"
 
 
 def test_a_failure_after_the_start_is_no_longer_the_callers() -> None:
-    """Who was told that it is ready hears nothing more."""
+    """A caller that was told that it is ready gets no other message."""
     assert run('ready(); return Outcome(1, "later")') == "0"
 
 

@@ -36,7 +36,7 @@ def lines(text: str) -> dict[str, int]:
 
 
 def test_every_top_level_key_has_the_line_where_it_first_stands() -> None:
-    """Strings, lists and tables over several lines lead nobody astray."""
+    """Strings, lists and tables over several lines do not confuse the search."""
     assert lines(TRICKY) == {
         "first": 2,
         "second": 4,
@@ -50,7 +50,7 @@ def test_every_top_level_key_has_the_line_where_it_first_stands() -> None:
 
 
 def test_values_are_those_of_tomllib() -> None:
-    """Lines are all that is added."""
+    """The values are those of tomllib; only the lines are added."""
     entries = document.parse(TRICKY.encode())
     assert {key: entry.value for key, entry in entries.items()} == tomllib.loads(TRICKY)
 

@@ -119,7 +119,7 @@ def test_queuectl_home_moves_everything(home: Path) -> None:
 
 
 def test_the_daemon_listens_where_clients_look(home: Path) -> None:
-    """QUEUECTL_SOCKET is for clients and daemon; QUEUECTLD_SOCKET for us alone."""
+    """QUEUECTL_SOCKET is for clients, too; QUEUECTLD_SOCKET for the daemon only."""
     environ = {"QUEUECTL_SOCKET": "/a.sock", "QUEUECTL_HOME": str(home)}
     assert load(home, environ=environ).socket == Path("/a.sock")
     environ["QUEUECTLD_SOCKET"] = "/b.sock"
@@ -134,7 +134,7 @@ def test_the_socket_of_a_job_is_not_the_daemons(home: Path) -> None:
 
 
 def test_another_state_directory_is_another_daemons(home: Path) -> None:
-    """Records and socket go with it, whoever has moved it."""
+    """Records and socket move with it, however it was moved."""
     environ = {"QUEUECTL_HOME": str(home / "q")}
     loaded = load(home, environ=environ, flags={"state_dir": "other"})
     assert loaded.runtime_dir == home / "other"
@@ -142,7 +142,7 @@ def test_another_state_directory_is_another_daemons(home: Path) -> None:
 
 
 def test_the_socket_goes_with_the_runtime_directory(home: Path) -> None:
-    """Whoever moves the runtime directory alone has moved the socket too."""
+    """If only the runtime directory is moved, the socket moves with it."""
     loaded = load(home, 'runtime_dir = "/run/q"', environ={"XDG_RUNTIME_DIR": "/run/7"})
     assert loaded.socket == Path("/run/q/queuectl.sock")
 
@@ -156,7 +156,7 @@ def test_relative_paths_start_where_they_were_written(home: Path) -> None:
 
 
 def test_a_tilde_is_the_home_directory(home: Path) -> None:
-    """No shell expands the ~ of a file or of a variable, so we do."""
+    """No shell expands ~ in a file or in a variable, so the daemon does."""
     loaded = load(home, 'runtime_dir = "~/r"', environ={"QUEUECTLD_SOCKET": "~/s.sock"})
     assert loaded.runtime_dir == home / "r"
     assert loaded.socket == home / "s.sock"
@@ -182,12 +182,12 @@ def test_an_empty_variable_says_nothing(home: Path) -> None:
 
 
 def test_foreign_variables_of_our_prefix_are_left_alone(home: Path) -> None:
-    """A container manager's QUEUECTLD_PORT is no mistake of anybody's."""
+    """A container manager's QUEUECTLD_PORT is not a mistake."""
     assert load(home, environ={"QUEUECTLD_PORT": "tcp://10.0.0.1:80"}).max_page == 1000
 
 
 def test_a_detached_daemon_logs_to_a_file(home: Path) -> None:
-    """Where there is no stderr the log is in the state directory."""
+    """Without stderr the log is in the state directory."""
     loaded = load(home, detached=True)
     assert loaded.log_file == home / ".local/state/queuectl/queuectld.log"
 

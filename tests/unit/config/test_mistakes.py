@@ -148,7 +148,7 @@ def test_a_socket_path_over_the_kernels_limit_is_refused(tmp_path: Path) -> None
 def test_only_root_can_be_told_to_run_jobs_as_their_submitters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: Any, origin: str
 ) -> None:
-    """Anybody else learns where it was said, and what to do."""
+    """Another user gets a message with the origin and what to do."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     (problem,) = problems(tmp_path, **said)
     assert problem == (
@@ -160,7 +160,7 @@ def test_only_root_can_be_told_to_run_jobs_as_their_submitters(
 def test_root_can_be_told_to_run_jobs_as_their_submitters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And does not unless it is told."""
+    """Without the option it does not."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     sources = {"home": str(tmp_path), "cwd": str(tmp_path)}
     assert not config.load(Sources(**sources)).as_submitter

@@ -24,7 +24,7 @@ def write(running: DaemonConfig, text: str) -> None:
 
 
 def test_an_unchanged_file_changes_nothing(running: DaemonConfig) -> None:
-    """A reload for nothing reports nothing."""
+    """A reload without a change reports nothing."""
     found = config.reload(running)
     assert found.config == running
     assert found.applied == found.pending == ()

@@ -47,7 +47,7 @@ def test_members_are_users_and_groups_by_name_or_number(tmp_path: Path) -> None:
 def test_who_is_in_several_lists_has_the_highest(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    """Whatever the order of the lists."""
+    """The order of the lists does not matter."""
     lists = [f'{role} = ["uid:7", "gid:7"]' for role in order]
     found = roles(tmp_path, "\n".join(["[roles]", *lists]))
     assert (found.users, found.groups) == ({7: Role.OPERATE}, {7: Role.OPERATE})
@@ -103,7 +103,7 @@ boss = ["root"]
 def test_a_member_that_is_nobody_is_a_mistake(
     tmp_path: Path, member: str, complaint: str
 ) -> None:
-    """Nobody gets a role by a slip of the pen, and -1 is nobody's number."""
+    """A typing mistake gives no role to anybody, and -1 is no valid number."""
     (mistake,) = mistakes(tmp_path, f"[roles]\nread = [{member}]")
     assert mistake.startswith("2: roles.read: ")
     assert complaint in mistake
@@ -111,7 +111,7 @@ def test_a_member_that_is_nobody_is_a_mistake(
 
 @pytest.mark.parametrize("text", ["roles = 1", 'roles = ["root"]', "[[roles]]"])
 def test_what_is_no_table_is_a_mistake(tmp_path: Path, text: str) -> None:
-    """A list of names would not say what they may do."""
+    """A list without a role does not say what its members may do."""
     assert mistakes(tmp_path, text) == ["1: roles: is a table: [roles]"]
 
 
@@ -125,7 +125,7 @@ def test_the_table_is_written_as_it_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_reload_applies_changed_roles_at_once(tmp_path: Path) -> None:
-    """And says what they were and are; with a mistake nothing changes."""
+    """The log has the old and the new ones; with a mistake nothing changes."""
     running = load(tmp_path, '[roles]\nread = ["root"]')
     file = tmp_path / "queuectld.toml"
     file.write_text('[roles]\nadmin = ["uid:7"]')

@@ -78,7 +78,7 @@ def decode(data: bytes) -> dict[str, list[str]]:
 
 @pytest.fixture
 def journald() -> Iterator[StandIn]:
-    """A stand-in in a directory whose path is short enough for a socket."""
+    """A journal in a directory whose path is short enough for a socket."""
     with TemporaryDirectory(prefix="queuectl-") as folder:
         stand_in = StandIn(Path(folder) / "socket")
         yield stand_in
@@ -140,7 +140,7 @@ def test_an_event_has_its_line_and_a_field_for_each_thing(
 def test_a_level_is_a_priority(
     start: Callable[..., None], journald: StandIn, level: int, priority: str
 ) -> None:
-    """What a library calls critical is no less than an error."""
+    """A critical record of a library has the priority of an error."""
     start(journald.path)
     logging.getLogger("asyncio").log(level, "slow %s", "callback")
     entry = journald.receive()
@@ -166,7 +166,7 @@ def test_a_traceback_keeps_its_lines(
 def test_a_list_is_found_by_each_of_its_values(
     start: Callable[..., None], journald: StandIn
 ) -> None:
-    """Not more of them than journald takes; and what is None is not there."""
+    """There are no more of them than journald accepts; None has no field."""
     start(journald.path)
     events = logs.get("x")
     events.info("leftovers_killed", pids=[7, 8], lease=None)
@@ -193,7 +193,7 @@ def test_a_list_is_found_by_each_of_its_values(
     ],
 )
 def test_a_fields_name_is_one_that_journald_takes(key: str, name: str) -> None:
-    """And none that the frame has, nor one that journald trusts."""
+    """Reserved names and those that journald trusts are never used."""
     assert journal.field_name(key) == name
 
 
@@ -208,7 +208,7 @@ def test_any_name_is_one_that_journald_takes(key: str) -> None:
 
 @given(st.text(), st.text(), st.binary())
 def test_any_value_stays_in_its_field(event: str, value: str, raw: bytes) -> None:
-    """No text begins another field, or brings a terminal anything to obey."""
+    """No text begins another field or controls a terminal."""
     record = logging.LogRecord("x", logging.INFO, "", 1, event, None, None)
     record.fields = {"a": value, "b": raw, "c": "last"}
     fields = journal.entry(record)
@@ -282,7 +282,7 @@ def test_without_a_journal_the_line_is_on_stderr(
 def test_json_stays_on_stderr(
     start: Callable[..., None], journald: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever asks for JSON gets it; a reload changes that, both ways."""
+    """With JSON configured the line is JSON; a reload can change that both ways."""
     start(journald.path, "json")
     events = logs.get("x")
     events.info("object")
@@ -328,7 +328,7 @@ def test_what_is_lost_is_counted(
     journald: StandIn,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With stderr full too nobody waits; the number is told to who listens again."""
+    """With stderr full too nothing blocks; the number of lost records comes later."""
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("w", encoding="utf-8") as stderr:
         ours.setblocking(False)
@@ -352,7 +352,7 @@ def test_what_is_lost_is_counted(
 def test_a_value_that_cannot_be_told_raises_nothing(
     start: Callable[..., None], journald: StandIn
 ) -> None:
-    """A fault of the log is none of who logs."""
+    """An error in the log is no error of the caller."""
 
     class Broken:
         def __str__(self) -> str:

@@ -83,7 +83,7 @@ def test_values_are_quoted_when_they_need_it(value: object, written: str) -> Non
 def test_any_text_stays_on_its_line(
     value: str, formatter: logs.TextFormatter | logs.JsonFormatter
 ) -> None:
-    """No text, as event or as value, brings a character that does not print."""
+    """Neither an event nor a value can contain an unprintable character."""
     line = formatter.format(record(value, field=value))
     assert line.isprintable()
     assert len(line.splitlines()) == 1
@@ -138,7 +138,7 @@ def test_json_is_a_flat_object_with_the_same_content() -> None:
     ],
 )
 def test_the_journal_gets_a_priority_and_no_time(level: int, prefix: str) -> None:
-    """The journal knows the time; the prefix sets the entry's priority."""
+    """The journal adds the time; the prefix sets the priority of the entry."""
     formatter = logs.TextFormatter(journal=True)
     assert formatter.format(record("x", level, a=1)) == f"{prefix} x a=1"
     as_json = logs.JsonFormatter(journal=True).format(record("x", level))
@@ -146,7 +146,7 @@ def test_the_journal_gets_a_priority_and_no_time(level: int, prefix: str) -> Non
 
 
 def test_a_librarys_record_takes_the_same_form() -> None:
-    """A complaint of asyncio is an event of that name, traceback and all."""
+    """A record of asyncio is an event of that name, with the traceback."""
     error = OSError("lost")
     made = logging.LogRecord(
         "asyncio", logging.ERROR, "", 1, "Task %s", ("a",), (OSError, error, None)
@@ -183,7 +183,7 @@ def test_starting_again_replaces_the_first_log(
 def test_level_and_format_change_while_it_runs(
     started: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A reload changes what is written, and leaves where."""
+    """A reload changes what is written, but not where."""
     file = tmp_path / "log"
     started(level="info", log_format="text", file=file)
     logs.adjust(level="debug", log_format="json")
@@ -194,7 +194,7 @@ def test_level_and_format_change_while_it_runs(
 def test_a_log_file_is_private_and_made_at_the_first_record(
     started: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A daemon that never logs leaves no file, and nobody else reads one."""
+    """A daemon that never logs leaves no file; only its owner can read one."""
     file = tmp_path / "log"
     started(level="info", log_format="text", file=file)
     assert not file.exists()
@@ -221,7 +221,7 @@ def test_a_log_file_is_no_journal(
 def test_a_part_can_ask_whether_an_event_would_be_logged(
     started: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that what nobody wants to see costs nothing; a level can be a variable."""
+    """Fields of records that are not logged cost nothing; a level can be a variable."""
     started(level="info", log_format="text")
     events = logs.get("test")
     assert events.enabled(logging.INFO)

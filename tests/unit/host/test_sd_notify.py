@@ -53,7 +53,7 @@ def test_each_notice_has_the_words_of_sd_notify(manager: socket.socket) -> None:
 
 
 def test_a_status_does_not_wait_for_a_manager_that_is_behind(tmp_path: Path) -> None:
-    """Its queue is full: the message is not sent, and nobody was held up."""
+    """Its queue is full: the message is not sent, and the call does not block."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(str(tmp_path / "notify"))
         service = notifier(bound)
@@ -69,7 +69,7 @@ def test_a_status_does_not_wait_for_a_manager_that_is_behind(tmp_path: Path) -> 
 
 
 def test_who_is_told_is_known(manager: socket.socket) -> None:
-    """What costs something need not be found out where nobody listens."""
+    """Without a manager a status need not be computed."""
     assert notifier(manager).heard
     assert not Notifier(None).heard
 
@@ -92,12 +92,12 @@ def test_an_abstract_socket_is_written_with_an_at_sign() -> None:
 
 @pytest.mark.parametrize("address", [None, "", "/nowhere/at/all", "vsock:2:1"])
 def test_without_a_manager_nothing_is_sent(address: str | None) -> None:
-    """No manager, or one that is gone, is told by the result and by nothing else."""
+    """Without a manager the result is false, and nothing is raised."""
     assert not Notifier(address).ready("x")
 
 
 def test_taking_the_notifier_takes_the_variable(manager: socket.socket) -> None:
-    """Children cannot speak in our name."""
+    """Children cannot send messages in the name of the daemon."""
     environ = {"NOTIFY_SOCKET": manager.getsockname(), "A": "b"}
     assert Notifier.take(environ).ready("x")
     assert environ == {"A": "b"}
@@ -129,7 +129,7 @@ def test_a_sign_of_life_is_due_at_half_the_watchdogs_time(
 def test_the_manager_is_process_1_or_the_users_own(
     environ: dict[str, str], pid: int
 ) -> None:
-    """A user's manager says which process it is."""
+    """A user's manager sets MANAGERPID."""
     assert sd_notify.manager_pid(environ) == pid
 
 
@@ -194,7 +194,7 @@ def test_a_socket_without_a_name_is_taken_too(first_fd: int, tmp_path: Path) -> 
 def test_sockets_meant_for_another_process_are_left_alone(
     environ: dict[str, str],
 ) -> None:
-    """LISTEN_PID must be ours; the variables go in any case."""
+    """LISTEN_PID must be this process; the variables are removed in any case."""
     assert sd_notify.take_listeners(environ, PID) == []
     assert environ == {}
 
@@ -220,7 +220,7 @@ def test_a_socket_that_will_not_do_is_refused(
 
 
 def test_a_file_in_place_of_a_socket_is_refused(first_fd: int) -> None:
-    """What is no socket at all is an error of the same kind."""
+    """Something other than a socket is an error of the same kind."""
     os.dup2(0, first_fd)
     with pytest.raises(ActivationError, match="non-socket"):
         sd_notify.take_listeners(environment(1), PID)

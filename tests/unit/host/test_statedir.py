@@ -39,14 +39,14 @@ def became_a_file(path: Path) -> None:
 def test_what_is_not_at_its_path_is_not_held(
     state: StateDirectory, how: Callable[[Path], None]
 ) -> None:
-    """Nobody who looks there finds the daemon."""
+    """Clients that look there do not find the daemon."""
     assert state.is_held()
     how(state.path)
     assert not state.is_held()
 
 
 def test_what_cannot_be_looked_at_is_held(state: StateDirectory) -> None:
-    """Not to know is no reason to end every job."""
+    """As long as it cannot be known, jobs are not ended."""
     state.path.rename(state.path.with_name("away"))
     state.path.symlink_to(state.path)  # ELOOP, which root meets as well
     assert state.is_held()

@@ -11,7 +11,7 @@ from queuectld.host.thread_pool import ThreadPool
 
 @asynchronous
 async def test_what_is_returned_and_raised_comes_back() -> None:
-    """From a thread that is not the loop's."""
+    """They come from another thread than the loop's."""
     pool = ThreadPool("one", 1)
     assert await pool.run(divmod, 7, 2) == (3, 1)
     assert await pool.run(threading.get_ident) != threading.get_ident()
@@ -20,7 +20,7 @@ async def test_what_is_returned_and_raised_comes_back() -> None:
 
 
 @asynchronous
-async def test_so_many_at_a_time_and_no_more() -> None:
+async def test_the_size_is_the_most_calls_at_the_same_time() -> None:
     """The third waits for one of two, and there is no third thread."""
     pool = ThreadPool("two", 2)
     both = threading.Barrier(3)
@@ -48,8 +48,8 @@ async def test_so_many_at_a_time_and_no_more() -> None:
 
 
 @asynchronous
-async def test_who_is_gone_before_his_turn_is_not_worked_for() -> None:
-    """His place in the line costs nothing."""
+async def test_a_call_that_was_cancelled_before_it_began_is_skipped() -> None:
+    """The cancelled call is skipped."""
     pool = ThreadPool("line", 1)
     begun, go = threading.Event(), threading.Event()
 
@@ -73,7 +73,7 @@ async def test_who_is_gone_before_his_turn_is_not_worked_for() -> None:
 
 @asynchronous
 async def test_a_pool_that_hangs_holds_up_no_other() -> None:
-    """However many are waiting for the first."""
+    """This is so for any number of calls that wait for the first pool."""
     slow, quick = ThreadPool("slow", 1), ThreadPool("quick", 1)
     go = threading.Event()
     waiting = [asyncio.create_task(slow.run(go.wait, 20)) for _ in range(50)]
@@ -85,8 +85,8 @@ async def test_a_pool_that_hangs_holds_up_no_other() -> None:
 
 
 @asynchronous
-async def test_work_that_nobody_waits_for_any_more_takes_one_thread_only() -> None:
-    """What comes next gets another, if there may be one."""
+async def test_a_call_that_was_cancelled_after_it_began_keeps_its_thread() -> None:
+    """The next call gets another thread if the size allows it."""
     pool = ThreadPool("left", 2)
     begun, go = threading.Event(), threading.Event()
 
