@@ -81,20 +81,25 @@ def parse(
         InvalidJobError: names the first field that is unknown or wrong.
     """
     own = check(fields)
-    found = {**defaults, **own}
+    found = {**_as_points({**defaults}, now), **_as_points(own, now)}
     if "command" not in found:
         raise InvalidJobError("command", "a job needs the field command")
     if "shell" in found and not isinstance(found["command"], str):
         if "shell" in own:
             raise InvalidJobError("shell", _NO_SHELL)
         del found["shell"]  # the default is meant for those jobs that are lines
+    return Submission(**found, submitter=submitter, groups=groups)
+
+
+def _as_points(found: dict[str, Any], now: int) -> dict[str, Any]:
+    """Replace what is counted from now by points in time; return the same map."""
     for relative, point in _RELATIVE.items():
         if relative in found:
             if point in found:
                 message = f"give {relative} or {point}, not both"
                 raise InvalidJobError(relative, message)
             found[point] = now + round(found.pop(relative) * 1000)
-    return Submission(**found, submitter=submitter, groups=groups)
+    return found
 
 
 def check_startable(submission: Submission, now: int) -> None:

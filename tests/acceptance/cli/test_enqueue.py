@@ -175,14 +175,13 @@ def test_an_expiry_may_be_a_time(cli: Cli) -> None:
 
 
 def test_an_option_for_the_expiry_is_for_lines_that_say_none(cli: Cli) -> None:
-    """A file's lines may have their own."""
-    text = '{"command": "true", "expires": "2099-12-01T10:00:00Z"}\n'
-    (own,) = cli.ok("enqueue", "--file", "-", stdin=text).split()
+    """Whichever way it is said, here and there."""
+    option = ("--expires", "1h")
+    text = '{"command": "true", "expires": "2099-12-01T10:00:00Z"}\n{"command": "x"}\n'
+    own, other = cli.ok("enqueue", "--file", "-", *option, stdin=text).split()
     assert cli.home.job(own)["expires"] == "2099-12-01T10:00:00.000Z"
-    (other,) = cli.ok(
-        "enqueue", "--file", "-", "--lines", "--expires", "1h", stdin="true\n"
-    ).split()
-    assert cli.home.job(other)["expires"] is not None
+    job = cli.home.job(other)
+    assert seconds(job["created_at"], job["expires"]) == pytest.approx(3600, abs=1)
 
 
 def test_variables_are_set_on_top_of_the_callers(cli: Cli) -> None:

@@ -393,6 +393,28 @@ def test_delay_and_run_at_exclude_each_other() -> None:
     assert (error.field, str(error)) == ("delay", "give delay or run_at, not both")
 
 
+@pytest.mark.parametrize(
+    ("common", "own", "run_at"),
+    [
+        ({"delay": 9}, {"run_at": "2026-12-01T10:00:00Z"}, 1_796_119_200_000),
+        ({"run_at": "2026-12-01T10:00:00Z"}, {"delay": 1}, NOW + 1000),
+        ({"delay": 9}, {"delay": 1}, NOW + 1000),
+        ({"delay": 9}, {}, NOW + 9000),
+    ],
+)
+def test_a_time_of_its_own_goes_before_that_of_the_batch(
+    common: dict[str, Any], own: dict[str, Any], run_at: int
+) -> None:
+    """In whichever of the two ways each of them is said."""
+    asked = submission.parse(
+        {"command": "true", **own},
+        submitter=None,
+        now=NOW,
+        defaults=submission.check(common),
+    )
+    assert asked.run_at == run_at
+
+
 def test_an_expiry_may_be_counted_from_now() -> None:
     """``expires_in`` becomes ``expires``, and excludes it."""
     assert parse(expires_in=1.5).expires == NOW + 1500
