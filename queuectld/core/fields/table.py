@@ -6,7 +6,8 @@ From a row follow:
 - whether a field is part of what a job is (``submission.IDENTITY``);
 - what a new job takes from its submission, from the settings, or by default
   (``new_job``);
-- the form JOB, and what is sent of a job (``server.forms``, ``server.encoding``);
+- the form JOB, and what is sent of a job (``server.schema.forms`` and
+  ``server.encoding``);
 - the columns of the database, and which of them a change writes (``store``).
 
 ``Submission`` and ``Job`` declare the types of the same values for type checkers. Rows
