@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from queuectl_protocol.units import format_time
-from queuectld.core import unixtext, values
+from queuectld.core import unixtext
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
 from queuectld.core.fields.row import Given
 from queuectld.core.fields.table import FIELDS
@@ -121,15 +121,6 @@ def check_startable(submission: Submission, now: int) -> None:
     else:
         return
     raise InvalidJobError("expires", message)
-
-
-def weight(submission: Submission) -> int:
-    """Return about how many bytes a job takes in the store, its environment apart."""
-    command = submission.command
-    words = (command,) if isinstance(command, str) else command
-    texts = (submission.cwd, submission.label, submission.shell)
-    size = values.byte_size
-    return sum(map(size, words)) + sum(size(text) for text in texts if text)
 
 
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Field(NamedTuple):
         changes: a change of the job may write its column.
         default: the value of a new job where the submission does not say it.
         of: returns the value of a job that has no attribute of that name and meaning.
+        text: it is a text that may be long: see ``texts``.
     """
 
     name: str
@@ -87,3 +88,4 @@ class Field(NamedTuple):
     changes: bool = False
     default: Any = None
     of: Callable[[Job], Any] | None = None
+    text: bool = False
