@@ -17,7 +17,7 @@ from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
 from queuectld.core.limits import NO_MEANS, Means
 from queuectld.core.settings import Setting, Settings, Value
-from queuectld.events import Events, Observer
+from queuectld.events import CommitObserver, Events
 from queuectld.operations import (
     change,
     claim,
@@ -62,7 +62,7 @@ class Broker:
     def __init__(
         self,
         store: Store,
-        observer: Observer,
+        observer: CommitObserver,
         clock: Clock,
         random: Callable[[], float],
         means: Means = NO_MEANS,

@@ -15,7 +15,7 @@ from queuectld.core.job import Job
 from queuectld.host import job_log
 
 
-class Observer(Protocol):
+class CommitObserver(Protocol):
     """Who is told what was committed, right after it was."""
 
     def job_waits(self, run_at: int | None) -> None:
@@ -34,7 +34,7 @@ class Observer(Protocol):
 class Events:
     """Who watches what."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: CommitObserver) -> None:
         self._watchers: dict[int, set[asyncio.Event]] = {}
         # By lease: cancelled attempts that go on, with the job's id.
         self._cancelled: dict[int, tuple[str, asyncio.Future[Job | QueueError]]] = {}

@@ -68,7 +68,7 @@ class Agenda:
         self.checkpoint = Timer()
 
     def job_waits(self, run_at: int | None) -> None:
-        """A job waits for a worker (None), or for a time: see ``Observer``."""
+        """A job waits for a worker (None), or for a time: see ``CommitObserver``."""
         if run_at is None:
             self.ready = True
             if not self.workers_wait:

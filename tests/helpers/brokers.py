@@ -13,7 +13,7 @@ from queuectld.broker import Broker
 from queuectld.core.errors import QueueError
 from queuectld.core.event import Event
 from queuectld.core.job import Assignment, AttemptEnd, Job, Submission
-from queuectld.events import Observer
+from queuectld.events import CommitObserver
 from queuectld.operations import delete, lookups, upkeep
 from queuectld.operations.change import Outcome
 from queuectld.operations.enqueue import IfExists
@@ -219,7 +219,9 @@ class Desk:
 
 @asynccontextmanager
 async def a_desk(
-    home: Home, clock: StandingClock | None = None, observer: Observer | None = None
+    home: Home,
+    clock: StandingClock | None = None,
+    observer: CommitObserver | None = None,
 ) -> AsyncIterator[Desk]:
     """Open the store at home, and a broker on it that reports to an observer."""
     clock = clock or StandingClock()

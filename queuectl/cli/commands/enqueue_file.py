@@ -10,14 +10,19 @@ from queuectl.cli.connector import Connector
 from queuectl.cli.exits import Status
 from queuectl.cli.input import job_file, job_json, job_options
 from queuectl.cli.input.job_file import BadLineError, JobFile
-from queuectl.cli.input.job_options import JobOptions
+from queuectl.cli.input.job_options import GivenOptions
 from queuectl.cli.requests.batch_sender import BatchSender, Stored
 from queuectl.cli.view import output, progress, throttled_notes
 from queuectl.errors import QueuectlError
 
 
 def enqueue_file(
-    connector: Connector, path: str, options: JobOptions, *, shell: bool, if_exists: str
+    connector: Connector,
+    path: str,
+    options: GivenOptions,
+    *,
+    shell: bool,
+    if_exists: str,
 ) -> int:
     """Enqueue a job for each line; print the ids; return the status."""
     file = JobFile(_open(path), job_file.shell_line if shell else job_json.parse_json)

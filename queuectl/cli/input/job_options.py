@@ -142,7 +142,7 @@ SHARED = (
 """The options of both ``enqueue`` and ``run``, in the order of their help."""
 
 
-class JobOptions(NamedTuple):
+class GivenOptions(NamedTuple):
     """What the options say.
 
     Attributes:
@@ -230,7 +230,7 @@ def read(
     cwd: str | None,
     rlimits: tuple[tuple[str, int], ...] = (),
     **fields: Any,
-) -> JobOptions:
+) -> GivenOptions:
     """Return what the options say; one that is not given is None."""
     if fields.get("delay") is not None and fields.get("run_at") is not None:
         raise click.UsageError("give --delay or --at, not both")
@@ -241,7 +241,7 @@ def read(
     if not isinstance(fields.get("expires", ""), str):
         fields["expires_in"] = fields.pop("expires")
     given = {name: value for name, value in fields.items() if value is not None}
-    return JobOptions(given, dict(env), clean_env)
+    return GivenOptions(given, dict(env), clean_env)
 
 
 def note_missing_directory(job: Mapping[str, Any]) -> None:

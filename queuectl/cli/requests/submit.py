@@ -5,13 +5,13 @@ from typing import Any
 from queuectl.cli import signals
 from queuectl.cli.connector import Connector
 from queuectl.cli.input import job_options
-from queuectl.cli.input.job_options import JobOptions
+from queuectl.cli.input.job_options import GivenOptions
 
 
 def submit(
     connector: Connector,
     job: dict[str, Any],
-    options: JobOptions,
+    options: GivenOptions,
     if_exists: str = "error",
     *,
     quiet: bool = False,

@@ -36,7 +36,7 @@ OVERDUE = 2.0
 """Seconds past timeout and grace after which the worker itself counts as stuck."""
 
 
-class Observer(Protocol):
+class WorkerObserver(Protocol):
     """Receives what workers report."""
 
     def worker_ready(self, worker: WorkerHandle) -> None:
@@ -59,7 +59,7 @@ class Pool:
     def __init__(self, config: WorkerConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._observer: Observer
+        self._observer: WorkerObserver
         self.workers: dict[int, WorkerHandle] = {}
         self._births = threading.Lock()
         # Not orphans: the workers, and children that were there before. A script may
@@ -69,7 +69,7 @@ class Pool:
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(list(self.workers.values()))
 
-    def report_to(self, observer: Observer) -> None:
+    def report_to(self, observer: WorkerObserver) -> None:
         """Report to this observer what workers do. Call it before the first worker."""
         self._observer = observer
 

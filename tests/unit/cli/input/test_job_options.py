@@ -28,7 +28,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def _options(**given: Any) -> job_options.JobOptions:
+def _options(**given: Any) -> job_options.GivenOptions:
     usual: dict[str, Any] = {"env": (), "clean_env": False, "cwd": None}
     return job_options.read(**{**usual, **given})
 
