@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.server.schema.forms import FORMS
 
 PAGE = Path(__file__).parents[1] / "protocol" / "PROTOCOL.md"
@@ -28,7 +28,7 @@ def page(text: str) -> str:
     meanings = _meanings(text)
     rows = [
         _row(name, given.type, meanings.get(name, given.doc))
-        for name, given in submission.GIVEN.items()
+        for name, given in submission_fields.GIVEN.items()
     ]
     return _replaced(text, ENQUEUED, rows)
 

@@ -9,7 +9,7 @@ from typing import Any
 from queuectl_protocol import packing
 from queuectl_protocol.errors import BadMessageError
 from queuectl_protocol.frames import HEADER, encode_frame
-from queuectld.core.submission import GIVEN
+from queuectld.core.submission_fields import GIVEN
 from queuectld.server.dispatch import METHODS
 
 NAMES = sorted(

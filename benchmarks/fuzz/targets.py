@@ -12,10 +12,10 @@ from queuectl_protocol import messages
 from queuectl_protocol.errors import BadMessageError, ErrorCode, FrameTooLargeError
 from queuectl_protocol.frames import HEADER, FrameDecoder
 from queuectl_protocol.messages import Request
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.fields import texts
-from queuectld.core.submission import GIVEN
+from queuectld.core.submission_fields import GIVEN
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
 from queuectld.server.schema import arguments
@@ -78,10 +78,10 @@ def _check(request: Request) -> None:
     if method is None:
         raise UnknownMethodError(request.method, METHODS)
     given = arguments.checked(method.params, request.params)
-    defaults = submission.check(given.get("defaults") or {})
+    defaults = submission_fields.check(given.get("defaults") or {})
     jobs = [given["job"]] if "job" in given else given.get("jobs") or []
     for job in jobs:
-        wanted = submission.parse(job, submitter=0, now=NOW, defaults=defaults)
+        wanted = submission_fields.parse(job, submitter=0, now=NOW, defaults=defaults)
         assert texts.byte_count(wanted) >= 0
 
 

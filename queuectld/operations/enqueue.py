@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from queuectl_protocol.vocabulary import JobState
-from queuectld.core import lifecycle, limits, new_job, submission
+from queuectld.core import lifecycle, limits, new_job, submission_fields
 from queuectld.core.errors import (
     InvalidJobError,
     JobConflictError,
@@ -112,7 +112,7 @@ def _check_existing(
     # First, so that nobody learns by it what another user's job is like.
     if another:
         raise JobTakenError(job.id, index)
-    for field in submission.IDENTITY:
+    for field in submission_fields.IDENTITY:
         value = getattr(asked, field)
         if value is not None and value != value_of(job, field):
             raise JobConflictError(job.id, field, index)
@@ -131,7 +131,7 @@ def _belongs_to_another(job: Job, asked: Submission) -> bool:
 def _check_startable(asked: Submission, now: int, index: int) -> None:
     """Refuse a new job that has expired before it can be started."""
     try:
-        submission.check_startable(asked, now)
+        submission_fields.check_startable(asked, now)
     except InvalidJobError as error:
         error.index = index
         raise

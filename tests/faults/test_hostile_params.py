@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from helpers.daemon import Daemon, a_daemon
 from queuectl_protocol.messages import Failure
 from queuectld.core.settings import SETTINGS
-from queuectld.core.submission import GIVEN
+from queuectld.core.submission_fields import GIVEN
 from queuectld.server.dispatch import METHODS
 from queuectld.server.schema.description import COMMON
 from queuectld.server.schema.method import Param

@@ -3,7 +3,7 @@
 From a row follow:
 
 - what a submitter may say, how it is checked, and what ``describe`` tells of it;
-- whether a field is part of what a job is (``submission.IDENTITY``);
+- whether a field is part of what a job is (``submission_fields.IDENTITY``);
 - what a new job takes from its submission, from the settings, or by default
   (``new_job``);
 - the form JOB, and what is sent of a job (``server.schema.forms`` and

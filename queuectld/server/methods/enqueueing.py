@@ -12,7 +12,7 @@ from queuectld.broker import Broker
 from queuectld.clock import Clock
 from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.core.errors import InvalidJobError, JobExistsError
 from queuectld.core.fields import texts
 from queuectld.core.job import Submission
@@ -46,7 +46,7 @@ class EnqueueMethods:
         self, call: Call, *, job: dict[str, Any], if_exists: IfExists
     ) -> Result:
         """Add one job."""
-        wanted = submission.parse(
+        wanted = submission_fields.parse(
             job,
             submitter=call.peer.uid,
             now=self.clock.wall(),
@@ -80,7 +80,9 @@ class EnqueueMethods:
                 f"jobs has {len(jobs)} items, and max_batch is {limit}; send less",
             )
         async with self._checking:
-            wanted = await self._checked(call, jobs, submission.check(defaults or {}))
+            wanted = await self._checked(
+                call, jobs, submission_fields.check(defaults or {})
+            )
         done = await self.broker.enqueue(wanted, if_exists=if_exists)
         return {
             "ids": [each.job.id for each in done],
@@ -98,7 +100,7 @@ class EnqueueMethods:
         for index, job in enumerate(jobs):
             try:
                 wanted.append(
-                    submission.parse(
+                    submission_fields.parse(
                         job, submitter=uid, now=now, defaults=defaults, groups=groups
                     )
                 )

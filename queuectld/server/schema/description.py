@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from queuectl_protocol.errors import ErrorCode
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.server.schema import forms, json_schema
 from queuectld.server.schema.method import Method, Param
 
@@ -33,7 +33,7 @@ def describe(methods: Mapping[str, Method]) -> dict[str, Any]:
                 "doc": field.doc,
                 "compared": field.compared,
             }
-            for name, field in submission.GIVEN.items()
+            for name, field in submission_fields.GIVEN.items()
         ],
         "forms": forms.schemas(),
         "errors": list(ErrorCode),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.core.fields.table import FIELDS
 from queuectld.server.schema import json_schema
 from queuectld.server.schema.json_schema import Schema
@@ -251,7 +251,7 @@ FORMS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
 
 
 SUBMISSION = "SUBMISSION"
-"""The form of a job to be enqueued: its keys are ``submission.GIVEN``."""
+"""The form of a job to be enqueued: its keys are ``submission_fields.GIVEN``."""
 
 
 def schemas() -> dict[str, Schema]:
@@ -262,7 +262,7 @@ def schemas() -> dict[str, Schema]:
 def _submission() -> Schema:
     properties = {
         name: {**json_schema.of(given.type), "description": given.doc}
-        for name, given in submission.GIVEN.items()
+        for name, given in submission_fields.GIVEN.items()
     }
     return {"type": "object", "properties": properties, "required": ["command"]}
 

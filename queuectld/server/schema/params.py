@@ -166,7 +166,7 @@ def _choice(value: Any, options: Sequence[Choice]) -> Choice:
 
 
 def fields(name: str, doc: str, *, required: bool = False) -> Param:
-    """Declare a map of a job's fields; ``core.submission`` checks its content.
+    """Declare a map of a job's fields; ``core.submission_fields`` checks its content.
 
     A required one is a complete job, an optional one holds some fields of jobs.
     """

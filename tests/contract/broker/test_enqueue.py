@@ -19,7 +19,7 @@ from queuectld.core.errors import (
 )
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits
-from queuectld.core.submission import GIVEN, IDENTITY
+from queuectld.core.submission_fields import GIVEN, IDENTITY
 from queuectld.operations import lookups
 from queuectld.operations.enqueue import Enqueued, IfExists
 

@@ -14,7 +14,7 @@ from queuectl_protocol.units import parse_size
 from queuectl_protocol.vocabulary import Reason, Role
 from queuectld.config import DaemonConfig
 from queuectld.config.options import OPTIONS
-from queuectld.core import settings, submission
+from queuectld.core import settings, submission_fields
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Attempt
 from queuectld.server import encoding
@@ -178,11 +178,13 @@ def test_a_form_has_the_keys_that_travel(form: str, told: dict[str, Any]) -> Non
         assert told[key] is not None or kind.endswith("| null")
 
 
-@pytest.mark.parametrize("key", sorted(encoding.job(a_job()).keys() - submission.GIVEN))
+@pytest.mark.parametrize(
+    "key", sorted(encoding.job(a_job()).keys() - submission_fields.GIVEN)
+)
 def test_a_key_of_a_job_that_is_no_field_is_refused_with_the_reason(key: str) -> None:
     """Who enqueues a job as it was read is told which keys to leave out."""
     with pytest.raises(InvalidJobError, match=f"{key} is set by the daemon"):
-        submission.parse({"command": "true", key: None}, submitter=None, now=NOW)
+        submission_fields.parse({"command": "true", key: None}, submitter=None, now=NOW)
 
 
 def test_the_limits_are_those_that_are_told(tmp_path: Path) -> None:

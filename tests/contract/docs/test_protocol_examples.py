@@ -12,7 +12,7 @@ from helpers.schemas import Described
 from queuectl_protocol import messages, packing
 from queuectl_protocol.connection import ClientConnection, ServerConnection
 from queuectl_protocol.messages import Reply, Request
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.server.dispatch import METHODS
 from queuectld.server.schema import arguments
 from queuectld.server.schema.description import describe
@@ -38,7 +38,7 @@ def test_a_request_is_one_of_its_section_and_accepted(name: str, line: str) -> N
     assert request.method == name
     given = arguments.checked(METHODS[name].params, request.params)
     for job in [given["job"]] if "job" in given else given.get("jobs", []):
-        assert submission.parse(job, submitter=None, now=NOW)
+        assert submission_fields.parse(job, submitter=None, now=NOW)
 
 
 @pytest.mark.parametrize(("name", "line"), ANSWERS)

@@ -9,7 +9,7 @@ import pytest
 
 from queuectl.errors import CurrentDirectoryError
 from queuectl.submission import NewJob, to_wire
-from queuectld.core.submission import GIVEN
+from queuectld.core.submission_fields import GIVEN
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from helpers.jobs import a_job
 from queuectl_protocol.vocabulary import JobState, Reason
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.core.fields.row import Field, Kept
 from queuectld.core.fields.table import BY_NAME, FIELDS, value_of
 from queuectld.core.job import Job, Submission
@@ -31,7 +31,7 @@ def test_a_submission_declares_what_may_be_given() -> None:
     """Beside it, only what the daemon adds: who asks."""
     absolute = {
         name
-        for name, given in submission.GIVEN.items()
+        for name, given in submission_fields.GIVEN.items()
         if given.counted_from_now is None
     }
     assert {*Submission._fields} == absolute | {"submitter", "groups"}
@@ -39,9 +39,9 @@ def test_a_submission_declares_what_may_be_given() -> None:
 
 def test_what_is_counted_from_now_is_a_point_in_time_that_may_be_given() -> None:
     """Such a field is said in place of another one, and compared as little."""
-    for given in submission.GIVEN.values():
+    for given in submission_fields.GIVEN.values():
         if given.counted_from_now is not None:
-            other = submission.GIVEN[given.counted_from_now]
+            other = submission_fields.GIVEN[given.counted_from_now]
             assert (other.type, other.compared) == ("time", given.compared)
 
 

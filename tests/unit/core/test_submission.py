@@ -16,10 +16,10 @@ from queuectl_protocol.limits import (
     MAX_LABEL,
     MAX_PATH,
 )
-from queuectld.core import submission, values
+from queuectld.core import submission_fields, values
 from queuectld.core.errors import InvalidJobError
 from queuectld.core.job import Job, Submission
-from queuectld.core.submission import GIVEN
+from queuectld.core.submission_fields import GIVEN
 from queuectld.core.values import PRIORITY_RANGE
 
 NOT_UTF8 = b"/srv/caf\xe9".decode("utf-8", "surrogateescape")
@@ -31,7 +31,9 @@ LARGEST = {f"{n:02}": "x" * (MAX_ENV // 16 - 4) for n in range(16)}
 
 def parse(**fields: Any) -> Submission:
     """Return the submission of a job that runs ``true`` unless it says otherwise."""
-    return submission.parse({"command": "true", **fields}, submitter=1000, now=NOW)
+    return submission_fields.parse(
+        {"command": "true", **fields}, submitter=1000, now=NOW
+    )
 
 
 def refusal(**fields: Any) -> InvalidJobError:
@@ -322,7 +324,7 @@ def test_an_environment_is_looked_at_as_a_whole(
 def test_a_job_needs_a_command() -> None:
     """Without a command there is nothing to run."""
     with pytest.raises(InvalidJobError, match="a job needs the field command"):
-        submission.parse({"id": "job1"}, submitter=None, now=NOW)
+        submission_fields.parse({"id": "job1"}, submitter=None, now=NOW)
 
 
 @pytest.mark.parametrize("field", sorted(set(GIVEN) - {"command"}))
@@ -347,7 +349,9 @@ def test_an_unknown_field_is_refused_with_the_list(field: str) -> None:
 def test_a_field_is_named_by_a_string() -> None:
     """Bin stands for a string of Unix, and the name of a field is none."""
     with pytest.raises(InvalidJobError, match=r"^a field's name is a string") as caught:
-        submission.parse({"command": "true", b"cwd": "/"}, submitter=None, now=NOW)  # type: ignore[dict-item]
+        submission_fields.parse(
+            {"command": "true", b"cwd": "/"}, submitter=None, now=NOW
+        )  # type: ignore[dict-item]
     assert caught.value.data == {"field": "cwd"}
 
 
@@ -355,7 +359,8 @@ ON_THE_WIRE_ONLY = {"created_at", "updated_at", "cancel_requested"}
 
 
 @pytest.mark.parametrize(
-    "field", sorted(submission.SET_BY_THE_DAEMON & {*Job.__slots__, *ON_THE_WIRE_ONLY})
+    "field",
+    sorted(submission_fields.SET_BY_THE_DAEMON & {*Job.__slots__, *ON_THE_WIRE_ONLY}),
 )
 def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
     """A job that was read cannot be enqueued as it is; the message says why."""
@@ -367,13 +372,13 @@ def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
 def test_a_list_of_words_has_no_shell() -> None:
     """It would not be used; what a batch has in common is for its lines alone."""
     with pytest.raises(InvalidJobError, match="is executed as it is") as caught:
-        submission.parse(
+        submission_fields.parse(
             {"command": ["true"], "shell": "/bin/bash"}, submitter=None, now=NOW
         )
     assert caught.value.field == "shell"
-    common = submission.check({"shell": "/bin/bash"})
+    common = submission_fields.check({"shell": "/bin/bash"})
     shells = [
-        submission.parse(
+        submission_fields.parse(
             {"command": command}, submitter=None, now=NOW, defaults=common
         ).shell
         for command in ("true", ["true"])
@@ -406,11 +411,11 @@ def test_a_time_of_its_own_goes_before_that_of_the_batch(
     common: dict[str, Any], own: dict[str, Any], run_at: int
 ) -> None:
     """In whichever of the two ways each of them is said."""
-    asked = submission.parse(
+    asked = submission_fields.parse(
         {"command": "true", **own},
         submitter=None,
         now=NOW,
-        defaults=submission.check(common),
+        defaults=submission_fields.check(common),
     )
     assert asked.run_at == run_at
 
@@ -443,10 +448,10 @@ def test_a_job_that_could_never_start_is_refused(
     """Because it has expired already, or will have when its time comes."""
     asked = Submission("true", expires=expires, run_at=run_at)
     if sentence is None:
-        submission.check_startable(asked, NOW)
+        submission_fields.check_startable(asked, NOW)
         return
     with pytest.raises(InvalidJobError, match=sentence) as caught:
-        submission.check_startable(asked, NOW)
+        submission_fields.check_startable(asked, NOW)
     assert caught.value.field == "expires"
 
 
@@ -459,7 +464,7 @@ def test_the_submitter_is_who_asked() -> None:
 def test_groups_come_from_the_connection_too() -> None:
     """In the order in which they are told: the first one is the gid."""
     fields = {"command": "true"}
-    asked = submission.parse(fields, submitter=1000, now=NOW, groups=(1000, 27))
+    asked = submission_fields.parse(fields, submitter=1000, now=NOW, groups=(1000, 27))
     assert asked.groups == (1000, 27)
     assert parse().groups is None
     assert refusal(groups=[0]).field == "groups"
@@ -467,8 +472,8 @@ def test_groups_come_from_the_connection_too() -> None:
 
 def test_defaults_of_a_batch_are_checked_once_and_overridden() -> None:
     """A job's own field goes before the batch's."""
-    defaults = submission.check({"cwd": "/srv", "priority": 5, "umask": "077"})
-    job = submission.parse(
+    defaults = submission_fields.check({"cwd": "/srv", "priority": 5, "umask": "077"})
+    job = submission_fields.parse(
         {"command": "true", "priority": 7}, submitter=None, now=NOW, defaults=defaults
     )
     assert (job.cwd, job.priority, job.umask) == ("/srv", 7, 0o077)
@@ -496,7 +501,7 @@ NAMES = st.sampled_from([*GIVEN, "state", "colour"]) | st.text(max_size=4)
 def outcome(fields: dict[str, Any]) -> Submission | InvalidJobError:
     """Return what ``fields`` are read as, or the error they are refused with."""
     try:
-        return submission.parse(fields, submitter=None, now=NOW)
+        return submission_fields.parse(fields, submitter=None, now=NOW)
     except InvalidJobError as error:
         return error
 

@@ -11,7 +11,7 @@ from helpers.jobs import NOW
 from helpers.schemas import Described
 from queuectl_protocol import messages
 from queuectl_protocol.errors import BadMessageError
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.core.errors import InvalidJobError
 from queuectld.server.dispatch import METHODS
 from queuectld.server.schema import arguments
@@ -65,7 +65,7 @@ def _taken(param: Param, value: Any) -> bool:
 def _taken_as(name: str, value: Any) -> bool:
     refused: InvalidJobError | None = None
     try:
-        submission.parse({"command": "x", name: value}, submitter=None, now=NOW)
+        submission_fields.parse({"command": "x", name: value}, submitter=None, now=NOW)
     except InvalidJobError as error:
         refused = error
     if refused is None:
@@ -110,7 +110,7 @@ def _comparable(value: Any) -> bool:
     return isinstance(value, int | float) and not math.isnan(value)
 
 
-@pytest.mark.parametrize("name", submission.GIVEN)
+@pytest.mark.parametrize("name", submission_fields.GIVEN)
 def test_what_a_field_takes_is_as_described(name: str) -> None:
     """Each field of a job takes what its schema allows, for every kind of value."""
     schema = TOLD.told["forms"]["SUBMISSION"]["properties"][name]

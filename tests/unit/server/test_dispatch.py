@@ -9,7 +9,7 @@ import pytest
 from queuectl_protocol import packing
 from queuectl_protocol.errors import ErrorCode
 from queuectld.core import errors as core
-from queuectld.core import submission
+from queuectld.core import submission_fields
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import CODES, MAX_MESSAGE, UnknownMethodError, refusal
 from queuectld.server.schema import json_schema
@@ -78,7 +78,9 @@ def test_describe_tells_every_method_and_travels() -> None:
     """It is generated from the table and is plain data."""
     told = describe(METHODS)
     assert [method["name"] for method in told["methods"]] == list(METHODS)
-    assert [field["name"] for field in told["job_fields"]] == list(submission.GIVEN)
+    assert [field["name"] for field in told["job_fields"]] == list(
+        submission_fields.GIVEN
+    )
     assert told["errors"] == list(ErrorCode)
     assert packing.unpack(packing.pack(told)) == json.loads(json.dumps(told))
     listing = next(m for m in told["methods"] if m["name"] == "list")
