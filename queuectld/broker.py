@@ -287,7 +287,8 @@ class Broker:
     ) -> Recorded:
         """Record how an attempt ended; claim the next job for ``next_for`` with it.
 
-        Interruptions that nobody ``asked`` for do not stay uncounted for ever.
+        If nobody ``asked`` for an interruption, it is not counted at first; after
+        several in a row it counts as a loss.
         """
         now, random, least = self._clock.wall(), self._random(), self._least_lease
         claimed = self._claimed.pop(end.lease, None)
