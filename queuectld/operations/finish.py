@@ -20,7 +20,7 @@ _COUNTED = {
 """The metric that counts an end which leads to this state."""
 
 
-class Finished(NamedTuple):
+class Recorded(NamedTuple):
     """The end of an attempt as it was recorded.
 
     Attributes:
@@ -45,7 +45,7 @@ def finish(
     least_lease: int,
     now: int,
     random: float,
-) -> Done[Finished]:
+) -> Done[Recorded]:
     """Record the end of an attempt, if its lease is the job's current one.
 
     Args:
@@ -86,7 +86,7 @@ def finish(
             tx, ready[0], next_for, least_lease=least_lease, now=now
         )
         news.append((Event.CLAIM, following.job, None))
-    return Finished(job, following), news
+    return Recorded(job, following), news
 
 
 def _record(
