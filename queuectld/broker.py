@@ -147,7 +147,7 @@ class Broker:
     ) -> list[Outcome]:
         """Cancel, retry or start jobs at once, each by itself; return each outcome.
 
-        Of several jobs the texts are left out. ``events.end_of`` waits for the end of
+        Of several jobs the texts are left out. ``Events.end_of`` waits for the end of
         those that are cancelled and still run.
         """
         now = self._clock.wall()

@@ -177,7 +177,7 @@ class Attempts:
     ) -> list[Outcome]:
         """Cancel jobs, and begin to end the processes of those that run.
 
-        Takes and returns as ``Broker.change``; ``Broker.end_of`` waits.
+        Takes and returns as ``Broker.change``; ``Events.end_of`` waits.
         """
         outcomes = await self._broker.change(
             Event.CANCEL, ids, if_state, submitter=submitter
