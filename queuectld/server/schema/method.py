@@ -50,7 +50,8 @@ class Method:
         errors: its own error codes, without those that any request can meet.
         role: the lowest role that may call it.
         others: the lowest role for other users' jobs, named by ``id`` or ``ids``, if it
-            is higher; the handler refuses lower ones. None: it is the same.
+            is higher; None: it is the same. For ``describe`` and the words of a refusal
+            only: the handler passes ``Peer.confined_to`` itself.
         changes: the parameters that name the jobs that are changed, by an id, the
             fields of a job, or a list of these; (): it may change any job; None: it
             changes none. What one connection does to one job takes effect in the order

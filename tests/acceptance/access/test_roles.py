@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from helpers.users import needs_root
 from queuectl_protocol.errors import ErrorCode
 from queuectl_protocol.messages import Reply
 from queuectld.server.dispatch import METHODS
+from queuectld.server.schema.method import Method
 
 pytestmark = needs_root
 
@@ -167,6 +169,30 @@ def test_other_peoples_jobs_take_the_role_operate(
         end = client.end(client.send(method, id=job, **more))
         # A dead job is not cancelled by anybody, and that is another matter.
         assert isinstance(end, Reply) or end.code == ErrorCode.INVALID_STATE
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS.values() if m.others], ids=attrgetter("name")
+)
+def test_every_method_with_a_role_for_others_refuses_lower_ones(
+    connect: Connect, method: Method
+) -> None:
+    """The row tells it, and the handler does it: nothing else ties the two."""
+    alice, bob = connect(ALICE), connect(BOB)
+    job = enqueue(alice, "true", delay=3600)
+    before = alice.call("get", id=job)
+    values: dict[str, Any] = {"id": job, "ids": [job], "stream": "stdout"}
+    params = {each.name: values[each.name] for each in method.params if each.required}
+    end = bob.end(bob.send(method.name, **params))
+    if isinstance(end, Reply):
+        (result,) = end.result["results"]
+        assert result["error"]["code"] == ErrorCode.FORBIDDEN
+        assert result["error"]["data"] == {"id": job, "role": method.others}
+    else:
+        assert end.code == ErrorCode.FORBIDDEN
+        assert end.data == {"id": job, "role": method.others}
+    assert alice.call("get", id=job) == before
+    alice.call("cancel", id=job)
 
 
 @pytest.mark.parametrize(
