@@ -143,7 +143,7 @@ class Broker:
         ids: Sequence[str],
         if_state: JobState | None = None,
         *,
-        submitter: int | None = None,
+        confined_to: int | None = None,
     ) -> list[Outcome]:
         """Cancel, retry or start jobs at once, each by itself; return each outcome.
 
@@ -153,7 +153,7 @@ class Broker:
         now = self._clock.wall()
         return await self.run(
             lambda tx: change.change(
-                tx, event, ids, if_state=if_state, submitter=submitter, now=now
+                tx, event, ids, if_state=if_state, confined_to=confined_to, now=now
             ),
             weight=len(ids),
         )

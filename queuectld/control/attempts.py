@@ -173,14 +173,14 @@ class Attempts:
         ids: Sequence[str],
         if_state: JobState | None = None,
         *,
-        submitter: int | None = None,
+        confined_to: int | None = None,
     ) -> list[Outcome]:
         """Cancel jobs, and begin to end the processes of those that run.
 
         Takes and returns as ``Broker.change``; ``Events.end_of`` waits.
         """
         outcomes = await self._broker.change(
-            Event.CANCEL, ids, if_state, submitter=submitter
+            Event.CANCEL, ids, if_state, confined_to=confined_to
         )
         leases = {job.lease for job in outcomes if isinstance(job, Job)}
         grace = self._broker.settings.kill_grace

@@ -68,7 +68,7 @@ class Pruner:
         ids: Sequence[str],
         if_state: JobState | None = None,
         *,
-        submitter: int | None = None,
+        confined_to: int | None = None,
     ) -> list[Job | QueueError]:
         """Delete finished jobs, each by itself; return each, or why it stays.
 
@@ -77,17 +77,17 @@ class Pruner:
         done: list[Job | QueueError] = []
         for begin in range(0, len(ids), delete.AT_ONCE):
             step = ids[begin : begin + delete.AT_ONCE]
-            done += await self._delete_step(step, if_state, submitter)
+            done += await self._delete_step(step, if_state, confined_to)
         return done
 
     async def _delete_step(
-        self, ids: Sequence[str], if_state: JobState | None, submitter: int | None
+        self, ids: Sequence[str], if_state: JobState | None, confined_to: int | None
     ) -> list[Job | QueueError]:
         """Delete the jobs of a step; try again with those that changed meanwhile."""
         done: dict[str, Job | QueueError] = {}
         while left := [job_id for job_id in ids if job_id not in done]:
             found = await self._broker.read(
-                delete.deletable, left, if_state=if_state, submitter=submitter
+                delete.deletable, left, if_state=if_state, confined_to=confined_to
             )
             views = [view for view in found if isinstance(view, JobView)]
             await self._threads.run(self._remove_output, views)

@@ -22,7 +22,7 @@ def change(
     ids: Sequence[str],
     *,
     if_state: JobState | None,
-    submitter: int | None,
+    confined_to: int | None,
     now: int,
 ) -> Done[list[Outcome]]:
     """Cancel, retry or start jobs, each by itself, in the order given.
@@ -32,7 +32,7 @@ def change(
         event: one of ``lifecycle.CHANGES``.
         ids: which jobs.
         if_state: only those that are in this state.
-        submitter: only those that this user enqueued; None: whoever did.
+        confined_to: only those that this user enqueued; None: whoever did.
         now: the present.
 
     Returns:
@@ -43,7 +43,7 @@ def change(
     news: list[Announcement] = []
     for job_id in ids:
         try:
-            job = find(tx, job_id, if_state=if_state, submitter=submitter)
+            job = find(tx, job_id, if_state=if_state, confined_to=confined_to)
             changed = lifecycle.CHANGES[event](job, now=now)
         except QueueError as error:
             outcomes.append(error)

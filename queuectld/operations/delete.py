@@ -28,7 +28,7 @@ def deletable(
     reader: Reader,
     ids: Sequence[str],
     if_state: JobState | None,
-    submitter: int | None,
+    confined_to: int | None,
 ) -> list[JobView | QueueError]:
     """Return jobs that may be forgotten, with attempts, or why they may not.
 
@@ -37,7 +37,7 @@ def deletable(
     found: list[JobView | QueueError] = []
     for job_id in ids:
         try:
-            job = find(reader, job_id, if_state=if_state, submitter=submitter)
+            job = find(reader, job_id, if_state=if_state, confined_to=confined_to)
             lifecycle.check_deletable(job)
         except QueueError as error:
             found.append(error)

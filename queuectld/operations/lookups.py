@@ -98,7 +98,7 @@ def find(
     job_id: str,
     *,
     if_state: JobState | None = None,
-    submitter: int | None = None,
+    confined_to: int | None = None,
 ) -> Job:
     """Return a job.
 
@@ -106,7 +106,7 @@ def find(
         reader: the snapshot.
         job_id: which.
         if_state: only if it is in this state.
-        submitter: only if this user enqueued it; None: whoever did.
+        confined_to: only if this user enqueued it; None: whoever did.
 
     Raises:
         JobNotFoundError, JobNotYoursError, JobStateError: there is no such job.
@@ -115,7 +115,7 @@ def find(
     if job is None:
         raise JobNotFoundError(job_id)
     # In the same snapshot as what follows: an id can come to name another's job.
-    if submitter is not None and job.submitter != submitter:
+    if confined_to is not None and job.submitter != confined_to:
         raise JobNotYoursError(job_id)
     if if_state is not None and job.state is not if_state:
         raise JobStateError(
@@ -130,7 +130,7 @@ def view(
     *,
     env: bool = False,
     before: int | None = None,
-    submitter: int | None = None,
+    confined_to: int | None = None,
 ) -> JobView:
     """Return a job with its attempts, the last ``ATTEMPTS_SHOWN`` of them.
 
@@ -139,9 +139,9 @@ def view(
         job_id: which.
         env: with its environment.
         before: attempts with ``run`` under this only.
-        submitter: as for ``find``.
+        confined_to: as for ``find``.
     """
-    job = find(reader, job_id, submitter=submitter)
+    job = find(reader, job_id, confined_to=confined_to)
     known = reader.environment(job.env_key) if env and job.env_key else None
     attempts = reader.attempts(job.seq, before, ATTEMPTS_SHOWN + 1)
     running = _running_attempt(job)
@@ -156,10 +156,10 @@ def look(
     job_id: str,
     *,
     after: int | None = None,
-    submitter: int | None = None,
+    confined_to: int | None = None,
 ) -> Look:
     """Return a job with one attempt: its last, or the first after a ``run``."""
-    job = find(reader, job_id, submitter=submitter)
+    job = find(reader, job_id, confined_to=confined_to)
     return Look(job, _attempt(reader, job, after))
 
 

@@ -100,10 +100,10 @@ async def change(
     event: Event,
     job_id: str,
     if_state: JobState | None = None,
-    submitter: int | None = None,
+    confined_to: int | None = None,
 ) -> Job:
     """Cancel or retry one job; raise why that was refused."""
-    (outcome,) = await broker.change(event, [job_id], if_state, submitter=submitter)
+    (outcome,) = await broker.change(event, [job_id], if_state, confined_to=confined_to)
     if isinstance(outcome, QueueError):
         raise outcome
     return outcome

@@ -105,19 +105,21 @@ class ChangeMethods:
         self, call: Call, event: Event, ids: Sequence[str], if_state: JobState | None
     ) -> list[Outcome]:
         return await self.broker.change(
-            event, ids, if_state, submitter=call.peer.confined_to
+            event, ids, if_state, confined_to=call.peer.confined_to
         )
 
     async def _delete(
         self, call: Call, ids: Sequence[str], if_state: JobState | None
     ) -> list[Outcome]:
-        return await self.pruner.delete(ids, if_state, submitter=call.peer.confined_to)
+        return await self.pruner.delete(
+            ids, if_state, confined_to=call.peer.confined_to
+        )
 
     async def _cancel(
         self, call: Call, ids: Sequence[str], if_state: JobState | None, *, wait: bool
     ) -> list[Outcome]:
         outcomes = await self.attempts.cancel(
-            ids, if_state, submitter=call.peer.confined_to
+            ids, if_state, confined_to=call.peer.confined_to
         )
         if not wait:
             return outcomes

@@ -38,9 +38,9 @@ class JobMethods:
     ) -> Result:
         """Return one job and as many of its last attempts as fit into a frame."""
         # Variables may hold secrets; all else of a job is for every reader.
-        owner = call.peer.confined_to if env else None
+        confined_to = call.peer.confined_to if env else None
         view = await self.broker.read(
-            lookups.view, id, env=env, before=attempts_before, submitter=owner
+            lookups.view, id, env=env, before=attempts_before, confined_to=confined_to
         )
         job = encoding.job(view.job)
         if env:

@@ -96,7 +96,7 @@ class LogMethods:
         """Return the job with the attempt asked for, or with its last, if any."""
         after = None if run is None else run - 1
         look = await self.broker.read(
-            lookups.look, job_id, after=after, submitter=call.peer.confined_to
+            lookups.look, job_id, after=after, confined_to=call.peer.confined_to
         )
         if run is not None and (look.attempt is None or look.attempt.run != run):
             raise AttemptNotFoundError(look.job.id, run, look.job.runs)
