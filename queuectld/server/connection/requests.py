@@ -15,7 +15,7 @@ from queuectld.config import DaemonConfig
 from queuectld.host import logs
 from queuectld.server import audit
 from queuectld.server.call import Call, Peer
-from queuectld.server.connection import admission, authorization
+from queuectld.server.connection import admission, role_refusal
 from queuectld.server.connection.shared import Shared
 from queuectld.server.connection.write_order import WriteOrder
 from queuectld.server.errors import (
@@ -146,7 +146,7 @@ class Requests:
         if self._peer.may(method.role):
             return method, arguments.checked(method.params, request.params)
         find_job = self._shared.find_job
-        return authorization.refusing(method, request, self._peer, find_job), {}
+        return role_refusal.refusing(method, request, self._peer, find_job), {}
 
     async def _answer(
         self,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from queuectld.config import DaemonConfig
 from queuectld.server.call import Peer
 from queuectld.server.connection.admission import Admission
-from queuectld.server.connection.authorization import FindJob
 from queuectld.server.connection.registry import Registry
+from queuectld.server.connection.role_refusal import FindJob
 from queuectld.server.schema.method import Method
 
 

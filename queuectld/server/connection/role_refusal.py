@@ -1,4 +1,8 @@
-"""Checks that a client's role allows a request."""
+"""Words the refusal of a request that a client's role does not allow.
+
+``Requests`` checks the role itself. Whose job a request may deal with is checked by
+``operations.lookups.find``, in the snapshot that the operation uses.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
