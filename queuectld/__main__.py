@@ -18,7 +18,7 @@ import click
 from queuectl_protocol.version import __version__
 from queuectld import config, daemon
 from queuectld.host import detach, logs, sd_notify, stdio, systemd_unit
-from queuectld.host.detach import Outcome
+from queuectld.host.detach import ServeOutcome
 from queuectld.host.journal import JournalHandler
 from queuectld.server.connection import startup_refusal
 
@@ -39,9 +39,11 @@ def main() -> None:
     except OSError as error:
         stdio.discard(sys.stdout)
         what = error.filename or "cannot write"
-        _exit(Outcome(FAILED, f"{what}: {error.strerror}"))
+        _exit(ServeOutcome(FAILED, f"{what}: {error.strerror}"))
     except Exception as error:  # noqa: BLE001 (as in _serve; there is no log yet)
-        _exit(Outcome(FAILED, f"{_internal(error)}; the details: {_details(error)}"))
+        _exit(
+            ServeOutcome(FAILED, f"{_internal(error)}; the details: {_details(error)}")
+        )
 
 
 def _details(error: Exception) -> str:
@@ -131,7 +133,7 @@ def command(
         status = UNKNOWN_NAME if error.may_pass else BAD_CONFIG
         if not check_config:
             _refuse_waiting()
-        _exit(Outcome(status, str(error)))
+        _exit(ServeOutcome(status, str(error)))
     if check_config:
         click.echo("\n".join(_listing(loaded)))
         return
@@ -143,7 +145,7 @@ def command(
     _exit(detach.run(lambda ready: _serve(loaded, ready), died=died))
 
 
-def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> Outcome:
+def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> ServeOutcome:
     logs.start(
         level=loaded.log_level,
         log_format=loaded.log_format,
@@ -152,13 +154,13 @@ def _serve(loaded: config.DaemonConfig, ready: Callable[[], None]) -> Outcome:
     )
     logs.catch_stray_errors()
     try:
-        return Outcome(daemon.run(loaded, ready=ready))
+        return ServeOutcome(daemon.run(loaded, ready=ready))
     except daemon.StartError as error:
-        return Outcome(error.exit_status, str(error))
+        return ServeOutcome(error.exit_status, str(error))
     except Exception as error:  # noqa: BLE001 (the last place that can report it)
         _events.exception("daemon_failed", error)
         where = loaded.log_file or "the record above"
-        return Outcome(FAILED, f"{_internal(error)}; the details: {where}")
+        return ServeOutcome(FAILED, f"{_internal(error)}; the details: {where}")
 
 
 def _listing(loaded: config.DaemonConfig) -> Iterator[str]:
@@ -216,7 +218,7 @@ def _environment(*, of_service: bool) -> dict[str, str]:
     try:
         return own | dict(systemd_unit.environment())
     except systemd_unit.ServiceError as error:
-        _exit(Outcome(FAILED, str(error)))
+        _exit(ServeOutcome(FAILED, str(error)))
 
 
 def _directory(find: Callable[[], Path]) -> str:
@@ -231,7 +233,7 @@ def _in_journal() -> bool:
     return sd_notify.is_journal(2, os.environ)
 
 
-def _exit(outcome: Outcome) -> NoReturn:
+def _exit(outcome: ServeOutcome) -> NoReturn:
     priority = "<3>" if _in_journal() else ""
     try:
         for line in outcome.message.splitlines():

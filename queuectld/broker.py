@@ -32,7 +32,7 @@ from queuectld.operations import (
 from queuectld.operations.change import Outcome
 from queuectld.operations.done import Done
 from queuectld.operations.enqueue import Enqueued, IfExists
-from queuectld.operations.finish import Finished
+from queuectld.operations.finish import Recorded
 from queuectld.operations.lookups import Vitals
 from queuectld.store.api import (
     OutcomeUnknownError,
@@ -284,10 +284,11 @@ class Broker:
         *,
         next_for: int | None = None,
         asked: bool = True,
-    ) -> Finished:
+    ) -> Recorded:
         """Record how an attempt ended; claim the next job for ``next_for`` with it.
 
-        Interruptions that nobody ``asked`` for do not stay uncounted for ever.
+        If nobody ``asked`` for an interruption, it is not counted at first; after
+        several in a row it counts as a loss.
         """
         now, random, least = self._clock.wall(), self._random(), self._least_lease
         claimed = self._claimed.pop(end.lease, None)

@@ -31,7 +31,7 @@ from queuectld.control.recovery import Recovery
 from queuectld.control.reloading import Reloader
 from queuectld.control.scheduler import Scheduler
 from queuectld.control.service_manager import ServiceManager
-from queuectld.control.shutdown import Ending, Shutdown
+from queuectld.control.shutdown import Shutdown, StopMode
 from queuectld.control.starting import WorkerStarter
 from queuectld.control.supervisor import Supervisor
 from queuectld.control.waiting import WaitingRequests
@@ -269,7 +269,7 @@ class Daemon:
         manager.draining(self._drain.within(grace) + closing)
         draining = asyncio.create_task(self._drain.run(grace))
         while not draining.done() and not shutdown.restarts:
-            if shutdown.ending is Ending.NOW:
+            if shutdown.ending is StopMode.NOW:
                 self._drain.end_now()
             again = asyncio.create_task(shutdown.requested())
             await asyncio.wait([draining, again], return_when="FIRST_COMPLETED")
@@ -301,7 +301,7 @@ class Daemon:
         self._service_manager.changed()
 
 
-def _take_sockets() -> list[sd_notify.Listener]:
+def _take_sockets() -> list[sd_notify.PassedSocket]:
     """Take the sockets that systemd passed."""
     try:
         return sd_notify.take_listeners(os.environ, os.getpid())

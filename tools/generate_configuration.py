@@ -8,7 +8,7 @@ A test fails when the files are not what this writes.
 from collections.abc import Iterator
 from pathlib import Path
 
-from queuectld.config import OPTIONS, Applies, Kind, Option
+from queuectld.config import OPTIONS, Option, OptionKind, TakesEffect
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -183,14 +183,14 @@ def _table() -> Iterator[str]:
 
 
 def _meaning(option: Option) -> str:
-    if option.kind is Kind.PATH:
+    if option.kind is OptionKind.PATH:
         return option.doc
     return f"{option.doc} ({option.kind}: {option.range})"
 
 
 def _lines() -> Iterator[str]:
     for key, option in OPTIONS.items():
-        restart = " (restart)" if option.applies is Applies.RESTART else ""
+        restart = " (restart)" if option.applies is TakesEffect.RESTART else ""
         yield f"# {option.doc}{restart}"
         default = option.default
         yield f'#{key} = "..."' if default is None else f"#{option.toml(default)}"

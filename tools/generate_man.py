@@ -18,10 +18,9 @@ from queuectl.cli.root import EPILOG, SECTIONS, root
 from queuectl_protocol import __version__, paths
 from queuectl_protocol.units import format_duration, format_size
 from queuectld.__main__ import command as daemon
-from queuectld.config import OPTIONS, DaemonConfig, Kind, Option
+from queuectld.config import OPTIONS, DaemonConfig, Option, OptionKind
 from queuectld.config.load import FILE_NAME
-from queuectld.core.settings import SETTINGS, Setting
-from queuectld.core.settings import Kind as SettingKind
+from queuectld.core.settings import SETTINGS, Kind, Setting
 from tools import generate_configuration, man_words, roff
 
 ROOT = Path(__file__).parents[1]
@@ -172,9 +171,9 @@ def _value(setting: Setting, value: float | str) -> str:
     if isinstance(value, str):
         return value
     match setting.kind:
-        case SettingKind.DURATION:
+        case Kind.DURATION:
             return format_duration(value)
-        case SettingKind.SIZE:
+        case Kind.SIZE:
             return format_size(int(value))
     return f"{value}"
 
@@ -304,7 +303,7 @@ def _file_option(option: Option) -> Iterator[str]:
 
 def _facts(option: Option) -> Iterator[str]:
     """Yield what is to be known of an option, as roff: a line each."""
-    limits = "" if option.kind is Kind.PATH else f" ({option.range})"
+    limits = "" if option.kind is OptionKind.PATH else f" ({option.range})"
     named = option.default is None and not option.fallback.startswith("$")
     default = (roff.prose if named else roff.bold)(option.default_text)
     yield f"Type: {roff.prose(option.kind + limits)}"

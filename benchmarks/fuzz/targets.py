@@ -14,6 +14,7 @@ from queuectl_protocol.frames import HEADER, FrameDecoder
 from queuectl_protocol.messages import Request
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError
+from queuectld.core.fields import texts
 from queuectld.core.submission import GIVEN
 from queuectld.server.dispatch import METHODS
 from queuectld.server.errors import UnknownMethodError, refusal
@@ -81,7 +82,7 @@ def _check(request: Request) -> None:
     jobs = [given["job"]] if "job" in given else given.get("jobs") or []
     for job in jobs:
         wanted = submission.parse(job, submitter=0, now=NOW, defaults=defaults)
-        assert submission.weight(wanted) >= 0
+        assert texts.byte_count(wanted) >= 0
 
 
 def seeds() -> list[bytes]:

@@ -6,22 +6,22 @@ Modules in this package import each other directly, never this package. Job sett
 
 from queuectld.config.load import load
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
-from queuectld.config.options import OPTIONS, Applies, Kind, Option
-from queuectld.config.reload import Change, Reload, reload
+from queuectld.config.options import OPTIONS, Option, OptionKind, TakesEffect
+from queuectld.config.reload import OptionChange, Reload, reload
 from queuectld.config.roles import Roles
 
 __all__ = [
     "OPTIONS",
-    "Applies",
-    "Change",
     "ConfigError",
     "DaemonConfig",
-    "Kind",
     "Option",
+    "OptionChange",
+    "OptionKind",
     "Problem",
     "Reload",
     "Roles",
     "Sources",
+    "TakesEffect",
     "load",
     "reload",
 ]

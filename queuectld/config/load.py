@@ -11,7 +11,7 @@ from typing import Any
 from queuectl_protocol import paths
 from queuectld.config.document import Entry, SyntaxProblemError, parse
 from queuectld.config.model import ConfigError, DaemonConfig, Problem, Sources
-from queuectld.config.options import OPTIONS, SUBMITTER, Kind, nearest
+from queuectld.config.options import OPTIONS, SUBMITTER, OptionKind, nearest
 from queuectld.config.roles import KEY as ROLES
 from queuectld.config.roles import Roles, read_roles
 
@@ -83,7 +83,7 @@ class _Loading:
             except ValueError as error:
                 self._complain(given.origin, f"{given.subject}{error}")
                 continue
-            if option.kind is Kind.PATH:
+            if option.kind is OptionKind.PATH:
                 value = _absolute(value, given.base, self.sources.home)
             sound[key] = replace(given, value=value)
         return sound

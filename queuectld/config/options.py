@@ -17,7 +17,7 @@ from queuectl_protocol.units import format_duration, parse_duration, parse_size
 Value = str | int | float
 
 
-class Kind(StrEnum):
+class OptionKind(StrEnum):
     """How a value is written."""
 
     PATH = "path"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     CGROUP = "cgroup"
 
 
-class Applies(StrEnum):
+class TakesEffect(StrEnum):
     """When a changed value takes effect."""
 
     RELOAD = "on reload"
@@ -46,9 +46,9 @@ class Option:
     """
 
     key: str
-    kind: Kind
+    kind: OptionKind
     doc: str
-    applies: Applies
+    applies: TakesEffect
     default: Value | None = None
     fallback: str = ""
     minimum: int = 0
@@ -70,9 +70,9 @@ class Option:
         """The allowed values, for the docs and for messages."""
         if self.choices:
             return ", ".join(self.choices)
-        if self.kind is Kind.PATH:
+        if self.kind is OptionKind.PATH:
             return ""
-        if self.kind is Kind.CGROUP:
+        if self.kind is OptionKind.CGROUP:
             return "auto, off, or the absolute path of a directory"
         return f"{self.write(self.minimum)} to {self.write(self.maximum)}"
 
@@ -90,11 +90,11 @@ class Option:
         Raises:
             ValueError: it is not of this kind, or out of range.
         """
-        if self.kind is Kind.PATH:
+        if self.kind is OptionKind.PATH:
             return _path(value)
-        if self.kind is Kind.CHOICE:
+        if self.kind is OptionKind.CHOICE:
             return self._choice(value)
-        if self.kind is Kind.CGROUP:
+        if self.kind is OptionKind.CGROUP:
             return self._cgroup(value)
         number = self._number(value)
         if not self.minimum <= number <= self.maximum:
@@ -104,16 +104,16 @@ class Option:
     def write(self, value: Value | Path) -> str:
         """Return the value as a person writes it: ``30s``, ``8MiB``, ``text``."""
         match value:
-            case int() | float() if self.kind is Kind.DURATION:
+            case int() | float() if self.kind is OptionKind.DURATION:
                 return _duration(value)
-            case int() if self.kind is Kind.SIZE:
+            case int() if self.kind is OptionKind.SIZE:
                 return _size(value)
         return str(value)
 
     def toml(self, value: Value | Path) -> str:
         """Return the line of the file that sets this value."""
         text = self.write(value)
-        quoted = text if self.kind is Kind.COUNT else json.dumps(text)
+        quoted = text if self.kind is OptionKind.COUNT else json.dumps(text)
         return f"{self.key} = {quoted}"
 
     def _choice(self, value: object) -> str:
@@ -132,7 +132,7 @@ class Option:
             raise ValueError(f"{_show(value)} is no {self.kind}")
         if isinstance(value, str):
             return _PARSERS[self.kind](value)
-        if isinstance(value, float) and self.kind is not Kind.DURATION:
+        if isinstance(value, float) and self.kind is not OptionKind.DURATION:
             raise ValueError(f"{value} is no {self.kind}")
         return value
 
@@ -175,8 +175,12 @@ def _show(value: object) -> str:
     return "a list" if isinstance(value, list) else repr(value)
 
 
-_PARSERS: Mapping[Kind, Callable[[str], int | float]] = MappingProxyType(
-    {Kind.COUNT: _count, Kind.DURATION: parse_duration, Kind.SIZE: parse_size}
+_PARSERS: Mapping[OptionKind, Callable[[str], int | float]] = MappingProxyType(
+    {
+        OptionKind.COUNT: _count,
+        OptionKind.DURATION: parse_duration,
+        OptionKind.SIZE: parse_size,
+    }
 )
 
 _MIB = 1024 * 1024
@@ -190,126 +194,126 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
         for option in (
             Option(
                 key="state_dir",
-                kind=Kind.PATH,
+                kind=OptionKind.PATH,
                 fallback="$XDG_STATE_HOME/queuectl",
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="database, output, spool and log: what must survive a reboot",
             ),
             Option(
                 key="runtime_dir",
-                kind=Kind.PATH,
+                kind=OptionKind.PATH,
                 fallback="state_dir",
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="socket and workers' records: what must survive a restart of the "
                 "daemon",
             ),
             Option(
                 key="socket",
-                kind=Kind.PATH,
+                kind=OptionKind.PATH,
                 fallback="queuectl.sock in runtime_dir",
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="where clients connect",
             ),
             Option(
                 key="run_as",
-                kind=Kind.CHOICE,
+                kind=OptionKind.CHOICE,
                 choices=(DAEMON, SUBMITTER),
                 default=DAEMON,
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="whom jobs run as: the daemon's user, or each as who enqueued it, "
                 "for which the daemon has to run as root",
             ),
             Option(
                 key="cgroup",
-                kind=Kind.CGROUP,
+                kind=OptionKind.CGROUP,
                 default="auto",
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="below which cgroup each job gets one of its own; auto: that of "
                 "the service, where systemd has delegated it; off: none",
             ),
             Option(
                 key="log_level",
-                kind=Kind.CHOICE,
+                kind=OptionKind.CHOICE,
                 choices=("debug", "info", "warning", "error"),
                 default="info",
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="the least serious records that are logged; debug has each job's "
                 "life",
             ),
             Option(
                 key="log_format",
-                kind=Kind.CHOICE,
+                kind=OptionKind.CHOICE,
                 choices=("text", "json"),
                 default="text",
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="text for people, json for collectors; one line a record in both",
             ),
             Option(
                 key="shutdown_grace",
-                kind=Kind.DURATION,
+                kind=OptionKind.DURATION,
                 default=30,
                 maximum=86_400,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="how long running jobs may go on after a request to stop, before "
                 "they are interrupted",
             ),
             Option(
                 key="max_frame",
-                kind=Kind.SIZE,
+                kind=OptionKind.SIZE,
                 default=limits.MAX_FRAME,
                 # Holds any job with its environment and some attempts, any log chunk.
                 minimum=5 * _MIB,
                 maximum=256 * _MIB,
-                applies=Applies.RESTART,
+                applies=TakesEffect.RESTART,
                 doc="bytes in one message on the socket",
             ),
             Option(
                 key="max_batch",
-                kind=Kind.COUNT,
+                kind=OptionKind.COUNT,
                 default=limits.MAX_BATCH,
                 minimum=1,
                 maximum=1_000_000,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="jobs in one enqueue_many",
             ),
             Option(
                 key="max_connections",
-                kind=Kind.COUNT,
+                kind=OptionKind.COUNT,
                 default=1000,
                 minimum=1,
                 maximum=100_000,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="clients connected at the same time; a tenth is kept for the "
                 "daemon's own user, root and the roles operate and admin, and any "
                 "other user has at most half of the rest",
             ),
             Option(
                 key="max_inflight",
-                kind=Kind.COUNT,
+                kind=OptionKind.COUNT,
                 default=1000,
                 minimum=1,
                 maximum=100_000,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="unanswered requests of one connection",
             ),
             Option(
                 key="max_buffered",
-                kind=Kind.SIZE,
+                kind=OptionKind.SIZE,
                 default=256 * _MIB,
                 minimum=_MIB,
                 maximum=1024 * 1024 * _MIB,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="bytes that all clients together may have under way: frames that "
                 "are not complete, requests that wait, replies that are not read; "
                 "twice max_frame if that is more",
             ),
             Option(
                 key="max_page",
-                kind=Kind.COUNT,
+                kind=OptionKind.COUNT,
                 default=limits.MAX_PAGE,
                 minimum=1,
                 maximum=10_000,
-                applies=Applies.RELOAD,
+                applies=TakesEffect.RELOAD,
                 doc="jobs in one page of a listing",
             ),
         )

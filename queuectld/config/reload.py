@@ -9,12 +9,12 @@ from typing import Any
 
 from queuectld.config.load import load
 from queuectld.config.model import DaemonConfig
-from queuectld.config.options import OPTIONS, Applies
+from queuectld.config.options import OPTIONS, TakesEffect
 from queuectld.config.roles import KEY as ROLES
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OptionChange:
     """An option whose value has changed; both values as a person writes them."""
 
     key: str
@@ -33,8 +33,8 @@ class Reload:
     """
 
     config: DaemonConfig
-    applied: tuple[Change, ...]
-    pending: tuple[Change, ...]
+    applied: tuple[OptionChange, ...]
+    pending: tuple[OptionChange, ...]
 
 
 def reload(running: DaemonConfig) -> Reload:
@@ -45,7 +45,7 @@ def reload(running: DaemonConfig) -> Reload:
     """
     wanted = load(running.sources)
     changed = [key for key in OPTIONS if getattr(wanted, key) != getattr(running, key)]
-    at_once = [key for key in changed if OPTIONS[key].applies is Applies.RELOAD]
+    at_once = [key for key in changed if OPTIONS[key].applies is TakesEffect.RELOAD]
     values: dict[str, Any] = {key: getattr(wanted, key) for key in at_once}
     origins = dict(running.origins) | {key: wanted.origins[key] for key in at_once}
     config = replace(
@@ -67,11 +67,13 @@ def reload(running: DaemonConfig) -> Reload:
     )
 
 
-def _change_of_roles(running: DaemonConfig, wanted: DaemonConfig) -> Iterator[Change]:
+def _change_of_roles(
+    running: DaemonConfig, wanted: DaemonConfig
+) -> Iterator[OptionChange]:
     if wanted.roles != running.roles:
-        yield Change(ROLES, str(running.roles), str(wanted.roles))
+        yield OptionChange(ROLES, str(running.roles), str(wanted.roles))
 
 
-def _change(key: str, running: DaemonConfig, wanted: DaemonConfig) -> Change:
+def _change(key: str, running: DaemonConfig, wanted: DaemonConfig) -> OptionChange:
     write = OPTIONS[key].write
-    return Change(key, write(getattr(running, key)), write(getattr(wanted, key)))
+    return OptionChange(key, write(getattr(running, key)), write(getattr(wanted, key)))

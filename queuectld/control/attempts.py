@@ -26,7 +26,7 @@ from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.operations import lookups
 from queuectld.operations.change import Outcome
-from queuectld.operations.finish import Finished
+from queuectld.operations.finish import Recorded
 from queuectld.store.api import StoreError
 from queuectld.workers.daemon_side.handle import (
     RunningAttempt,
@@ -245,7 +245,7 @@ class Attempts:
         end: AttemptEnd,
         *,
         next_for: WorkerHandle | None = None,
-    ) -> Finished:
+    ) -> Recorded:
         """Record an end, however often that fails; claim the worker's next job."""
         try:
             while True:
@@ -266,7 +266,7 @@ class Attempts:
 
     async def _finish_and_claim(
         self, attempt: RunningAttempt, end: AttemptEnd, worker: WorkerHandle | None
-    ) -> Finished:
+    ) -> Recorded:
         # Whoever ends the service may have sent signals to the workers, too.
         asked = attempt.asked or self._desired.draining
         if (

@@ -8,7 +8,7 @@ import asyncio
 from enum import Enum
 
 
-class Ending(Enum):
+class StopMode(Enum):
     """How the daemon ends; a later request overrides an earlier one."""
 
     STOP = "stop"
@@ -24,22 +24,22 @@ class Shutdown:
     """
 
     def __init__(self) -> None:
-        self.ending: Ending | None = None
+        self.ending: StopMode | None = None
         self._requested = asyncio.Event()
         self._signals = 0  # that ask for a stop
 
     def stop(self) -> None:
         """End after the running jobs. A repeated request changes nothing."""
         if self.ending is None:
-            self._request(Ending.STOP)
+            self._request(StopMode.STOP)
 
     def stop_now(self) -> None:
         """Kill the running jobs and end."""
-        self._request(Ending.NOW)
+        self._request(StopMode.NOW)
 
     def restart(self) -> None:
         """End at once and leave the workers to the next daemon."""
-        self._request(Ending.RESTART)
+        self._request(StopMode.RESTART)
 
     def signalled(self) -> None:
         """Take a signal for a stop; a second one means: now.
@@ -57,13 +57,13 @@ class Shutdown:
     @property
     def restarts(self) -> bool:
         """Whether running jobs are left alone."""
-        return self.ending is Ending.RESTART
+        return self.ending is StopMode.RESTART
 
     async def requested(self) -> None:
         """Wait for a request since the last return."""
         await self._requested.wait()
         self._requested.clear()
 
-    def _request(self, ending: Ending) -> None:
+    def _request(self, ending: StopMode) -> None:
         self.ending = ending
         self._requested.set()

@@ -131,16 +131,6 @@ class Job(NamedTuple):
         return self.name if self.name is not None else str(self.seq)
 
 
-def without_texts(job: Job) -> Job:
-    """Return a job without its long texts. What can change is still there."""
-    return job._replace(command="", cwd=None, label=None)
-
-
-def with_texts(job: Job, whole: Job) -> Job:
-    """Return the job with the texts of ``whole``, an earlier state of it."""
-    return job._replace(command=whole.command, cwd=whole.cwd, label=whole.label)
-
-
 class AttemptEnd(NamedTuple):
     """How a run ended, as its worker told it, or as recovery found out.
 

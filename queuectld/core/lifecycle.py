@@ -157,7 +157,10 @@ class Ending(NamedTuple):
 
 
 def event_of(end: AttemptEnd) -> Event:
-    """Return the event that an attempt's end is, if it was not one too many."""
+    """Return the event for this end.
+
+    ``finish`` replaces it by LOSE after too many interruptions.
+    """
     if end.reason is Reason.EXIT:
         return Event.SUCCEED if end.exit_code == 0 else Event.FAIL
     return END_EVENT[end.reason]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from queuectl_protocol.units import format_time
-from queuectld.core import unixtext, values
+from queuectld.core import unixtext
 from queuectld.core.errors import InvalidJobError, InvalidSettingError
 from queuectld.core.fields.row import Given
 from queuectld.core.fields.table import FIELDS
@@ -45,11 +45,11 @@ _RELATIVE = {
 }
 
 IDENTITY = tuple(name for name, given in GIVEN.items() if given.compared)
-"""What must be the same for two submissions with one id to be one job, beside whom it
-runs as. What a client inherits from where it happens to run (cwd, umask, environment)
+"""Two submissions with one id are the same job if these fields and the user it runs as
+are equal. What a client inherits from where it happens to run (cwd, umask, environment)
 and when (run_at) is not among them: a retry of a lost request may come from elsewhere,
-and later. What the new one leaves unsaid is not compared, whatever is there: it may
-come from a setting, and that may have changed since."""
+and later. A field that the new one leaves out is not compared: its value may come from
+a setting, and that may have changed since."""
 
 SET_BY_THE_DAEMON = frozenset(
     field.name
@@ -121,15 +121,6 @@ def check_startable(submission: Submission, now: int) -> None:
     else:
         return
     raise InvalidJobError("expires", message)
-
-
-def weight(submission: Submission) -> int:
-    """Return about how many bytes a job takes in the store, its environment apart."""
-    command = submission.command
-    words = (command,) if isinstance(command, str) else command
-    texts = (submission.cwd, submission.label, submission.shell)
-    size = values.byte_size
-    return sum(map(size, words)) + sum(size(text) for text in texts if text)
 
 
 def check(fields: Mapping[str, Any]) -> dict[str, Any]:

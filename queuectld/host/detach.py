@@ -14,7 +14,7 @@ from typing import NoReturn
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ServeOutcome:
     """How a start, or a whole run, ended.
 
     Attributes:
@@ -27,10 +27,10 @@ class Outcome:
 
 
 Ready = Callable[[], None]
-Serve = Callable[[Ready], Outcome]
+Serve = Callable[[Ready], ServeOutcome]
 
 
-def run(serve: Serve, *, died: str) -> Outcome:
+def run(serve: Serve, *, died: str) -> ServeOutcome:
     """Call ``serve`` in a process of its own session, without a terminal.
 
     Call it before threads, sockets or files exist: the new process closes every
@@ -61,9 +61,9 @@ class _Report:
         self._sent = False
 
     def ready(self) -> None:
-        self.send(Outcome(0))
+        self.send(ServeOutcome(0))
 
-    def send(self, outcome: Outcome) -> None:
+    def send(self, outcome: ServeOutcome) -> None:
         if self._sent:
             return
         self._sent = True
@@ -73,10 +73,10 @@ class _Report:
             pipe.write(bytes([outcome.status]) + text)
 
 
-def _read(answer: bytes, died: str) -> Outcome:
+def _read(answer: bytes, died: str) -> ServeOutcome:
     if not answer:
-        return Outcome(1, died)
-    return Outcome(answer[0], answer[1:].decode("utf-8", "replace"))
+        return ServeOutcome(1, died)
+    return ServeOutcome(answer[0], answer[1:].decode("utf-8", "replace"))
 
 
 def _leave(serve: Serve, writer: int) -> NoReturn:

@@ -22,7 +22,7 @@ class ActivationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class PassedSocket:
     """A socket that systemd has opened for the daemon.
 
     Attributes:
@@ -147,7 +147,7 @@ def manager_pid(environ: Mapping[str, str]) -> int:
     return int(pid) if pid.isdigit() else 1
 
 
-def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[Listener]:
+def take_listeners(environ: MutableMapping[str, str], pid: int) -> list[PassedSocket]:
     """Return the sockets that systemd passed, and remove the variables.
 
     Children must not use them: the sockets are closed at exec.
@@ -177,7 +177,7 @@ def is_journal(fd: int, environ: Mapping[str, str]) -> bool:
     return False
 
 
-def _listener(fd: int, name: str) -> Listener:
+def _listener(fd: int, name: str) -> PassedSocket:
     try:
         os.set_inheritable(fd, False)
         passed = socket.socket(fileno=fd)
@@ -186,7 +186,7 @@ def _listener(fd: int, name: str) -> Listener:
     if flaw := _flaw(passed):
         passed.close()
         raise _unusable(fd, name, flaw)
-    return Listener(name, passed)
+    return PassedSocket(name, passed)
 
 
 def _flaw(passed: socket.socket) -> str | None:

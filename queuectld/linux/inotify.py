@@ -20,7 +20,7 @@ _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that foll
 _READ_SIZE = 64 * 1024
 
 
-class Change(IntFlag):
+class FileChange(IntFlag):
     """The changes that a watch can report."""
 
     MODIFIED = 0x2
@@ -43,7 +43,7 @@ class Watcher:
         self._fd: int | None = None
         self._waiting: dict[int, set[asyncio.Event]] = {}
 
-    def arm(self, path: str, change: Change, wake: asyncio.Event) -> int:
+    def arm(self, path: str, change: FileChange, wake: asyncio.Event) -> int:
         """Set ``wake`` at the next change; return a number to ``disarm`` it with.
 
         Look at the file afterwards: earlier changes are not reported. To arm a watch

@@ -6,7 +6,8 @@ from queuectl_protocol.vocabulary import JobState
 from queuectld.core import lifecycle
 from queuectld.core.errors import QueueError
 from queuectld.core.event import Announcement, Event
-from queuectld.core.job import Job, without_texts
+from queuectld.core.fields import texts
+from queuectld.core.job import Job
 from queuectld.operations.done import Done
 from queuectld.operations.lookups import find
 from queuectld.store.api import Transaction
@@ -50,7 +51,7 @@ def change(
         tx.update(job, changed)
         if changed.state is JobState.CANCELLED:
             tx.measure("cancelled", now)
-        told = changed if len(ids) == 1 else without_texts(changed)
+        told = changed if len(ids) == 1 else texts.without(changed)
         outcomes.append(told)
         news.append((event, told, None))
     return outcomes, news or None

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from queuectl_protocol.vocabulary import JobState
 from queuectld.core import lifecycle
 from queuectld.core.errors import QueueError
-from queuectld.core.job import Job, without_texts
+from queuectld.core.fields import texts
+from queuectld.core.job import Job
 from queuectld.operations.done import Done
 from queuectld.operations.lookups import JobView, find
 from queuectld.store.api import Reader, Transaction
@@ -42,7 +43,7 @@ def deletable(
             found.append(error)
         else:
             attempts = reader.attempts(job.seq)
-            found.append(JobView(without_texts(job), attempts, None))
+            found.append(JobView(texts.without(job), attempts, None))
     return found
 
 

@@ -14,6 +14,7 @@ from queuectld.core.errors import (
     QueueFullError,
 )
 from queuectld.core.event import Announcement, Event
+from queuectld.core.fields import texts
 from queuectld.core.fields.table import value_of
 from queuectld.core.job import Job, Submission
 from queuectld.core.limits import Limits, Means
@@ -41,7 +42,7 @@ class Enqueued(NamedTuple):
 
 def weight(submissions: Sequence[Submission]) -> int:
     """Return how many small jobs are written as fast as these submissions."""
-    size = sum(map(submission.weight, submissions))
+    size = sum(map(texts.byte_count, submissions))
     return max(len(submissions), size // BYTES_OF_A_JOB)
 
 

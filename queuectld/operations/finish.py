@@ -20,7 +20,7 @@ _COUNTED = {
 """The metric that counts an end which leads to this state."""
 
 
-class Finished(NamedTuple):
+class Recorded(NamedTuple):
     """The end of an attempt as it was recorded.
 
     Attributes:
@@ -45,7 +45,7 @@ def finish(
     least_lease: int,
     now: int,
     random: float,
-) -> Done[Finished]:
+) -> Done[Recorded]:
     """Record the end of an attempt, if its lease is the job's current one.
 
     Args:
@@ -63,7 +63,7 @@ def finish(
     """
     job = there = ending = None
     news: list[Announcement]
-    # A lease of another job is none of this one.
+    # Do not use ``claimed`` if it is another job's.
     if claimed is not None and claimed.seq == seq:
         ending = _record(tx, claimed, end, asked=asked, now=now, random=random)
     if ending is None:
@@ -73,7 +73,8 @@ def finish(
     if ending is not None:
         job, news = ending.job, [(ending.event, ending.job, ending.end)]
     elif in_doubt:
-        # Whoever waits for what the earlier try may have committed was not told.
+        # An earlier try may have been committed. Those who wait were not told then,
+        # so they are told now.
         known = _is_last_on_record(tx, seq, end.lease)
         job = there if known else None
         news = [(lifecycle.event_of(end) if known else None, there, end)]
@@ -85,7 +86,7 @@ def finish(
             tx, ready[0], next_for, least_lease=least_lease, now=now
         )
         news.append((Event.CLAIM, following.job, None))
-    return Finished(job, following), news
+    return Recorded(job, following), news
 
 
 def _record(

@@ -14,7 +14,10 @@ EXPIRED_AT_ONCE = 250
 
 
 def promote(tx: Transaction, now: int) -> Done[int | None]:
-    """Do both to some jobs; return the time of the next, which may be in the past."""
+    """Expire and promote a limited number of jobs; return the time of the next one.
+
+    That time may be in the past.
+    """
     news: list[Announcement] = []
     for job in tx.expired(now, EXPIRED_AT_ONCE):
         ended = lifecycle.expire(job, now=now)

@@ -10,6 +10,7 @@ from typing import Any
 
 from queuectl_protocol.units import format_time
 from queuectld.core import unixtext
+from queuectld.core.fields import texts
 from queuectld.core.fields.table import FIELDS
 from queuectld.core.job import Attempt, Job
 from queuectld.core.limits import CONTROLLER, Means
@@ -80,10 +81,8 @@ def brief(job: Job) -> Wire:
 
 def weight(job: Job) -> int:
     """Return bytes that ``job(job)`` surely does not exceed on the wire."""
-    command = job.command if isinstance(job.command, str) else "     ".join(job.command)
-    texts = (command, job.cwd, job.label, job.message, job.name, job.shell)
     # A character has at most four bytes in UTF-8; keys and numbers have under 1,300.
-    return 1300 + 4 * sum(len(text) for text in texts if text)
+    return 1300 + 4 * texts.character_count(job)
 
 
 def attempt(attempt: Attempt) -> Wire:
@@ -142,10 +141,10 @@ def worker(worker: WorkerHandle) -> Wire:
 
 def check(check: Check) -> Wire:
     """Return what doctor found, for people."""
-    texts = {"detail": unixtext.shown(check.detail)}
+    shown = {"detail": unixtext.shown(check.detail)}
     if check.advice is not None:
-        texts["advice"] = unixtext.shown(check.advice)
-    return asdict(check) | texts
+        shown["advice"] = unixtext.shown(check.advice)
+    return asdict(check) | shown
 
 
 def stats(stats: Stats) -> Wire:

@@ -17,7 +17,7 @@ from queuectld.events import Observer
 from queuectld.operations import delete, lookups, upkeep
 from queuectld.operations.change import Outcome
 from queuectld.operations.enqueue import IfExists
-from queuectld.operations.finish import Finished
+from queuectld.operations.finish import Recorded
 from queuectld.operations.lookups import JobView
 from queuectld.store.api import Reader, Store, Transaction
 
@@ -148,7 +148,7 @@ class Desk:
         *,
         next_for: int | None = None,
         **fields: Any,
-    ) -> Finished:
+    ) -> Recorded:
         """End the job's run, now: with exit code 0 unless something is said."""
         assert job.lease is not None
         if reason is Reason.EXIT and exit_code is None:

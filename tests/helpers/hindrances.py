@@ -33,7 +33,7 @@ from queuectld.__main__ import main
 from queuectld.control.adoption import Adoption
 from queuectld.store.api import StoreError, StoreFullError
 from queuectld.store.sqlite import maintenance, writer
-from queuectld.store.sqlite.batch import Batch, Outcome
+from queuectld.store.sqlite.batch import Batch, UnitOutcome
 from queuectld.store.sqlite.store import SqliteStore
 from queuectld.store.sqlite.transaction import SqliteTransaction
 from queuectld.workers.daemon_side import pool
@@ -61,22 +61,22 @@ def wait_at(point: str) -> None:
         fifo.read_bytes()
 
 
-def write_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
+def write_batch(store: SqliteStore, batch: Batch) -> list[UnitOutcome]:
     """Commit, or refuse to; perhaps say so later, or wrongly."""
     if (HOME / "full").exists():
-        return [Outcome(error=StoreFullError("no room")) for _ in batch]
+        return [UnitOutcome(error=StoreFullError("no room")) for _ in batch]
     wait_at("write")
     _seen.clear()
     outcomes = _write_batch(store, batch)
     if "claim" in _seen and (HOME / "unknown").exists():
         (HOME / "unknown").unlink()
-        return [Outcome(error=StoreError("nobody knows")) for _ in batch]
+        return [UnitOutcome(error=StoreError("nobody knows")) for _ in batch]
     for point in sorted(_seen):
         wait_at(point)
     return outcomes
 
 
-def read_batch(store: SqliteStore, batch: Batch) -> list[Outcome]:
+def read_batch(store: SqliteStore, batch: Batch) -> list[UnitOutcome]:
     """Ask; perhaps answer later."""
     outcomes = _read_batch(store, batch)
     wait_at("read")

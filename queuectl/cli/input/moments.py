@@ -1,6 +1,7 @@
 """Points in time as people write them. Pure: the present is an argument."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from queuectl_protocol import units
@@ -8,8 +9,12 @@ from queuectl_protocol import units
 _LOCAL = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"
 _CLOCK = r"\d\d?:\d\d(:\d\d)?"
 
+_WAYS = ("2026-12-01T10:00:00Z", "'2026-12-01 10:00' (local)", "10:00 (the next)")
 
-def parse(text: str, *, now: float, zone: tzinfo | None = None) -> int:
+
+def parse(
+    text: str, *, now: float, zone: tzinfo | None = None, also: Sequence[str] = ()
+) -> int:
     """Return the milliseconds since 1970 that ``text`` means.
 
     RFC 3339 (``2026-12-01T10:00:00Z``), a local date and time (``2026-12-01 10:00``,
@@ -19,6 +24,7 @@ def parse(text: str, *, now: float, zone: tzinfo | None = None) -> int:
         text: what was written.
         now: seconds since 1970.
         zone: where it is local; None for the system's time zone.
+        also: what else may be written, for the error message.
 
     Raises:
         ValueError: it is none of these, or a time that summer time skips.
@@ -31,9 +37,9 @@ def parse(text: str, *, now: float, zone: tzinfo | None = None) -> int:
     try:
         return units.parse_time(text)
     except ValueError:
+        *ways, last = (*_WAYS, *also)
         raise ValueError(
-            f"{text!r} is no time; write 2026-12-01T10:00:00Z, "
-            "'2026-12-01 10:00' (local) or 10:00 (the next)"
+            f"{text!r} is no time; write {', '.join(ways)} or {last}"
         ) from None
 
 

@@ -95,29 +95,37 @@ class Duration(Parsed):
 
 
 class Moment(Parsed):
-    """A point in time, see ``moments.parse``, as RFC 3339 for the wire."""
+    """A point in time, see ``moments.parse``, as RFC 3339 for the wire.
+
+    Args:
+        also: what else may be written, for the error message.
+    """
 
     name = "time"
+
+    def __init__(self, *also: str) -> None:
+        self._also = also
 
     def parse(self, text: str) -> str:
         """Return RFC 3339."""
         from queuectl.cli.input import moments  # noqa: PLC0415 - as above
         from queuectl_protocol import units  # noqa: PLC0415 - as above
 
-        return units.format_time(moments.parse(text, now=time.time()))
+        return units.format_time(moments.parse(text, now=time.time(), also=self._also))
 
 
 class Expiry(Parsed):
     """A point in time as ``Moment`` has it, or a duration from now, in seconds."""
 
     name = "time|duration"
+    _moment = Moment("a duration such as 10m")
 
     def parse(self, text: str) -> str | float:
         """Return RFC 3339, or seconds."""
         try:
             return DURATION.parse(text)
         except ValueError:
-            return MOMENT.parse(text)
+            return self._moment.parse(text)
 
 
 class Variable(Parsed):

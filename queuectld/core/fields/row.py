@@ -32,7 +32,7 @@ class Given(NamedTuple):
     """What a submitter may say in a field.
 
     Attributes:
-        type: in the notation of ``server.shapes``.
+        type: in the notation of ``server.schema.json_schema``.
         doc: what it means, for people.
         check: takes the value off the wire and returns that of the ``Submission``, or
             raises ValueError with a text that completes "<field> ...".
@@ -54,8 +54,8 @@ class Told(NamedTuple):
     """What is sent of a field.
 
     Attributes:
-        type: in the notation of ``server.shapes``; it also says how times and numbers
-            are written.
+        type: in the notation of ``server.schema.json_schema``; it also says how times
+            and numbers are written.
         doc: what it means, for people.
         write: writes a value that is not None, where the type does not say how.
         always: it is in every form of a whole job.
@@ -78,6 +78,7 @@ class Field(NamedTuple):
         changes: a change of the job may write its column.
         default: the value of a new job where the submission does not say it.
         of: returns the value of a job that has no attribute of that name and meaning.
+        text: it is a text that may be long: see ``texts``.
     """
 
     name: str
@@ -87,3 +88,4 @@ class Field(NamedTuple):
     changes: bool = False
     default: Any = None
     of: Callable[[Job], Any] | None = None
+    text: bool = False

@@ -6,12 +6,16 @@ From a row follow:
 - whether a field is part of what a job is (``submission.IDENTITY``);
 - what a new job takes from its submission, from the settings, or by default
   (``new_job``);
-- the form JOB, and what is sent of a job (``server.forms``, ``server.encoding``);
-- the columns of the database, and which of them a change writes (``store``).
+- the form JOB, and what is sent of a job (``server.schema.forms`` and
+  ``server.encoding``);
+- the columns of the database, and which of them a change writes (``store``);
+- which texts make a job large, and are left out where many jobs are held (``texts``).
 
-``Submission`` and ``Job`` declare the types of the same values for type checkers. Rows
-are in the order of the keys of JOB, ``Submission`` is in that of the fields told by
-``describe``, and ``Job`` in that of the columns. A new field comes last in each.
+``Submission`` and ``Job`` declare the types of the same values for type checkers. A new
+row comes where its key is to stand in JOB: by custom after the last row with a key that
+every JOB has, which is before ``env`` and the rows for the daemon alone. In
+``Submission``, whose order is that of ``describe``, and in ``Job``, whose order is that
+of the columns, a new field comes last.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,6 +89,7 @@ FIELDS: tuple[Field, ...] = (
             "a line for a shell's -c, or an exact argv", values.command,
         ),
         Told("unix | [unix]", "as it was enqueued"), kept=Kept.COMMAND,
+        text=True,
     ),
     Field(
         "state", told=Told("str", "where it stands: see States"), kept=Kept.STATE,
@@ -152,7 +157,7 @@ FIELDS: tuple[Field, ...] = (
             f"unix 1..{MAX_PATH}", "working directory, absolute; / unless given",
             unixtext.absolute_path, compared=False,
         ),
-        Told("unix | null", "null: /"), kept=Kept.UNIX,
+        Told("unix | null", "null: /"), kept=Kept.UNIX, text=True,
     ),
     Field(
         "umask",
@@ -196,7 +201,7 @@ FIELDS: tuple[Field, ...] = (
             "null while one runs",
             unixtext.shown,
         ),
-        changes=True,
+        changes=True, text=True,
     ),
     Field(
         "worker", told=Told("int | null", "the worker that runs it, or ran it last"),
@@ -216,7 +221,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "label", Given(f"str 0..{MAX_LABEL}", "free text for people", values.label),
-        Told("str | null", "as it was enqueued"),
+        Told("str | null", "as it was enqueued"), text=True,
     ),
     Field("submitter", told=Told("int | null", "uid of who enqueued it")),
     Field(
@@ -256,7 +261,7 @@ FIELDS: tuple[Field, ...] = (
         "shell",
         Given(f"unix 1..{MAX_PATH}", "runs the line; absolute", unixtext.absolute_path),
         Told("unix | null", "what runs command; null: it is a list of words"),
-        kept=Kept.UNIX, of=_shell_of,
+        kept=Kept.UNIX, of=_shell_of, text=True,
     ),
     Field(
         "foreground",
@@ -292,7 +297,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     # What a job has for the daemon alone.
     Field("seq"),
-    Field("name"),
+    Field("name", text=True),
     Field("env_key"),
     Field("losses", changes=True, default=0),
     Field("lease", changes=True),

@@ -17,7 +17,7 @@ from queuectl_protocol.paths import SOCKET_NAME
 from queuectld.config import DaemonConfig
 from queuectld.host import logs, statedir
 from queuectld.host.statedir import StateDirectory
-from queuectld.linux.inotify import Change, Watcher
+from queuectld.linux.inotify import FileChange, Watcher
 from queuectld.server.connection import socket_link
 from queuectld.server.connection.listener import Listener, ListenError
 
@@ -138,18 +138,20 @@ class PathGuard:
                 armed = False
         return armed
 
-    def _watched(self) -> dict[Path, Change]:
+    def _watched(self) -> dict[Path, FileChange]:
         """Return what to watch: each directory, or the place where it may appear."""
         parents = {self._config.state_dir, self._config.runtime_dir}
         parents |= {address.parent for address in self._listener.addresses}
         watched = {
-            path: Change.GONE | Change.REMOVED for path in parents if _is_there(path)
+            path: FileChange.GONE | FileChange.REMOVED
+            for path in parents
+            if _is_there(path)
         }
         for path in parents - watched.keys():
             place = next(each for each in path.parents if _is_there(each))
-            watched[place] = watched.get(place, Change.CREATED) | Change.CREATED
+            watched[place] = watched.get(place, FileChange.CREATED) | FileChange.CREATED
         if _is_there(self._config.workers_dir):
-            watched[self._config.workers_dir] = Change.GONE
+            watched[self._config.workers_dir] = FileChange.GONE
         return watched
 
 

@@ -17,7 +17,8 @@ from queuectld.control.attempts import Attempts
 from queuectld.control.pruning import Pruner
 from queuectld.core.errors import JobNotFoundError, JobNotYoursError, QueueError
 from queuectld.core.event import Event
-from queuectld.core.job import Job, with_texts, without_texts
+from queuectld.core.fields import texts
+from queuectld.core.job import Job
 from queuectld.host import logs
 from queuectld.operations.change import Outcome
 from queuectld.server import audit, encoding
@@ -137,13 +138,13 @@ class ChangeMethods:
             raise outcome
         if encoding.weight(outcome) <= HEAVY:
             return {"job": encoding.job(outcome)}
-        job = without_texts(outcome)
+        job = texts.without(outcome)
         del outcome
         async with call.room():
             whole = await self.broker.job(job.id)
             if whole.seq != job.seq:
                 raise JobNotFoundError(job.id)
-            return {"job": encoding.job(with_texts(job, whole))}
+            return {"job": encoding.job(texts.put_back(job, whole))}
 
 
 async def _refused(outcome: Outcome) -> Outcome:

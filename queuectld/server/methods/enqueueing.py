@@ -14,6 +14,7 @@ from queuectld.config import DaemonConfig
 from queuectld.control.supervisor import Supervisor
 from queuectld.core import submission
 from queuectld.core.errors import InvalidJobError, JobExistsError
+from queuectld.core.fields import texts
 from queuectld.core.job import Submission
 from queuectld.operations.enqueue import IfExists
 from queuectld.server import encoding
@@ -104,7 +105,7 @@ class EnqueueMethods:
             except InvalidJobError as error:
                 error.index = index
                 raise
-            room -= submission.weight(wanted[-1])
+            room -= texts.byte_count(wanted[-1])
             if room < 0:
                 raise InvalidParamsError(
                     "jobs",

@@ -5,7 +5,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from queuectld.linux.inotify import Change, Watcher
+from queuectld.linux.inotify import FileChange, Watcher
 from queuectld.server.output import reader
 
 CHUNK = 64 * 1024
@@ -32,7 +32,7 @@ class GrowingFile:
             self._await_creation(files, wake)
             self._fd = reader.open_output(self._path)
         if self._fd is not None:
-            self._await(self._path, Change.MODIFIED, files, wake)
+            self._await(self._path, FileChange.MODIFIED, files, wake)
 
     def disarm(self, files: Watcher, wake: asyncio.Event) -> None:
         """Do not set ``wake`` any more."""
@@ -63,14 +63,14 @@ class GrowingFile:
     def _await_creation(self, files: Watcher, wake: asyncio.Event) -> None:
         """Watch the file's directory, or the parent in which it will be created."""
         directory = str(Path(self._path).parent)
-        if not self._await(directory, Change.CREATED, files, wake):
+        if not self._await(directory, FileChange.CREATED, files, wake):
             parent = str(Path(directory).parent)
-            self._await(parent, Change.CREATED, files, wake)
+            self._await(parent, FileChange.CREATED, files, wake)
             # It may have been created just before its parent was watched.
-            self._await(directory, Change.CREATED, files, wake)
+            self._await(directory, FileChange.CREATED, files, wake)
 
     def _await(
-        self, path: str, change: Change, files: Watcher, wake: asyncio.Event
+        self, path: str, change: FileChange, files: Watcher, wake: asyncio.Event
     ) -> bool:
         """Watch a path; return False if it does not exist."""
         with contextlib.suppress(FileNotFoundError):

@@ -25,7 +25,7 @@ Batch = list[Callable[[Any], Any]]
 
 
 @dataclass(slots=True)
-class Outcome:
+class UnitOutcome:
     """What a unit of work came to: a result, or the error it ended with."""
 
     result: Any = None
@@ -34,23 +34,23 @@ class Outcome:
 
 def run_batch(
     connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
-) -> list[Outcome]:
+) -> list[UnitOutcome]:
     """Run and commit the batch; return an outcome for each unit, in order."""
     try:
         return _commit_together(connection, tx, batch)
     except StoreError as error:
         # Unknown outcome: to run the units again might do everything twice.
-        return [Outcome(error=error) for _ in batch]
+        return [UnitOutcome(error=error) for _ in batch]
     except Exception as error:  # noqa: BLE001  # whatever it is: none may hang
         _roll_back(connection, tx)
         if len(batch) == 1:
-            return [Outcome(error=database.translate(error))]
+            return [UnitOutcome(error=database.translate(error))]
     return [run_batch(connection, tx, [work])[0] for work in batch]
 
 
 def try_batch(
     connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
-) -> list[Outcome] | None:
+) -> list[UnitOutcome] | None:
     """Run and commit the batch once, without waiting; None: nothing of it happened.
 
     Then it is a case for ``run_batch``, where there is time to wait for a lock, or to
@@ -59,7 +59,7 @@ def try_batch(
     try:
         return _commit_together(connection, tx, batch)
     except StoreError as error:
-        return [Outcome(error=error) for _ in batch]
+        return [UnitOutcome(error=error) for _ in batch]
     except Exception:  # noqa: BLE001  # run_batch gets it again, and answers
         _roll_back(connection, tx)
         return None
@@ -67,7 +67,7 @@ def try_batch(
 
 def _commit_together(
     connection: sqlite3.Connection, tx: SqliteTransaction, batch: Batch
-) -> list[Outcome]:
+) -> list[UnitOutcome]:
     connection.execute("BEGIN IMMEDIATE")
     outcomes = [_run_unit(connection, tx, work) for work in batch]
     tx.flush()
@@ -97,7 +97,7 @@ def _happened(
 
 def _run_unit(
     connection: sqlite3.Connection, tx: SqliteTransaction, work: Callable[[Any], Any]
-) -> Outcome:
+) -> UnitOutcome:
     connection.execute("SAVEPOINT unit")
     try:
         result = work(tx)
@@ -109,10 +109,10 @@ def _run_unit(
         tx.drop_unit()
         connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
-        return Outcome(error=error)
+        return UnitOutcome(error=error)
     connection.execute("RELEASE unit")
     tx.keep_unit()
-    return Outcome(result)
+    return UnitOutcome(result)
 
 
 def _roll_back(connection: sqlite3.Connection, tx: SqliteTransaction) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from queuectld.store.api import Reader, StoreError, StoreTooNewError, Transaction
 from queuectld.store.sqlite import connection as database
 from queuectld.store.sqlite import premigration
-from queuectld.store.sqlite.batch import Batch, Outcome, run_batch, try_batch
+from queuectld.store.sqlite.batch import Batch, UnitOutcome, run_batch, try_batch
 from queuectld.store.sqlite.files import Files
 from queuectld.store.sqlite.maintenance import Maintenance
 from queuectld.store.sqlite.reader import SqliteReader
@@ -143,7 +143,7 @@ class SqliteStore:
         self._reading.close()
         self._writing.close()
 
-    def _write_batch(self, batch: Batch) -> list[Outcome]:
+    def _write_batch(self, batch: Batch) -> list[UnitOutcome]:
         for mark, do in ((_CHECKPOINT, self._checkpoint), (_PING, self._ping)):
             if mark in batch:
                 # Neither can run inside a transaction: it ends the batch.
@@ -154,12 +154,12 @@ class SqliteStore:
         try:
             self._files.check()
         except StoreError as error:
-            return [Outcome(error=error) for _ in batch]
+            return [UnitOutcome(error=error) for _ in batch]
         if not self._patient:
             self._set_patience(patient=True)
         return run_batch(self._writing, self._transaction, batch)
 
-    def _try_batch(self, batch: Batch) -> list[Outcome] | None:
+    def _try_batch(self, batch: Batch) -> list[UnitOutcome] | None:
         """Commit a batch without waiting for anything but the disk, once."""
         try:
             self._files.check()
@@ -173,30 +173,30 @@ class SqliteStore:
         database.set_patience(self._writing, patient=patient)
         self._patient = patient
 
-    def _read_batch(self, batch: Batch) -> list[Outcome]:
+    def _read_batch(self, batch: Batch) -> list[UnitOutcome]:
         try:
             self._reading.execute("BEGIN")
             try:
-                return [Outcome(batch[0](self._reader))]
+                return [UnitOutcome(batch[0](self._reader))]
             finally:
                 # Some errors end the transaction by themselves.
                 if self._reading.in_transaction:
                     self._reading.execute("COMMIT")
         except sqlite3.Error as error:
-            return [Outcome(error=database.translate(error))]
+            return [UnitOutcome(error=database.translate(error))]
         except Exception as error:  # noqa: BLE001  # it is the caller's, and goes there
-            return [Outcome(error=error)]
+            return [UnitOutcome(error=error)]
 
-    def _ping(self) -> Outcome:
+    def _ping(self) -> UnitOutcome:
         """Begin a transaction as a unit of work does, and write nothing in it."""
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             self._writing.execute("ROLLBACK")
         except sqlite3.Error as error:
-            return Outcome(error=database.translate(error))
-        return Outcome()
+            return UnitOutcome(error=database.translate(error))
+        return UnitOutcome()
 
-    def _checkpoint(self) -> Outcome:
+    def _checkpoint(self) -> UnitOutcome:
         try:
             # Not TRUNCATE: commits to a log that grows take twice as long. Not RESTART:
             # that waits for a backup's reader, and holds up all writers. And no
@@ -204,8 +204,8 @@ class SqliteStore:
             # leaves the planner a choice.
             self._writing.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
-            return Outcome(error=database.translate(error))
-        return Outcome()
+            return UnitOutcome(error=database.translate(error))
+        return UnitOutcome()
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ from typing import Any
 
 from queuectld.store.api import StoreError
 from queuectld.store.sqlite import connection as database
-from queuectld.store.sqlite.batch import Batch, Outcome
+from queuectld.store.sqlite.batch import Batch, UnitOutcome
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Task:
     weight: int
 
 
-def answer(tasks: list[Task], outcomes: list[Outcome]) -> None:
+def answer(tasks: list[Task], outcomes: list[UnitOutcome]) -> None:
     """Give each task its outcome; on the event loop."""
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.future.cancelled():
@@ -40,7 +40,7 @@ class StoreThread:
     """
 
     def __init__(
-        self, name: str, run: Callable[[Batch], list[Outcome]], most: int
+        self, name: str, run: Callable[[Batch], list[UnitOutcome]], most: int
     ) -> None:
         self._run = run
         self._most = most
@@ -86,12 +86,12 @@ class StoreThread:
                 self._loop.call_soon_threadsafe(self._answer, tasks, outcomes)
         self._loop.call_soon_threadsafe(self._ended.set)
 
-    def _outcomes(self, batch: Batch) -> list[Outcome]:
+    def _outcomes(self, batch: Batch) -> list[UnitOutcome]:
         try:
             return self._run(batch)
         except Exception as error:  # noqa: BLE001  # the thread must go on
-            return [Outcome(error=database.translate(error)) for _ in batch]
+            return [UnitOutcome(error=database.translate(error)) for _ in batch]
 
-    def _answer(self, tasks: list[Task], outcomes: list[Outcome]) -> None:
+    def _answer(self, tasks: list[Task], outcomes: list[UnitOutcome]) -> None:
         self.pending -= len(tasks)
         answer(tasks, outcomes)

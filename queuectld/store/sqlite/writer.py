@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from queuectld.store.api import StoreError
-from queuectld.store.sqlite.batch import Batch, Outcome
+from queuectld.store.sqlite.batch import Batch, UnitOutcome
 from queuectld.store.sqlite.threads import StoreThread, Task, answer
 from queuectld.store.sqlite.transaction import SqliteTransaction
 
@@ -45,8 +45,8 @@ class Writer:
 
     def __init__(
         self,
-        run: Callable[[Batch], list[Outcome]],
-        try_once: Callable[[Batch], list[Outcome] | None],
+        run: Callable[[Batch], list[UnitOutcome]],
+        try_once: Callable[[Batch], list[UnitOutcome] | None],
         transaction: SqliteTransaction,
         *,
         checkpoint: Callable[[Any], Any],
@@ -167,7 +167,7 @@ class Writer:
         moved.add_done_callback(lambda done: done.exception())
         self._thread.submit(Task(self._checkpoint, moved, 1))
 
-    def _in_thread(self, batch: Batch) -> list[Outcome]:
+    def _in_thread(self, batch: Batch) -> list[UnitOutcome]:
         outcomes = self._run(batch)
         if any(work not in (self._checkpoint, self._ping) for work in batch):
             self._count_quick()

@@ -26,8 +26,8 @@ class RunningAttempt:
         run: which run of the job this is, from 1.
         started_at: milliseconds since 1970.
         deadline: monotonic; when it passes, worker and job are killed. None: never.
-        end_reason: why the daemon ends it; the reason on record if the worker cannot
-            report one any more.
+        end_reason: why the daemon ends it. Recorded if the worker can no longer
+            report.
         reported: the worker has told how it ended; only the record of it is missing.
     """
 

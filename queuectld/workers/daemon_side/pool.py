@@ -18,7 +18,7 @@ from queuectld.clock import Clock
 from queuectld.core.job import Assignment, AttemptEnd, Job
 from queuectld.host import logs
 from queuectld.linux import procfs
-from queuectld.workers.daemon_side import adoption, assignment
+from queuectld.workers.daemon_side import adopted, assignment
 from queuectld.workers.daemon_side.channel import Channel
 from queuectld.workers.daemon_side.handle import (
     RunningAttempt,
@@ -99,7 +99,7 @@ class Pool:
         self, record: WorkerRecord, pidfd: int, attempt: RunningAttempt | None
     ) -> WorkerHandle:
         """Add a worker that another daemon started and that still lives."""
-        worker = adoption.handle_of(record, pidfd, attempt, self._clock.wall())
+        worker = adopted.handle_of(record, pidfd, attempt, self._clock.wall())
         self._watch(worker)
         _events.info("worker_adopted", **worker.about())
         return worker
@@ -221,7 +221,7 @@ class Pool:
         """Return the monotonic deadline of an attempt that another daemon started."""
         if not job.timeout:
             return None
-        return self._deadline(adoption.time_left(job, record), grace)
+        return self._deadline(adopted.time_left(job, record), grace)
 
     def _deadline(self, timeout: float, grace: float) -> float | None:
         if not timeout:

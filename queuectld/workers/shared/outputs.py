@@ -183,9 +183,9 @@ def _pass_on(spare: str, name: str) -> int | None:
     Not renamed if any process has it open for writing: a job may have passed its stdout
     to a service manager or to the master of an ssh connection, which would then write
     into another job's output. The kernel grants a read lease only if no process writes:
-    fcntl(2), F_SETLEASE. Readers do not show. The daemon's own notice the other name
-    (``server/reading.py``); there are no others, since a file that was ever given to an
-    account is not used again.
+    fcntl(2), F_SETLEASE. This does not detect readers. The daemon's own readers notice
+    that the file was renamed (``server/output/reader.py``). There are no other readers,
+    since a file that was ever given to an account is not used again.
 
     Returns:
         The renamed file, open for appending; None if it was not renamed.

@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import os, sys
 from queuectld.host import detach
-from queuectld.host.detach import Outcome
+from queuectld.host.detach import ServeOutcome
 
 def serve(ready):
 {body}
@@ -57,7 +57,7 @@ def test_the_caller_returns_when_the_daemon_is_ready(report: Path) -> None:
         ready()
         with open(sys.argv[1], "w") as report:
             report.write("still here")
-        return Outcome(0)
+        return ServeOutcome(0)
     """
     assert run(body, str(report)) == "0"
     assert report.read_text() == "still here"
@@ -65,17 +65,17 @@ def test_the_caller_returns_when_the_daemon_is_ready(report: Path) -> None:
 
 def test_a_failed_start_is_told_with_its_message_and_status() -> None:
     """The caller gets the message of the daemon unchanged, with its line ends."""
-    assert run('return Outcome(4, "taken\\nby another")') == "4 taken\nby another"
+    assert run('return ServeOutcome(4, "taken\\nby another")') == "4 taken\nby another"
 
 
 def test_a_failure_after_the_start_is_no_longer_the_callers() -> None:
     """A caller that was told that it is ready gets no other message."""
-    assert run('ready(); return Outcome(1, "later")') == "0"
+    assert run('ready(); return ServeOutcome(1, "later")') == "0"
 
 
 @pytest.mark.parametrize(
     "body",
-    ["os._exit(3)", "os.kill(os.getpid(), 9)", "1 / 0", "return Outcome(0)"],
+    ["os._exit(3)", "os.kill(os.getpid(), 9)", "1 / 0", "return ServeOutcome(0)"],
     ids=["exit", "kill -9", "exception", "end before ready"],
 )
 def test_a_death_without_a_word_is_told_too(body: str) -> None:
@@ -89,7 +89,7 @@ def test_the_daemon_leaves_the_session_of_its_caller(report: Path) -> None:
         ready()
         with open(sys.argv[1], "w") as report:
             print(os.getpid(), os.getsid(0), file=report)
-        return Outcome(0)
+        return ServeOutcome(0)
     """
     assert run(body, str(report)) == "0"
     pid, session = map(int, report.read_text().split())
@@ -109,7 +109,7 @@ def test_the_daemon_keeps_none_of_the_callers_descriptors(
                     print(name, os.readlink("/proc/self/fd/" + name), file=report)
                 except FileNotFoundError:
                     pass  # of the listing itself
-        return Outcome(0)
+        return ServeOutcome(0)
     """
     with (tmp_path / "lock").open("w") as lock:
         fd = lock.fileno()
@@ -129,7 +129,7 @@ def test_a_caller_without_stdin_and_stderr_is_served_as_well(report: Path) -> No
         ready()
         with open(sys.argv[1], "w") as report:
             report.write(os.readlink("/proc/self/fd/0"))
-        return Outcome(0)
+        return ServeOutcome(0)
     """
     assert run(body, str(report), redirect="0<&- 2>&-") == "0"
     assert report.read_text() == "/dev/null"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectld.linux.inotify import Change, Watcher
+from queuectld.linux.inotify import FileChange, Watcher
 from queuectld.server.output.growing_file import CHUNK, GrowingFile
 
 Story = Callable[[Watcher, asyncio.Event], Awaitable[None]]
@@ -33,7 +33,7 @@ async def _woken(wake: asyncio.Event) -> None:
 async def _is_quiet(wake: asyncio.Event, watcher: Watcher, other: Path) -> bool:
     """Return whether ``wake`` stays unset until a later event of the same watcher."""
     later = asyncio.Event()
-    watcher.arm(str(other), Change.CREATED, later)
+    watcher.arm(str(other), FileChange.CREATED, later)
     (other / "later").touch()
     await later.wait()
     return not wake.is_set()
@@ -46,12 +46,12 @@ def test_a_write_wakes_once(tmp_path: Path) -> None:
     other.mkdir()
 
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
-        watcher.arm(str(path), Change.MODIFIED, wake)
+        watcher.arm(str(path), FileChange.MODIFIED, wake)
         path.write_text("a")
         await _woken(wake)
         path.write_text("b")
         assert await _is_quiet(wake, watcher, other)
-        watcher.arm(str(path), Change.MODIFIED, wake)
+        watcher.arm(str(path), FileChange.MODIFIED, wake)
         path.write_text("c")
         await _woken(wake)
 
@@ -66,7 +66,7 @@ def test_all_who_wait_for_a_file_are_woken(tmp_path: Path) -> None:
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
         second, third = asyncio.Event(), asyncio.Event()
         for each in (wake, second, third):
-            watch = watcher.arm(str(path), Change.MODIFIED, each)
+            watch = watcher.arm(str(path), FileChange.MODIFIED, each)
         watcher.disarm(watch, third)
         path.write_text("a")
         await _woken(wake)
@@ -83,7 +83,7 @@ def test_who_was_disarmed_is_left_alone(tmp_path: Path) -> None:
     other.mkdir()
 
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
-        watch = watcher.arm(str(path), Change.MODIFIED, wake)
+        watch = watcher.arm(str(path), FileChange.MODIFIED, wake)
         watcher.disarm(watch, wake)
         watcher.disarm(watch, wake)
         path.write_text("a")
@@ -98,11 +98,11 @@ def test_the_end_of_a_file_wakes(tmp_path: Path) -> None:
     path.touch()
 
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
-        watcher.arm(str(path), Change.MODIFIED, wake)
+        watcher.arm(str(path), FileChange.MODIFIED, wake)
         path.unlink()
         await _woken(wake)
         with pytest.raises(FileNotFoundError):
-            watcher.arm(str(path), Change.MODIFIED, wake)
+            watcher.arm(str(path), FileChange.MODIFIED, wake)
 
     _tell(story)
 
@@ -115,7 +115,7 @@ def test_lost_events_wake_everybody(
     path.touch()
 
     async def story(watcher: Watcher, wake: asyncio.Event) -> None:
-        watcher.arm(str(path), Change.MODIFIED, wake)
+        watcher.arm(str(path), FileChange.MODIFIED, wake)
         overflow = struct.pack("iIII", -1, 0x4000, 0, 0)
         with monkeypatch.context() as patch:
             patch.setattr("os.read", lambda _fd, _size: overflow)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from queuectld import config
-from queuectld.config import Change, ConfigError, DaemonConfig, Sources
+from queuectld.config import ConfigError, DaemonConfig, OptionChange, Sources
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def test_changes_are_split_by_when_they_apply(running: DaemonConfig) -> None:
     write(running, 'log_level = "debug"\nmax_frame = "16MiB"\n')
     found = config.reload(running)
     assert found.applied == (
-        Change("log_level", "info", "debug"),
-        Change("shutdown_grace", "10s", "30s"),
+        OptionChange("log_level", "info", "debug"),
+        OptionChange("shutdown_grace", "10s", "30s"),
     )
-    assert found.pending == (Change("max_frame", "8MiB", "16MiB"),)
+    assert found.pending == (OptionChange("max_frame", "8MiB", "16MiB"),)
     assert found.config.log_level == "debug"
     assert found.config.shutdown_grace == 30
     assert found.config.max_frame == running.max_frame
@@ -53,7 +53,7 @@ def test_what_waits_for_a_restart_is_told_at_each_reload(
     write(running, 'max_frame = "16MiB"\n')
     again = config.reload(config.reload(running).config)
     assert again.applied == ()
-    assert again.pending == (Change("max_frame", "8MiB", "16MiB"),)
+    assert again.pending == (OptionChange("max_frame", "8MiB", "16MiB"),)
 
 
 def test_flags_still_win_after_a_reload(running: DaemonConfig) -> None:

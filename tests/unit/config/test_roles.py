@@ -6,7 +6,7 @@ import pytest
 
 from queuectl_protocol.vocabulary import Role
 from queuectld import config
-from queuectld.config import Change, ConfigError, DaemonConfig, Roles, Sources
+from queuectld.config import ConfigError, DaemonConfig, OptionChange, Roles, Sources
 
 NOBODY = "is nobody; write a user as alice or uid:1000, a group as @staff or gid:50"
 
@@ -131,7 +131,7 @@ def test_a_reload_applies_changed_roles_at_once(tmp_path: Path) -> None:
     file.write_text('[roles]\nadmin = ["uid:7"]')
     changed = config.reload(running)
     assert changed.config.roles.users == {7: Role.ADMIN}
-    assert changed.applied == (Change("roles", "read: root", "admin: uid:7"),)
+    assert changed.applied == (OptionChange("roles", "read: root", "admin: uid:7"),)
     assert config.reload(changed.config).applied == ()
     file.write_text('[roles]\nadmin = ["no-such-user"]')
     with pytest.raises(ConfigError, match="no-such-user"):

@@ -3,9 +3,9 @@
 import pytest
 
 from helpers.asynchronous import asynchronous
-from queuectld.control.shutdown import Ending, Shutdown
+from queuectld.control.shutdown import Shutdown, StopMode
 
-STOP, NOW, RESTART = Ending
+STOP, NOW, RESTART = StopMode
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ STOP, NOW, RESTART = Ending
     ],
 )
 @asynchronous
-async def test_requests(requests: list[str], ending: Ending) -> None:
+async def test_requests(requests: list[str], ending: StopMode) -> None:
     """Repeated requests of clients change nothing; a second signal means now."""
     shutdown = Shutdown()
     for request in requests:

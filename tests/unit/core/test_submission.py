@@ -513,14 +513,6 @@ def test_anything_is_a_submission_or_refused(fields: dict[str, Any]) -> None:
     assert read.run_at is None or -(10**14) < read.run_at < 10**15
 
 
-def test_what_a_batch_may_have_of_text_is_counted_in_bytes() -> None:
-    """Of the command, the directory, the shell and the label."""
-    e = "\N{LATIN SMALL LETTER E WITH ACUTE}"
-    wanted = parse(command=f"{e}\udcff", cwd=f"/{e}", shell=f"/{e}", label=e)
-    assert submission.weight(wanted) == 3 + 3 + 3 + 2
-    assert submission.weight(parse(command=[e, "b"])) == 3
-
-
 @given(st.sampled_from([*GIVEN]), st.binary(max_size=30))
 def test_any_bytes_as_a_string_are_taken_or_refused(field: str, raw: bytes) -> None:
     """Bytes that are not UTF-8 are a Unix string or a refusal, never a crash."""

@@ -10,6 +10,7 @@ import pytest
 from queuectl.cli.input import moments
 from queuectl.cli.input.param_types import (
     DURATION,
+    EXPIRY,
     JOB_ID,
     MOMENT,
     PERCENT,
@@ -68,6 +69,22 @@ def test_what_is_no_time_is_refused(written: str) -> None:
         moments.parse(written, now=NOON, zone=BERLIN)
     with pytest.raises(click.BadParameter):
         MOMENT.convert(written, None, None)
+
+
+def test_the_refusal_of_an_expiry_tells_of_durations_too() -> None:
+    """Beside the ways to write a time, which are those of other times."""
+    with pytest.raises(click.BadParameter) as refused:
+        EXPIRY.convert("soon", None, None)
+    assert refused.value.message == (
+        "'soon' is no time; write 2026-12-01T10:00:00Z, '2026-12-01 10:00' (local), "
+        "10:00 (the next) or a duration such as 10m"
+    )
+    with pytest.raises(click.BadParameter) as refused:
+        MOMENT.convert("soon", None, None)
+    assert refused.value.message == (
+        "'soon' is no time; write 2026-12-01T10:00:00Z, '2026-12-01 10:00' (local) or "
+        "10:00 (the next)"
+    )
 
 
 @pytest.mark.parametrize(
