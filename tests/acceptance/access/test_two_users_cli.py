@@ -1,20 +1,12 @@
 """Two users at one daemon: commands and the client about the other's job."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from helpers import accounts
 
 pytestmark = accounts.needs_accounts
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[accounts.Machine]:
-    """Accounts that can type, at a daemon that runs jobs as them."""
-    with accounts.a_machine() as made:
-        yield made
 
 
 COMMANDS: tuple[tuple[tuple[str, ...], int, str], ...] = (
