@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from helpers.cli import Cli, Said
+from helpers.cli import NO_WORKERS, Cli, Said
 from helpers.home import BIN
 from helpers.runs import ended
 
@@ -34,9 +34,6 @@ def test_input_that_is_dropped_is_remarked(fresh: Cli, tmp_path: Path) -> None:
         assert (said.returncode, said.stderr) == (0, remark), line
 
 
-NOTE = "no workers are running; start some: queuectl worker start --count 2\n"
-
-
 def test_that_there_are_no_workers_is_said_once_in_a_while(fresh: Cli) -> None:
     """Not at each call, whoever calls at the same time; later it is said again."""
     fresh.ok("daemon", "start")
@@ -53,13 +50,13 @@ def test_that_there_are_no_workers_is_said_once_in_a_while(fresh: Cli) -> None:
         )
         for _ in range(5)
     ]
-    assert sorted(ended(child).err for child in children) == [""] * 4 + [NOTE]
+    assert sorted(ended(child).err for child in children) == [""] * 4 + [NO_WORKERS]
     assert fresh("enqueue", "true").err == ""
     (stamp,) = fresh.home.root.glob("told-no-workers")
     os.utime(stamp, (0, 0))
-    assert fresh("enqueue", "true").err == NOTE
+    assert fresh("enqueue", "true").err == NO_WORKERS
     os.utime(stamp, (2**33, 2**33))
-    assert fresh("enqueue", "true").err == NOTE, "a clock that was wrong"
+    assert fresh("enqueue", "true").err == NO_WORKERS, "a clock that was wrong"
 
 
 def test_what_cannot_be_remembered_is_said(fresh: Cli) -> None:
@@ -67,14 +64,14 @@ def test_what_cannot_be_remembered_is_said(fresh: Cli) -> None:
     fresh.ok("daemon", "start")
     stamp = fresh.home.root / "told-no-workers"
     stamp.mkdir()
-    assert fresh("enqueue", "true").err == NOTE
+    assert fresh("enqueue", "true").err == NO_WORKERS
     stamp.rmdir()
     stamp.symlink_to("elsewhere")
-    assert fresh("enqueue", "true").err == NOTE
+    assert fresh("enqueue", "true").err == NO_WORKERS
     assert not (fresh.home.root / "elsewhere").exists()
     stamp.unlink()
     os.mkfifo(stamp)
-    assert fresh("enqueue", "true").err == NOTE
+    assert fresh("enqueue", "true").err == NO_WORKERS
     stamp.unlink()
 
 
