@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from helpers.processes import await_end
-from helpers.systemdbox_queue import SERVICE, Gate, Service
+from helpers.systemdbox_installed import SERVICE
+from helpers.systemdbox_queue import Gate, Service
 from helpers.umlbox import (
     UNIT_GROUP,
     attempts,

@@ -2,7 +2,8 @@
 
 import shutil
 
-from helpers.systemdbox_queue import SERVICE, UNITS, Service
+from helpers.systemdbox_installed import SERVICE, UNITS
+from helpers.systemdbox_queue import Service
 from helpers.umlbox import python
 
 KEYS = """

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from helpers.systemdbox_queue import SERVICE, Service
+from helpers.systemdbox_installed import SERVICE
+from helpers.systemdbox_queue import Service
 from helpers.umlbox import PYTHON, attempts, end_of, group_of, job_groups, python
 from helpers.waiting import until
 

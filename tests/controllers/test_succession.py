@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.systemdbox_queue import SERVICE, Gate, Service
+from helpers.systemdbox_installed import SERVICE
+from helpers.systemdbox_queue import Gate, Service
 from helpers.umlbox import PYTHON, UNIT_GROUP, attempts, group_of, job_groups, members
 from helpers.waiting import until
 

@@ -1,4 +1,4 @@
-"""Places where a disk does what disks do: small file systems, and failing calls."""
+"""Small file systems that fill up or fail, and system calls that fail."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ def can_mount() -> bool:
 
 
 class SmallDisk:
-    """A file system of its own, that can be filled up and emptied again."""
+    """A small file system of its own, which can be filled and emptied."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._filler = path / "filler"
 
     def fill(self, leave: int = 0) -> None:
-        """Leave only so many bytes free."""
+        """Fill the disk until only so many bytes are free."""
         free = os.statvfs(self.path)
         size = max(0, free.f_bavail * free.f_frsize - leave)
         with self._filler.open("ab") as filler:
@@ -42,7 +42,7 @@ class SmallDisk:
 
     @contextmanager
     def without_names(self) -> Iterator[None]:
-        """Have no room for another file, though for more in those there are."""
+        """Leave no room for another file, but room for more in existing ones."""
         taken = []
         try:
             while True:
@@ -55,7 +55,7 @@ class SmallDisk:
             name.unlink()
 
     def empty(self) -> None:
-        """Give the room back."""
+        """Free the filled space."""
         self._filler.unlink()
 
     def grow(self, size: str) -> None:
@@ -69,7 +69,7 @@ class SmallDisk:
 
 @contextmanager
 def a_small_disk(size: str = "4m") -> Iterator[SmallDisk]:
-    """Mount a file system of that size; unmount it at the end whatever is on it."""
+    """Mount a file system of that size; unmount it at the end, whatever it holds."""
     path = Path(tempfile.mkdtemp(prefix="queuectl-disk-"))
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes=100", "none", path],
@@ -101,7 +101,7 @@ def a_home_on(disk: SmallDisk) -> Iterator[Home]:
 
 @contextmanager
 def failing(pid: int, call: str, error: str, when: str = "1+") -> Iterator[None]:
-    """Let a system call of a process fail; it works again at the end."""
+    """Let a system call of a process fail; restore it at the end."""
     what = f"inject={call}:error={error}:when={when}"
     tracer = subprocess.Popen(
         ["strace", "-f", "-p", str(pid), "-e", f"trace={call}", "-e", what,

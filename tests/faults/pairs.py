@@ -219,7 +219,7 @@ def play(
 
 
 def insist(round_: Round, client: RawClient) -> Reply | Failure:
-    """Ask for a retry until it comes in the very instant in which it can be had."""
+    """Send requests for a retry until the first one is accepted."""
     while True:
         asked = [client.send("retry", id=round_.job) for _ in range(20)]
         ends = [client.end(request) for request in asked]
@@ -229,7 +229,7 @@ def insist(round_: Round, client: RawClient) -> Reply | Failure:
 
 
 def collect(round_: Round, asked: list[tuple[str, RawClient, int]]) -> None:
-    """Wait for the answers; for some of them the job has to go on."""
+    """Wait for the answers; for some of them the job has to continue."""
     for verb, client, request in sorted(asked, key=lambda each: each[0] in ENDS):
         if verb in ENDS:
             round_.gate.open(RUNS)
@@ -266,7 +266,7 @@ def check(round_: Round, allowed: set[str]) -> None:
 
 
 def assert_good_answer(verb: str, end: Reply | Failure) -> None:
-    """It was done, or there is a good reason why not."""
+    """The request was carried out, or its error is one that fits."""
     if isinstance(end, Failure):
         assert end.code in {"invalid_state", "not_found"}, (verb, end)
     elif verb in TOLD:
@@ -284,7 +284,7 @@ def _done(end: Reply | Failure) -> bool:
 
 
 def assert_let_go(round_: Round) -> None:
-    """No connection is held but the one that asks."""
+    """No connection is open but the one that asks."""
     waiting.until(
         lambda: round_.control.call("daemon.status")["connections"] == 1,
         "the other connections are over",

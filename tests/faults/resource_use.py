@@ -1,4 +1,4 @@
-"""What a daemon costs while it is maltreated: memory, files, the wait of others."""
+"""What a daemon needs while clients misuse it: memory, files, latency."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ MIB = 1024**2
 
 
 class Watch:
-    """One process, from now on.
+    """The resources of one process from now on.
 
     Attributes:
         before: MiB resident when the watch began.

@@ -45,7 +45,7 @@ def ids(copy: Path) -> set[str]:
 
 
 def test_a_copy_is_consistent_while_jobs_run(home: Home) -> None:
-    """It has every job acknowledged before it was asked for, and is whole."""
+    """It holds every job acknowledged before the copy was requested, and is whole."""
     home.configure(max_retries="0")
     home.ask("workers.start", count=2)
     acknowledged: set[str] = set()
@@ -90,7 +90,7 @@ def test_the_command_says_where_the_copy_is(home: Home) -> None:
 
 
 def test_python_programs_make_copies(home: Home) -> None:
-    """Both clients do, and are told what stands in the way."""
+    """Both clients make copies, and raise an error when something prevents it."""
     first, second = home.work / "first.db", home.work / "second.db"
     with Client(str(home.socket)) as client:
         made = client.backup(first)
@@ -113,7 +113,7 @@ def test_python_programs_make_copies(home: Home) -> None:
 
 @pytest.mark.parametrize("place", ["", "output", "output/0", "spool", "workers"])
 def test_the_daemons_own_directories_take_no_copies(home: Home, place: str) -> None:
-    """A copy there could end up in the place of what it is a copy of."""
+    """A copy there could overwrite the database or another file of the daemon."""
     folder = home.root / place
     folder.mkdir(exist_ok=True)
     (home.work / "way").symlink_to(folder)
@@ -129,13 +129,13 @@ def test_the_daemons_own_directories_take_no_copies(home: Home, place: str) -> N
 
 @pytest.mark.parametrize("path", ["copy.db", "", "/a\0b", f"/{'x' * 5000}", 7, None])
 def test_a_path_that_is_none_is_refused(home: Home, path: object) -> None:
-    """A relative one above all: relative to what?"""
+    """Above all a relative path: the daemon's directory is not the caller's."""
     with home.connect() as client:
         assert client.refused("backup", path=path).code == "invalid_params"
 
 
 def test_what_is_no_regular_file_is_not_replaced(home: Home) -> None:
-    """Neither a link, to wherever it leads, nor a directory."""
+    """Neither a link, wherever it leads, nor a directory."""
     (home.work / "link").symlink_to(home.root / "queuectl.db")
     (home.work / "folder").mkdir()
     for name in ("link", "folder"):
@@ -153,7 +153,7 @@ def test_what_is_no_regular_file_is_not_replaced(home: Home) -> None:
 def test_a_place_where_nothing_can_be_written_is_a_wrong_path(
     home: Home, path: str
 ) -> None:
-    """The store has not failed, and whoever asked can choose another place."""
+    """The store has not failed, and the caller can choose another path."""
     with home.connect() as client:
         refused = client.refused("backup", path=path)
     assert (refused.code, refused.data) == ("invalid_params", {"param": "path"})
@@ -161,14 +161,14 @@ def test_a_place_where_nothing_can_be_written_is_a_wrong_path(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_may_not_be_written_is_named(home: Home) -> None:
-    """With what the kernel says about it."""
+    """The error has the kernel's reason."""
     with home.connect() as client:
         refused = client.refused("backup", path="/copy.db")
     assert refused.message == "cannot write the copy /copy.db: Permission denied"
 
 
 def test_a_copy_that_nobody_waits_for_any_more_leaves_nothing(tmp_path: Path) -> None:
-    """Neither the file nor a draft of it; the store works on."""
+    """No file and no draft of it remain, and the store keeps working."""
     target = tmp_path / "copies" / "copy.db"
     target.parent.mkdir()
 
@@ -195,7 +195,7 @@ def test_a_copy_that_nobody_waits_for_any_more_leaves_nothing(tmp_path: Path) ->
 def test_a_file_that_came_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look before the work is for the message; what counts is at the end."""
+    """The early check gives the error message; the check at the end decides."""
     target = tmp_path / "copies" / "copy.db"
     target.parent.mkdir()
 
@@ -217,7 +217,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(
 
 
 def test_of_copies_in_a_directory_the_newest_are_kept(home: Home) -> None:
-    """Named by the time; what is named otherwise is nobody's to remove."""
+    """Copies are named by the time; files with other names are not removed."""
     folder = home.work / "copies"
     folder.mkdir()
     for name in ("queuectl-20200101T000000.000Z.db", "mine.db"):
@@ -234,7 +234,7 @@ def test_of_copies_in_a_directory_the_newest_are_kept(home: Home) -> None:
 
 
 def test_a_directory_is_no_name_for_a_copy(home: Home) -> None:
-    """Without ``--keep`` it is told what to type."""
+    """Without ``--keep`` the error shows the command to type."""
     done = home.run("backup", ".")
     assert (done.returncode, done.stdout) == (1, "")
     assert "is a directory; name a file in it, or keep several: --keep" in done.stderr

@@ -1,4 +1,4 @@
-"""The fast part of the campaign. ``make soak`` plays the same for an hour or more."""
+"""The fast part of the campaign; ``make soak`` runs it for an hour or more."""
 
 import os
 
@@ -14,7 +14,7 @@ SEED = os.environ.get("FAULTS_SEED", "ci")
 
 
 def played(plan: Plan) -> Round:
-    """Play a round in a home of its own, and say what helps if it fails."""
+    """Play a round in a home of its own; print the seed, the log and the strikes."""
     print(f"FAULTS_SEED={SEED}")
     with a_home() as home:
         try:
@@ -34,7 +34,7 @@ def test_the_guarantee_holds_under_every_kind_of_fault() -> None:
 
 
 def test_jobs_flow_through_a_storm_of_restarts() -> None:
-    """Ten restarts, by TERM, KILL and USR1, and a thousand jobs run all the same."""
+    """A thousand jobs run through ten restarts by TERM, KILL and USR1."""
     plan = plans.storm(SEED, restarts=10, jobs=1000, gap=(0.1, 0.6))
     result = played(plan)
     assert result.violations == []
@@ -45,7 +45,7 @@ def test_jobs_flow_through_a_storm_of_restarts() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_ten_thousand_jobs_flow_through_fifty_restarts() -> None:
-    """The same at the size that the README speaks of."""
+    """The same at the size that the README names."""
     plan = plans.storm(SEED, restarts=50, jobs=10_000, gap=(0.2, 2.0))
     result = played(plan)
     assert result.violations == []

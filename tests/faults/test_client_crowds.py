@@ -1,4 +1,4 @@
-"""Crowds of clients: what they hold and ask for together is bounded.
+"""Crowds of clients: what they hold and request together is bounded.
 
 The figures are printed: ``pytest -rP tests/faults/test_client_crowds.py`` shows them.
 """
@@ -25,13 +25,13 @@ BUFFERED = 32
 
 @pytest.fixture
 def narrow() -> Iterator[Daemon]:
-    """A daemon whose clients may have little under way, all together."""
+    """A daemon with a low limit on what it buffers for all clients together."""
     with a_daemon("--max-buffered", f"{BUFFERED}MiB") as served:
         yield served
 
 
 def test_half_frames_are_bounded_over_all_connections(narrow: Daemon) -> None:
-    """Who holds most is told to come again; the others complete what they began."""
+    """The client that holds most is told to retry; the others complete their frames."""
     with narrow.connect() as other, ExitStack() as stack:
         other.greeting()
         watch = Watch(narrow.process.pid)
@@ -63,7 +63,7 @@ def test_half_frames_are_bounded_over_all_connections(narrow: Daemon) -> None:
 def test_replies_that_nobody_reads_are_bounded_over_all_connections(
     narrow: Daemon,
 ) -> None:
-    """Each may leave a megabyte, and a hundred of them may not."""
+    """Each client may leave a megabyte unread, but a hundred clients may not."""
     with narrow.connect() as other, ExitStack() as stack:
         jobs = [{"command": ["true", "x" * 3000], "run_at": NEVER}] * 300
         other.call("enqueue_many", jobs=jobs)
@@ -79,7 +79,7 @@ def test_replies_that_nobody_reads_are_bounded_over_all_connections(
 
 
 def test_large_requests_have_their_turn_one_after_the_other() -> None:
-    """Forty at once, each of which takes twenty times its size when it is read."""
+    """Forty at once, each of which takes twenty times its size when it is decoded."""
     told = {"field": "no", "index": 0}
     with a_daemon() as daemon, daemon.connect() as other, ExitStack() as stack:
         other.greeting()
@@ -101,7 +101,7 @@ def test_large_requests_have_their_turn_one_after_the_other() -> None:
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process, and the daemon it starts, have thousands of connections."""
+    """Let this process and the daemon that it starts have thousands of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 4096:
         pytest.skip(f"no more than {hard} descriptors can be had")
@@ -112,7 +112,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 def test_two_thousand_at_once() -> None:
-    """As many as may be are served, the others told; when some go, others may come."""
+    """The maximum is served, the others are refused; free places are taken again."""
     limit, count = 500, 2000
     with (
         a_daemon("--max-connections", str(limit)) as served,
@@ -139,7 +139,7 @@ def test_two_thousand_at_once() -> None:
 
 
 def test_a_crowd_that_only_knocks_is_no_crowd() -> None:
-    """Three thousand connect and are gone before they are greeted."""
+    """Three thousand connect and close before the greeting."""
     with a_daemon() as daemon, daemon.connect() as other:
         waiting.until(lambda: connections(other) == 1, "it is served alone")
         watch = Watch(daemon.process.pid)
@@ -156,14 +156,14 @@ def test_a_crowd_that_only_knocks_is_no_crowd() -> None:
 
 
 def a_batch(size: int) -> bytes:
-    """Return the frame of a batch that is refused when it is its turn."""
+    """Return the frame of a batch that is refused when its turn comes."""
     words = ["ab"] * (size // 3)
     jobs = [{"no": 1, "command": words}]
     return messages.encode(Request(1, "enqueue_many", {"jobs": jobs}))
 
 
 def _pushed(client: RawClient, data: bytes) -> bool:
-    """Send; return whether nobody closed the connection meanwhile."""
+    """Send; return whether the connection stayed open meanwhile."""
     try:
         client.socket.sendall(data)
     except ConnectionError:
@@ -172,7 +172,7 @@ def _pushed(client: RawClient, data: bytes) -> bool:
 
 
 def _was_closed(client: RawClient) -> bool:
-    """Return whether the daemon has closed the connection, which it explains."""
+    """Return whether the daemon has closed the connection, with its reason."""
     client.socket.settimeout(0)
     try:
         end = client.end(None)

@@ -1,4 +1,4 @@
-"""Clients that vanish, dawdle, never read, or come by the thousand.
+"""Clients that disconnect, are slow, never read, or come by the thousand.
 
 The figures are printed: ``pytest -rP tests/faults/test_clients.py`` shows them.
 """
@@ -40,7 +40,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def other(daemon: Daemon) -> Iterator[RawClient]:
-    """Somebody who wants nothing but to be served."""
+    """A client that only wants to be served."""
     with daemon.connect() as client:
         client.greeting()
         yield client
@@ -80,7 +80,7 @@ def take(client: RawClient, size: int) -> int:
 
 
 def test_half_a_request_is_none(daemon: Daemon, other: RawClient, watch: Watch) -> None:
-    """Cut after each of its bytes, it does nothing; whole, it is done, heard or not."""
+    """A request cut after any byte does nothing; a whole one is carried out."""
     before, frame = pending(other), an_enqueue()
     for cut in range(len(frame)):
         with daemon.connect() as client:
@@ -99,7 +99,7 @@ def test_half_a_request_is_none(daemon: Daemon, other: RawClient, watch: Watch) 
 def test_half_a_huge_request_is_forgotten_with_its_sender(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """Eight mebibytes less one, thirty times over, by clients that then vanish."""
+    """Eight mebibytes less one, thirty times, by clients that then disconnect."""
     announced = struct.pack(">I", MAX_FRAME)
     for _ in range(30):
         with daemon.connect() as client:
@@ -112,7 +112,7 @@ def test_half_a_huge_request_is_forgotten_with_its_sender(
 def test_who_vanishes_in_a_reply_leaves_nothing(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """A page of a megabyte, of which some bytes are read."""
+    """The client reads some bytes of a page of a megabyte, and disconnects."""
     chance = random.Random(SEED)
     for _ in range(60):
         with daemon.connect() as client:
@@ -126,7 +126,7 @@ def test_who_vanishes_in_a_reply_leaves_nothing(
 def test_who_vanishes_in_a_stream_leaves_nothing(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """Twenty megabytes of output, of which some bytes are read."""
+    """The client reads some bytes of twenty megabytes of output, and disconnects."""
     chance = random.Random(SEED)
     for _ in range(40):
         with daemon.connect() as client:
@@ -143,7 +143,7 @@ def test_who_vanishes_in_a_stream_leaves_nothing(
 def test_a_byte_at_a_time_holds_up_nobody(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """Fifty send so, in turn; each has its request carried out, once."""
+    """Fifty clients send byte by byte; each request is carried out once."""
     before, frame = pending(other), an_enqueue()
     with ExitStack() as stack:
         slow = [stack.enter_context(daemon.connect()) for _ in range(50)]
@@ -159,7 +159,7 @@ def test_a_byte_at_a_time_holds_up_nobody(
 
 
 def test_a_reply_may_be_read_a_byte_at_a_time(daemon: Daemon) -> None:
-    """Nothing of it is lost."""
+    """The client receives the whole reply."""
     with daemon.connect() as client:
         client.greeting()
         client.send("describe")
@@ -172,7 +172,7 @@ def test_a_reply_may_be_read_a_byte_at_a_time(daemon: Daemon) -> None:
 def test_who_never_reads_is_not_remembered_for_ever(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """Twenty ask for a megabyte each, a thousand times: each gets its first."""
+    """Twenty request a megabyte a thousand times; the daemon holds a few replies each."""
     asked = b"".join(
         messages.encode(Request(number, "list", {"limit": 300}))
         for number in range(1000)
@@ -194,7 +194,7 @@ def test_who_never_reads_is_not_remembered_for_ever(
 def test_followers_who_never_read_cost_a_piece_each(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """A hundred of them; the output stays where it is."""
+    """A hundred followers each buffer one piece; the output remains on disk."""
     with ExitStack() as stack:
         for _ in range(100):
             client = stack.enter_context(daemon.connect())
@@ -207,7 +207,7 @@ def test_followers_who_never_read_cost_a_piece_each(
 def test_requests_that_wait_for_their_reader_wait_checked(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """What is wrong with them is told at once: a wrong one is never kept."""
+    """Invalid requests are refused at once and are not queued."""
     wrong = messages.encode(Request(1, "list", {"no": [[]] * 60_000}))
     with ExitStack() as stack:
         for _ in range(20):

@@ -36,7 +36,7 @@ async def runs_at_last(one: Supervised, job: Job) -> bool:
 
 @asynchronous
 async def test_a_step_forward_is_noticed_within_a_minute(tmp_path: Path) -> None:
-    """A job whose time it has become runs then, and not an hour later."""
+    """A job that the step makes due runs then, and not an hour later."""
     async with supervised(tmp_path) as one:
         job = await one.desk.enqueue(run_at=one.desk.clock.now + HOUR * 1000)
         due = await one.turn()
@@ -76,7 +76,7 @@ async def test_a_step_back_starts_nothing_early(tmp_path: Path) -> None:
 async def test_what_begins_after_a_step_counts_from_it(
     tmp_path: Path, step: int
 ) -> None:
-    """A delay and a backoff are as long as ever, in the new time."""
+    """A delay and a backoff last as long as usual, in the new time."""
     async with supervised(tmp_path) as one:
         desk = one.desk
         exact = {"max_retries": 3, "backoff_base": 2, "backoff_jitter": 0}
@@ -97,7 +97,7 @@ async def test_what_begins_after_a_step_counts_from_it(
 
 @asynchronous
 async def test_no_figure_is_negative(tmp_path: Path) -> None:
-    """A run that ended before it began, by the clock, took no time."""
+    """A run that ends before its start, by the clock, has no negative duration."""
     async with supervised(tmp_path) as one:
         desk = one.desk
         await desk.enqueue(max_retries=0)
@@ -140,7 +140,7 @@ def home() -> Iterator[Home]:
 
 
 def everybodys(home: Home) -> Step:
-    """Let every Python in the home live by a clock; return what sets it."""
+    """Give every Python process in the home a settable clock; return its setter."""
     clock = home.root / "clock"
     (home.root / "sitecustomize.py").write_text(FROM_FILE.format(file=str(clock)))
     home.environ["PYTHONPATH"] = str(home.root)
@@ -148,7 +148,7 @@ def everybodys(home: Home) -> Step:
 
 
 def the_daemons(home: Home) -> Step:
-    """Let the daemon alone do so: its workers do not get its environment."""
+    """Give only the daemon that clock: workers do not inherit its environment."""
     clock = home.root / "clock"
     clock.write_text("+0s")
     home.environ |= {
@@ -194,7 +194,7 @@ def offset(home: Home) -> float:
 def test_a_step_neither_ends_a_run_nor_saves_one(
     home: Home, whose: Callable[[Home], Step], seconds: int
 ) -> None:
-    """Timeouts go by the monotonic clock, and so does who waits for a job."""
+    """Timeouts use the monotonic clock, and so do clients that wait for a job."""
     step = whose(home)
     home.serve()
     home.ask("workers.start", count=2)
@@ -222,7 +222,7 @@ def test_a_step_neither_ends_a_run_nor_saves_one(
 
 
 def test_jobs_go_on_through_steps_to_and_fro(home: Home) -> None:
-    """Each runs once, retries included, whatever time it is."""
+    """Each job runs once, retries included, at any clock time."""
     step = everybodys(home)
     home.serve()
     home.ask("workers.start", count=2)
@@ -244,7 +244,7 @@ def test_jobs_go_on_through_steps_to_and_fro(home: Home) -> None:
 
 
 def test_a_delayed_job_runs_when_its_time_has_come_by_a_step(home: Home) -> None:
-    """Without anything else that would wake the daemon."""
+    """The daemon needs no other event to wake up."""
     step = everybodys(home)
     hindered.serve(home, constants={"control.scheduler.LONGEST_WAIT": 0.1})
     home.ask("workers.start")

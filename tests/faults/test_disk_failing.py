@@ -46,7 +46,7 @@ def disk() -> Iterator[SmallDisk]:
     ],
 )
 def test_a_disk_that_fails_is_an_error_and_no_loss(call: str, error: str) -> None:
-    """Jobs that run go on; reads are answered; then all goes on where it was."""
+    """Running jobs continue, reads are answered, and later everything continues."""
     with a_home() as home:
         home.serve()
         gate = home.gate()
@@ -131,7 +131,7 @@ def test_a_read_only_file_system_is_a_clear_error(disk: SmallDisk) -> None:
 
 @pytest.mark.parametrize("what", ["queuectl.db", "queuectl.db-wal", "."])
 def test_what_vanishes_takes_no_acknowledgement_with_it(what: str) -> None:
-    """A database that was deleted or moved away under the daemon takes no more jobs."""
+    """A daemon whose database was deleted or moved away accepts no more jobs."""
     with a_home() as home:
         daemon = home.serve()
         with home.connect() as client:
@@ -161,7 +161,7 @@ def test_what_vanishes_takes_no_acknowledgement_with_it(what: str) -> None:
 
 
 def test_a_database_put_in_the_place_of_an_open_one_is_not_written_over() -> None:
-    """Somebody restores a copy and forgets to stop the daemon first."""
+    """As when a copy is restored while the daemon still runs."""
     with a_home() as home:
         daemon = home.serve()
         home.enqueue("echo original")

@@ -49,7 +49,7 @@ def home(disk: SmallDisk) -> Iterator[Home]:
 
 
 def until_refused(client: RawClient, size: int = 2000) -> tuple[list[str], Failure]:
-    """Enqueue jobs until one is refused; return the ids of the others, and why."""
+    """Enqueue jobs until one is refused; return the other ids, and the refusal."""
     ids: list[str] = []
     while len(ids) < 10_000:
         end = client.end(client.send("enqueue", job={"command": "#" * size}))
@@ -66,7 +66,7 @@ def until_refused(client: RawClient, size: int = 2000) -> tuple[list[str], Failu
 def test_a_full_disk_refuses_jobs_and_takes_them_again(
     home: Home, disk: SmallDisk
 ) -> None:
-    """Filled by the queue; retryable; reads go on; what was acknowledged stays."""
+    """The refusal is retryable; reads continue; acknowledged jobs remain."""
     with home.connect() as client:
         ids, failure = until_refused(client)
         assert (failure.code, failure.retryable) == ("storage_full", True)
@@ -97,7 +97,7 @@ def test_a_full_disk_refuses_jobs_and_takes_them_again(
 def test_a_disk_that_fills_up_in_a_group_commit_loses_only_what_does_not_fit(
     home: Home, disk: SmallDisk
 ) -> None:
-    """Each request of a batch is answered by itself, and the answers are true."""
+    """Each request of a batch gets an answer of its own, and the answers are true."""
     for round_ in range(10):
         disk.fill(leave=40_000 + round_ * 7_000)
         with home.connect() as client:
@@ -120,7 +120,7 @@ def test_a_disk_that_fills_up_in_a_group_commit_loses_only_what_does_not_fit(
 
 @needs_mount
 def test_a_running_job_outlives_a_full_disk(home: Home, disk: SmallDisk) -> None:
-    """Its end is recorded, once, when there is room; the next job is claimed then."""
+    """Its end is recorded once when there is room; then the next job is claimed."""
     gate = home.gate()
     home.ask("workers.start")
     runs = home.enqueue("read _ <gate; echo ran >>runs")
@@ -145,7 +145,7 @@ def test_a_running_job_outlives_a_full_disk(home: Home, disk: SmallDisk) -> None
 def test_output_that_fills_the_disk_is_the_jobs_own_error(
     home: Home, disk: SmallDisk
 ) -> None:
-    """The job's write fails, as on any full disk; the daemon notes what came of it."""
+    """The job's write fails as on any full disk; the daemon records the result."""
     home.ask("workers.start")
     job = home.enqueue("cat /dev/zero", max_retries=0)
     waiting.until(lambda: "No space left" in errors(home, job), "cat complains", 30)
@@ -206,7 +206,7 @@ def test_a_result_that_finds_no_room_is_not_lost(home: Home, disk: SmallDisk) ->
 def test_a_full_disk_keeps_no_process_alive(
     home: Home, disk: SmallDisk, end: str, *, worker_lives: bool
 ) -> None:
-    """Daemon and worker end, with a result that is stored nowhere yet, and keep it."""
+    """Daemon and worker end although a result is not stored yet, and keep it."""
     home.stop()
     daemon = home.serve("--shutdown-grace", "0.1s")
     home.configure(kill_grace="0")
@@ -238,7 +238,7 @@ def test_a_full_disk_keeps_no_process_alive(
 
 @needs_mount
 def test_a_job_whose_output_files_do_not_fit_waits(home: Home, disk: SmallDisk) -> None:
-    """It is not run without them, and not failed either."""
+    """It does not run without them, and does not fail either."""
     home.ask("workers.start")
     gate = home.gate()
     # Its own files stay, or their room would be the next one's.
@@ -293,7 +293,7 @@ def test_a_daemon_cannot_start_on_a_full_disk_and_says_so(disk: SmallDisk) -> No
 
 @needs_mount
 def test_an_upgrade_without_room_for_its_copy_changes_nothing(disk: SmallDisk) -> None:
-    """It is told how much it takes; with room the copy is made, and all is there."""
+    """The error says how much room the copy needs; with room the upgrade succeeds."""
     path = disk.path / "queuectl.db"
     released.restore(1, path)
     jobs = databases.ask(path, "SELECT count(*) FROM jobs")

@@ -1,4 +1,4 @@
-"""What ``queuectl doctor`` says of a place that cannot be worked in."""
+"""What ``queuectl doctor`` reports where queuectl cannot work."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def disk() -> Iterator[SmallDisk]:
 
 
 def examined(home: Home, name: str) -> str:
-    """Return what it says of one thing, and that it ends as it must."""
+    """Return the result of one check; the exit status must match it."""
     done = home.run("doctor")
     lines = done.stdout.splitlines()
     (index,) = (i for i, line in enumerate(lines) if line[9:].startswith(f"{name}: "))
@@ -34,7 +34,7 @@ def examined(home: Home, name: str) -> str:
 
 @needs_mount
 def test_a_read_only_place_is_named_with_what_to_do(disk: SmallDisk) -> None:
-    """No daemon runs, and none could."""
+    """No daemon runs, and none could start."""
     with disks.a_home_on(disk) as home:
         home.serve()
         home.enqueue("true")
@@ -48,7 +48,7 @@ def test_a_read_only_place_is_named_with_what_to_do(disk: SmallDisk) -> None:
 
 @pytest.mark.parametrize("what", ["queuectl.db", "queuectl.db-wal"])
 def test_a_database_that_vanished_is_named_with_what_to_do(what: str) -> None:
-    """The daemon that runs says it of itself."""
+    """The running daemon reports it about itself."""
     with a_home() as home:
         home.serve()
         home.enqueue("true")

@@ -1,4 +1,4 @@
-"""Bytes that were made to hurt, sent to a real daemon.
+"""Malformed and malicious bytes, sent to a real daemon.
 
 What single functions make of such input is tested with them (``unit/protocol``,
 ``unit/core``), what the command line shows of it in ``acceptance/cli``;
@@ -41,7 +41,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[RawClient]:
-    """Somebody who means no good."""
+    """A client that sends malformed frames."""
     with daemon.connect() as connected:
         connected.greeting()
         yield connected
@@ -100,7 +100,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_whatever_frames_hold_the_next_request_is_answered(
     daemon: Daemon, payloads: list[bytes]
 ) -> None:
-    """And each of them too, by a reply or by an error that says what was wrong."""
+    """Each frame is answered too: by a reply, or by an error with the reason."""
     with daemon.connect() as client:
         last = messages.encode(Request("the last", "ping"))
         client.socket.sendall(b"".join(map(encode_frame, payloads)) + last)
@@ -164,7 +164,7 @@ STRANGE = {
 def test_what_is_strange_is_answered_and_the_connection_goes_on(
     client: RawClient, payload: bytes, code: str | None
 ) -> None:
-    """It costs its sender an error."""
+    """The sender receives an error, and the connection stays open."""
     end = answer(client, payload)
     assert (end.code if isinstance(end, Failure) else None) == code
     assert client.call("ping") == {}
@@ -172,7 +172,7 @@ def test_what_is_strange_is_answered_and_the_connection_goes_on(
 
 @pytest.mark.parametrize("length", [MAX_FRAME + 1, 2**31, 2**32 - 1])
 def test_a_huge_length_costs_nothing(daemon: Daemon, length: int) -> None:
-    """Nothing is set aside for what was only announced."""
+    """No memory is reserved for a length that was only announced."""
     with daemon.connect() as other:
         other.call("ping")
         watch = Watch(daemon.process.pid)
@@ -199,7 +199,7 @@ WIDE = {
 
 @pytest.mark.parametrize("unit", WIDE.values(), ids=WIDE)
 def test_a_frame_full_of_containers_is_no_message(daemon: Daemon, unit: bytes) -> None:
-    """It took 600 MiB, and all others waited 9 seconds."""
+    """It once took 600 MiB, and all other clients waited 9 seconds."""
     count = (MAX_FRAME - 100) // len(unit)
     wide = b"\x81\xa1x\xdd" + struct.pack(">I", count) + unit * count
     with daemon.connect() as client, daemon.connect() as other:
@@ -217,7 +217,7 @@ def test_a_frame_full_of_containers_is_no_message(daemon: Daemon, unit: bytes) -
 
 
 def test_a_frame_full_of_anything_else_is_bounded(daemon: Daemon) -> None:
-    """Small strings are the worst of it: some 25 bytes in memory for each byte."""
+    """Small strings are the worst case: some 25 bytes in memory for each byte."""
     count = 2_700_000
     wide = b"\x81\xa1x\xdd" + struct.pack(">I", count) + b"\xa2ab" * count
     with daemon.connect() as client, daemon.connect() as other:

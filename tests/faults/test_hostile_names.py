@@ -38,7 +38,7 @@ NASTY_IDS = [
 
 @pytest.mark.parametrize("job_id", NASTY_IDS)
 def test_an_id_is_a_plain_word_and_never_a_path(client: RawClient, job_id: str) -> None:
-    """Whoever gives another one is refused; whoever asks for it finds nothing."""
+    """Another id is refused in a new job, and is found nowhere."""
     failure = client.refused("enqueue", job={"command": "true", "id": job_id})
     assert failure.code == ErrorCode.INVALID_PARAMS
     for method, more in {
@@ -75,7 +75,7 @@ def test_an_id_is_a_plain_word_and_never_a_path(client: RawClient, job_id: str) 
 def test_a_nul_is_refused_wherever_it_is(
     client: RawClient, job: dict[str, Any]
 ) -> None:
-    """No kernel takes one, and what follows it would be lost without a word."""
+    """The kernel's strings end at a NUL: the rest would be lost silently."""
     failure = client.refused("enqueue", job=job)
     assert failure.code == ErrorCode.INVALID_PARAMS
     failure = client.refused("enqueue_many", jobs=[{"command": "true"}, job])
@@ -85,7 +85,7 @@ def test_a_nul_is_refused_wherever_it_is(
 
 
 def test_the_log_holds_nothing_that_acts_on_a_terminal(daemon: Daemon) -> None:
-    """`queuectl daemon logs` shows it as it is."""
+    """`queuectl daemon logs` shows the log unchanged."""
     evil = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n2026-01-01T00:00:00Z INFO forged"
     with daemon.connect() as client:
         for method, params in {
@@ -105,7 +105,7 @@ def test_the_log_holds_nothing_that_acts_on_a_terminal(daemon: Daemon) -> None:
 
 
 def test_output_goes_through_no_planted_link() -> None:
-    """Neither is what it points at written to, nor is it shown as output."""
+    """The link's target is neither written to nor shown as output."""
     with a_home() as home:
         home.serve()
         secret = home.work / "secret"
@@ -124,7 +124,7 @@ def test_output_goes_through_no_planted_link() -> None:
 
 
 def test_a_link_put_in_outputs_place_is_not_read() -> None:
-    """After the job has run: whoever asks gets an error, and not another file."""
+    """After the job has run, the reader gets an error and no other file."""
     with a_home() as home:
         home.serve()
         home.ask("workers.start")

@@ -85,7 +85,7 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return what gives a wrong value now and then."""
+    """Return a strategy that sometimes gives a wrong value."""
     return st.integers(0, 19).flatmap(lambda dice: ANYTHING if dice == 7 else good)
 
 
@@ -93,7 +93,7 @@ def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def mapping(
     draw: st.DrawFn, values: dict[str, st.SearchStrategy[Any]], required: set[str]
 ) -> dict[str, Any]:
-    """Give some of these values; now and then one too few, or a strange one."""
+    """Give some of these values; sometimes one is missing or unknown."""
     dice = st.integers(0, 19)
     chosen = {
         name
@@ -200,7 +200,7 @@ def daemon() -> Iterator[Daemon]:
 def test_whatever_is_asked_is_answered(
     daemon: Daemon, call: tuple[str, dict[str, Any]]
 ) -> None:
-    """By a reply, or by an error that the method or all methods may give."""
+    """By a reply, or by an error that the method or every method may return."""
     name, params = call
     if name == "wait" and params.get("timeout") is None:
         params = params | {"timeout": 0.01}

@@ -1,4 +1,4 @@
-"""A late result of an old attempt is refused, by whichever way it comes."""
+"""A late result of an earlier attempt is refused on every way it can arrive."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ def home() -> Iterator[Home]:
 
 
 def second_run(home: Home) -> tuple[str, records.WorkerRecord]:
-    """Lose a job's first run, and let the second wait; return its worker's record."""
+    """Lose a job's first run and hold the second; return its worker's record."""
     home.ctl("worker", "start")
     home.configure(backoff_max="0.05")
     home.gate()
@@ -49,7 +49,7 @@ def runs(home: Home) -> list[str]:
 
 
 def go_on(home: Home, job: str) -> None:
-    """Let the second run end; it, and not the late result, completes the job."""
+    """Let the second run end; it completes the job, and not the late result."""
     assert home.job(job)["state"] == "processing"
     home._gates[0].open()
     assert home.ended(job)["state"] == "completed"
@@ -58,7 +58,7 @@ def go_on(home: Home, job: str) -> None:
 
 
 def test_a_late_result_in_the_spool_is_refused(home: Home) -> None:
-    """A good end under the lease of the lost run, found by the next daemon."""
+    """A success under the lost run's lease is found by the next daemon."""
     job, record = second_run(home)
     lost, _ = home.attempts(job)
     home.kill(home.daemon)
@@ -72,7 +72,7 @@ def test_a_late_result_in_the_spool_is_refused(home: Home) -> None:
 def test_a_result_of_another_run_under_this_lease_is_refused(
     home: Home, other: dict[str, Any]
 ) -> None:
-    """As when the database was replaced while a worker of the old one went on."""
+    """As when the database was replaced while a worker of the old one continued."""
     job, record = second_run(home)
     assert record.lease is not None
     home.kill(home.daemon, record.pid)
@@ -88,7 +88,7 @@ def test_a_result_of_another_run_under_this_lease_is_refused(
 
 
 def test_a_late_result_on_a_workers_link_is_refused(home: Home) -> None:
-    """The same told by the very worker that runs the job now; the daemon logs it."""
+    """It arrives from the worker that runs the job now; the daemon logs the refusal."""
     job, record = second_run(home)
     lost, _ = home.attempts(job)
     now = home.now()
@@ -101,7 +101,7 @@ def test_a_late_result_on_a_workers_link_is_refused(home: Home) -> None:
 
 
 def test_a_worker_that_comes_back_too_late_is_not_there_any_more(home: Home) -> None:
-    """Stopped past its timeout, it is killed: SIGCONT finds nobody to go on."""
+    """A worker stopped past its timeout is killed: SIGCONT cannot continue it."""
     home.ctl("worker", "start")
     home.configure(kill_grace="0")
     job = home.enqueue(

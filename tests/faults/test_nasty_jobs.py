@@ -1,4 +1,4 @@
-"""Jobs that take all there is, and jobs that pass for something else."""
+"""Jobs that use up a resource, and jobs that look like a worker."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ PYTHON = str(BIN / "python")
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    """A home with a worker, and little patience with jobs."""
+    """A home with a worker, and short time limits for jobs."""
     with a_home() as made:
         made.serve()
         made.ask("workers.start")
@@ -59,7 +59,7 @@ LIMITED = {
 
 
 def test_a_limit_of_its_own_is_recorded_as_what_it_was(home: Home) -> None:
-    """What the program made of it: an exit code or a signal. The worker has no part."""
+    """The program's exit code or signal is recorded; the worker is not involved."""
     for what, (command, end) in LIMITED.items():
         job = home.ended(home.enqueue(command))
         assert job["state"] == "dead", what
@@ -73,7 +73,7 @@ def test_a_limit_of_its_own_is_recorded_as_what_it_was(home: Home) -> None:
 
 
 def test_a_job_that_cannot_be_forked_says_so_and_is_tried_again() -> None:
-    """A spawn error of its attempt; the worker is fine when there is room."""
+    """Its attempt is a spawn error; the worker works again once there is room."""
     with a_users_home() as home:
         home.ask("workers.start")
         (worker,) = home.workers()
@@ -90,7 +90,7 @@ def test_a_job_that_cannot_be_forked_says_so_and_is_tried_again() -> None:
 
 
 def test_a_daemon_that_cannot_fork_serves_and_starts_workers_later() -> None:
-    """A worker that died is replaced within moments of there being room again."""
+    """A worker that died is replaced soon after there is room again."""
     with a_users_home() as home:
         home.ask("workers.start")
         (worker,) = home.workers()
@@ -118,7 +118,7 @@ while True:
 
 @needs_root
 def test_a_fork_bomb_ends_with_its_timeout() -> None:
-    """Bounded by the user's limit; others are served and their jobs run meanwhile."""
+    """The user's limit bounds it; other requests and jobs are served meanwhile."""
     with a_users_home() as home:
         home.ask("workers.start", count=2)
         home.configure(kill_grace="0.2", max_retries="0")
@@ -141,7 +141,7 @@ def test_a_fork_bomb_ends_with_its_timeout() -> None:
 
 
 def test_without_descriptors_whoever_is_connected_is_served(home: Home) -> None:
-    """Jobs are taken and run; what would open a file says why it cannot, for now."""
+    """Jobs are accepted and run; a request that must open a file gets an error."""
     done = home.enqueue("echo out")
     home.ended(done)
     with home.connect() as client:
@@ -176,7 +176,7 @@ def to_its_workers_group(name: str) -> list[str]:
 
 
 def test_a_job_that_stops_its_workers_group_ends_with_its_timeout(home: Home) -> None:
-    """Its worker cannot end it any more: the daemon ends both, and replaces one."""
+    """Its stopped worker cannot end it: the daemon kills both, and replaces one."""
     (before,) = home.workers()
     job = home.enqueue(to_its_workers_group("SIGSTOP"), timeout=0.2)
     end = home.ended(job)
@@ -189,7 +189,7 @@ def test_a_job_that_stops_its_workers_group_ends_with_its_timeout(home: Home) ->
 def test_a_job_that_kills_its_workers_group_is_lost_and_nobody_else(
     home: Home,
 ) -> None:
-    """Daemon and other workers are in other groups."""
+    """The daemon and other workers are in other process groups."""
     home.ask("workers.start")
     gate = home.gate()
     beside = home.enqueue("echo >running; read _ <gate")
@@ -207,7 +207,7 @@ WORKER = f"{sys.executable} -P -m queuectld.workers.worker_side"
 
 
 def test_a_job_that_is_named_like_a_worker_is_a_job(home: Home) -> None:
-    """It ends with its timeout, and with its worker when that dies."""
+    """It ends at its timeout, and when its worker dies."""
     named = (
         f"import os; open('running', 'w').write('1\\n'); "
         f"os.execv('/bin/sleep', ['{WORKER} 1', '600'])"
@@ -226,7 +226,7 @@ def test_a_job_that_is_named_like_a_worker_is_a_job(home: Home) -> None:
 
 
 def test_a_job_that_runs_the_workers_program_fails(home: Home) -> None:
-    """Nobody greets it: it is no worker, and touches nothing of those that are."""
+    """No daemon greets it: it is not a worker, and changes nothing of real ones."""
     path = os.pathsep.join(each for each in sys.path if each)
     command = f"PYTHONPATH='{path}' exec {WORKER} 1"
     end = home.ended(home.enqueue(command, timeout=10))
@@ -238,7 +238,7 @@ def test_a_job_that_runs_the_workers_program_fails(home: Home) -> None:
 
 
 def test_a_stranger_named_like_a_worker_is_let_live(home: Home) -> None:
-    """Nor does a record with his pid make him one, if he began at another time."""
+    """A record with its pid does not make it a worker if its start time differs."""
     stranger = subprocess.Popen([f"{WORKER} 7", "600"], executable="/bin/sleep")
     try:
         (true_one,) = records.read_all(str(home.root / "workers"))

@@ -1,4 +1,4 @@
-"""The oracle itself: each of its checks notices a violation that is forged for it."""
+"""The oracle itself: each of its checks reports a violation forged for it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,7 +89,7 @@ def again(evidence: Evidence, *, exit_code: int = 0) -> None:
 
 
 def truncate(evidence: Evidence, place: int) -> None:
-    """Forge output whose file and record agree, and that is cut off all the same."""
+    """Forge truncated output whose file and record have the same size."""
     output = evidence.outputs[place]
     output.path.write_bytes(output.path.read_bytes()[:-1])
     evidence.outputs[place] = Output(output.path, output.size - 1)
@@ -242,7 +242,7 @@ FORGED: dict[str, tuple[str, Forge]] = {
 
 
 def test_a_good_run_is_found_good(tmp_path: Path) -> None:
-    """No check objects to what may happen."""
+    """No check reports a violation in a correct run."""
     assert oracle.judge(good(tmp_path)) == []
 
 
@@ -250,7 +250,7 @@ def test_a_good_run_is_found_good(tmp_path: Path) -> None:
 def test_a_forged_violation_is_noticed(
     tmp_path: Path, check: str, forge: Forge
 ) -> None:
-    """By the very check that is there for it."""
+    """The check for that violation reports it."""
     evidence = good(tmp_path)
     forge(evidence)
     found = oracle.judge(evidence)
@@ -258,7 +258,7 @@ def test_a_forged_violation_is_noticed(
 
 
 def test_every_check_has_a_forged_violation() -> None:
-    """A check that was never seen to object proves nothing."""
+    """A check that never failed in a test proves nothing."""
     assert {check for check, _ in FORGED.values()} == {
         check.__name__ for check in oracle.CHECKS
     }
@@ -278,7 +278,7 @@ LEFT: dict[str, tuple[str, Callable[[Home], object]]] = {
 
 @pytest.mark.parametrize(("said", "leave"), LEFT.values(), ids=list(LEFT))
 def test_what_is_left_is_found(said: str, leave: Callable[[Home], object]) -> None:
-    """Whatever sort of thing it is."""
+    """Leftovers of every kind are reported."""
     with a_home() as home:
         ran(home)
         assert list(leftovers(home)) == []
@@ -288,7 +288,7 @@ def test_what_is_left_is_found(said: str, leave: Callable[[Home], object]) -> No
 
 
 def test_a_held_lock_is_found() -> None:
-    """A daemon that only seems to have ended holds it."""
+    """The lock is held by a daemon that only seems to have ended."""
     with a_home() as home:
         ran(home)
         home.ctl("daemon", "start")
@@ -296,13 +296,13 @@ def test_a_held_lock_is_found() -> None:
 
 
 def ran(home: Home) -> None:
-    """Let a daemon come and go."""
+    """Run a daemon in the home until it has started, and stop it."""
     home.ctl("daemon", "start")
     home.stop()
 
 
 def undo(home: Home) -> None:
-    """Take away again what was left."""
+    """Remove the leftovers."""
     home.clean_up()
     for file in (home.socket, home.root / "queuectl.db-wal"):
         file.unlink(missing_ok=True)

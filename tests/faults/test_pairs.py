@@ -71,7 +71,7 @@ NAMES = [f"{before.__name__}: {a} x {b}" for before, a, b, _ in PAIRS]
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
-    """A daemon that ends stubborn jobs soon."""
+    """A daemon with a short grace before jobs are killed."""
     with a_daemon() as served:
         served.call("config.set", key="kill_grace", value=0.5)
         yield served
@@ -85,7 +85,7 @@ def test_two_at_once_leave_everything_in_order(
     other: str,
     allowed: set[str],
 ) -> None:
-    """All are answered, nothing stays taken, and the job ends as it may."""
+    """Both requests are answered, no worker stays busy, and the job ends."""
     play_rounds(daemon, ROUNDS, before, (one, other), allowed)
 
 
@@ -98,7 +98,7 @@ def test_two_at_once_many_times(
     other: str,
     allowed: set[str],
 ) -> None:
-    """The same, for what happens seldom."""
+    """More rounds, for rare interleavings."""
     play_rounds(daemon, MORE_ROUNDS, before, (one, other), allowed)
 
 
@@ -109,7 +109,7 @@ def play_rounds(
     verbs: tuple[str, str],
     allowed: set[str],
 ) -> None:
-    """Play a pair so often; of each three times, once nobody waits for an answer."""
+    """Play a pair so often; in every third round nobody waits for the answers."""
     for number in range(rounds):
         with pairs.a_round(daemon, f"job-{number}") as round_:
             before(round_)

@@ -48,7 +48,7 @@ def runs(home: Home) -> list[str]:
 
 
 def restart(home: Home) -> None:
-    """Let a command start the next daemon."""
+    """Start the next daemon by a command."""
     home.ctl("daemon", "start")
 
 
@@ -64,7 +64,7 @@ def busy(home: Home) -> tuple[str, int]:
 
 
 def find(pid: int, home: Home) -> bool:
-    """Whether that process of the home is still there."""
+    """Return whether that process of the home still exists."""
     return processes.find(pid, str(home.root)) is not None
 
 
@@ -74,7 +74,7 @@ def state_of(pid: int) -> str:
 
 
 def open_gate(home: Home) -> None:
-    """Let the job go on."""
+    """Let the job continue."""
     home._gates[0].open()
 
 
@@ -116,7 +116,7 @@ def test_an_enqueue_that_got_no_reply_can_be_sent_again(
 
 
 def test_a_claim_that_no_worker_heard_of_is_taken_back(home: Home) -> None:
-    """Killed between the claim's commit and the order: not started, so not counted."""
+    """Killed between the claim's commit and the order: the attempt does not count."""
     home.ctl("worker", "start")
     job = home.enqueue(f"{ALONE} echo $QUEUECTL_ATTEMPT >>runs", run_at=soon(home))
     with killed_at(home, home.daemon, Point(("sendto",), 1, main=True)):
@@ -129,14 +129,14 @@ def test_a_claim_that_no_worker_heard_of_is_taken_back(home: Home) -> None:
 
 
 def soon(home: Home) -> str:
-    """Return a time of the wire that leaves room to take aim."""
+    """Return a time on the wire that is late enough to set up the kill."""
     at = home.now() + 1500
     whole = datetime.fromtimestamp(at / 1000, tz=UTC)
     return whole.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_a_result_that_was_committed_is_not_told_again(home: Home) -> None:
-    """Killed after a finish and the next claim: the worker spools what is known."""
+    """Killed after a finish and the next claim: the worker spools a known result."""
     first, worker = busy(home)
     second = home.enqueue(f"{ALONE} echo second >>runs")
     daemon = home.daemon
@@ -167,7 +167,7 @@ WORKER = {
 
 @pytest.mark.parametrize("point", WORKER.values(), ids=list(WORKER))
 def test_a_worker_that_dies_in_a_run_loses_it(home: Home, point: Point) -> None:
-    """The attempt is lost, nothing of it is left, and the next one begins."""
+    """The attempt is lost, leaves no processes, and the next one begins."""
     home.ctl("worker", "start")
     (worker,) = home.workers()
     with killed_at(home, worker["pid"], point):
@@ -199,7 +199,7 @@ FINISH = {
 
 @pytest.mark.parametrize("point", FINISH.values(), ids=list(FINISH))
 def test_a_reported_result_is_recorded_once(home: Home, point: Point) -> None:
-    """The worker keeps it until it is told; the next daemon takes it, once."""
+    """The worker keeps it until it is acknowledged; the next daemon records it once."""
     job, worker = busy(home)
     with killed_at(home, home.daemon, point):
         open_gate(home)
@@ -222,7 +222,7 @@ SPOOL = {
 def test_a_worker_that_dies_while_it_spools(
     home: Home, point: Point, reasons: list[str]
 ) -> None:
-    """The result counts once it has its name; a draft is cleared away."""
+    """The result counts once its file has its final name; a draft is removed."""
     job, worker = busy(home)
     home.kill(home.daemon)
     with killed_at(home, worker, point):
@@ -246,7 +246,7 @@ SETTLE = {
 
 @pytest.mark.parametrize("point", SETTLE.values(), ids=list(SETTLE))
 def test_a_daemon_that_dies_while_it_recovers(home: Home, point: Point) -> None:
-    """The one after it finds the same result, or knows that it is recorded."""
+    """The next daemon finds the same result, or finds it recorded."""
     job, worker = busy(home)
     home.kill(home.daemon)
     open_gate(home)
@@ -277,7 +277,7 @@ PRUNE = {
 
 @pytest.mark.parametrize("point", PRUNE.values(), ids=list(PRUNE))
 def test_a_prune_that_was_cut_short_can_be_done_again(home: Home, point: Point) -> None:
-    """No row stays for ever, no output without a row, and what waits is untouched."""
+    """No row and no output remains for ever, and waiting jobs are untouched."""
     home.ctl("worker", "start", "--count", "2")
     jobs = [home.enqueue("echo out; echo err >&2") for _ in range(8)]
     for job in jobs:
@@ -302,7 +302,7 @@ FIRST = {"a write": (("pwrite64",), 9), "a sync": (("fdatasync", "fsync"), 3)}
 def test_a_first_start_that_was_cut_short_is_made_good(
     home: Home, calls: tuple[str, ...], step: int
 ) -> None:
-    """Killed again and again as it makes its schema, at last it succeeds."""
+    """A daemon killed repeatedly while it makes its schema finally succeeds."""
     died = 0
     while start_and_die(home, Point(calls, 1 + died * step), home.answers):
         died += 1

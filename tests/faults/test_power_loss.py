@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def life() -> Life:
-    """Run a daemon through everything that it acknowledges."""
+    """Run a daemon through every kind of acknowledgement."""
     return powercut.live()
 
 
@@ -42,7 +42,7 @@ def show(verdict: Verdict) -> str:
 
 @pytest.mark.timeout(3600)
 def test_what_was_acknowledged_survives_a_power_cut(life: Life) -> None:
-    """At any moment, with any part lost of what was not synced."""
+    """At any moment, with any part of the unsynced data lost."""
     verdict = powercut.cut(life, CUTS, SEED)
     print(show(verdict))
     assert verdict.broken == []
@@ -52,7 +52,7 @@ def test_what_was_acknowledged_survives_a_power_cut(life: Life) -> None:
 
 
 def test_a_database_that_was_being_made_is_made_anew(life: Life) -> None:
-    """A power cut in the very first start leaves nothing that a daemon trips over."""
+    """After a power cut in the very first start the next daemon starts normally."""
     verdict = powercut.cut(life, max(CUTS // 4, 150), SEED, among=range(BIRTH))
     assert verdict.broken == []
 
@@ -72,13 +72,13 @@ def test_a_result_in_the_spool_survives_a_power_cut(life: Life) -> None:
     ],
 )
 def test_a_sync_that_is_left_out_is_noticed(life: Life, name: str, what: str) -> None:
-    """Each kind of sync is needed, and the check would see if it were not there."""
+    """Each kind of sync is necessary, and the check detects its absence."""
     verdict = powercut.cut(powercut.without_syncs_of(life, name), 100, SEED)
     assert any(what in sentence for sentence in verdict.broken)
 
 
 def test_a_spooled_result_that_was_not_synced_is_noticed(life: Life) -> None:
-    """A name that is on the disk before its bytes are stands for nothing."""
+    """A file name on disk without its bytes is not a result."""
     careless = powercut.without_syncs_of(life, ".json.tmp")
     among = powercut.while_spooled(careless)
     verdict = powercut.cut(careless, 100, SEED, among=among)

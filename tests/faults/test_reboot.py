@@ -1,4 +1,4 @@
-"""The machine went down: what that says about attempts that nobody saw the end of."""
+"""The machine went down: attempts whose end nobody saw."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def home() -> Iterator[Home]:
 
 
 def left_without_a_trace(home: Home) -> str:
-    """Kill everything while a job runs, and its output with it; return its id."""
+    """Kill everything while a job runs, and delete its output; return its id."""
     home.ask("workers.start")
     job = home.enqueue("[ -e begun ] || { echo >begun; sleep 1000; }")
     home.appears("begun")
@@ -32,7 +32,7 @@ def left_without_a_trace(home: Home) -> str:
 def test_an_attempt_before_the_boot_counts_though_its_files_are_gone(
     home: Home,
 ) -> None:
-    """They are not synced. A job that brings the machine down ends as a dead one."""
+    """The files are not synced. A job that crashes the machine uses up its retries."""
     job = left_without_a_trace(home)
     home.edit("UPDATE jobs SET started_at = 1 WHERE lease IS NOT NULL RETURNING seq")
     home.serve()
@@ -41,7 +41,7 @@ def test_an_attempt_before_the_boot_counts_though_its_files_are_gone(
 
 
 def test_an_attempt_since_the_boot_without_files_never_began(home: Home) -> None:
-    """Files are created before the command starts, and only a power cut takes them."""
+    """Files are created before the command starts; only a power cut removes them."""
     job = left_without_a_trace(home)
     home.serve()
     assert home.ended(job)["attempts"] == 1

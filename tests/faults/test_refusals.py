@@ -1,4 +1,4 @@
-"""Databases that a daemon must not work with: refused as they are, with what to do.
+"""Databases that a daemon must not use: refused unchanged, with a remedy.
 
 What the store says to each kind of file is tested in contract/sqlite/test_opening;
 here: what a person reads, and that nothing is changed, replaced or left running.
@@ -22,7 +22,7 @@ PAGE = 4096
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    """Give a home whose daemon did some work and is gone."""
+    """Give a home in which a daemon did some work and ended."""
     with a_home() as home:
         home.serve()
         home.ask("workers.start")
@@ -74,7 +74,7 @@ def text(file: Path) -> None:
 def test_a_database_that_cannot_be_used_is_left_as_it_is(
     home: Home, damage: Callable[[Path], None]
 ) -> None:
-    """By the daemon, and by commands that start it; and none is made in its place."""
+    """By the daemon and by commands that start it; no new one is made in its place."""
     file = home.root / "queuectl.db"
     damage(file)
     before = files(file)
@@ -100,7 +100,7 @@ def test_a_database_that_cannot_be_used_is_left_as_it_is(
 
 
 def test_a_log_that_was_cut_short_is_read_as_far_as_it_is_whole(home: Home) -> None:
-    """Its commits up to there are kept; to SQLite a torn end is one of a power cut."""
+    """Its whole commits are kept: SQLite takes a torn end for a power cut."""
     daemon = home.serve()
     jobs = [home.enqueue("true", run_at="2100-01-01T00:00:00Z") for _ in range(20)]
     home.kill(daemon.pid)
@@ -115,7 +115,7 @@ def test_a_log_that_was_cut_short_is_read_as_far_as_it_is_whole(home: Home) -> N
 
 
 def test_an_empty_log_beside_a_foreign_database_changes_nothing(home: Home) -> None:
-    """A log is none of ours if the database is not."""
+    """A log beside a database of another program is not queuectl's."""
     file = home.root / "queuectl.db"
     foreign(file)
     log = file.with_name("queuectl.db-wal")
@@ -130,7 +130,7 @@ def test_an_empty_log_beside_a_foreign_database_changes_nothing(home: Home) -> N
 def test_a_power_cut_while_the_file_is_made_is_no_damage(
     tmp_path: Path, torn: int
 ) -> None:
-    """Its journal says that there was nothing before: so it is made anew."""
+    """Its journal shows that the database was empty before: it is made again."""
     whole, path = tmp_path / "whole.db", tmp_path / "queuectl.db"
     open_and_close(whole)
     path.write_bytes(whole.read_bytes()[:torn].ljust(PAGE, b"\xaa"))

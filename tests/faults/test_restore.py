@@ -27,14 +27,14 @@ def home() -> Iterator[Home]:
 
 
 def restore(home: Home, copy: Path) -> None:
-    """Do what docs/howto/backup.md says."""
+    """Follow the steps of docs/howto/backup.md."""
     for suffix in ("-wal", "-shm"):
         (home.root / f"queuectl.db{suffix}").unlink(missing_ok=True)
     shutil.copy(copy, home.root / "queuectl.db")
 
 
 def test_a_restored_copy_goes_on_where_it_was_made(home: Home) -> None:
-    """What ran then is settled and runs again; what came later never was."""
+    """Jobs that were running in the copy run again; later jobs do not exist."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ask("workers.start")
     home.ended(done := home.enqueue("echo done"))
@@ -67,7 +67,7 @@ def test_a_restored_copy_goes_on_where_it_was_made(home: Home) -> None:
 
 
 def test_a_restored_copy_tells_what_it_knows_of_what_ran(home: Home) -> None:
-    """That it ran, since when, and until when that is known; not that it never did."""
+    """The attempt is shown with its start and, where known, its end."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ask("workers.start", count=2)
     once = home.enqueue("echo >began; read _ <gate", max_retries=0)
@@ -95,7 +95,7 @@ def test_a_restored_copy_tells_what_it_knows_of_what_ran(home: Home) -> None:
 
 
 def test_a_crash_long_after_a_restore_is_told_as_one(home: Home) -> None:
-    """That the store was a copy once says nothing of what began since."""
+    """Attempts that began after the restore are lost as usual."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ctl("backup", str(copy))
     home.stop()
@@ -116,7 +116,7 @@ def test_a_crash_long_after_a_restore_is_told_as_one(home: Home) -> None:
 
 
 def test_a_copy_restored_twice_gives_no_lease_twice(home: Home) -> None:
-    """Nor does one that was made by hand, of a stopped daemon."""
+    """Nor does a copy made by hand while the daemon was stopped."""
     home.ask("workers.start")
     home.ended(home.enqueue("true"))
     home.stop()
@@ -139,7 +139,7 @@ HELD = f"{ALONE} echo ${{QUEUECTL_LEASE##*:}} >>runs; trap '' TERM; read _ <gate
 
 
 def replaced(home: Home, copy: Path, *victims: int) -> None:
-    """Kill the daemon and others, put the copy back, and start a daemon."""
+    """Kill the daemon and given processes, restore the copy, and start a daemon."""
     home.kill(home.daemon, *victims)
     restore(home, copy)
     home.serve()
@@ -157,7 +157,7 @@ def leases(home: Home, count: int) -> list[str]:
 
 
 def assert_it_runs_alone(home: Home, job: str, gate: Gate, before: list[str]) -> None:
-    """The job completes in a run of the new life, and nothing met it."""
+    """The job completes in a run of the new daemon, and no other run overlaps it."""
     home.ask("workers.ensure", count=2)
     new = leases(home, len(before) + 1)[-1]
     gate.open()
@@ -172,7 +172,7 @@ def assert_it_runs_alone(home: Home, job: str, gate: Gate, before: list[str]) ->
 def test_what_waits_in_the_copy_and_ran_since_is_ended_first(
     home: Home, dies: str
 ) -> None:
-    """Its worker, if that lives, and all that is left of its job."""
+    """Its worker, if alive, and all remaining processes of its job."""
     copy, gate = home.work / "copy.db", home.gate()
     job = home.enqueue(HELD)
     home.ctl("backup", str(copy))
@@ -186,7 +186,7 @@ def test_what_waits_in_the_copy_and_ran_since_is_ended_first(
 
 
 def test_what_the_copy_never_knew_is_ended(home: Home) -> None:
-    """It is in nobody's books, and would never be missed."""
+    """No row of the copy mentions the job."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ctl("backup", str(copy))
     home.ask("workers.start", count=2)
@@ -200,7 +200,7 @@ def test_what_the_copy_never_knew_is_ended(home: Home) -> None:
 
 
 def test_a_later_run_of_what_ran_in_the_copy_is_ended(home: Home) -> None:
-    """The copy has the job in the hands of a worker that died since."""
+    """The copy assigns the job to a worker that has died since."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ask("workers.start")
     home.configure(backoff_max="0")
@@ -222,7 +222,7 @@ def test_a_later_run_of_what_ran_in_the_copy_is_ended(home: Home) -> None:
 
 
 def test_a_worker_that_has_another_job_than_in_the_copy_is_ended(home: Home) -> None:
-    """It is not waited for, as if it ran what the copy says."""
+    """The daemon does not wait for it as if it ran the job of the copy."""
     copy, gate, other = home.work / "copy.db", home.gate(), home.gate("other")
     home.ask("workers.start")
     job = home.enqueue("read _ <other")
@@ -243,7 +243,7 @@ def test_a_worker_that_has_another_job_than_in_the_copy_is_ended(home: Home) -> 
 
 
 def test_a_result_of_the_old_life_is_not_recorded(home: Home) -> None:
-    """Its worker told the spool, while no daemon was there."""
+    """Its worker wrote it to the spool while no daemon ran."""
     copy, gate = home.work / "copy.db", home.gate()
     job = home.enqueue(HELD)
     home.ctl("backup", str(copy))
@@ -261,7 +261,7 @@ def test_a_result_of_the_old_life_is_not_recorded(home: Home) -> None:
 
 
 def test_what_runs_in_the_copy_and_still_does_goes_on(home: Home) -> None:
-    """The same attempt in both lives needs nothing."""
+    """The attempt is the same in the copy and now, so it continues."""
     copy, gate = home.work / "copy.db", home.gate()
     home.ask("workers.start")
     job = home.enqueue(HELD)
@@ -275,7 +275,7 @@ def test_what_runs_in_the_copy_and_still_does_goes_on(home: Home) -> None:
 
 
 def assert_nobody_ran_before(home: Home, worker: int) -> None:
-    """The daemon answers: then the worker of the old life is gone, with its job."""
+    """Once the daemon answers, the worker of the old one is gone, with its job."""
     assert processes.find(worker, str(home.root)) is None
     assert not [seen for seen in home.processes() if "QUEUECTL_LEASE#" in seen.command]
 
@@ -284,7 +284,7 @@ def assert_nobody_ran_before(home: Home, worker: int) -> None:
 
 
 def test_doctor_finds_a_damaged_page_in_the_middle(home: Home) -> None:
-    """Which SQLite does not see when it opens the file, and may not meet for months."""
+    """SQLite does not read that page at opening, and perhaps not for months."""
     home.ask("enqueue_many", jobs=[{"command": "x" * 900} for _ in range(2000)])
     home.stop()
     file = home.root / "queuectl.db"
@@ -305,7 +305,7 @@ def test_doctor_finds_a_damaged_page_in_the_middle(home: Home) -> None:
 
 
 def test_doctor_finds_counters_that_are_wrong(home: Home) -> None:
-    """SQLite cannot know that they are to agree with the rows."""
+    """SQLite itself does not compare the counters with the rows."""
     home.enqueue("true")
     home.stop()
     home.edit("UPDATE counts SET jobs = 5 WHERE state = 'pending' RETURNING jobs")
@@ -319,7 +319,7 @@ def test_doctor_finds_counters_that_are_wrong(home: Home) -> None:
 def test_an_examination_ends_when_its_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says that it did not see all, and is no error."""
+    """It reports that it is incomplete, and that is not an error."""
 
     async def run() -> doctor.Check:
         store = SqliteStore(tmp_path / "queuectl.db")

@@ -1,4 +1,4 @@
-"""A worker that is stopped at the worst moment. Each of these failed once."""
+"""A worker that is stopped at the worst moment; each case failed once."""
 
 import signal
 
@@ -9,7 +9,7 @@ COMMAND = f"{ALONE} echo $QUEUECTL_ATTEMPT >>runs; sleep 0.2"
 
 
 def stopped_before_it_reads_its_order(home: Home) -> tuple[str, int]:
-    """Let a job be given to a worker that cannot read; return the job and the pid."""
+    """Give a job to a worker that cannot read; return the job and the pid."""
     home.ctl("worker", "start")
     (worker,) = home.workers()
     home.send(worker["pid"], signal.SIGSTOP)
@@ -19,7 +19,7 @@ def stopped_before_it_reads_its_order(home: Home) -> tuple[str, int]:
 
 
 def test_an_order_read_after_the_daemons_death_runs_once() -> None:
-    """The next daemon takes the worker for what it is: somebody who has that job."""
+    """The next daemon counts the job as held by that worker."""
     with a_home() as home:
         job, worker = stopped_before_it_reads_its_order(home)
         home.kill(home.daemon)
@@ -35,7 +35,7 @@ def test_an_order_read_after_the_daemons_death_runs_once() -> None:
 
 
 def test_a_stopped_idle_worker_does_not_hold_up_the_end() -> None:
-    """`worker stop --now` and `daemon stop --now` end it by force after a moment."""
+    """`worker stop --now` and `daemon stop --now` kill it after a moment."""
     with a_home() as home:
         home.ctl("worker", "start")
         (worker,) = home.workers()

@@ -1,4 +1,4 @@
-"""The reader of strace's records, with each way in which a killed caller shows."""
+"""The reader of strace's records, with every form of a killed caller."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def events(tmp_path: Path, *lines: str) -> list[Event]:
     ],
 )
 def test_a_write_counts_from_its_beginning(tmp_path: Path, lines: list[str]) -> None:
-    """Whether its caller lived to see the end of it or not."""
+    """It counts whether or not its caller lived until the call returned."""
     assert events(tmp_path, *lines, "7 +++ killed by SIGKILL +++") == [WRITTEN]
 
 
@@ -52,12 +52,12 @@ def test_a_write_counts_from_its_beginning(tmp_path: Path, lines: list[str]) -> 
     ],
 )
 def test_a_call_that_was_never_made_is_passed_over(tmp_path: Path, line: str) -> None:
-    """The kernel takes a call's number away when its caller is killed before it."""
+    """The kernel clears a call's number when its caller is killed before the call."""
     assert events(tmp_path, line, f"8 {WRITE}) = 2") == [WRITTEN]
 
 
 @pytest.mark.parametrize("end", [") = 0", ") = ?", " <detached ...>"])
 def test_a_sync_counts_once_it_has_returned(tmp_path: Path, end: str) -> None:
-    """A caller killed in it knows nothing."""
+    """A caller killed during the sync knows nothing of its result."""
     expected = [Synced("/q/f")] if end == ") = 0" else []
     assert events(tmp_path, f"7 fdatasync({FILE}{end}") == expected

@@ -1,4 +1,4 @@
-"""Every schema that was ever released opens, with all that was in it."""
+"""Every schema that was ever released opens, with all its data."""
 
 import asyncio
 import sqlite3
@@ -37,7 +37,7 @@ def schema(path: Path) -> set[str]:
 
 
 def test_there_is_a_database_of_each_schema() -> None:
-    """A migration comes with what it makes: ``python -m faults.released``."""
+    """A new migration needs its fixture: ``python -m faults.released``."""
     assert released.versions() == list(range(1, connection.schema_version() + 1))
 
 
@@ -59,7 +59,7 @@ def path(version: int, tmp_path: Path) -> Path:
 def test_migrations_that_were_released_do_not_change(
     version: int, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database made now by the first steps is the one that was made then."""
+    """A database made now by the first steps equals the released one."""
     steps = connection._migrations()[:version]
     monkeypatch.setattr(connection, "_migrations", lambda: steps)
     open_and_close(tmp_path / "now.db")
@@ -67,13 +67,13 @@ def test_migrations_that_were_released_do_not_change(
 
 
 def test_an_old_database_has_a_job_in_each_state(path: Path) -> None:
-    """Else the other tests here would prove little."""
+    """Otherwise the other tests here would prove little."""
     states = [row["state"] for row in rows(path, "jobs", "seq").values()]
     assert set(states) == set(JobState)
 
 
 def test_an_old_database_keeps_everything(path: Path) -> None:
-    """Values of columns that are still there, and each row."""
+    """All rows, and the values of all columns that still exist."""
     tables = {
         "jobs": ("seq",),
         "attempts": ("job", "run"),
@@ -100,14 +100,14 @@ def test_an_old_database_keeps_everything(path: Path) -> None:
 def test_an_upgraded_schema_is_that_of_a_new_database(
     path: Path, tmp_path: Path
 ) -> None:
-    """Whichever way it came about."""
+    """An upgrade and a new database have the same schema."""
     open_and_close(path)
     open_and_close(tmp_path / "new.db")
     assert schema(path) == schema(tmp_path / "new.db")
 
 
 def test_the_store_reads_what_an_old_database_holds(version: int, path: Path) -> None:
-    """Each job as the type that this version has, and its own counts."""
+    """Each job has this version's type, and the counters agree."""
 
     async def run() -> tuple[list[Job], list[str]]:
         store = SqliteStore(path)
@@ -146,7 +146,7 @@ def home(version: int) -> Iterator[Home]:
 
 
 def test_the_work_of_an_old_database_goes_on(home: Home) -> None:
-    """What ran is settled, what waits is run, what ended can be run again."""
+    """Running jobs are settled, waiting jobs run, ended jobs can be retried."""
     (home.work / "again").touch()  # or it would sleep
     home.ask("workers.ensure", count=2)
     assert home.ended("waits")["state"] == "completed"

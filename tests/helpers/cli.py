@@ -14,6 +14,9 @@ from helpers.terminal import Terminal
 PATIENCE = 60.0
 """Seconds after which a command is taken to hang."""
 
+NO_WORKERS = "no workers are running; start some: queuectl worker start --count 2\n"
+"""The note of a command whose jobs no worker will run."""
+
 
 class Said(NamedTuple):
     """How a command ended and what it wrote. Bytes that are no text are surrogates."""

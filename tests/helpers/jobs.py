@@ -8,6 +8,13 @@ from queuectld.core.job import AttemptEnd, Job
 from queuectld.core.limits import NONE
 
 NOW = 1_800_000_000_000
+WAITING = (JobState.PENDING, JobState.FAILED)
+ENDS = [
+    *((reason, None) for reason in lifecycle.END_EVENT),
+    (Reason.EXIT, 0),
+    (Reason.EXIT, 1),
+]
+"""Every reason an attempt can end for, with the exit code where it matters."""
 """A moment in January 2027, in milliseconds."""
 
 _PENDING = Job(

@@ -11,7 +11,8 @@ from typing import Any
 
 from helpers import databases
 from helpers.systemdbox import Boxing
-from helpers.systemdbox_queue import GATES, SERVICE, Service, admit, an_installation
+from helpers.systemdbox_installed import SERVICE, admit, an_installation
+from helpers.systemdbox_queue import GATES, Service
 
 _TARGET = "multi-user.target"
 _STATE = "/var/lib/queuectl"

@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, NoReturn
 
-from helpers import systemdbox_queue
+from helpers import systemdbox_installed
 from helpers.processes import await_end, children
 from helpers.systemdbox import Layer
 
@@ -269,8 +269,8 @@ def _install(layer: Layer) -> list[tuple[str, str]]:
     The checkout is one of them, as it may be below /tmp, which is not copied.
     """
     borrowed = sys.base_prefix != "/usr"
-    base = systemdbox_queue._PYTHON if borrowed else "/usr"
-    systemdbox_queue.install_command(layer, base)
+    base = systemdbox_installed.PYTHON if borrowed else "/usr"
+    systemdbox_installed.install_command(layer, base)
     lent = [(str(CHECKOUT), str(CHECKOUT))]
     return [*lent, (sys.base_prefix, base)] if borrowed else lent
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers.systemdbox import Box
-from helpers.systemdbox_queue import CONFIG, MEMBER, SERVICE, Service
+from helpers.systemdbox_installed import CONFIG, MEMBER, SERVICE
+from helpers.systemdbox_queue import Service
 
 CGROUPS = Path("/sys/fs/cgroup")
 UNIT_GROUP = CGROUPS / "system.slice" / SERVICE

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from helpers.systemdbox import Box, hindrance
-from helpers.systemdbox_queue import Service, a_machine, a_service
+from helpers.systemdbox_installed import a_machine
+from helpers.systemdbox_queue import Service, a_service
 
 HERE = Path(__file__).parent
 

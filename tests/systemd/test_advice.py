@@ -3,7 +3,8 @@
 import json
 import shlex
 
-from helpers.systemdbox_queue import MEMBER, SOCKET, STRANGER, Service
+from helpers.systemdbox_installed import MEMBER, SOCKET, STRANGER
+from helpers.systemdbox_queue import Service
 
 
 def test_a_stopped_service_is_started_as_a_client_is_told(service: Service) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from helpers import databases
-from helpers.systemdbox_queue import BACKUP, SERVICE, SOCKET, Service
+from helpers.systemdbox_installed import BACKUP, SERVICE, SOCKET
+from helpers.systemdbox_queue import Service
 
 COPYING, TIMER = BACKUP
 COPIES = "/var/lib/queuectl/backups"

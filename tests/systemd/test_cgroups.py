@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.systemdbox_queue import SERVICE, Service
+from helpers.systemdbox_installed import SERVICE
+from helpers.systemdbox_queue import Service
 from helpers.waiting import until
 
 GROUP = f"/sys/fs/cgroup/system.slice/{SERVICE}"

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from helpers.systemdbox_queue import (
+from helpers.systemdbox_installed import (
     CONFIG,
-    LISTENS,
     MEMBER,
     SERVICE,
     SOCKET,
     STRANGER,
     UNITS,
-    Service,
 )
+from helpers.systemdbox_queue import LISTENS, Service
 from helpers.waiting import until
 
 BEFORE = """[Service]

@@ -2,7 +2,8 @@
 
 import json
 
-from helpers.systemdbox_queue import CONFIG, JOBS, SERVICE, SOCKET, Service
+from helpers.systemdbox_installed import CONFIG, JOBS, SERVICE, SOCKET
+from helpers.systemdbox_queue import Service
 from helpers.waiting import until
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from helpers import probe
 from helpers.systemdbox import Box
-from helpers.systemdbox_queue import CONFIG, MEMBER, SERVICE, SOCKET, UNITS, Service
+from helpers.systemdbox_installed import CONFIG, MEMBER, SERVICE, SOCKET, UNITS
+from helpers.systemdbox_queue import Service
 from helpers.waiting import until
 
 PROGRAM = "/srv/probe.py"

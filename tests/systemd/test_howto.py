@@ -8,7 +8,7 @@ import pytest
 
 from helpers.examples import Example, answers, examples
 from helpers.systemdbox import Box, hindrance
-from helpers.systemdbox_queue import (
+from helpers.systemdbox_installed import (
     CHECKOUT,
     MEMBER,
     STRANGER,

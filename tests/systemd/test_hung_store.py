@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers.systemdbox_queue import SERVICE, Service
+from helpers.systemdbox_installed import SERVICE
+from helpers.systemdbox_queue import Service
 from helpers.waiting import until
 
 

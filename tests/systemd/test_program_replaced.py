@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from helpers.systemdbox import Box
-from helpers.systemdbox_queue import CONFIG, GATES, MEMBER, SERVICE, Gate, Service
+from helpers.systemdbox_installed import CONFIG, MEMBER, SERVICE
+from helpers.systemdbox_queue import GATES, Gate, Service
 
 NEW = "10.0.0"
 PROGRAM = "/opt/queuectl"

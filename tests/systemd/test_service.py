@@ -2,15 +2,8 @@
 
 import re
 
-from helpers.systemdbox_queue import (
-    CONFIG,
-    LISTENS,
-    MEMBER,
-    SERVICE,
-    SOCKET,
-    STRANGER,
-    Service,
-)
+from helpers.systemdbox_installed import CONFIG, MEMBER, SERVICE, SOCKET, STRANGER
+from helpers.systemdbox_queue import LISTENS, Service
 from helpers.waiting import until
 
 # -- start ----------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from helpers.systemdbox import Box
-from helpers.systemdbox_queue import MEMBER, SERVICE, SOCKET, Service
+from helpers.systemdbox_installed import MEMBER, SERVICE, SOCKET
+from helpers.systemdbox_queue import Service
 from helpers.waiting import until
 
 pytestmark = pytest.mark.skipif(

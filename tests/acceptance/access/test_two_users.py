@@ -1,23 +1,18 @@
 """Two users at one daemon: what one may see and do of what is the other's.
 
-A row for each method, played by everybody, where all jobs run as the daemon and where
-each runs as its submitter. Whatever it answers, nobody but the submitter and operators
-is told what the job's environment and output hold; and what is refused changes nothing.
+A row for each method, sent by each user, where all jobs run as the daemon and where
+each runs as its submitter. Whatever the answer is, only the submitter and operators are
+told the job's environment and output; a refused request changes nothing.
 """
 
-import json
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from helpers import access, accounts
-from helpers.daemon import Daemon
-from helpers.rawclient import RawClient
-from helpers.users import User, acting_as
+from helpers.two_users import WHO, Job, World, ended, followed, waiting
 from queuectl_protocol.messages import Failure, Reply
 from queuectld.server.dispatch import METHODS
 
@@ -34,32 +29,7 @@ operate = ["uid:{access.OPERATOR.uid}"]
 YES, OWN, ROLE = "yes", "own", "role"
 """It is done; it is for the submitter and operators; it takes a higher role. Anything
 else is an error code."""
-
-WHO = ("owner", "other", "reader", "operator")
 TELL_SECRETS = ("owner", "operator")
-
-# -- the two kinds of daemon, and who is there ----------------------------------------
-
-
-@dataclass(frozen=True)
-class World:
-    """A daemon, and users by what they are to a job of the first one."""
-
-    mode: str
-    served: Daemon
-    users: Mapping[str, User]
-
-    @contextmanager
-    def connected(self, who: str) -> Iterator[RawClient]:
-        """Give a connection of somebody's."""
-        with acting_as(self.users[who]):
-            client = self.served.connect()
-        with client:
-            yield client
-
-    def seen(self, job_id: str) -> Any:
-        """Return all that root sees of a job."""
-        return self.served.call("get", id=job_id, env=True)
 
 
 @pytest.fixture(scope="module", params=["daemon", "submitter"])
@@ -74,61 +44,6 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     known = accounts.ALICE, accounts.BOB, accounts.CAROL, access.OPERATOR
     with accounts.a_machine(SUBMITTER) as machine:
         yield World(request.param, machine.served, dict(zip(WHO, known, strict=True)))
-
-
-# -- a job of the owner's -------------------------------------------------------------
-
-
-@dataclass
-class Job:
-    """A job of the owner's, with a secret in its environment and its output.
-
-    Attributes:
-        asked: as it was enqueued.
-        stays: what must stay open while others try.
-        sub: the stream that is open there.
-    """
-
-    id: str
-    secret: str
-    asked: dict[str, Any]
-    stays: RawClient | None = None
-    sub: int = 0
-
-
-def enqueued(world: World, **fields: Any) -> Job:
-    """A job that says its secret, with an id of the owner's choice."""
-    secret = f"secret-{secrets.token_hex(8)}"
-    env = {"PATH": "/usr/bin:/bin", "SECRET": secret}
-    asked = {
-        "id": f"id-{secrets.token_hex(8)}",
-        "command": 'echo "$SECRET"',
-        "env": env,
-    }
-    with world.connected("owner") as owner:
-        job_id = owner.call("enqueue", job={**asked, **fields})["job"]["id"]
-    return Job(job_id, secret, asked)
-
-
-def waiting(world: World) -> Job:
-    """One that does not run yet."""
-    return enqueued(world, delay=3600)
-
-
-def ended(world: World) -> Job:
-    """One that has written its secret."""
-    job = enqueued(world)
-    assert world.served.call("wait", id=job.id)["job"]["state"] == "completed"
-    return job
-
-
-def followed(world: World) -> Job:
-    """One whose output the owner follows."""
-    job = waiting(world)
-    with acting_as(world.users["owner"]):
-        job.stays = world.served.connect()
-    job.sub = job.stays.send("logs.follow", id=job.id)
-    return job
 
 
 # -- the table ------------------------------------------------------------------------
@@ -368,76 +283,3 @@ def test_an_event_stream_ends_when_the_id_goes_to_another(world: World) -> None:
             owner.refused("logs.read", id=job.id, stream="stdout").code == "forbidden"
         )
         assert owner.refused("logs.follow", id=job.id).code == "forbidden"
-
-
-# -- at the command line --------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[accounts.Machine]:
-    """Accounts that can type, at a daemon that runs jobs as them."""
-    with accounts.a_machine() as made:
-        yield made
-
-
-COMMANDS: tuple[tuple[tuple[str, ...], int, str], ...] = (
-    (("list",), 0, ""),
-    (("show", "{id}"), 0, ""),
-    (("wait", "{id}"), 0, ""),
-    (("logs", "{id}"), 1, "was enqueued by somebody else"),
-    (("logs", "--follow", "{id}"), 1, "was enqueued by somebody else"),
-    (("cancel", "{id}"), 1, "was enqueued by somebody else"),
-    (("retry", "{id}"), 1, "was enqueued by somebody else"),
-    (("enqueue", "--id", "{id}", "true"), 1, "a job of another user with the id"),
-    (
-        ("enqueue", "--if-exists", "return", "--id", "{id}", "true"),
-        1,
-        "is taken by a job of another user",
-    ),
-)
-
-
-@pytest.mark.parametrize(("words", "code", "said"), COMMANDS, ids=lambda x: str(x)[:40])
-def test_a_command_about_anothers_job(
-    machine: accounts.Machine, words: tuple[str, ...], code: int, said: str
-) -> None:
-    """What may be looked at is told, the rest refused with the reason."""
-    job = machine.run(accounts.ALICE, 'echo "$A"', env={"A": "secret", "PATH": "/bin"})
-    name = f"named-{job['id']}"
-    machine.run(accounts.ALICE, 'echo "$A"', env={"A": "secret"}, id=name)
-    typed = [word.format(id=name) for word in words]
-    done = machine.typed(accounts.BOB, *typed)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert "secret" not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_client_about_anothers_job(machine: accounts.Machine) -> None:
-    """The exceptions that a program of the other user meets have the wire's codes."""
-    job = machine.run(accounts.ALICE, "echo secret", id="of-alice")
-    program = """
-import json, sys
-from queuectl import Client, errors
-def code(act):
-    try:
-        act()
-    except errors.RequestError as error:
-        return error.code
-    return None
-with Client() as client:
-    job = sys.argv[1]
-    print(json.dumps([
-        client.get(job).submitter,
-        code(lambda: list(client.logs(job))),
-        code(lambda: client.cancel(job)),
-        code(lambda: client.retry(job)),
-        code(lambda: client.enqueue("echo secret", id=job, inherit=False)),
-        code(lambda: client.enqueue(
-            "echo secret", id=job, if_exists="return", inherit=False)),
-    ]))
-"""
-    done = machine.python_as(accounts.BOB, "-c", program, job["id"])
-    assert done.returncode == 0, done.stderr
-    refused = ["forbidden", "forbidden", "forbidden", "already_exists", "conflict"]
-    assert json.loads(done.stdout) == [accounts.ALICE.uid, *refused]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers import waiting
-from helpers.cli import Cli, Said
+from helpers.cli import NO_WORKERS, Cli, Said
 from helpers.home import BIN
 from helpers.rawclient import PATIENCE
 from queuectl_protocol import __version__
@@ -29,8 +29,7 @@ def nobody(cli: Cli) -> str:
 
 def test_the_first_command_starts_the_daemon(fresh: Cli) -> None:
     """And says that there are no workers yet."""
-    note = "no workers are running; start some: queuectl worker start --count 2\n"
-    assert fresh("enqueue", "echo hi") == Said(0, "1\n", note)
+    assert fresh("enqueue", "echo hi") == Said(0, "1\n", NO_WORKERS)
     assert fresh.json("daemon", "status", "--json")["pid"] == fresh.home.daemon
 
 

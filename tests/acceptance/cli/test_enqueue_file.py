@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers import waiting
-from helpers.cli import Cli, Said, shared
+from helpers.cli import NO_WORKERS, Cli, Said, shared
 from helpers.home import BIN
 from helpers.rawclient import PATIENCE
 
@@ -22,7 +22,6 @@ def forgotten(cli: Cli) -> None:
     cli.home.forget_remarks()
 
 
-NOTE = "no workers are running; start some: queuectl worker start --count 2\n"
 NEVER = ("--delay", "1d")
 
 
@@ -46,7 +45,7 @@ def test_a_file_has_a_json_object_a_line(cli: Cli, tmp_path: Path) -> None:
     lines = ['{"command": "a"}', "", '  {"command": ["b", "c d"], "priority": 9}\r']
     file.write_text("\n".join(lines))
     said = cli("enqueue", *NEVER, "-p", "4", "-e", "A=1", "--file", str(file))
-    assert (said.code, said.err) == (0, NOTE)
+    assert (said.code, said.err) == (0, NO_WORKERS)
     first, second = (cli.home.ask("get", id=i, env=True)["job"] for i in ids(said))
     assert (first["command"], first["priority"]) == ("a", 4)
     assert (second["command"], second["priority"]) == (["b", "c d"], 9)
@@ -60,7 +59,7 @@ def test_lines_are_shell_lines(cli: Cli) -> None:
     """As they are, also one that looks like JSON, and bytes that are no text."""
     lines = ["echo a | wc", '{"command": "x"}', "# ü \udcff", "true"]
     said = cli("enqueue", *NEVER, "--lines", "-f", "-", stdin="\n".join(lines))
-    assert (said.code, said.err) == (0, NOTE)
+    assert (said.code, said.err) == (0, NO_WORKERS)
     stored = [cli.home.job(job)["command"] for job in ids(said)]
     assert stored == lines
 
@@ -145,7 +144,7 @@ def test_if_exists_return_makes_a_file_repeatable(cli: Cli) -> None:
     )
     options = ("--if-exists", "return", "--max-retries", "2", "--file", "-")
     first = cli("enqueue", *options, stdin=lines)
-    assert first == Said(0, "again-0\nagain-1\nagain-2\n", NOTE)
+    assert first == Said(0, "again-0\nagain-1\nagain-2\n", NO_WORKERS)
     before = enqueued(cli)
     assert cli("enqueue", *options, stdin=lines) == first._replace(err="")
     assert enqueued(cli) == before

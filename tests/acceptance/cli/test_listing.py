@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers.cli import Cli, Said, shared
+from helpers.cli import NO_WORKERS, Cli, Said, shared
 
 cli = shared(workers=1)
 
@@ -164,9 +164,8 @@ def test_a_list_of_nothing_says_so(cli: Cli, fresh: Cli) -> None:
     both = ("-s", "dead", "-s", "failed")
     assert fresh("list", *both) == Said(0, "", "no dead or failed jobs\n")
     assert fresh("list", "--json") == Said(0, "[]\n", "")
-    note = "no workers are running; start some: queuectl worker start --count 2\n"
     fresh.home.ask("enqueue", job={"command": "true"})
-    assert fresh("status").err == note
+    assert fresh("status").err == NO_WORKERS
     assert fresh("status", "--json").err == ""
 
 

@@ -1,198 +1,25 @@
-"""What a daemon tells its service manager: signs of life, its status, its need of time.
+"""What a daemon tells its service manager: its status, and its need of time.
 
-The manager is the test: it has the socket, and the daemon is the real one.
+The test is the service manager: it has the socket, and the daemon is the real one.
 """
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from helpers import databases, hindered, waiting
-from helpers.home import Home, a_home
+from helpers import hindered, waiting
+from helpers.home import Home
+from helpers.service_manager import Manager, extensions, term
 from queuectld.control.service_manager import START_WITHIN, STATUS_EVERY
 from queuectld.host import sd_notify
 
-BEAT = 0.1
-"""Seconds between two signs of life."""
-
-SILENCE = 1.0
-"""Seconds without one after which a manager would act: ten that did not come."""
-
 QUIET = 2.0
 """Seconds in which an idle daemon would have told something, if it did so by itself."""
-
-WATCHDOG = "WATCHDOG=1"
-
-
-class Manager:
-    """A service manager's end of NOTIFY_SOCKET.
-
-    Attributes:
-        heard: all that was read, by line, in the order it was sent.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(path))
-        self.heard: list[str] = []
-
-    def next(self, within: float = waiting.DEADLINE) -> list[str]:
-        """Return the lines of the next message; none if none comes in time."""
-        self.socket.settimeout(within)
-        try:
-            lines = self.socket.recv(4096).decode().split("\n")
-        except (TimeoutError, BlockingIOError):
-            return []
-        self.heard += lines
-        return lines
-
-    def until(self, line: str) -> list[str]:
-        """Read up to a line; return the message that has it."""
-        return self.until_any(lambda found: found == line, line)
-
-    def until_any(self, wanted: Callable[[str], bool], what: str) -> list[str]:
-        """Read up to a line that is wanted; return its message."""
-        deadline = time.monotonic() + waiting.DEADLINE
-        while (left := deadline - time.monotonic()) > 0:
-            if any(map(wanted, lines := self.next(left))):
-                return lines
-        raise AssertionError(f"not told: {what}; told: {self.heard}")
-
-    def status(self, text: str) -> None:
-        """Read up to a status."""
-        self.until(f"STATUS={text}")
-
-    def silent(self, within: float) -> bool:
-        """Whether a time comes, soon, in which nothing is sent."""
-        deadline = time.monotonic() + waiting.DEADLINE
-        while self.next(within):
-            if time.monotonic() > deadline:
-                return False
-        return True
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """A home in which no daemon runs yet; none may be left in it."""
-    with a_home() as made:
-        yield made
-
-
-@pytest.fixture
-def manager(home: Home) -> Iterator[Manager]:
-    """A manager that receives the messages of the daemons in the home."""
-    made = Manager(home.root / "notify")
-    home.environ["NOTIFY_SOCKET"] = str(home.root / "notify")
-    yield made
-    made.socket.close()
-
-
-@pytest.fixture
-def watched(home: Home, manager: Manager) -> Manager:
-    """The same manager, with a watchdog."""
-    home.environ["WATCHDOG_USEC"] = str(round(2 * BEAT * 1_000_000))
-    return manager
-
-
-def term(home: Home) -> None:
-    home.send(home.daemon, signal.SIGTERM)
-
-
-def extensions(lines: list[str]) -> list[float]:
-    """Return the seconds of each request for time."""
-    name = "EXTEND_TIMEOUT_USEC="
-    found = [line.removeprefix(name) for line in lines if line.startswith(name)]
-    return [int(usec) / 1_000_000 for usec in found]
-
-
-# Signs of life
-
-
-def test_an_idle_daemon_gives_signs_of_life(home: Home, watched: Manager) -> None:
-    """They come regularly, and the files of the store do not change."""
-    home.serve()
-    home.ask("workers.start")
-    home.ended(job := home.enqueue("true"))
-    watched.status("0 running, 0 queued, 1 worker")
-    database = home.root / "queuectl.db"
-    log = database.with_name("queuectl.db-wal")
-    waiting.until(
-        lambda: databases.state_of(database, job) == "completed",
-        "the log has been emptied",
-    )
-    with home.connect() as client:
-        client.refused("cancel", id=job)  # by the writer, when it is through with that
-    before = [(f.stat().st_mtime_ns, f.stat().st_size) for f in (database, log)]
-    for _ in range(10):
-        watched.until(WATCHDOG)
-    after = [(f.stat().st_mtime_ns, f.stat().st_size) for f in (database, log)]
-    assert after == before
-
-
-@pytest.mark.parametrize("point", ["claim", "read"])
-def test_a_store_that_hangs_stops_the_signs_of_life(
-    home: Home, watched: Manager, point: str
-) -> None:
-    """A write or a query does not return; the loop goes on meanwhile."""
-    hindered.serve(home)
-    home.ask("workers.start")
-    watched.until(WATCHDOG)
-    with hindered.held(home, point) as hold:
-        job = home.enqueue("true")
-        hold.reached()
-        assert watched.silent(SILENCE)
-        home.ask("ping")  # is answered by the loop alone
-        assert "store_silent" in home.log()
-    watched.until(WATCHDOG)
-    assert home.ended(job)["state"] == "completed"
-
-
-def test_a_loop_that_hangs_stops_the_signs_of_life(
-    home: Home, watched: Manager
-) -> None:
-    """No thread sends them instead."""
-    daemon = home.serve()
-    watched.until(WATCHDOG)
-    home.send(daemon.pid, signal.SIGSTOP)
-    assert watched.silent(SILENCE)
-    home.send(daemon.pid, signal.SIGCONT)
-    watched.until(WATCHDOG)
-
-
-def test_a_store_that_refuses_is_alive(home: Home, watched: Manager) -> None:
-    """The watchdog does not kill a daemon whose disk is full."""
-    hindered.serve(home)
-    (home.root / "full").touch()
-    refused = home.run("enqueue", "true")
-    assert refused.returncode != 0
-    watched.silent(0)
-    for _ in range(10):
-        watched.until(WATCHDOG)
-    (home.root / "full").unlink()
-    home.enqueue("true")
-
-
-def test_there_are_signs_of_life_while_it_drains(home: Home, watched: Manager) -> None:
-    """The loop serves requests until the end."""
-    home.serve()
-    home.ask("workers.start")
-    gate = home.gate()
-    home.enqueue("echo >running; read _ <gate")
-    home.appears("running")
-    term(home)
-    watched.status("draining 1 job")
-    for _ in range(5):
-        watched.until(WATCHDOG)
-    gate.open()
-    waiting.until(home.gone, "it has ended")
 
 
 # The status

@@ -225,27 +225,25 @@ def test_the_same_beginning(either: WorkerHarness, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "say", "sentence"),
+    ("command", "say"),
     [
-        (("no-such-program",), {}, "command not found"),
-        (("/no/such/program",), {}, "no such file"),
-        (("/etc/passwd",), {}, "permission denied"),
-        ("true", {"cwd": "/no/such/directory"}, "cannot enter the directory"),
-        (("true", "x" * 2_000_000), {}, "larger than the kernel takes"),
+        (("no-such-program",), {}),
+        (("/no/such/program",), {}),
+        (("/etc/passwd",), {}),
+        ("true", {"cwd": "/no/such/directory"}),
+        (("true", "x" * 2_000_000), {}),
     ],
 )
 def test_what_cannot_start(
     either: WorkerHarness,
     command: str | tuple[str, ...],
     say: dict[str, object],
-    sentence: str,
 ) -> None:
-    """The sentences about a failed start are those of a job without limits."""
-    for limits in (Limits(), SOME):
-        end = either.run(command, limits=limits, **say)
-        assert end.reason is Reason.SPAWN_ERROR
-        assert end.message is not None
-        assert sentence in end.message
+    """The message about a failed start is that of a job without limits."""
+    ends = [either.run(command, limits=limits, **say) for limits in (Limits(), SOME)]
+    assert {end.reason for end in ends} == {Reason.SPAWN_ERROR}
+    assert ends[0].message
+    assert ends[1].message == ends[0].message
 
 
 def test_a_limit_that_cannot_be_enforced(either: WorkerHarness) -> None:

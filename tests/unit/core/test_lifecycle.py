@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.jobs import NOW, a_job, an_end, claim, finish
+from helpers.jobs import NOW, WAITING, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
 from queuectld.core import lifecycle
 from queuectld.core.errors import JobStateError
@@ -43,7 +43,6 @@ EXPECTED: dict[tuple[JobState, Event], tuple[JobState, JobState, JobState]] = {
     (JobState(state), Event(event)): (JobState(a), JobState(b), JobState(c))
     for state, event, a, b, c in map(str.split, WRITTEN.splitlines()[3:])
 }
-WAITING = (JobState.PENDING, JobState.FAILED)
 
 # The table
 

@@ -1,108 +1,19 @@
 """The fields of a job that go with each transition: attempts, lease, due, times."""
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 
-from helpers.jobs import NOW, a_job, an_end, claim, finish
+from helpers.jobs import ENDS, NOW, WAITING, a_job, an_end, claim, finish
 from queuectl_protocol.vocabulary import FINAL_STATES, JobState, Reason
-from queuectld.core import lifecycle, limits, new_job, settings
+from queuectld.core import lifecycle
 from queuectld.core.errors import JobStateError
 from queuectld.core.event import Event
-from queuectld.core.job import Job, Submission
-from queuectld.core.limits import Limits
 
-SETTINGS_OF_A_JOB = (
-    "max_retries",
-    "timeout",
-    "backoff_base",
-    "backoff_max",
-    "backoff_jitter",
-    "output_limit",
-)
-WAITING = (JobState.PENDING, JobState.FAILED)
-ENDS = [
-    *((reason, None) for reason in lifecycle.END_EVENT),
-    (Reason.EXIT, 0),
-    (Reason.EXIT, 1),
-]
-"""Every reason an attempt can end for, with the exit code where it matters."""
 FAILURES = [
     *((reason, None) for reason, event in lifecycle.END_EVENT.items()
       if event is Event.FAIL),
     (Reason.EXIT, 1),
     (Reason.EXIT, 255),
 ]  # fmt: skip
-
-
-# Enqueue
-
-DEFAULTS = settings.in_force({})
-
-
-def enqueue(submission: Submission) -> Job:
-    """Return ``lifecycle.enqueue`` of job 7, now, with the default settings."""
-    return lifecycle.enqueue(submission, DEFAULTS, now=NOW, seq=7, env_key=b"key")
-
-
-def test_a_job_begins_pending_and_ready() -> None:
-    """A new job is pending and due, has no history, and the settings fill it up."""
-    job = enqueue(Submission("true"))
-    assert (job.state, job.due, job.run_at) == (JobState.PENDING, True, None)
-    assert (job.attempts, job.runs, job.losses, job.lease) == (0, 0, 0, None)
-    assert (job.created_at, job.updated_at) == (NOW, NOW)
-    assert (job.id, job.env_key) == ("7", b"key")
-    for key in SETTINGS_OF_A_JOB:
-        assert getattr(job, key) == getattr(DEFAULTS, key)
-
-
-def test_what_the_submitter_said_stands() -> None:
-    """Every field of a submission is in the job, zeros included."""
-    said: dict[str, Any] = {
-        **dict.fromkeys(SETTINGS_OF_A_JOB, 0),
-        "command": ("make", "all"),
-        "id": "build",
-        "priority": -5,
-        "cwd": "/srv",
-        "umask": 0,
-        "label": "",
-        "submitter": 0,
-        "expires": NOW + 1,
-    }
-    job = enqueue(Submission(**said))
-    assert {key: getattr(job, key) for key in said} == said
-
-
-@pytest.mark.parametrize("default", [limits.NONE, Limits(nice=5, memory_max=1 << 30)])
-def test_limits_that_are_not_said_are_those_of_the_settings(default: Limits) -> None:
-    """The object itself, not a copy: most jobs have this one."""
-    in_force = replace(DEFAULTS, limits=default)
-    assert new_job.limits_of(Submission("true"), in_force) is default
-
-
-def test_each_limit_that_is_said_goes_before_its_setting() -> None:
-    """Also one of 0; where that leaves none, it is ``NONE``."""
-    in_force = replace(DEFAULTS, limits=Limits(nice=5, memory_max=1 << 30))
-    asked = Submission("true", nice=-1, tasks_max=8, rlimits=(("core", 0),))
-    expected = Limits(-1, 1 << 30, 0, 8, (("core", 0),))
-    assert new_job.limits_of(asked, in_force) == expected
-    without = Submission("true", nice=0, memory_max=0)
-    assert new_job.limits_of(without, in_force) is limits.NONE
-
-
-def test_a_job_keeps_who_asked_for_it() -> None:
-    """The groups, where they were handed over."""
-    assert enqueue(Submission("true", groups=(5, 7))).groups == (5, 7)
-    assert enqueue(Submission("true")).groups is None
-
-
-@pytest.mark.parametrize(("ahead", "due"), [(-1, True), (0, True), (1, False)])
-def test_a_job_for_later_is_not_due(ahead: int, due: bool) -> None:
-    """A job is due from its ``run_at`` on, to the millisecond."""
-    job = enqueue(Submission("true", run_at=NOW + ahead))
-    assert (job.state, job.due) == (JobState.PENDING, due)
-    assert job.run_at == NOW + ahead
 
 
 # Claim
@@ -228,103 +139,6 @@ def test_a_dead_job_keeps_the_time_it_last_waited_for() -> None:
     """The last failure schedules nothing."""
     job = a_job(JobState.PROCESSING, max_retries=0, run_at=NOW - 7_000)
     assert finish(job, an_end(exit_code=1)).run_at == NOW - 7_000
-
-
-# Losses
-
-
-def test_the_first_loss_is_retried_at_once() -> None:
-    """A job whose worker died is ready again immediately; the attempt counts."""
-    ended = finish(a_job(JobState.PROCESSING), an_end(Reason.LOST))
-    assert ended.state is JobState.FAILED
-    assert (ended.attempts, ended.losses) == (1, 1)
-    assert (ended.due, ended.run_at) == (True, NOW)
-
-
-def test_later_losses_in_a_row_back_off() -> None:
-    """A job that goes on killing its worker comes back later and later."""
-    job = a_job(JobState.PROCESSING, attempts=2, losses=1)
-    ended = finish(job, an_end(Reason.LOST))
-    assert (ended.losses, ended.due) == (2, False)
-    assert ended.run_at == NOW + 4_000
-
-
-@pytest.mark.parametrize(
-    ("reason", "exit_code"), [end for end in ENDS if end[0] is not Reason.LOST]
-)
-def test_any_other_end_breaks_the_row_of_losses(
-    reason: Reason, exit_code: int | None
-) -> None:
-    """A run that ended by itself, or was ended, makes the next loss a first one."""
-    job = a_job(JobState.PROCESSING, losses=2)
-    assert finish(job, an_end(reason, exit_code=exit_code)).losses == 0
-
-
-# Interrupts
-
-
-@pytest.mark.parametrize("max_retries", [0, 3])
-def test_an_interrupt_does_not_count(max_retries: int) -> None:
-    """A job whose worker was stopped is pending, ready, and lost no retry."""
-    job = a_job(max_retries=max_retries)
-    ended = finish(claim(job), an_end(Reason.INTERRUPTED))
-    assert ended.state is JobState.PENDING
-    assert ended.attempts == job.attempts
-    assert (ended.due, ended.run_at) == (True, NOW)
-
-
-def test_an_interrupt_does_not_count_in_a_cancelled_job() -> None:
-    """Whoever was first, the user who cancelled or the operator who stopped."""
-    job = a_job(JobState.PROCESSING, attempts=1, cancel_requested=True)
-    ended = finish(job, an_end(Reason.INTERRUPTED))
-    assert (ended.state, ended.attempts) == (JobState.CANCELLED, 0)
-
-
-def test_interruptions_that_nobody_asked_for_count_in_the_end() -> None:
-    """Ten in a row are free, all after them are attempts, up to the last retry."""
-    job, runs = a_job(max_retries=1), 0
-    while job.state in WAITING:
-        job = finish(claim(job), an_end(Reason.INTERRUPTED), asked=False)
-        runs += 1
-        assert job.attempts == max(0, runs - lifecycle.INTERRUPTIONS)
-        assert runs < 100
-    assert (job.state, job.reason) == (JobState.DEAD, Reason.INTERRUPTED)
-    assert runs == lifecycle.INTERRUPTIONS + 2
-
-
-def test_interruptions_that_somebody_asks_for_never_count() -> None:
-    """An operator may restart a service a hundred times, and begins the row anew."""
-    job = finish(claim(a_job()), an_end(Reason.INTERRUPTED), asked=False)
-    assert job.losses == 1
-    for _ in range(100):
-        job = finish(claim(job), an_end(Reason.INTERRUPTED))
-    assert (job.state, job.attempts, job.losses) == (JobState.PENDING, 0, 0)
-
-
-def test_an_interruption_too_many_says_so_on_record() -> None:
-    """After what the worker had to say; the others are recorded as they came."""
-    end = an_end(Reason.INTERRUPTED, message="of SIGTERM")
-    few = a_job(JobState.PROCESSING, losses=lifecycle.INTERRUPTIONS - 1)
-    many = few._replace(losses=lifecycle.INTERRUPTIONS)
-    assert lifecycle.finish(few, end, now=NOW, random=0, asked=False).end == end
-    assert lifecycle.finish(many, end, now=NOW, random=0, asked=True).end == end
-    said = lifecycle.finish(many, end, now=NOW, random=0, asked=False).end.message
-    assert said is not None
-    assert said.startswith("of SIGTERM; interrupted more than 10 times in a row")
-
-
-def test_the_last_interruption_of_a_cancelled_job_is_no_attempt() -> None:
-    """It was to end, and it did."""
-    losses = lifecycle.INTERRUPTIONS
-    job = a_job(JobState.PROCESSING, attempts=1, losses=losses, cancel_requested=True)
-    ended = finish(job, an_end(Reason.INTERRUPTED), asked=False)
-    assert (ended.state, ended.attempts) == (JobState.CANCELLED, 0)
-
-
-def test_an_interrupted_run_keeps_its_number() -> None:
-    """The run is on record and its number is not used again."""
-    job = finish(claim(a_job()), an_end(Reason.INTERRUPTED))
-    assert claim(job).runs == 2
 
 
 # Cancel
