@@ -172,7 +172,7 @@ def test_a_reply_may_be_read_a_byte_at_a_time(daemon: Daemon) -> None:
 def test_who_never_reads_is_not_remembered_for_ever(
     daemon: Daemon, other: RawClient, watch: Watch
 ) -> None:
-    """Twenty request a megabyte a thousand times; the daemon holds a few replies each."""
+    """Twenty ask for a megabyte a thousand times; a few replies each are held."""
     asked = b"".join(
         messages.encode(Request(number, "list", {"limit": 300}))
         for number in range(1000)

@@ -53,7 +53,8 @@ ON_THE_WIRE_ONLY = {"created_at", "updated_at", "cancel_requested"}
 
 
 @pytest.mark.parametrize(
-    "field", sorted(submission.SET_BY_THE_DAEMON & {*Job.__slots__, *ON_THE_WIRE_ONLY})
+    "field",
+    sorted(submission_fields.SET_BY_THE_DAEMON & {*Job.__slots__, *ON_THE_WIRE_ONLY}),
 )
 def test_what_the_daemon_sets_is_refused_with_the_reason(field: str) -> None:
     """A job that was read cannot be enqueued as it is; the message says why."""
